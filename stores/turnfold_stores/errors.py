@@ -1,0 +1,40 @@
+"""Every error turnfold raises on purpose descends from `TurnfoldError`."""
+
+from __future__ import annotations
+
+
+class TurnfoldError(Exception):
+    """The base of all errors raised by turnfold."""
+
+
+class MissingDependency(TurnfoldError, ImportError):  # noqa: N818 - the name is public
+    """A feature needs a package that is not installed."""
+
+    def __init__(self, package: str, *, extra: str, feature: str) -> None:
+        """Args:
+        package: the package that could not be imported.
+        extra: the extra of turnfold that brings it.
+        feature: what needs it, as the subject of a sentence.
+        """
+        super().__init__(
+            f"{feature} needs the package {package!r}, which is not installed. "
+            f"Install it with: pip install 'turnfold[{extra}]'"
+        )
+        self.package = package
+        self.extra = extra
+
+
+class StoreError(TurnfoldError):
+    """A store could not do what it was asked."""
+
+
+class StoreUnavailable(StoreError):  # noqa: N818 - the name is public
+    """A store cannot be opened or reached now; nothing is wrong with what it holds."""
+
+
+class StoreCorrupt(StoreError):  # noqa: N818 - the name is public
+    """What a store holds cannot be read."""
+
+
+class SchemaMismatch(StoreError):  # noqa: N818 - the name is public
+    """A store was made with another layout or another embedding model."""

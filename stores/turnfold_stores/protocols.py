@@ -1,0 +1,129 @@
+"""What a store is: a ledger of records and an index of vectors, each walled by `user_id`.
+
+A new store implements `Ledger`, `Index` or both, and proves it with
+`turnfold_stores.conformance`. Nothing here knows what a chat is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Vector: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of the ledger. Written once, never changed.
+
+    Attributes:
+        id: unique within a `user_id`; not empty.
+        kind: what the record is, e.g. "passage"; `scan` filters on it.
+        conversation: the conversation it belongs to; "" when it belongs to none.
+        body: JSON: str, int, float, bool, None, and lists and str-keyed dicts of these.
+        text: what lexical search reads; "" keeps the record out of it.
+        at: seconds since the epoch, UTC; 0.0 when unknown.
+    """
+
+    id: str
+    kind: str
+    conversation: str
+    body: Any = None
+    text: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One vector of the index.
+
+    Attributes:
+        id: unique within a `user_id`; not empty.
+        conversation: the conversation it belongs to.
+        vector: float32, shape (dimension,), unit length.
+    """
+
+    id: str
+    conversation: str
+    vector: Vector = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One search result. `score`: higher is better; cosine similarity for vectors."""
+
+    id: str
+    score: float
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """The durable record. Every method raises `StoreError` where it cannot keep its word."""
+
+    def put(self, user_id: str, records: Iterable[Record]) -> set[str]:
+        """Store all records or none; the first write of an id wins. Return the new ids."""
+        ...
+
+    def get(self, user_id: str, ids: Iterable[str]) -> Mapping[str, Record]:
+        """The records that exist, by id; unknown ids are absent."""
+        ...
+
+    def scan(
+        self, user_id: str, *, kind: str | None = None, conversation: str | None = None
+    ) -> Iterator[Record]:
+        """Records in the order they were written; None means any."""
+        ...
+
+    def delete(self, user_id: str, ids: Iterable[str]) -> None:
+        """Remove records; unknown ids are ignored. A removed id may be written again."""
+        ...
+
+    def users(self) -> Iterator[str]:
+        """Every user_id that has a record."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections. Closing twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class Words(Protocol):
+    """Lexical search, declared by the ledgers that have it."""
+
+    def match(
+        self, user_id: str, text: str, *, conversation: str | None = None
+    ) -> Iterator[Hit]:
+        """Records whose `text` shares words with `text`, best first, read lazily."""
+        ...
+
+
+@runtime_checkable
+class Index(Protocol):
+    """Vectors, searched by cosine similarity. Derived: it can be rebuilt from the ledger."""
+
+    def put(self, user_id: str, entries: Iterable[Entry]) -> None:
+        """Insert or replace. Within a user all vectors have one dimension."""
+        ...
+
+    def nearest(
+        self, user_id: str, vector: Vector, *, conversation: str | None = None
+    ) -> Iterator[Hit]:
+        """Entries by similarity to `vector`, best first, read lazily: take what you need."""
+        ...
+
+    def ids(self, user_id: str) -> set[str]:
+        """Every id the index holds for this user."""
+        ...
+
+    def delete(self, user_id: str, ids: Iterable[str]) -> None:
+        """Remove entries; unknown ids are ignored."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections. Closing twice is harmless."""
+        ...
