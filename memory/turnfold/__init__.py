@@ -1,0 +1,28 @@
+"""turnfold folds old turns away and keeps what they said: memory for chat loops on Claude.
+
+client = with_memory(Anthropic(), store="./chat-memory")
+"""
+
+from turnfold_stores import open_store
+
+from turnfold.conversation import AsyncConversation, Conversation
+from turnfold.embedders import Embedder
+from turnfold.errors import TurnfoldError
+from turnfold.memory import Memory, memory_of, with_memory
+from turnfold.policy import Policy
+from turnfold.receipt import Receipt
+from turnfold.summarizers import Summarizer
+
+__all__ = [
+    "AsyncConversation",
+    "Conversation",
+    "Embedder",
+    "Memory",
+    "Policy",
+    "Receipt",
+    "Summarizer",
+    "TurnfoldError",
+    "memory_of",
+    "open_store",
+    "with_memory",
+]

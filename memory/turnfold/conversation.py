@@ -1,0 +1,235 @@
+"""A text goes in, an answer comes out; the history and its memory are kept.
+
+talk = Conversation(system="You are brief.")
+talk.say("What is a fold?")
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+import anyio.to_thread
+from anthropic import Anthropic, AsyncAnthropic
+from anthropic.types import Message
+
+from turnfold.archive import Scope
+from turnfold.errors import TurnfoldError
+from turnfold.history import History
+from turnfold.memory import Memory, memory_of
+from turnfold.pricing import Usage
+from turnfold.receipt import Receipt
+
+DEFAULT_MODEL = "claude-sonnet-5-5"
+
+
+class _Talk:
+    """What the sync and the async conversation share: the history and the accounts."""
+
+    def __init__(
+        self,
+        system: str | None,
+        model: str,
+        memory: Memory,
+        user_id: str,
+        name: str | None,
+    ) -> None:
+        self.system = system
+        self.model = model
+        self.id = name if name is not None else uuid.uuid4().hex
+        self.memory = memory
+        self.last: Receipt | None = None
+        self.usage = Usage()
+        self.growth: list[tuple[int, int]] = []
+        self._user_id = user_id
+        self._history = History(memory.store, user_id, self.id)
+        self._messages = self._history.load()
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The whole history, as the Messages API takes it. A copy."""
+        return [dict(message) for message in self._messages]
+
+    @property
+    def scope(self) -> Scope:
+        """Whose memory this is, and the conversation in its present generation."""
+        return self._history.scope
+
+    def reset(self) -> None:
+        """Begin anew under the same id. What was said is recalled no more."""
+        self._history.reset()
+        self._messages = []
+        self.last = None
+        self.growth = []
+
+    def _request(self, text: str, max_tokens: int) -> dict[str, Any]:
+        if not isinstance(text, str) or not text.strip():
+            raise TurnfoldError("there is nothing to say: give a text that is not empty")
+        request: dict[str, Any] = {
+            "model": self.model,
+            "max_tokens": max_tokens,
+            "messages": [*self._messages, {"role": "user", "content": text}],
+        }
+        if self.system:
+            request["system"] = self.system
+        return request
+
+    def _said(self, request: Mapping[str, Any], answer: Message) -> None:
+        content = [block.model_dump(exclude_none=True) for block in answer.content]
+        if not content:  # an answer of nothing cannot be sent back
+            return
+        exchange = [request["messages"][-1], {"role": "assistant", "content": content}]
+        self._messages = [*self._messages, *exchange]
+        self._history.append(exchange)
+
+    def _account(self, receipt: Receipt) -> None:
+        self.last = receipt
+        self.usage += receipt.usage + receipt.summary_usage
+        self.growth.append((receipt.tokens.full, receipt.tokens.sent))
+
+
+def _text_of(answer: Message) -> str:
+    return "".join(block.text for block in answer.content if block.type == "text")
+
+
+def _memory_for(client: object | None, memory: Memory | None) -> Memory:
+    if memory is not None:
+        return memory
+    return (memory_of(client) if client is not None else None) or Memory()
+
+
+class Conversation(_Talk):
+    """A conversation with Claude that remembers.
+
+    Attributes:
+        system: the system prompt; the same for every turn.
+        model: the model asked.
+        id: names the conversation in the store; the same id resumes it, in another process too.
+        memory: the Memory in use.
+        messages: the whole history so far.
+        last: the receipt of the last answer; None before the first.
+        usage: all tokens spent so far in this process, summaries included.
+        growth: (tokens of full history, tokens sent) for each answered turn, estimated.
+    """
+
+    def __init__(
+        self,
+        system: str | None = None,
+        model: str = DEFAULT_MODEL,
+        *,
+        client: Anthropic | None = None,
+        memory: Memory | None = None,
+        user_id: str | None = None,
+        id: str | None = None,  # noqa: A002 - the name is public
+    ) -> None:
+        """Args:
+            system: the system prompt.
+            model: the model to ask.
+            client: the client to use; by default `Anthropic()`.
+            memory: where to remember; by default the client's, else one that ends with the
+                process.
+            user_id: whose memory; by default one local user.
+            id: names the conversation; an id known to the store resumes it.
+
+        Raises:
+            TurnfoldError: a name is empty.
+            StoreError: the store cannot be read.
+        """
+        _check_names(user_id, id)
+        super().__init__(system, model, _memory_for(client, memory), user_id or "local", id)
+        self._client = _bare(client) if client is not None else Anthropic()
+
+    def say(self, text: str, max_tokens: int = 1024) -> str:
+        """Say something and wait for the answer. Where that fails, nothing was said.
+
+        Raises:
+            anthropic.APIError: as without memory.
+            TurnfoldError: the text is empty.
+        """
+        request = self._request(text, max_tokens)
+        answer = self._with_memory().messages.create(**request)
+        self._said(request, answer)
+        return _text_of(answer)
+
+    def stream(self, text: str, max_tokens: int = 1024) -> Iterator[str]:
+        """Say something and take the answer in pieces, as they come.
+
+        The exchange joins the history when the answer is complete; stop early and it was never
+        said.
+        """
+        request = self._request(text, max_tokens)
+        with self._with_memory().messages.stream(**request) as pieces:
+            yield from pieces.text_stream
+            answer = pieces.get_final_message()
+        self._said(request, answer)
+
+    def _with_memory(self) -> Anthropic:
+        scope = self.scope
+        return self.memory.wrap(
+            self._client,
+            user_id=scope.user_id,
+            conversation=scope.conversation,
+            on_receipt=self._account,
+        )
+
+
+class AsyncConversation(_Talk):
+    """The same as `Conversation`, over an async client. The store is read when it is made."""
+
+    def __init__(
+        self,
+        system: str | None = None,
+        model: str = DEFAULT_MODEL,
+        *,
+        client: AsyncAnthropic | None = None,
+        memory: Memory | None = None,
+        user_id: str | None = None,
+        id: str | None = None,  # noqa: A002 - the name is public
+    ) -> None:
+        """See `Conversation`; the default client is `AsyncAnthropic()`."""
+        _check_names(user_id, id)
+        super().__init__(system, model, _memory_for(client, memory), user_id or "local", id)
+        self._client = _bare(client) if client is not None else AsyncAnthropic()
+
+    async def say(self, text: str, max_tokens: int = 1024) -> str:
+        """Say something and wait for the answer. Where that fails, nothing was said."""
+        request = self._request(text, max_tokens)
+        answer = await self._with_memory().messages.create(**request)
+        await anyio.to_thread.run_sync(self._said, request, answer)
+        return _text_of(answer)
+
+    async def stream(self, text: str, max_tokens: int = 1024) -> AsyncIterator[str]:
+        """Say something and take the answer in pieces, as they come."""
+        request = self._request(text, max_tokens)
+        async with self._with_memory().messages.stream(**request) as pieces:
+            async for piece in pieces.text_stream:
+                yield piece
+            answer = await pieces.get_final_message()
+        await anyio.to_thread.run_sync(self._said, request, answer)
+
+    def _with_memory(self) -> AsyncAnthropic:
+        scope = self.scope
+        return self.memory.wrap(
+            self._client,
+            user_id=scope.user_id,
+            conversation=scope.conversation,
+            on_receipt=self._account,
+        )
+
+
+def _bare(client: Any) -> Any:
+    """The client without its memory: a conversation brings its own, with its own id."""
+    if memory_of(client) is None:
+        return client
+    return client.copy(middleware=[one for one in client.middleware if not _is_memory(one)])
+
+
+def _is_memory(middleware: object) -> bool:
+    return isinstance(getattr(middleware, "memory", None), Memory)
+
+
+def _check_names(user_id: str | None, name: str | None) -> None:
+    for what, value in (("user_id", user_id), ("id", name)):
+        if value is not None and (not isinstance(value, str) or not value):
+            raise TurnfoldError(f"{what}={value!r} must be a non-empty string, or None")

@@ -1,0 +1,64 @@
+"""Exchanges go in as they are completed; the history of a conversation comes out by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from turnfold_stores import Record, Store
+
+from turnfold.archive import Scope
+from turnfold.errors import StoreError
+
+
+class History:
+    """The messages of one conversation of one user, kept in a store.
+
+    A reset begins a new generation, a conversation of its own to all the rest of memory.
+    """
+
+    def __init__(self, store: Store, user_id: str, name: str) -> None:
+        self._store = store
+        self._user_id = user_id
+        self._name = name
+        self._generation = sum(
+            1 for _ in store.ledger.scan(user_id, kind="reset", conversation=name)
+        )
+        self._length = 0
+
+    @property
+    def scope(self) -> Scope:
+        """The conversation in its present generation."""
+        suffix = f"#{self._generation}" if self._generation else ""
+        return Scope(self._user_id, self._name + suffix)
+
+    def load(self) -> list[dict[str, Any]]:
+        """All messages of the present generation, in order."""
+        conversation = self.scope.conversation
+        records = self._store.ledger.scan(self._user_id, kind="said", conversation=conversation)
+        exchanges = [record.body["messages"] for record in records]
+        self._length = len(exchanges)
+        return [message for exchange in exchanges for message in exchange]
+
+    def append(self, exchange: Sequence[Mapping[str, Any]]) -> None:
+        """Keep a completed exchange.
+
+        Raises:
+            StoreError: another process has gone on with this conversation in the meantime.
+        """
+        conversation = self.scope.conversation
+        name = f"said:{conversation}:{self._length + 1}"
+        record = Record(name, "said", conversation, {"messages": [dict(m) for m in exchange]})
+        if name not in self._store.ledger.put(self._user_id, [record]):
+            raise StoreError(
+                f"conversation {self._name!r} has gone on elsewhere since it was opened here; "
+                f"open it again with the same id to go on from there"
+            )
+        self._length += 1
+
+    def reset(self) -> None:
+        """Begin a new generation."""
+        self._generation += 1
+        record = Record(f"reset:{self._name}:{self._generation}", "reset", self._name, {})
+        self._store.ledger.put(self._user_id, [record])
+        self._length = 0

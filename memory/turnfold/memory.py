@@ -1,0 +1,194 @@
+"""A client goes in; the same kind of client comes out, with memory."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+from anthropic import Anthropic, AsyncAnthropic
+from turnfold_stores import Store, open_store
+
+from turnfold.embedders import Embedder, SentenceTransformerEmbedder
+from turnfold.engine import Engine
+from turnfold.errors import PolicyError, TurnfoldError
+from turnfold.middleware import MemoryMiddleware
+from turnfold.policy import Policy
+from turnfold.receipt import Receipt
+from turnfold.summarizers import AsyncClaudeSummarizer, ClaudeSummarizer, Summarizer
+
+Client = TypeVar("Client")
+
+
+class Memory:
+    """A store, an embedder and a policy, for any number of clients. One per process.
+
+    Example:
+        memory = Memory("./chat-memory")
+        client = memory.wrap(Anthropic(), user_id="ada", conversation="engine")
+    """
+
+    def __init__(
+        self,
+        store: str | os.PathLike[str] | Store = "memory:",
+        *,
+        policy: Policy | None = None,
+        embedder: Embedder | None = None,
+        summarizer: Summarizer | None = None,
+        on_receipt: Callable[[Receipt], None] | None = None,
+    ) -> None:
+        """Args:
+            store: a URL ("memory:", "./folder", "sqlite:file"), a path, or a Store.
+            policy: when to fold and what to recall; the default suits a chat.
+            embedder: turns texts into vectors; by default all-MiniLM-L6-v2 by
+                sentence-transformers where that is installed, else recall is off.
+            summarizer: writes summaries; by default Claude, through the client that is wrapped.
+            on_receipt: called with the receipt of every answered request.
+
+        Raises:
+            StoreError: the store cannot be opened.
+            SchemaMismatch: the store holds vectors of another embedding model.
+        """
+        self.policy = policy if policy is not None else Policy()
+        if not isinstance(self.policy, Policy):
+            raise PolicyError(f"policy must be a turnfold.Policy, not {type(policy).__name__}")
+        self._embedder = embedder if embedder is not None else default_embedder()
+        self._summarizer = summarizer
+        self._on_receipt = on_receipt
+        self.store = open_store(store)
+        self._owns_store = not isinstance(store, Store)
+        if self._embedder is not None:
+            try:
+                self.store.check_model(self._embedder.model)
+            except TurnfoldError:
+                self.close()
+                raise
+        self._engine = Engine(self.store, self._embedder, self.policy)
+
+    def wrap(
+        self,
+        client: Client,
+        *,
+        user_id: str | None = None,
+        conversation: str | None = None,
+        on_receipt: Callable[[Receipt], None] | None = None,
+    ) -> Client:
+        """The client with memory: same type, same methods, same connection pool.
+
+        Cheap: wrap anew for each request where users or conversations change.
+
+        Args:
+            client: any client of the Anthropic SDK, sync or async, of any cloud.
+            user_id: whose memory; nothing crosses from one to another. None reads the
+                request's `metadata.user_id`, and takes one local user where there is none.
+            conversation: which conversation of theirs this is.
+            on_receipt: called with the receipt of every answered request of this client.
+
+        Raises:
+            TurnfoldError: this is no client of the SDK, or it has memory already.
+        """
+        if memory_of(client) is not None:
+            raise TurnfoldError(
+                "this client has memory already; wrap the one it was made from, or use it as it is"
+            )
+        _named("user_id", user_id)
+        _named("conversation", conversation)
+        copy: Any = getattr(client, "copy", None)
+        chain: Any = getattr(client, "middleware", None)
+        if copy is None or not isinstance(chain, tuple):
+            raise TurnfoldError(
+                f"with_memory wraps a client of the Anthropic SDK, such as Anthropic(), not "
+                f"{type(client).__name__}"
+            )
+        tell = [each for each in (self._on_receipt, on_receipt) if each is not None]
+        middleware = MemoryMiddleware(
+            self._engine,
+            user_id=user_id,
+            conversation=conversation or "",
+            summarize=self._summarizer or self._by_claude(client),
+            summarize_async=None if self._summarizer else self._by_claude_async(client),
+            on_receipt=tell,
+            memory=self,
+        )
+        wrapped: Client = copy(middleware=[middleware, *chain])
+        return wrapped
+
+    def _by_claude(self, client: Any) -> Summarizer | None:
+        is_sync = isinstance(client, Anthropic) or not _is_async(client)
+        return ClaudeSummarizer(client, self.policy.summary_model) if is_sync else None
+
+    def _by_claude_async(self, client: Any) -> AsyncClaudeSummarizer | None:
+        is_async = isinstance(client, AsyncAnthropic) or _is_async(client)
+        return AsyncClaudeSummarizer(client, self.policy.summary_model) if is_async else None
+
+    def close(self) -> None:
+        """Close the store, unless it was handed in open. Closing twice is harmless."""
+        if self._owns_store:
+            self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def with_memory(
+    client: Client,
+    store: str | os.PathLike[str] | Store = "memory:",
+    *,
+    user_id: str | None = None,
+    conversation: str | None = None,
+    policy: Policy | None = None,
+) -> Client:
+    """The one line: a client that remembers.
+
+    The same as `Memory(store, policy=policy).wrap(client, ...)`. `memory_of(client)` finds the
+    Memory behind it.
+
+    Args:
+        client: any client of the Anthropic SDK, sync or async.
+        store: where memory is kept; "memory:" forgets with the process.
+        user_id: whose memory; None reads the request's `metadata.user_id`.
+        conversation: which conversation of theirs.
+        policy: when to fold and what to recall.
+
+    Raises:
+        StoreError: the store cannot be opened.
+        TurnfoldError: this is no client of the SDK, or it has memory already.
+    """
+    if memory_of(client) is not None:
+        raise TurnfoldError(
+            "this client has memory already; wrap the one it was made from, or use it as it is"
+        )
+    memory = Memory(store, policy=policy)
+    try:
+        return memory.wrap(client, user_id=user_id, conversation=conversation)
+    except TurnfoldError:
+        memory.close()
+        raise
+
+
+def memory_of(client: object) -> Memory | None:
+    """The Memory behind a wrapped client; None for any other."""
+    for entry in getattr(client, "middleware", None) or ():
+        if isinstance(entry, MemoryMiddleware) and isinstance(entry.memory, Memory):
+            return entry.memory
+    return None
+
+
+def default_embedder() -> Embedder | None:
+    """all-MiniLM-L6-v2 where sentence-transformers is installed; nothing is loaded yet."""
+    if importlib.util.find_spec("sentence_transformers") is None:
+        return None
+    return SentenceTransformerEmbedder()
+
+
+def _named(what: str, value: str | None) -> None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise TurnfoldError(f"{what}={value!r} must be a non-empty string, or None")
+
+
+def _is_async(client: object) -> bool:
+    return hasattr(client, "__aenter__")

@@ -1,0 +1,111 @@
+"""Every setting of the memory, with its range and the reason for its default."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from turnfold.errors import PolicyError
+
+Placement = Literal["auto", "append", "before_window"]
+CacheMode = Literal["auto", "on", "off"]
+RecallScope = Literal["conversation", "user"]
+OnError = Literal["continue", "raise"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How a conversation is folded, summarized and recalled. All sizes are in tokens.
+
+    Attributes:
+        fold_at: fold when the estimated prompt passes this. At least 1,000.
+        keep_tokens: size of the window a fold leaves behind; 0 to `fold_at` - 1.
+        keep_exchanges: closed exchanges that stay verbatim whatever their size; 0 or more.
+        summary_tokens: budget of the rendered summary; at least 100.
+        recall_tokens: budget of what one turn may recall; 0 turns recall off.
+        recall_floor: least cosine similarity (-1 to 1) of a recalled passage, so that small
+            talk recalls nothing.
+        scope: recall from "conversation", or from all conversations of the "user".
+        placement: "before_window" puts one memory block ahead of the window. "append" puts
+            what is recalled just before the newest opening, where it stays until the next
+            fold, so that each request continues the one before and the prompt cache holds.
+            "auto" is "append".
+        cache: "on" sets cache breakpoints, at most four with the caller's; "off" sets none;
+            "auto" is "on".
+        summary_model: the model that writes summaries.
+        leaf_tokens: the most one summary call is given to read; at least 1,000.
+        on_error: "continue" answers the user without memory when a part of it fails;
+            "raise" raises.
+        count_tokens: counts the tokens of a text instead of turnfold's estimate.
+
+    Raises:
+        PolicyError: a value is out of range; says which, why, and what would do.
+    """
+
+    fold_at: int = 10_000
+    keep_tokens: int = 2_500
+    keep_exchanges: int = 1
+    summary_tokens: int = 1_500
+    recall_tokens: int = 1_000
+    recall_floor: float = 0.25
+    scope: RecallScope = "conversation"
+    placement: Placement = "auto"
+    cache: CacheMode = "auto"
+    summary_model: str = "claude-haiku-5-5"
+    leaf_tokens: int = 24_000
+    on_error: OnError = "continue"
+    count_tokens: Callable[[str], int] | None = None
+
+    def __post_init__(self) -> None:
+        self._whole("fold_at", 1_000)
+        self._whole("keep_tokens", 0)
+        self._whole("keep_exchanges", 0)
+        self._whole("summary_tokens", 100)
+        self._whole("recall_tokens", 0)
+        self._whole("leaf_tokens", 1_000)
+        if self.keep_tokens >= self.fold_at:
+            raise PolicyError(
+                f"keep_tokens={self.keep_tokens} must be below fold_at={self.fold_at}: a fold "
+                f"has to leave less than what triggered it. A quarter of fold_at does well"
+            )
+        if isinstance(self.recall_floor, bool) or not (
+            isinstance(self.recall_floor, int | float) and -1 <= self.recall_floor <= 1
+        ):
+            raise PolicyError(
+                f"recall_floor={self.recall_floor!r} is a cosine similarity: give a number "
+                f"from -1 to 1"
+            )
+        self._one_of("scope", RecallScope)
+        self._one_of("placement", Placement)
+        self._one_of("cache", CacheMode)
+        self._one_of("on_error", OnError)
+        if not isinstance(self.summary_model, str) or not self.summary_model:
+            raise PolicyError(
+                f"summary_model={self.summary_model!r} must name a model, e.g. 'claude-haiku-5-5'"
+            )
+        if self.count_tokens is not None and not callable(self.count_tokens):
+            raise PolicyError("count_tokens must be a function from a text to its tokens, or None")
+
+    def _whole(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            hint = f"; did you mean {math.ceil(value)}?" if _is_near(value, least) else ""
+            raise PolicyError(f"{name}={value!r} must be a whole number of at least {least}{hint}")
+
+    def _one_of(self, name: str, allowed: Any) -> None:
+        value = getattr(self, name)
+        choices = get_args(allowed)
+        if value not in choices:
+            known = ", ".join(repr(choice) for choice in choices)
+            raise PolicyError(f"{name}={value!r} is not known; choose one of {known}")
+
+    @property
+    def appends(self) -> bool:
+        """Whether recalled text is appended rather than put ahead of the window."""
+        return self.placement != "before_window"
+
+
+def _is_near(value: object, least: int) -> bool:
+    return isinstance(value, float) and math.isfinite(value) and value >= least

@@ -1,0 +1,195 @@
+"""Exchanges go in as passages; a query goes in, and the passages that bear on it come out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from turnfold_stores import Hit, Record, Store, Vector
+
+from turnfold.tokens import CountText
+from turnfold.transcript import Exchange, utterances
+
+# all-MiniLM-L6-v2 reads 256 word pieces, two of them marks of its own, and drops the rest
+# without a word. Pieces are estimated, so the limit leaves room.
+_PIECES = 200
+_WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
+_BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"(?<=[.!?。！？])\s+"))
+# Hits looked at before recall gives up filling its budget.
+_MOST_HITS = 400
+_BATCH = 50
+# Words around a passage when it is rendered: its label and the line break.
+_LABEL_TOKENS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of an exchange no longer than the embedding model really reads.
+
+    Attributes:
+        id: `content_id:number`.
+        content_id: the exchange it is a piece of.
+        source: who said it: "user", "assistant", "tool" or "document".
+        text: verbatim.
+    """
+
+    id: str
+    content_id: str
+    source: str
+    text: str
+
+    def to_record(self, conversation: str, at: float) -> Record:
+        """The passage as stored."""
+        body = {"content": self.content_id, "source": self.source}
+        return Record(self.id, "passage", conversation, body, self.text, at)
+
+    @classmethod
+    def from_record(cls, record: Record) -> Passage:
+        """The passage as it was stored."""
+        return cls(record.id, record.body["content"], record.body["source"], record.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A passage brought back: the turn it is from (0: another conversation) and its score."""
+
+    passage: Passage
+    turn: int
+    score: float
+
+
+def passages_of(exchange: Exchange) -> list[Passage]:
+    """An exchange cut into passages, in order."""
+    pieces = [
+        (said.source, piece) for said in utterances(exchange.messages) for piece in split(said.text)
+    ]
+    return [
+        Passage(f"{exchange.content_id}:{number}", exchange.content_id, source, piece)
+        for number, (source, piece) in enumerate(pieces)
+    ]
+
+
+def word_pieces(text: str) -> int:
+    """About how many pieces a WordPiece tokenizer makes of a text, rather too many than few."""
+    total = 0
+    for word in _WORD.findall(text):
+        if word.isascii():
+            total += 1 if len(word) <= 6 and not any(c.isdigit() for c in word) else len(word) // 3
+        else:
+            total += len(word)
+    return total
+
+
+def split(text: str, limit: int = _PIECES) -> list[str]:
+    """Cut a text into runs of at most `limit` word pieces, at the widest breaks that do.
+
+    Paragraphs before lines, lines before sentences, sentences before words. Nothing but white
+    space at the cuts is lost.
+    """
+    return [part.strip() for part in _pack(text, limit, 0) if part.strip()]
+
+
+def _pack(text: str, limit: int, level: int) -> list[str]:
+    if word_pieces(text) <= limit:
+        return [text]
+    if level == len(_BREAKS):
+        return _hard_cut(text, limit)
+    parts: list[str] = []
+    run_start, run_end, run_size = 0, 0, 0
+    for start, end in _segments(text, _BREAKS[level]):
+        size = word_pieces(text[start:end])
+        if run_size and run_size + size > limit:
+            parts += _pack(text[run_start:run_end], limit, level + 1)
+            run_start, run_size = start, 0
+        run_size += size
+        run_end = end
+    return parts + _pack(text[run_start:run_end], limit, level + 1)
+
+
+def _segments(text: str, breaks: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    start = 0
+    for gap in breaks.finditer(text):
+        yield start, gap.end()
+        start = gap.end()
+    yield start, len(text)
+
+
+def _hard_cut(text: str, limit: int) -> list[str]:
+    parts, start, size = [], 0, 0
+    for word in re.finditer(r"\S{1,200}\s*", text):
+        cost = word_pieces(word.group())
+        if size and size + cost > limit:
+            parts.append(text[start : word.start()])
+            start, size = word.start(), 0
+        size += cost
+    return [*parts, text[start:]]
+
+
+def find(
+    store: Store,
+    vector: Vector,
+    *,
+    user_id: str,
+    conversation: str | None,
+    turns: Mapping[str, int],
+    live: Collection[str],
+    shown: Collection[str],
+    floor: float,
+    budget: int,
+    count: CountText,
+) -> list[Found]:
+    """The passages nearest to a query that fit a budget, in the order they were said.
+
+    Args:
+        store: where passages and vectors are.
+        vector: the query, unit length.
+        user_id: whose memory.
+        conversation: only from this one; None for all of the user's.
+        turns: exchange number by content id, for the folded exchanges of this path. Passages
+            of this conversation that are not among them belong to a dead branch.
+        live: content ids that stand verbatim in the window.
+        shown: ids of passages that stand in the request already.
+        floor: least cosine similarity.
+        budget: tokens to spend.
+        count: counts tokens.
+    """
+    found: list[Found] = []
+    texts: set[str] = set()
+    hits = iter(store.index.nearest(user_id, vector, conversation=conversation))
+    for batch in _batches(hits):
+        good = [hit for hit in batch if hit.score >= floor and hit.id not in shown]
+        records = store.ledger.get(user_id, [hit.id for hit in good])
+        for hit in good:
+            record = records.get(hit.id)
+            if record is None:
+                continue
+            passage = Passage.from_record(record)
+            if conversation is not None and passage.content_id not in turns:
+                continue
+            if passage.content_id in live or passage.text in texts:
+                continue
+            cost = count(passage.text) + _LABEL_TOKENS
+            if cost > budget:
+                continue
+            budget -= cost
+            texts.add(passage.text)
+            found.append(Found(passage, turns.get(passage.content_id, 0), hit.score))
+        if len(good) < len(batch) and batch[-1].score < floor:
+            break
+        if budget < _LABEL_TOKENS * 2:
+            break
+    return sorted(found, key=lambda one: (one.turn, _number(one.passage.id)))
+
+
+def _batches(hits: Iterator[Hit]) -> Iterator[Sequence[Hit]]:
+    for _ in range(_MOST_HITS // _BATCH):
+        batch = list(islice(hits, _BATCH))
+        if not batch:
+            return
+        yield batch
+
+
+def _number(passage_id: str) -> int:
+    return int(passage_id.rpartition(":")[2])
