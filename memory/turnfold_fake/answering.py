@@ -1,0 +1,170 @@
+"""From a reply to the message that is sent: thinking, signatures, ids, faults, usage."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Any
+
+from turnfold_fake.cache import Reading
+from turnfold_fake.faults import Fault
+from turnfold_fake.prompt import blocks_of
+from turnfold_fake.replies import Reply, fit
+from turnfold_fake.structured import fill_schema
+from turnfold_fake.thinking import Check, Signer
+from turnfold_fake.tokens import count_block, cut_text
+
+_THOUGHTS = (
+    "Let me look at what was asked.",
+    "I should answer from what was said before.",
+    "A short answer will do here.",
+    "",
+    "First what is known, then what follows.",
+)
+_ROOM_TO_THINK = 32
+_REFUSED: Mapping[str, Any] = MappingProxyType(
+    {"type": "refusal", "category": None, "explanation": None}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much may be said.
+
+    Attributes:
+        most: Tokens of output.
+        reason: `stop_reason` where that is not enough.
+    """
+
+    most: int
+    reason: str
+
+
+def room_for(max_tokens: int, prompt: int, window: int) -> Room:
+    """The room for an answer, which ends where the context window does."""
+    left = max(window - prompt, 0)
+    if left < max_tokens:
+        return Room(left, "model_context_window_exceeded")
+    return Room(max_tokens, "max_tokens")
+
+
+def wants_schema(body: Mapping[str, Any]) -> bool:
+    """Whether structured output is asked for."""
+    config = body.get("output_config")
+    return isinstance(config, Mapping) and bool(config.get("format"))
+
+
+def compose(
+    body: dict[str, Any], reply: Reply | None, fault: Fault | None, room: Room, *, thinks: bool
+) -> tuple[list[dict[str, Any]], tuple[str, str | None]]:
+    """The content of an answer, its thinking not yet signed.
+
+    Args:
+        body: The request.
+        reply: What to say; None to fill the request's schema.
+        fault: What goes wrong with the content, if anything.
+        room: How much may be said.
+        thinks: Whether the model thinks for this request.
+
+    Returns:
+        Content blocks; stop reason and stop sequence.
+    """
+    if room.most == 0:
+        return [], (room.reason, None)
+    thought = _thought(body, reply, room, thinks=thinks)
+    left = room.most - sum(count_block(block) for block in thought)
+    if reply is None:
+        reply = Reply(fill_schema(body, left))
+    if fault is not None:
+        reply = _spoil(reply, fault)
+    said = fit(reply, left, body.get("stop_sequences") or ())
+    reason = room.reason if said.stop_reason == "max_tokens" else said.stop_reason
+    return [*thought, *blocks_of(said.content)], (reason or "end_turn", said.stop_sequence)
+
+
+def complete(content: list[dict[str, Any]], message_id: str, signer: Signer, check: Check) -> None:
+    """Sign the thinking of an answer and name its tool calls, in place."""
+    unsigned = [
+        block
+        for block in content
+        if (block["type"] == "thinking" and not block.get("signature"))
+        or (block["type"] == "redacted_thinking" and not block.get("data"))
+    ]
+    signatures = signer.sign([block.get("thinking", "") for block in unsigned], check)
+    for block, signature in zip(unsigned, signatures, strict=True):
+        block["signature" if block["type"] == "thinking" else "data"] = signature
+    for place, block in enumerate(content):
+        if block["type"] == "tool_use" and not block.get("id"):
+            block["id"] = f"toolu_{message_id.removeprefix('msg_')}{place:02d}"
+
+
+def usage_of(reading: Reading, content: list[dict[str, Any]]) -> dict[str, Any]:
+    """The usage of an answer."""
+    return {
+        "input_tokens": reading.uncached,
+        "cache_creation_input_tokens": reading.written_5m + reading.written_1h,
+        "cache_read_input_tokens": reading.read,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": reading.written_5m,
+            "ephemeral_1h_input_tokens": reading.written_1h,
+        },
+        "output_tokens": sum(count_block(block) for block in content),
+        "service_tier": "standard",
+    }
+
+
+def message_of(
+    message_id: str,
+    model: str,
+    content: list[dict[str, Any]],
+    stop: tuple[str, str | None],
+    usage: dict[str, Any],
+) -> dict[str, Any]:
+    """The body of an answer."""
+    message = {
+        "id": message_id,
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": content,
+        "stop_reason": stop[0],
+        "stop_sequence": stop[1],
+        "usage": usage,
+    }
+    if stop[0] == "refusal":
+        message["stop_details"] = dict(_REFUSED)
+    return message
+
+
+def _thought(
+    body: dict[str, Any], reply: Reply | None, room: Room, *, thinks: bool
+) -> list[dict[str, Any]]:
+    chosen = reply.thinking if reply is not None else None
+    own = reply is not None and any(
+        block["type"] in ("thinking", "redacted_thinking") for block in blocks_of(reply.content)
+    )
+    if chosen is False or own or (chosen is None and not thinks):
+        return []
+    if chosen is None:
+        newest = json.dumps(body["messages"][-1].get("content"), sort_keys=True)
+        chosen = _THOUGHTS[blake2b(newest.encode(), digest_size=1).digest()[0] % len(_THOUGHTS)]
+    settings = body.get("thinking") or {}
+    if settings.get("display") == "omitted" or room.most < _ROOM_TO_THINK:
+        chosen = ""
+    if room.most <= _ROOM_TO_THINK // 4:
+        return []
+    return [{"type": "thinking", "thinking": chosen, "signature": ""}]
+
+
+def _spoil(reply: Reply, fault: Fault) -> Reply:
+    if fault.kind == "empty":
+        return Reply([], "end_turn")
+    if fault.kind == "refused":
+        return Reply([], "refusal")
+    if fault.kind == "not_json":
+        return Reply("I am sorry, here is the summary in prose instead: much was said.")
+    if fault.kind == "truncated":
+        text = "".join(b["text"] for b in blocks_of(reply.content) if b["type"] == "text")
+        return Reply(cut_text(text, 1) if len(text) < 4 else text[: len(text) // 2], "max_tokens")
+    return reply

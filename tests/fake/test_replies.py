@@ -1,0 +1,108 @@
+"""Replies: always the same, scripted, by a function, replayed."""
+
+import pytest
+from turnfold_fake import FakeClaude, Reply, replies_from
+from turnfold_fake.tokens import count_block, count_text, cut_text
+
+TEXT = {"type": "text", "text": "Two."}
+
+
+def said(door, *messages):
+    history = [{"role": "user", "content": each} for each in messages or ("Hi.",)]
+    return [b["text"] for b in door.accepted(history)["content"] if b["type"] == "text"]
+
+
+def test_a_text_is_always_the_same(door_to):
+    door = door_to(FakeClaude("One."))
+    assert said(door) == said(door) == ["One."]
+
+
+def test_a_script_goes_in_order_then_the_default(door_to):
+    door = door_to(FakeClaude(["One.", [TEXT], Reply("Three.", stop_reason="refusal")]))
+    assert said(door) == ["One."]
+    assert said(door) == ["Two."]
+    assert door.accepted([{"role": "user", "content": "x"}])["stop_reason"] == "refusal"
+    assert said(door) == ["Understood: Hi."]
+
+
+def test_a_function_sees_the_body(door_to):
+    def echo(body):
+        return None if body["model"] != "claude-sonnet-5-5" else body["messages"][-1]["content"]
+
+    assert said(door_to(FakeClaude(echo)), "Say this.") == ["Say this."]
+
+
+def test_the_default_shortens_what_was_asked(door):
+    assert said(door, " ".join("abcdefghijklmnop")) == ["Understood: a b c d e f g h i j k l …"]
+    assert said(door, " ") == ["Understood."]
+
+
+def test_a_transcript_is_replayed(door_to):
+    transcript = [
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": [{"type": "text", "text": "Again?"}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "thinking", "thinking": "", "signature": "x"}, TEXT],
+        },
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": "Hello"},
+        {"role": "assistant", "content": " again."},
+    ]
+    door = door_to(FakeClaude(replies_from(transcript)))
+    assert said(door, "Again?") == ["Two."]
+    assert said(door, "Hi.") == ["Hello."]
+    assert said(door, "Hi.") == ["Hello", " again."]
+    assert said(door, "Memory in front.", "Again?") == ["Two."]
+    assert said(door, "Unheard of.") == ["Understood: Unheard of."]
+
+
+def test_tool_results_are_replayed_too(door_to):
+    call = {"type": "tool_use", "id": "a", "name": "find", "input": {}}
+    done = {"type": "tool_result", "tool_use_id": "a", "content": "found"}
+    history = [
+        {"role": "user", "content": "Find."},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [done]},
+    ]
+    door = door_to(FakeClaude(replies_from([*history, {"role": "assistant", "content": "Done."}])))
+    assert door.accepted(history[:1])["stop_reason"] == "tool_use"
+    assert door.accepted(history)["content"][-1]["text"] == "Done."
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0),
+        ("word", 1),
+        ("tokenizer", 2),
+        ("1234567", 3),
+        ("a, b.", 4),
+        ("漢字かな", 4),
+        ("Zürich", 1),
+        ("one\n\ntwo", 3),
+    ],
+)
+def test_tokens(text, count):
+    assert count_text(text) == count
+
+
+def test_a_cut_keeps_the_beginning():
+    text = "one two, three 456789"
+    assert [cut_text(text, n) for n in (0, 2, 3, 99)] == ["", "one two", "one two, ", text]
+
+
+def test_blocks_have_tokens():
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.com/x.png"}}
+    paper = {"type": "document", "title": "A paper", "source": {"type": "text", "data": "x y"}}
+    result = {"type": "tool_result", "tool_use_id": "a", "content": [TEXT, image]}
+    assert count_block(image) == 1_600
+    assert count_block(paper) == 4 + 2 + 2
+    assert count_block(result) == 4 + 2 + 1_600
+    signed = {"type": "thinking", "thinking": "one two", "signature": "x" * 99}
+    assert count_block(signed) == 6
+    kinds = [{"type": "base64", "data": "A" * 4_000}, {"type": "file", "file_id": "f"}]
+    kinds += [{"type": "content", "content": "one"}, {"type": "content", "content": [TEXT]}]
+    counts = [count_block({"type": "document", "source": source}) for source in kinds]
+    assert counts == [1_704, 2_004, 5, 6]
