@@ -25,7 +25,7 @@ demo: install
 	@$(BIN)/turnfold demo
 
 test: install
-	$(BIN)/pytest -n 2 -m 'not soak' -q
+	$(BIN)/pytest -n 2 -q
 
 check: install
 	$(BIN)/ruff format --check .

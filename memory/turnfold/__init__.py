@@ -12,6 +12,7 @@ from turnfold.memory import Memory, memory_of, with_memory
 from turnfold.policy import Policy
 from turnfold.receipt import Receipt
 from turnfold.summarizers import Summarizer
+from turnfold.thinking import strip_thinking
 
 __all__ = [
     "AsyncConversation",
@@ -24,5 +25,6 @@ __all__ = [
     "TurnfoldError",
     "memory_of",
     "open_store",
+    "strip_thinking",
     "with_memory",
 ]

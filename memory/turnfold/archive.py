@@ -15,7 +15,10 @@ from typing import Any
 from turnfold_stores import Entry, Record, Store
 
 from turnfold.embedders import Embedder
+from turnfold.history import is_alive
+from turnfold.measures import Measures, Row
 from turnfold.recall import Found, Passage, passages_of
+from turnfold.scope import Scope
 from turnfold.summary import Node
 from turnfold.transcript import Exchange, Transcript, digest
 
@@ -26,28 +29,24 @@ _LOOK_BACK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose memory, and of which conversation."""
-
-    user_id: str
-    conversation: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Fold:
     """What stands for the oldest exchanges of a path.
 
     Attributes:
         id: hangs on the last folded exchange, not on the turn that asked for the fold.
-        count: how many exchanges are folded.
+        count: up to which exchange the path is folded.
         nodes: ids of the nodes written about them, oldest first.
         summary: the rendered block, sent byte for byte.
+        contents: content ids of the exchanges this fold added.
+        previous: id of the fold it grew from; "" for none.
     """
 
     id: str
     count: int
     nodes: tuple[str, ...]
     summary: str
+    contents: tuple[str, ...]
+    previous: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +64,45 @@ class Plan:
 
     Attributes:
         id: hangs on the opening.
+        parent: exchange id of the exchange before; "" for the first.
+        root: opening id of the first exchange.
         fold: id of the fold in force; "" for none.
+        appends: whether what is recalled is appended; the same for a whole epoch.
+        cached: whether its requests carry cache breakpoints.
         recalled: the rendered block of recalled passages; "" for none.
         shown: what the block holds.
+        measures: what the conversation had shown before this turn.
     """
 
     id: str
+    parent: str
+    root: str
     fold: str
+    appends: bool
+    cached: bool
     recalled: str
     shown: tuple[Shown, ...]
+    measures: Measures
 
 
-def plan_id(opening: Exchange) -> str:
-    """The id of the plan of an opening."""
-    return "plan:" + opening.opening_id
+def plan_id(opening: Exchange, revision: int = 0) -> str:
+    """The id of the plan of an opening; a revision replaces one the API refused."""
+    return f"plan:{opening.opening_id}" + (f"~{revision}" if revision else "")
+
+
+def usage_id(opening: Exchange, number: int) -> str:
+    """The id of the usage row of the request that follows `number` replies to an opening."""
+    return f"usage:{opening.opening_id}:{number}"
+
+
+def floor_id(opening: Exchange) -> str:
+    """The id of the record that says up to where thinking was refused."""
+    return "floor:" + opening.opening_id
+
+
+def replies_in(exchange: Exchange) -> int:
+    """How many assistant messages an exchange has."""
+    return sum(message.get("role") == "assistant" for message in exchange.messages)
 
 
 def fold_id(last: Exchange) -> str:
@@ -156,18 +180,42 @@ class Archive:
     # --- plans and folds --------------------------------------------------------------------
 
     def plans(self, openings: Iterable[Exchange]) -> dict[str, Plan]:
-        """The plans that exist for these openings, by opening id."""
-        ids = {plan_id(one): one.opening_id for one in openings}
-        return {ids[name]: _plan(record) for name, record in self._get(ids).items()}
+        """The plans that hold for these openings, by opening id."""
+        names: dict[str, str] = {}
+        for one in openings:
+            names[plan_id(one)] = one.opening_id
+            names[plan_id(one, 1)] = one.opening_id
+        records = self._get(names)
+        return {opening: _plan(records[name]) for name, opening in names.items() if name in records}
 
     def keep_plan(self, plan: Plan) -> Plan:
         """Write a plan and read back the one that holds: the first ever written."""
         body = {
+            "parent": plan.parent,
+            "root": plan.root,
             "fold": plan.fold,
+            "appends": plan.appends,
+            "cached": plan.cached,
             "recalled": plan.recalled,
             "shown": [[one.id, one.turn, one.score] for one in plan.shown],
+            "measures": plan.measures.to_json(),
         }
         return _plan(self._keep(self._record(plan.id, "plan", body)))
+
+    def newest_plans(self, conversation: str) -> list[Plan]:
+        """The newest plan of each history of a conversation, the newest last.
+
+        A conversation with a name has one history that is alive; without a name there may be
+        several, told apart by their first opening.
+        """
+        newest: dict[str, Plan] = {}
+        ledger = self.store.ledger
+        for record in ledger.scan(self.scope.user_id, kind="plan", conversation=conversation):
+            plan = _plan(record)
+            newest.pop(plan.root, None)
+            newest[plan.root] = plan
+        plans = list(newest.values())
+        return plans[-1:] if conversation else plans
 
     def fold(self, name: str) -> Fold | None:
         """A fold by its id."""
@@ -187,7 +235,13 @@ class Archive:
 
     def keep_fold(self, fold: Fold) -> Fold:
         """Write a fold and read back the one that holds."""
-        body = {"count": fold.count, "nodes": list(fold.nodes), "summary": fold.summary}
+        body = {
+            "count": fold.count,
+            "nodes": list(fold.nodes),
+            "summary": fold.summary,
+            "contents": list(fold.contents),
+            "previous": fold.previous,
+        }
         return _fold(self._keep(self._record(fold.id, "fold", body)))
 
     def nodes(self, ids: Iterable[str]) -> dict[str, Node]:
@@ -205,17 +259,33 @@ class Archive:
         """The digest of the prefix each thinking block was made under, where known."""
         return {name: record.body["prefix"] for name, record in self._get(names).items()}
 
-    def keep_answer(
-        self, *, request: str, thoughts: Iterable[str], prefix: str, usage: Mapping[str, Any]
-    ) -> None:
+    def keep_answer(self, name: str, row: Row, thoughts: Iterable[str], prefix: str) -> None:
         """Write what an answer tells: its usage, and what its thinking is bound to."""
-        now = time.time()
         records = [
-            self._record(name, "thought", {"prefix": prefix}, at=now)
-            for name in dict.fromkeys(thoughts)
+            self._record(thought, "thought", {"prefix": prefix}, at=row.at)
+            for thought in dict.fromkeys(thoughts)
         ]
-        records.append(self._record(request, "usage", dict(usage), at=now))
+        records.append(self._record(name, "usage", row.to_json(), at=row.at))
         self.store.ledger.put(self.scope.user_id, records)
+
+    def rows(self, exchange: Exchange) -> list[Row]:
+        """The answered requests of an exchange, in order."""
+        names = [usage_id(exchange, number) for number in range(replies_in(exchange) + 1)]
+        records = self._get(names)
+        return [
+            Row.from_json(records[name].body, records[name].at) for name in names if name in records
+        ]
+
+    def floors(self, exchanges: Iterable[Exchange]) -> int:
+        """Index in the transcript before which thinking was refused; 0 for none."""
+        named = {floor_id(one): one for one in exchanges}
+        records = self._get(named)
+        return max((named[n].start + r.body["messages"] for n, r in records.items()), default=0)
+
+    def keep_floor(self, exchange: Exchange) -> None:
+        """Write that all thinking up to the end of this open exchange was refused."""
+        body = {"messages": len(exchange.messages)}
+        self.store.ledger.put(self.scope.user_id, [self._record(floor_id(exchange), "floor", body)])
 
     def found(self, shown: Iterable[Shown]) -> list[Found]:
         """The passages of a plan."""
@@ -226,6 +296,50 @@ class Archive:
             for one in shown
             if one.id in records
         ]
+
+    # --- paths --------------------------------------------------------------------------------
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are stored."""
+        return set(self._get(ids))
+
+    def is_stored(self, exchange: Exchange) -> bool:
+        """Whether this exchange was seen before, on this very path."""
+        return exchange.exchange_id in self._stored or bool(self._get([exchange.exchange_id]))
+
+    def messages_before(self, exchange_id: str) -> list[Mapping[str, Any]]:
+        """All messages of a path, from its beginning to this exchange; [] where it has a gap."""
+        scan = self.store.ledger.scan(
+            self.scope.user_id, kind="exchange", conversation=self.scope.conversation
+        )
+        links = {record.id: record.body for record in scan}
+        contents: list[str] = []
+        while exchange_id:
+            if exchange_id not in links:
+                return []
+            contents.append(links[exchange_id]["content"])
+            exchange_id = links[exchange_id]["parent"]
+        stored = self._get(contents)
+        if any(name not in stored for name in contents):
+            return []
+        return [m for name in reversed(contents) for m in stored[name].body["messages"]]
+
+    def folded_contents(self, conversation: str, *, but: str = "") -> set[str]:
+        """Content ids in memory on the living paths of a conversation.
+
+        Args:
+            conversation: which one; a generation that was reset has none.
+            but: opening id of the first exchange of a path to leave out.
+        """
+        if not is_alive(self.store, self.scope.user_id, conversation):
+            return set()
+        contents: set[str] = set()
+        for plan in self.newest_plans(conversation):
+            fold = self.fold(plan.fold) if plan.fold and plan.root != but else None
+            while fold is not None:
+                contents.update(fold.contents)
+                fold = self.fold(fold.previous) if fold.previous else None
+        return contents
 
     # --- rows ---------------------------------------------------------------------------------
 
@@ -245,10 +359,26 @@ class Archive:
 
 def _plan(record: Record) -> Plan:
     body = record.body
-    shown = tuple(Shown(name, turn, score) for name, turn, score in body["shown"])
-    return Plan(record.id, body["fold"], body["recalled"], shown)
+    return Plan(
+        id=record.id,
+        parent=body["parent"],
+        root=body["root"],
+        fold=body["fold"],
+        appends=body["appends"],
+        cached=body["cached"],
+        recalled=body["recalled"],
+        shown=tuple(Shown(*one) for one in body["shown"]),
+        measures=Measures.from_json(body["measures"]),
+    )
 
 
 def _fold(record: Record) -> Fold:
     body = record.body
-    return Fold(record.id, body["count"], tuple(body["nodes"]), body["summary"])
+    return Fold(
+        id=record.id,
+        count=body["count"],
+        nodes=tuple(body["nodes"]),
+        summary=body["summary"],
+        contents=tuple(body["contents"]),
+        previous=body["previous"],
+    )

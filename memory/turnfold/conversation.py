@@ -14,12 +14,12 @@ import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import Message
 
-from turnfold.archive import Scope
 from turnfold.errors import TurnfoldError
 from turnfold.history import History
 from turnfold.memory import Memory, memory_of
 from turnfold.pricing import Usage
 from turnfold.receipt import Receipt
+from turnfold.scope import Scope
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 
@@ -233,3 +233,5 @@ def _check_names(user_id: str | None, name: str | None) -> None:
     for what, value in (("user_id", user_id), ("id", name)):
         if value is not None and (not isinstance(value, str) or not value):
             raise TurnfoldError(f"{what}={value!r} must be a non-empty string, or None")
+        if value is not None and "\x1f" in value:
+            raise TurnfoldError(f"{what}={value!r} must not hold the control character \\x1f")

@@ -6,6 +6,7 @@
     accept    the summaries written; the oldest exchanges move into memory
     body      recall what bears on the opening, write the plan once and read it back, and
               build the request: summary, recalled passages, newest exchanges verbatim
+    mend      the API refused it for a reason memory can mend: change the plan, send once more
     answered  usage, proofs for thinking, the receipt
 
 No step calls a model: `due` hands out jobs and `accept` takes the answers. What is decided is
@@ -17,33 +18,43 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from turnfold_stores import Store
+from turnfold_stores import Record, Store
 
-from turnfold.archive import Archive, Fold, Plan, Scope, Shown, fold_id, node_id, plan_id
+from turnfold.account import Account
+from turnfold.archive import (
+    Archive,
+    Fold,
+    Plan,
+    Shown,
+    fold_id,
+    node_id,
+    plan_id,
+    replies_in,
+    usage_id,
+)
+from turnfold.breakpoints import has_marks
 from turnfold.embedders import Embedder
 from turnfold.errors import SummaryError, TurnfoldError
+from turnfold.measures import Measures, Row
 from turnfold.policy import Policy
-from turnfold.pricing import Usage, cost, price_of
-from turnfold.prompt import (
-    Sent,
-    build,
-    live_thinking_ids,
-    recall_block,
-    summary_block,
-    thinking_ids,
-)
+from turnfold.pricing import Usage
+from turnfold.prompt import Sent, build, live_thinking_ids, recall_block, summary_block
 from turnfold.recall import Found, find
-from turnfold.receipt import Recalled, Receipt, Tokens
+from turnfold.receipt import Receipt, Tokens
+from turnfold.refusals import Refusal
+from turnfold.rejoin import looks_cut, rejoin
+from turnfold.scope import Scope
+from turnfold.shared import Shared
+from turnfold.state import Carried, carried_from, head_of, until_uncited
 from turnfold.summary import Item, Node, SummaryDraft, SummaryJob, accept_draft, fit, render
+from turnfold.thinking import thinking_ids
 from turnfold.tokens import count_fixed, count_message, estimate_text
-from turnfold.transcript import Exchange, read, seed_of, utterances
-from turnfold.window import fold_barrier, fold_until, runs
+from turnfold.transcript import Transcript, read, seed_of, utterances
+from turnfold.window import fold_until, runs
 
 logger = logging.getLogger("turnfold")
 
@@ -51,78 +62,104 @@ Outcome = SummaryDraft | Exception
 
 
 class Engine:
-    """What the turns of a process share: store, embedder, policy."""
+    """What the turns of a process share: store, embedder, policy, and what it knows already."""
 
     def __init__(self, store: Store, embedder: Embedder | None, policy: Policy) -> None:
         self.store = store
         self.embedder = embedder
         self.policy = policy
-        self._stored: OrderedDict[str, None] = OrderedDict()
+        self._shared = Shared()
 
-    def begin(self, body: Mapping[str, Any], scope: Scope) -> Turn:
-        """Start the turn of a request.
+    def begin(self, body: Mapping[str, Any], scope: Scope) -> Turn | None:
+        """Start the turn of a request; None where memory had better keep out.
 
         Raises:
             TranscriptError: the messages cannot be read.
             StoreError: the store cannot be read or written.
         """
-        return Turn(self, body, Archive(self.store, scope, self._stored))
+        started = time.perf_counter()
+        archive = Archive(self.store, scope, self._shared.stored)
+        transcript = read(body["messages"], seed=seed_of(scope.user_id, scope.conversation))
+        if transcript.closed and not archive.is_stored(transcript.exchanges[0]):
+            if scope.conversation:
+                known = self._shared.path(scope)
+                transcript = rejoin(transcript, archive, known) or transcript
+            elif looks_cut(transcript, archive):
+                self._shared.warn_once(
+                    "this history was cut at its front, and without a name for the conversation "
+                    "memory cannot tell where it goes on: it passes as it is. Give "
+                    "with_memory(..., conversation=...), or send the whole history"
+                )
+                return None
+        archive.remember(transcript)
+        self._shared.keep_path(scope, transcript.closed)
+        turn = Turn(self.policy, self.embedder, archive, body, transcript)
+        turn.account.seconds["begin"] = time.perf_counter() - started
+        return turn
 
 
 class Turn:
     """One request on its way through memory, driven alike by the sync and the async shell."""
 
-    def __init__(self, engine: Engine, body: Mapping[str, Any], archive: Archive) -> None:
-        self._policy = engine.policy
-        self._embedder = engine.embedder
+    def __init__(
+        self,
+        policy: Policy,
+        embedder: Embedder | None,
+        archive: Archive,
+        body: Mapping[str, Any],
+        transcript: Transcript,
+    ) -> None:
+        self._policy = policy
+        self._embedder = embedder
         self._archive = archive
         self._body = body
-        self._count = engine.policy.count_tokens or estimate_text
-        self._degraded: list[str] = []
-        self._seconds: dict[str, float] = {}
+        self._transcript = transcript
+        self._exchanges = transcript.exchanges
+        self._model = str(body.get("model", ""))
+        self._count = policy.count_tokens or estimate_text
+        self.account = Account()
+        self._revision = 0
+        self._strip = False  # all thinking goes: the API refused some of it
         self._jobs: dict[str, SummaryJob] = {}  # by node id; what this turn wants to fold
         self._waiting: dict[str, SummaryJob] = {}  # those of them that no one has written yet
-        self._until = 0  # how many exchanges would then be in memory
-        self._stayed = ""
-        self._folded = 0
-        self._summary_usage = Usage()
-        self._summary_cost: float | None = 0.0
         self._found: Sequence[Found] | None = None
         self._sent: Sent | None = None
 
-        with self._timed("begin"):
-            scope = archive.scope
-            seed = seed_of(scope.user_id, scope.conversation)
-            self._transcript = read(body.get("messages") or (), seed=seed)
-            archive.remember(self._transcript)
-            self._exchanges = self._transcript.exchanges
-            self._sizes = [
-                sum(count_message(message, self._count) for message in one.messages)
-                for one in self._exchanges
-            ]
-            self._fixed = count_fixed(body, self._count)
-            opening = self._transcript.open
-            self._plan = archive.plans([opening]).get(opening.opening_id)
-            if self._plan is None:
-                self._fold = archive.fold_in_force(self._transcript.closed)
-            else:
-                self._fold = archive.fold(self._plan.fold) if self._plan.fold else None
-            self._earlier = self._plans_of_this_epoch()
-            if self._plan is None:
-                self._decide()
-
-    @contextmanager
-    def _timed(self, step: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - start
-            self._seconds[step] = self._seconds.get(step, 0.0) + spent
+        self._sizes = [
+            sum(count_message(message, self._count) for message in one.messages)
+            for one in self._exchanges
+        ]
+        self._fixed = count_fixed(body, self._count)
+        self._head = head_of(transcript.closed, policy.keep_first)
+        self._before = self._exchanges[-2] if len(self._exchanges) > 1 else None
+        openings = [transcript.open, *([self._before] if self._before else [])]
+        plans = archive.plans(openings)
+        self._plan = plans.get(transcript.open.opening_id)
+        if self._plan is None:
+            previous = plans.get(self._before.opening_id) if self._before else None
+            self._measures = self._measured(previous)
+            self._fold = archive.fold_in_force(transcript.closed)
+        else:
+            self._measures = self._plan.measures
+            self._fold = archive.fold(self._plan.fold) if self._plan.fold else None
+        self._earlier = self._plans_of_this_epoch()
+        if self._plan is None:
+            self._want(self._fold_until())
 
     @property
     def _in_memory(self) -> int:
         return self._fold.count if self._fold else 0
+
+    @property
+    def _fold_id(self) -> str:
+        return self._fold.id if self._fold else ""
+
+    def _measured(self, previous: Plan | None) -> Measures:
+        """What the turns before this one have shown."""
+        if previous is None or self._before is None:
+            return Measures()
+        rows = self._archive.rows(self._before)
+        return previous.measures.after(rows, fold=previous.fold, cached=previous.cached)
 
     def _plans_of_this_epoch(self) -> dict[int, Plan]:
         """Plans of the live exchanges before this one that were made under the fold in force.
@@ -131,37 +168,41 @@ class Turn:
         """
         if self._fold is None and self._policy.scope == "conversation":
             return {}  # nothing was folded, so nothing could be recalled
-        current = self._fold.id if self._fold else ""
         live = self._exchanges[self._in_memory : -1]
         plans = self._archive.plans(live)
         return {
             index: plans[one.opening_id]
             for index, one in enumerate(live, self._in_memory)
-            if one.opening_id in plans and plans[one.opening_id].fold == current
+            if one.opening_id in plans and plans[one.opening_id].fold == self._fold_id
         }
 
     # --- folding ------------------------------------------------------------------------------
 
-    def _decide(self) -> None:
-        """Choose what to fold at this opening; make a job of every run not yet summarized."""
-        closed = self._transcript.closed
-        barrier, why = fold_barrier(closed)
+    def _fold_until(self) -> int:
+        """Up to which exchange to fold at this opening."""
+        rate = 1.0 if self._policy.count_tokens else self._measures.rate(self._model)
         injected = sum(self._count(plan.recalled) for plan in self._earlier.values())
         summary = self._count(self._fold.summary) if self._fold else 0
-        self._until = fold_until(
-            self._sizes,
-            in_memory=self._in_memory,
-            other=self._fixed + summary + injected,
-            barrier=barrier,
+        start = max(self._in_memory, self._head)
+        head = sum(self._sizes[: self._head]) if self._in_memory > self._head else 0
+        return fold_until(
+            [int(size * rate) for size in self._sizes],
+            start=start if self._in_memory else 0,
+            first=start,
+            other=int((self._fixed + summary + injected + head) * rate),
             policy=self._policy,
         )
-        if self._until == self._in_memory:
-            self._stayed = why
+
+    def _want(self, until: int) -> None:
+        """Make a job of every run of exchanges up to there that is not in memory yet."""
+        start = max(self._in_memory, self._head)
+        until, why = until_uncited(self._exchanges, start, max(until, start))
+        if why:
+            self.account.stayed.append(why)
+        if until <= start:
             return
         known = self._known_items()
-        for first, last in runs(
-            self._sizes, self._in_memory, self._until, self._policy.leaf_tokens
-        ):
+        for first, last in runs(self._sizes, start, until, self._policy.leaf_tokens):
             part = self._exchanges[first:last]
             self._jobs[node_id(part[0], part[-1])] = SummaryJob(
                 first=first + 1,
@@ -194,26 +235,17 @@ class Turn:
     def accept(self, outcomes: Sequence[Outcome]) -> int:
         """Take the answers to the jobs of `due`, in order, and fold as far as they reach.
 
+        A summary that failed folds nothing, and neither does anything after it.
+
         Returns:
             How many exchanges moved into memory.
-
-        A summary that failed folds nothing, and neither does anything after it.
         """
         with self._timed("fold"):
             for (name, job), outcome in zip(self._waiting.items(), outcomes, strict=True):
                 if isinstance(outcome, Exception):
                     self._degrade("summary", outcome)
                     continue
-                self._summary_usage += outcome.usage
-                price = price_of(outcome.model)
-                if self._summary_cost is not None:
-                    spent = cost(outcome.usage, price) if price else None
-                    free = outcome.usage == Usage()
-                    self._summary_cost = (
-                        None
-                        if spent is None and not free
-                        else (self._summary_cost + (spent or 0.0))
-                    )
+                self.account.spent_on_summary(outcome.model, outcome.usage)
                 try:
                     node = accept_draft(job, outcome)
                 except SummaryError as empty:
@@ -221,13 +253,13 @@ class Turn:
                 else:
                     self._archive.keep_node(name, node, model=outcome.model)
             self._adopt()
-        return self._folded
+        return self.account.folded
 
     def _adopt(self) -> None:
         """Move the oldest exchanges into memory, as far as they are summarized."""
         written = self._archive.nodes(self._jobs)
         reached = []
-        until = self._in_memory
+        start = until = max(self._in_memory, self._head)
         for name, job in self._jobs.items():
             if name not in written:
                 break
@@ -236,17 +268,23 @@ class Turn:
         self._jobs = {}
         if not reached:
             return
-        part = self._exchanges[self._in_memory : until]
+        part = self._exchanges[start:until]
         try:
             self._archive.index(part, self._embedder)
         except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
             self._degrade("index", wrong)
         ids = [*(self._fold.nodes if self._fold else ()), *reached]
-        summary = summary_block(render(self._fitting(ids)))
-        fold = Fold(fold_id(part[-1]), until, tuple(ids), summary)
+        fold = Fold(
+            id=fold_id(part[-1]),
+            count=until,
+            nodes=tuple(ids),
+            summary=summary_block(render(self._fitting(ids))),
+            contents=tuple(one.content_id for one in part),
+            previous=self._fold_id,
+        )
         self._fold = self._archive.keep_fold(fold)
         self._earlier = {}
-        self._folded = len(part)
+        self.account.folded += len(part)
 
     # --- the request --------------------------------------------------------------------------
 
@@ -254,78 +292,107 @@ class Turn:
         """The request to send. The caller's body is not changed."""
         with self._timed("recall"):
             if self._plan is None:
-                self._found = self._recall()
-                shown = (Shown(one.passage.id, one.turn, one.score) for one in self._found)
-                plan = Plan(
-                    plan_id(self._transcript.open),
-                    self._fold.id if self._fold else "",
-                    recall_block(self._found),
-                    tuple(shown),
-                )
-                self._plan = self._archive.keep_plan(plan)
-                if self._plan != plan:
-                    self._follow(self._plan)
+                self._plan = self._planned()
         with self._timed("build"):
-            live = self._exchanges[self._in_memory :]
+            live = [*self._exchanges[: self._head], *self._exchanges[self._in_memory :]]
+            floor = self._archive.floors(live)
             self._sent = build(
                 self._body,
                 self._transcript,
+                head=self._head,
                 folded=self._in_memory,
                 injections=self._injections(self._plan),
+                carried=self._carried(),
                 proofs=self._archive.proofs(live_thinking_ids(live)),
-                cache=self._policy.cache != "off",
+                thinking_from=self._everything if self._strip else floor,
+                cache=self._plan.cached,
             )
         return self._sent.body
 
-    def _follow(self, plan: Plan) -> None:
-        """Someone else planned this opening first: what they decided holds."""
-        self._found = None
-        self._fold = self._archive.fold(plan.fold) if plan.fold else None
-        self._earlier = self._plans_of_this_epoch()
+    @property
+    def _everything(self) -> int:
+        return sum(len(one.messages) for one in self._exchanges)
+
+    def _planned(self) -> Plan:
+        """Decide the rest, write it down, and go by what then holds."""
+        cached = self._cached()
+        appends = self._appends(cached)
+        self._found = self._recall(appends)
+        plan = Plan(
+            id=plan_id(self._transcript.open, self._revision),
+            parent=self._before.exchange_id if self._before else "",
+            root=self._exchanges[0].opening_id,
+            fold=self._fold_id,
+            appends=appends,
+            cached=cached,
+            recalled=recall_block(self._found),
+            shown=tuple(Shown(one.passage.id, one.turn, one.score) for one in self._found),
+            measures=self._measures,
+        )
+        holds = self._archive.keep_plan(plan)
+        if holds != plan:  # someone else planned this opening first
+            self._found = None
+            self._fold = self._archive.fold(holds.fold) if holds.fold else None
+            self._earlier = self._plans_of_this_epoch()
+        return holds
+
+    def _cached(self) -> bool:
+        if self._policy.cache == "auto":
+            return self._measures.cold_share <= 0.5
+        return self._policy.cache == "on"
+
+    def _appends(self, cached: bool) -> bool:
+        """Whether to append what is recalled; what this epoch began with goes on."""
+        if self._policy.placement != "auto":
+            return self._policy.placement == "append"
+        if self._earlier:
+            return next(iter(self._earlier.values())).appends
+        thinking = self._body.get("thinking")
+        thinks = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
+        live = self._exchanges[self._in_memory :]
+        return cached or has_marks(self._body) or thinks or bool(live_thinking_ids(live))
 
     def _injections(self, plan: Plan) -> dict[int, list[str]]:
         newest = len(self._exchanges) - 1
-        head = next(
-            (i for i, one in enumerate(self._exchanges) if i >= self._in_memory and one.opening),
-            newest,
-        )
+        head = self._in_memory if self._fold else newest
         texts: dict[int, list[str]] = {}
         if self._fold:
             texts.setdefault(head, []).append(self._fold.summary)
-        if self._policy.appends:
-            for index, earlier in sorted(self._earlier.items()):
+        for index, earlier in sorted(self._earlier.items()):
+            if earlier.appends:
                 texts.setdefault(index, []).append(earlier.recalled)
-            texts.setdefault(newest, []).append(plan.recalled)
-        else:
-            texts.setdefault(head, []).append(plan.recalled)
+        texts.setdefault(newest if plan.appends else head, []).append(plan.recalled)
         return {index: some for index, some in texts.items() if self._exchanges[index].opening}
 
-    def _recall(self) -> list[Found]:
+    def _carried(self) -> Carried:
+        return carried_from(self._exchanges[self._head : self._in_memory])
+
+    # --- recall -------------------------------------------------------------------------------
+
+    def _recall(self, appends: bool) -> list[Found]:
         """What bears on the opening, out of the exchanges that are no longer in view."""
         policy = self._policy
         alone = policy.scope == "conversation"
-        query = "\n".join(said.text for said in utterances(self._opening_messages()))
+        opening = self._transcript.open
+        said = utterances(opening.messages[: opening.opening])
+        query = "\n".join(one.text for one in said)
         if not policy.recall_tokens or not query or (alone and self._fold is None):
             return []
         if self._embedder is None:
-            self._degraded.append(
-                "recall: no embedder; install one with: pip install 'turnfold[embeddings]'"
+            self._degrade(
+                "recall",
+                TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'"),
             )
             return []
         try:
             vector = self._embedder.embed([query])[0]
-            turns = {
-                one.content_id: number
-                for number, one in enumerate(self._exchanges[: self._in_memory], 1)
-            }
-            appended = self._earlier.values() if policy.appends else ()
+            appended = [plan for plan in self._earlier.values() if appends and plan.appends]
             return find(
                 self._archive.store,
                 vector,
                 user_id=self._archive.scope.user_id,
                 conversation=self._archive.scope.conversation if alone else None,
-                turns=turns,
-                live={one.content_id for one in self._exchanges[self._in_memory :]},
+                turn_of=self._turn_of(),
                 shown={shown.id for plan in appended for shown in plan.shown},
                 floor=policy.recall_floor,
                 budget=policy.recall_tokens,
@@ -335,60 +402,69 @@ class Turn:
             self._degrade("recall", wrong)
             return []
 
-    def _opening_messages(self) -> Sequence[Mapping[str, Any]]:
-        opening: Exchange = self._transcript.open
-        return opening.messages[: opening.opening]
+    def _turn_of(self) -> _TurnOf:
+        folded = self._exchanges[self._head : self._in_memory]
+        live = [*self._exchanges[: self._head], *self._exchanges[self._in_memory :]]
+        return _TurnOf(
+            self._archive,
+            turns={one.content_id: n for n, one in enumerate(folded, self._head + 1)},
+            live={one.content_id for one in live},
+            root=self._exchanges[0].opening_id,
+        )
 
     # --- the answer ---------------------------------------------------------------------------
+
+    def mend(self, refusal: Refusal) -> bool:
+        """Change what the API refused; True if it is worth sending once more.
+
+        Two refusals are known: thinking bound to another prefix goes, all of it; a prompt that
+        is too long is folded down to the newest exchange.
+        """
+        if refusal.kind == "thinking" and not self._strip:
+            self._strip = True
+            self._archive.keep_floor(self._transcript.open)
+            self.account.degraded.append("thinking: the API refused some; all of it was left out")
+            return True
+        if refusal.kind == "too_long" and not self._revision:
+            self._revision = 1
+            self._want(len(self._transcript.closed))
+            if not self._jobs:
+                return False
+            self.account.degraded.append(
+                "window: the prompt was too long; all but the newest exchange was folded"
+            )
+            self._plan = None
+            return True
+        return False
 
     def answered(self, message: Mapping[str, Any] | None) -> Receipt:
         """Write what the answer tells and give the account of the request.
 
         Args:
-            message: the Messages API response as JSON; None where the request failed or the
-                stream broke off.
+            message: the Messages API response as JSON; None where the stream broke off.
         """
         usage = Usage.from_api(message.get("usage") if message else None)
+        tokens = self._tokens()
         with self._timed("finish"):
             if message is not None and self._sent is not None:
+                row = Row(self._model, usage, tokens.sent, time.time())
+                opening = self._transcript.open
                 try:
                     self._archive.keep_answer(
-                        request=f"usage:{message.get('id') or uuid.uuid4().hex}",
-                        thoughts=thinking_ids(message),
-                        prefix=self._sent.prefix,
-                        usage={"model": message.get("model"), **(message.get("usage") or {})},
+                        usage_id(opening, replies_in(opening)),
+                        row,
+                        thinking_ids(message),
+                        self._sent.prefix,
                     )
                 except TurnfoldError as wrong:
                     self._degrade("finish", wrong)
-        return self._receipt(str(self._body.get("model", "")), usage)
-
-    def _receipt(self, model: str, usage: Usage) -> Receipt:
-        tokens = self._tokens()
-        price = price_of(model)
-        spent = full = None
-        if price is not None and self._summary_cost is not None:
-            spent = cost(usage, price) + self._summary_cost
-            # The API's own count corrects the estimate of what full history would have been.
-            rate = usage.prompt_tokens / tokens.sent if usage.prompt_tokens else 1.0
-            whole = Usage(int(tokens.full * rate), output_tokens=usage.output_tokens)
-            full = cost(whole, price)
-        return Receipt(
-            model=model,
+        return self.account.receipt(
+            model=self._model,
             turn=len(self._exchanges),
+            in_memory=max(0, self._in_memory - self._head),
             tokens=tokens,
             usage=usage,
-            folded=self._folded,
-            in_memory=self._in_memory,
-            hits=tuple(
-                Recalled(one.turn, one.passage.source, one.passage.text, one.score)
-                for one in self._hits()
-            ),
-            summary_usage=self._summary_usage,
-            cost=spent,
-            full_cost=full,
-            seconds=dict(self._seconds),
-            degraded=tuple(self._degraded),
-            stayed=(self._stayed,) if self._stayed else (),
+            hits=self._hits(),
         )
 
     def _hits(self) -> Sequence[Found]:
@@ -400,24 +476,59 @@ class Turn:
         return self._found or ()
 
     def _tokens(self) -> Tokens:
-        earlier = self._earlier.values() if self._policy.appends else ()
-        recalled = sum(self._count(plan.recalled) for plan in earlier)
+        recalled = [plan.recalled for plan in self._earlier.values() if plan.appends]
         if self._plan is not None:
-            recalled += self._count(self._plan.recalled)
+            recalled.append(self._plan.recalled)
+        head = self._sizes[: min(self._head, self._in_memory)]
         return Tokens(
             fixed=self._fixed,
             summary=self._count(self._fold.summary) if self._fold else 0,
-            recalled=recalled,
-            window=sum(self._sizes[self._in_memory :]),
+            recalled=sum(self._count(text) for text in recalled),
+            window=sum(self._sizes[self._in_memory :]) + sum(head),
             full=self._fixed + sum(self._sizes),
         )
 
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = self.account.seconds
+            seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start
+
     def _degrade(self, step: str, wrong: Exception) -> None:
         reason = str(wrong).partition("\n")[0] or type(wrong).__name__
-        self._degraded.append(f"{step}: {reason}")
+        self.account.degraded.append(f"{step}: {reason}")
         logger.warning("memory is degraded at %s: %s", step, reason)
         if self._policy.on_error == "raise":
             raise _as_turnfold_error(step, wrong)
+
+
+class _TurnOf:
+    """Tells the exchange number of a stored passage, or that it may not be recalled."""
+
+    def __init__(
+        self, archive: Archive, *, turns: Mapping[str, int], live: set[str], root: str
+    ) -> None:
+        self._archive = archive
+        self._turns = turns
+        self._live = live
+        self._root = root
+        self._elsewhere: dict[str, set[str]] = {}  # by conversation; read when first met
+
+    def __call__(self, record: Record) -> int | None:
+        content = record.body["content"]
+        if content in self._live:
+            return None
+        mine = self._archive.scope.conversation
+        if record.conversation == mine and (content in self._turns or mine):
+            return self._turns.get(content)
+        if record.conversation not in self._elsewhere:
+            self._elsewhere[record.conversation] = self._archive.folded_contents(
+                record.conversation, but=self._root
+            )
+        return 0 if content in self._elsewhere[record.conversation] else None
 
 
 def _as_turnfold_error(step: str, wrong: Exception) -> TurnfoldError:

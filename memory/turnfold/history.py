@@ -7,8 +7,26 @@ from typing import Any
 
 from turnfold_stores import Record, Store
 
-from turnfold.archive import Scope
 from turnfold.errors import StoreError
+from turnfold.scope import Scope
+
+# Between the name of a conversation and its generation: a character no one types.
+_GENERATION = "\x1f"
+
+
+def generation_name(name: str, generation: int) -> str:
+    """What a generation of a conversation is called in the store; the first has the bare name."""
+    return f"{name}{_GENERATION}{generation}" if generation else name
+
+
+def is_alive(store: Store, user_id: str, conversation: str) -> bool:
+    """Whether this is the present generation of its conversation."""
+    name, _, generation = conversation.partition(_GENERATION)
+    return _resets(store, user_id, name) == int(generation or 0)
+
+
+def _resets(store: Store, user_id: str, name: str) -> int:
+    return sum(1 for _ in store.ledger.scan(user_id, kind="reset", conversation=name))
 
 
 class History:
@@ -29,8 +47,7 @@ class History:
     @property
     def scope(self) -> Scope:
         """The conversation in its present generation."""
-        suffix = f"#{self._generation}" if self._generation else ""
-        return Scope(self._user_id, self._name + suffix)
+        return Scope(self._user_id, generation_name(self._name, self._generation))
 
     def load(self) -> list[dict[str, Any]]:
         """All messages of the present generation, in order."""

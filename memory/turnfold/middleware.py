@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import json
 import logging
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
@@ -14,10 +17,11 @@ import anyio.to_thread
 import httpx2
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
-from turnfold.archive import Scope
 from turnfold.engine import Engine, Outcome, Turn
 from turnfold.errors import TurnfoldError
 from turnfold.receipt import Receipt
+from turnfold.refusals import Refusal, read_refusal
+from turnfold.scope import Scope
 from turnfold.summary import SummaryDraft, SummaryJob
 from turnfold.wire import message_of_events
 
@@ -73,15 +77,33 @@ class MemoryMiddleware(Middleware):
         body = self._applicable(request)
         if body is None:
             return call_next(request)
-        turn, rewritten = self._guarded(lambda: self._prepare(body)) or (None, body)
+        limit = Deadline(self._engine.policy.deadline)
+        turn, rewritten = self._bounded(limit, lambda: self._prepare(body)) or (None, body)
         response = call_next(as_sent(request, rewritten))
-        return response if turn is None else self._tap(response, turn)
+        if turn is None:
+            return response
+        if refusal := _refusal_in(response, response.http_response.read):
+            mended = self._bounded(limit, lambda: self._mend(turn, refusal))
+            if mended is not None:
+                response.http_response.close()
+                response = call_next(as_sent(request, mended))
+        return self._tap(response, turn)
 
-    def _prepare(self, body: Mapping[str, Any]) -> tuple[Turn, Mapping[str, Any]]:
+    def _prepare(self, body: Mapping[str, Any]) -> tuple[Turn, Mapping[str, Any]] | None:
         turn = self._engine.begin(body, self._scope(body))
+        if turn is None:
+            return None
         if jobs := turn.due():
             turn.accept(self._run(jobs))
         return turn, turn.body()
+
+    def _mend(self, turn: Turn, refusal: Refusal) -> Mapping[str, Any] | None:
+        if not turn.mend(refusal):
+            return None
+        jobs = turn.due()
+        if jobs and not turn.accept(self._run(jobs)):
+            return None
+        return turn.body()
 
     def _run(self, jobs: Sequence[SummaryJob]) -> list[Outcome]:
         if len(jobs) == 1:
@@ -95,6 +117,35 @@ class MemoryMiddleware(Middleware):
             return self._summarize(job)
         except Exception as wrong:  # noqa: BLE001 - nothing of a summarizer reaches the user
             return wrong
+
+    def _bounded(self, limit: Deadline, step: Callable[[], _T | None]) -> _T | None:
+        """Run a guarded step within the deadline, in a thread that is left behind if it hangs.
+
+        What such a thread still writes does no harm: plans, nodes and folds are written once,
+        whoever writes them.
+        """
+        done = threading.Event()
+        outcome: list[_T | None] = []
+        raised: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                outcome.append(self._guarded(step))
+            except BaseException as wrong:  # noqa: BLE001 - carried over to the caller's thread
+                raised.append(wrong)
+            finally:
+                done.set()
+
+        context = contextvars.copy_context()
+        threading.Thread(
+            target=context.run, args=(work,), name="turnfold-turn", daemon=True
+        ).start()
+        if not done.wait(limit.left):
+            self._too_late(limit)
+            return None
+        if raised:
+            raise raised[0]
+        return outcome[0]
 
     def _tap(self, response: APIResponse[Any], turn: Turn) -> APIResponse[Any]:
         raw = response.http_response
@@ -118,26 +169,41 @@ class MemoryMiddleware(Middleware):
         body = self._applicable(request)
         if body is None:
             return await call_next(request)
-        turn, rewritten = await self._prepare_async(body)
+        limit = Deadline(self._engine.policy.deadline)
+        turn, rewritten = await self._bounded_async(limit, lambda: self._prepare_async(body)) or (
+            None,
+            body,
+        )
         response = await call_next(as_sent(request, rewritten))
-        return response if turn is None else await self._tap_async(response, turn)
+        if turn is None:
+            return response
+        if not response.http_response.is_success:
+            await response.http_response.aread()
+            if refusal := _refusal_in(response):
+                mended = await self._bounded_async(limit, lambda: self._mend_async(turn, refusal))
+                if mended is not None:
+                    response = await call_next(as_sent(request, mended))
+        return await self._tap_async(response, turn)
 
     async def _prepare_async(
         self, body: Mapping[str, Any]
-    ) -> tuple[Turn | None, Mapping[str, Any]]:
-        turn = await _in_thread(
-            lambda: self._guarded(lambda: self._engine.begin(body, self._scope(body)))
-        )
-        jobs = await _in_thread(lambda: self._guarded(turn.due)) if turn else None
-        if turn is None or jobs is None:
-            return None, body
-        if jobs:
+    ) -> tuple[Turn, Mapping[str, Any]] | None:
+        turn = await _in_thread(lambda: self._engine.begin(body, self._scope(body)))
+        if turn is None:
+            return None
+        if jobs := await _in_thread(turn.due):
             outcomes = await self._run_async(jobs)
-            accepted = await _in_thread(lambda: self._guarded(lambda: turn.accept(outcomes)))
-            if accepted is None:
-                return None, body
-        rewritten = await _in_thread(lambda: self._guarded(turn.body))
-        return (None, body) if rewritten is None else (turn, rewritten)
+            await _in_thread(lambda: turn.accept(outcomes))
+        return turn, await _in_thread(turn.body)
+
+    async def _mend_async(self, turn: Turn, refusal: Refusal) -> Mapping[str, Any] | None:
+        if not await _in_thread(lambda: turn.mend(refusal)):
+            return None
+        if jobs := await _in_thread(turn.due):
+            outcomes = await self._run_async(jobs)
+            if not await _in_thread(lambda: turn.accept(outcomes)):
+                return None
+        return await _in_thread(turn.body)
 
     async def _run_async(self, jobs: Sequence[SummaryJob]) -> list[Outcome]:
         outcomes: list[Outcome] = [TurnfoldError("not run")] * len(jobs)
@@ -157,6 +223,22 @@ class MemoryMiddleware(Middleware):
             for index, job in enumerate(jobs):
                 group.start_soon(attempt, index, job)
         return outcomes
+
+    async def _bounded_async(
+        self, limit: Deadline, step: Callable[[], Awaitable[_T | None]]
+    ) -> _T | None:
+        """Run a step within the deadline; None where it failed or came too late."""
+        wrong: Exception | None = None
+        with anyio.move_on_after(limit.left) as watch:
+            try:
+                return await step()
+            except Exception as caught:  # noqa: BLE001 - must not fail the user
+                wrong = caught
+        if wrong is not None:
+            self._without_memory(wrong)
+        elif watch.cancelled_caught:
+            self._too_late(limit)
+        return None
 
     async def _tap_async(
         self, response: AsyncAPIResponse[Any], turn: Turn
@@ -216,15 +298,48 @@ class MemoryMiddleware(Middleware):
             return step()
         except Exception as caught:  # noqa: BLE001 - a failing memory must not fail the user
             wrong = caught
+        self._without_memory(wrong)
+        return None
+
+    def _without_memory(self, wrong: Exception) -> None:
+        """Say that memory failed; raise it, as an error of ours, where that is wanted."""
         reason = f"{type(wrong).__name__}: {wrong}".partition("\n")[0]
         logger.warning("this request goes without memory: %s", reason)
         if self._engine.policy.on_error == "raise":
             raise wrong if isinstance(wrong, TurnfoldError) else TurnfoldError(reason)
+
+    def _too_late(self, limit: Deadline) -> None:
+        self._without_memory(
+            TurnfoldError(f"memory was not ready within its deadline of {limit.seconds:g} s")
+        )
+
+
+class Deadline:
+    """What is left of the time one turn may take."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._ends = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds; not below 0."""
+        return max(0.0, self._ends - time.monotonic())
+
+
+def _refusal_in(
+    response: APIResponse[Any] | AsyncAPIResponse[Any],
+    load: Callable[[], object] = lambda: None,
+) -> Refusal | None:
+    """The refusal in an error response, once its body is loaded."""
+    if response.http_response.is_success:
         return None
+    load()
+    return read_refusal(response.status_code, response.http_response.content)
 
 
 async def _in_thread(step: Callable[[], _T]) -> _T:
-    return await anyio.to_thread.run_sync(step)
+    return await anyio.to_thread.run_sync(step, abandon_on_cancel=True)
 
 
 def as_sent(request: APIRequest, body: Mapping[str, Any]) -> APIRequest:

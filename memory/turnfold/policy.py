@@ -23,6 +23,7 @@ class Policy:
         fold_at: fold when the estimated prompt passes this. At least 1,000.
         keep_tokens: size of the window a fold leaves behind; 0 to `fold_at` - 1.
         keep_exchanges: closed exchanges that stay verbatim whatever their size; 0 or more.
+        keep_first: exchanges at the very beginning that are never folded; 0 or more.
         summary_tokens: budget of the rendered summary; at least 100.
         recall_tokens: budget of what one turn may recall; 0 turns recall off.
         recall_floor: least cosine similarity (-1 to 1) of a recalled passage, so that small
@@ -31,11 +32,15 @@ class Policy:
         placement: "before_window" puts one memory block ahead of the window. "append" puts
             what is recalled just before the newest opening, where it stays until the next
             fold, so that each request continues the one before and the prompt cache holds.
-            "auto" is "append".
+            "auto" appends where the request is cached or thinking is in play, and is fixed
+            for an epoch.
         cache: "on" sets cache breakpoints, at most four with the caller's; "off" sets none;
-            "auto" is "on".
+            "auto" sets them until more than half of the measured turns came too late for what
+            the turn before had written.
         summary_model: the model that writes summaries.
         leaf_tokens: the most one summary call is given to read; at least 1,000.
+        deadline: seconds memory may add to one turn, summaries included; past it the request
+            goes without memory. Above 0.
         on_error: "continue" answers the user without memory when a part of it fails;
             "raise" raises.
         count_tokens: counts the tokens of a text instead of turnfold's estimate.
@@ -47,6 +52,7 @@ class Policy:
     fold_at: int = 10_000
     keep_tokens: int = 2_500
     keep_exchanges: int = 1
+    keep_first: int = 0
     summary_tokens: int = 1_500
     recall_tokens: int = 1_000
     recall_floor: float = 0.25
@@ -55,6 +61,7 @@ class Policy:
     cache: CacheMode = "auto"
     summary_model: str = "claude-haiku-5-5"
     leaf_tokens: int = 24_000
+    deadline: float = 60.0
     on_error: OnError = "continue"
     count_tokens: Callable[[str], int] | None = None
 
@@ -62,6 +69,7 @@ class Policy:
         self._whole("fold_at", 1_000)
         self._whole("keep_tokens", 0)
         self._whole("keep_exchanges", 0)
+        self._whole("keep_first", 0)
         self._whole("summary_tokens", 100)
         self._whole("recall_tokens", 0)
         self._whole("leaf_tokens", 1_000)
@@ -77,6 +85,10 @@ class Policy:
                 f"recall_floor={self.recall_floor!r} is a cosine similarity: give a number "
                 f"from -1 to 1"
             )
+        if isinstance(self.deadline, bool) or not (
+            isinstance(self.deadline, int | float) and self.deadline > 0
+        ):
+            raise PolicyError(f"deadline={self.deadline!r} is in seconds: give a number above 0")
         self._one_of("scope", RecallScope)
         self._one_of("placement", Placement)
         self._one_of("cache", CacheMode)
@@ -100,11 +112,6 @@ class Policy:
         if value not in choices:
             known = ", ".join(repr(choice) for choice in choices)
             raise PolicyError(f"{name}={value!r} is not known; choose one of {known}")
-
-    @property
-    def appends(self) -> bool:
-        """Whether recalled text is appended rather than put ahead of the window."""
-        return self.placement != "before_window"
 
 
 def _is_near(value: object, least: int) -> bool:

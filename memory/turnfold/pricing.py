@@ -72,6 +72,16 @@ class Usage:
             output_tokens=int(usage.get("output_tokens") or 0),
         )
 
+    def to_list(self) -> list[int]:
+        """The counts in the order of the attributes; `Usage(*counts)` is the way back."""
+        return [
+            self.input_tokens,
+            self.cache_read,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.output_tokens,
+        ]
+
     @property
     def prompt_tokens(self) -> int:
         """All tokens of the prompt, cached or not."""

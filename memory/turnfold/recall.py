@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -133,8 +133,7 @@ def find(
     *,
     user_id: str,
     conversation: str | None,
-    turns: Mapping[str, int],
-    live: Collection[str],
+    turn_of: Callable[[Record], int | None],
     shown: Collection[str],
     floor: float,
     budget: int,
@@ -147,9 +146,8 @@ def find(
         vector: the query, unit length.
         user_id: whose memory.
         conversation: only from this one; None for all of the user's.
-        turns: exchange number by content id, for the folded exchanges of this path. Passages
-            of this conversation that are not among them belong to a dead branch.
-        live: content ids that stand verbatim in the window.
+        turn_of: the exchange number of a stored passage, 0 if it is from another conversation,
+            None if it may not be recalled: it is in the window, or on a dead branch.
         shown: ids of passages that stand in the request already.
         floor: least cosine similarity.
         budget: tokens to spend.
@@ -163,19 +161,16 @@ def find(
         records = store.ledger.get(user_id, [hit.id for hit in good])
         for hit in good:
             record = records.get(hit.id)
-            if record is None:
+            turn = turn_of(record) if record is not None else None
+            if record is None or turn is None or record.text in texts:
                 continue
             passage = Passage.from_record(record)
-            if conversation is not None and passage.content_id not in turns:
-                continue
-            if passage.content_id in live or passage.text in texts:
-                continue
             cost = count(passage.text) + _LABEL_TOKENS
             if cost > budget:
                 continue
             budget -= cost
             texts.add(passage.text)
-            found.append(Found(passage, turns.get(passage.content_id, 0), hit.score))
+            found.append(Found(passage, turn, hit.score))
         if len(good) < len(batch) and batch[-1].score < floor:
             break
         if budget < _LABEL_TOKENS * 2:

@@ -168,12 +168,16 @@ def _opening_length(messages: Sequence[Message]) -> int:
     return len(messages)
 
 
-def read(messages: Iterable[Message], *, seed: str) -> Transcript:
+def read(
+    messages: Iterable[Message], *, seed: str, path: str | None = None, start: int = 0
+) -> Transcript:
     """Cut messages into exchanges and name them.
 
     Args:
         messages: the `messages` of a request.
-        seed: what the path starts from; differs between users and conversations.
+        seed: differs between users and conversations.
+        path: exchange id of what came before the first message; None for nothing.
+        start: index of the first message in the whole list.
 
     Raises:
         TranscriptError: there are no messages, or one is not an object with a role.
@@ -186,15 +190,15 @@ def read(messages: Iterable[Message], *, seed: str) -> Transcript:
             raise TranscriptError(f"messages.{index} is not an object with a role and content")
     digests = [digest(canonical(message)) for message in messages]
     cuts = _cuts(messages)
-    path = seed
+    path = seed if path is None else path
     exchanges: list[Exchange] = []
-    for start, end in zip(cuts, [*cuts[1:], len(messages)], strict=True):
-        part, names = messages[start:end], digests[start:end]
+    for first, end in zip(cuts, [*cuts[1:], len(messages)], strict=True):
+        part, names = messages[first:end], digests[first:end]
         opening = _opening_length(part)
         opening_id = digest(path, *names[:opening])
         path = digest(opening_id, *names[opening:])
         exchanges.append(
-            Exchange(start, part, opening, names, opening_id, path, digest(seed, *names))
+            Exchange(start + first, part, opening, names, opening_id, path, digest(seed, *names))
         )
     return Transcript(exchanges)
 

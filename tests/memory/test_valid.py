@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.embedders import HashedWords
 from support.histories import Caller, Scripted, steps
-
 from turnfold import Memory, Policy
 from turnfold.prompt import thinking_ids
 
@@ -69,6 +68,9 @@ def check_whole_history(history, policy, mode, thinking):
     assert caller.history[:-1] == before, "the caller's messages were changed"
     sent = bare.calls[-1].body["messages"]
     newest = newest_exchange(before)
+    if not any(message["role"] == "system" for message in newest):
+        # One that is carried over from what was folded may stand among them.
+        sent = [message for message in sent if message["role"] != "system"]
     for ours, theirs in zip(sent[-len(newest) :], newest, strict=True):
         assert ours["role"] == theirs["role"]
         said = blocks(ours)
@@ -115,7 +117,9 @@ def test_thinking_is_kept_within_an_epoch_and_dropped_after_a_fold():
         caller = Caller(memory.wrap(fake.client(), conversation="c"), fake)
         kept = []
         for number in range(12):
-            caller.history.append({"role": "user", "content": f"Question {number}. " + "ember " * 60})
+            caller.history.append(
+                {"role": "user", "content": f"Question {number}. " + "ember " * 60}
+            )
             caller.ask(f"Answer {number}. " + "fjord " * 60)
             sent = [call for call in fake.calls if call.kind == "chat"][-1].body["messages"]
             answers = [m for m in sent if m["role"] == "assistant"]

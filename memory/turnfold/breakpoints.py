@@ -1,0 +1,146 @@
+"""A body about to be sent goes in; cache breakpoints are set where they help most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from turnfold.transcript import Message, blocks_of, is_thinking
+
+_MOST = 4  # breakpoints the API accepts in one request, the automatic one included
+_FIVE_MINUTES: Mapping[str, Any] = {"type": "ephemeral"}
+_ONE_HOUR: Mapping[str, Any] = {"type": "ephemeral", "ttl": "1h"}
+_TOOLS, _SYSTEM, _MESSAGES, _AUTOMATIC = range(4)  # the order of the prefix
+
+
+class _Place(NamedTuple):
+    """Where a mark stands; places compare in the order of the prefix."""
+
+    part: int
+    message: int = 0
+    block: int = 0
+    inner: int = -1  # inside a tool result; -1: on the block itself
+
+
+def has_marks(body: Mapping[str, Any]) -> bool:
+    """Whether the caller asks for caching."""
+    return body.get("cache_control") is not None or any(True for _ in _marks(body))
+
+
+def set_breakpoints(body: dict[str, Any], summary_at: int | None) -> None:
+    """Add breakpoints, so that there are at most four with the caller's.
+
+    In this order, as long as there is room: the new end; where the request before this one
+    ended, since parallel tools outrun the look-back of 20 blocks; the end of the system prompt;
+    the end of the summary. The time to live follows the caller's marks.
+
+    Args:
+        body: the request; its `messages` is a list of our own, its parts are replaced, never
+            changed.
+        summary_at: index of the message whose first block is the summary; None without one.
+    """
+    theirs = dict(_marks(body))
+    automatic = body.get("cache_control")
+    if automatic is not None:
+        theirs[_Place(_AUTOMATIC)] = automatic
+    messages: Sequence[Message] = body["messages"]
+    wanted = [
+        None if automatic is not None else _end_of(messages, len(messages) - 1),
+        _end_of(messages, _previous_end(messages)),
+        _end_of_system(body),
+        None if summary_at is None else _Place(_MESSAGES, summary_at, 0),
+    ]
+    places = [one for one in dict.fromkeys(wanted) if one is not None and one not in theirs]
+    for place in places[: max(_MOST - len(theirs), 0)]:
+        _put(body, place, _lifetime(place, theirs))
+
+
+def _marks(body: Mapping[str, Any]) -> Iterator[tuple[_Place, Mapping[str, Any]]]:
+    """The caller's marks and where they stand."""
+    yield from _marks_in(body.get("tools"), _TOOLS, 0)
+    yield from _marks_in(body.get("system"), _SYSTEM, 0)
+    for number, message in enumerate(body["messages"]):
+        yield from _marks_in(message.get("content"), _MESSAGES, number)
+
+
+def _marks_in(blocks: Any, part: int, message: int) -> Iterator[tuple[_Place, Mapping[str, Any]]]:
+    if not isinstance(blocks, list):
+        return
+    for index, block in enumerate(blocks):
+        if not isinstance(block, Mapping):
+            continue
+        if block.get("cache_control"):
+            yield _Place(part, message, index), block["cache_control"]
+        within = block.get("content")
+        if isinstance(within, list):
+            for inner, nested in enumerate(within):
+                if isinstance(nested, Mapping) and nested.get("cache_control"):
+                    yield _Place(part, message, index, inner), nested["cache_control"]
+
+
+def _lifetime(place: _Place, theirs: Mapping[_Place, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """One hour where all of the caller's marks, or one further on, ask for it.
+
+    The API wants the marks of one hour before those of five minutes.
+    """
+    hours = {where: mark.get("ttl") == "1h" for where, mark in theirs.items()}
+    if hours and all(hours.values()):
+        return _ONE_HOUR
+    later = any(hour and where > place for where, hour in hours.items())
+    return _ONE_HOUR if later else _FIVE_MINUTES
+
+
+def _end_of(messages: Sequence[Message], index: int) -> _Place | None:
+    """The last block of a message that may carry a mark."""
+    if not 0 <= index < len(messages):
+        return None
+    blocks = blocks_of(messages[index])
+    for number in range(len(blocks) - 1, -1, -1):
+        if _markable(blocks[number]):
+            return _Place(_MESSAGES, index, number)
+    return None
+
+
+def _markable(block: Any) -> bool:
+    if not isinstance(block, Mapping) or is_thinking(block):
+        return False
+    return block.get("type") != "text" or bool(str(block.get("text") or "").strip())
+
+
+def _previous_end(messages: Sequence[Message]) -> int:
+    """Index of the message the request before this one ended with; -1 if there was none."""
+    index = len(messages) - 1
+    while index >= 0 and messages[index].get("role") != "assistant":
+        index -= 1
+    while index >= 0 and messages[index].get("role") == "assistant":
+        index -= 1
+    return index
+
+
+def _end_of_system(body: Mapping[str, Any]) -> _Place | None:
+    system = body.get("system")
+    if isinstance(system, str) and system.strip():
+        return _Place(_SYSTEM)
+    if isinstance(system, list) and system and _markable(system[-1]):
+        return _Place(_SYSTEM, 0, len(system) - 1)
+    tools = body.get("tools")
+    return _Place(_TOOLS, 0, len(tools) - 1) if isinstance(tools, list) and tools else None
+
+
+def _put(body: dict[str, Any], place: _Place, mark: Mapping[str, Any]) -> None:
+    if place.part == _TOOLS:
+        body["tools"] = _marked(body["tools"], place.block, mark)
+    elif place.part == _SYSTEM:
+        system = body["system"]
+        blocks = [{"type": "text", "text": system}] if isinstance(system, str) else system
+        body["system"] = _marked(blocks, place.block, mark)
+    else:
+        old = body["messages"][place.message]
+        content = _marked(blocks_of(old), place.block, mark)
+        body["messages"][place.message] = {**old, "content": content}
+
+
+def _marked(blocks: Iterable[Any], index: int, mark: Mapping[str, Any]) -> list[Any]:
+    copied = list(blocks)
+    copied[index] = {**copied[index], "cache_control": dict(mark)}
+    return copied

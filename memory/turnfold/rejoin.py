@@ -1,0 +1,104 @@
+"""A history whose front was cut off goes in; the path it belongs to comes out, whole again.
+
+Many chat loops send only their newest messages, or the first and the newest. What they leave
+out is in the ledger. Where the conversation has a name, the rest is laid against the path the
+ledger knows, by what was said, and the missing front counts as folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from turnfold.archive import Archive
+from turnfold.transcript import Exchange, Transcript, read, seed_of
+
+# Exchanges that have to agree before two histories are taken for one.
+_LEAST_OVERLAP = 2
+# Exchanges looked up to tell a cut history from a new one.
+_LOOKED_UP = 50
+
+
+def rejoin(
+    transcript: Transcript, archive: Archive, known: Sequence[Exchange]
+) -> Transcript | None:
+    """The transcript with its missing front.
+
+    Args:
+        transcript: what the caller sent.
+        archive: the ledger; its scope names a conversation.
+        known: the path as this process knows it; the ledger's is read where it does not do.
+
+    Returns:
+        None where the transcript does not continue a path.
+    """
+    for path in (known, None):
+        exchanges = known_path(archive) if path is None else path
+        joint = _joint(exchanges, transcript.closed)
+        if joint is not None:
+            return _joined(transcript, archive, exchanges, *joint)
+    return None
+
+
+def known_path(archive: Archive) -> list[Exchange]:
+    """The closed exchanges of the newest history of the conversation, from the ledger."""
+    plans = archive.newest_plans(archive.scope.conversation)
+    if not plans:
+        return []
+    messages = archive.messages_before(plans[-1].parent)
+    if not messages:
+        return []
+    seed = seed_of(archive.scope.user_id, archive.scope.conversation)
+    return list(read(messages, seed=seed).exchanges)
+
+
+def looks_cut(transcript: Transcript, archive: Archive) -> bool:
+    """Whether a history that begins anew says what was said before: its front was cut off."""
+    contents = [one.content_id for one in transcript.closed[:_LOOKED_UP]]
+    if len(contents) < _LEAST_OVERLAP:
+        return False
+    seen = archive.known(contents)
+    return len(seen) >= max(_LEAST_OVERLAP, len(contents) / 2)
+
+
+def _joint(path: Sequence[Exchange], sent: Sequence[Exchange]) -> tuple[int, int] | None:
+    """Where the sent exchanges go on with the path: (how many of them to skip, place in path).
+
+    The first sent exchange may be skipped: callers who keep their first message and drop what
+    follows send one that was never said. The overlap has to run to the end of one of the two.
+    """
+    theirs = [one.content_id for one in path]
+    ours = [one.content_id for one in sent]
+    best: tuple[int, int, int] | None = None
+    for skip in (0, 1):
+        for place in range(len(theirs)):
+            length = 0
+            while (
+                skip + length < len(ours)
+                and place + length < len(theirs)
+                and ours[skip + length] == theirs[place + length]
+            ):
+                length += 1
+            ends = skip + length == len(ours) or place + length == len(theirs)
+            if ends and length >= _LEAST_OVERLAP and (best is None or (length, place) >= best[:2]):
+                best = (length, place, skip)
+    return None if best is None else (best[2], best[1])
+
+
+def _joined(
+    transcript: Transcript, archive: Archive, path: Sequence[Exchange], skip: int, place: int
+) -> Transcript:
+    front = list(path[:place])
+    if place == skip:  # nothing is missing, but the first exchange reads differently each time
+        front = [
+            replace(ours, messages=theirs.messages, digests=theirs.digests, opening=theirs.opening)
+            for ours, theirs in zip(front, transcript.exchanges[:skip], strict=True)
+        ]
+    messages = [message for one in transcript.exchanges[skip:] for message in one.messages]
+    rest = read(
+        messages,
+        seed=seed_of(archive.scope.user_id, archive.scope.conversation),
+        path=front[-1].exchange_id if front else None,
+        start=sum(len(one.messages) for one in front),
+    )
+    return Transcript([*front, *rest.exchanges])

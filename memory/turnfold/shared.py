@@ -1,0 +1,44 @@
+"""What the turns of one process know already, so that they need not ask the ledger again."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from turnfold.scope import Scope
+from turnfold.transcript import Exchange
+
+logger = logging.getLogger("turnfold")
+
+_MOST_PATHS = 64
+
+
+class Shared:
+    """Ids known to be stored, the last path of each conversation, warnings given.
+
+    All of it can be lost without harm: it is read again from the ledger.
+    """
+
+    def __init__(self) -> None:
+        self.stored: OrderedDict[str, None] = OrderedDict()
+        self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
+        self._warned: set[str] = set()
+
+    def path(self, scope: Scope) -> Sequence[Exchange]:
+        """The closed exchanges this conversation had when it was last seen here."""
+        return self._paths.get(scope, ())
+
+    def keep_path(self, scope: Scope, closed: Sequence[Exchange]) -> None:
+        """Remember the path of a conversation that has a name."""
+        if scope.conversation:
+            self._paths[scope] = closed
+            self._paths.move_to_end(scope)
+            while len(self._paths) > _MOST_PATHS:
+                self._paths.popitem(last=False)
+
+    def warn_once(self, text: str) -> None:
+        """Log a warning the first time."""
+        if text not in self._warned:
+            self._warned.add(text)
+            logger.warning(text)

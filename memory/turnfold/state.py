@@ -1,0 +1,155 @@
+"""Exchanges about to leave the request go in; what of them must stay or be carried comes out.
+
+Some of what a history holds is not speech but state: system messages still in force, tools
+added and removed, an effort setting, files in a container, documents that citations count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from turnfold.transcript import Exchange, Message, blocks_of
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """State of folded exchanges that is sent on.
+
+    Attributes:
+        system: one system message, to follow the first live opening; None for none.
+        uploads: container uploads, to stand in the first live opening.
+    """
+
+    system: Message | None = None
+    uploads: tuple[Mapping[str, Any], ...] = ()
+
+
+def carried_from(exchanges: Iterable[Exchange]) -> Carried:
+    """What folded exchanges leave in force."""
+    messages = [message for exchange in exchanges for message in exchange.messages]
+    uploads = {
+        str(block.get("file_id")): _unmarked(block)
+        for message in messages
+        for block in blocks_of(message)
+        if _kind(block) == "container_upload"
+    }
+    system = _system_in_force(one for one in messages if one.get("role") == "system")
+    return Carried(system, tuple(uploads.values()))
+
+
+def _system_in_force(messages: Iterable[Message]) -> Message | None:
+    """One system message for many: unexpired texts, the net of tool changes, the last settings."""
+    said: list[Any] = []
+    tools: dict[str, Mapping[str, Any]] = {}
+    definitions: dict[str, Mapping[str, Any]] = {}
+    output: dict[str, Any] = {}
+    for message in messages:
+        output.update(message.get("output_config") or {})
+        for block in blocks_of(message):
+            if _kind(block).startswith("tool_"):
+                _change_tool(block, tools, definitions)
+            elif message.get("clear_at") != "next_user_message":
+                said.append(_unmarked(block))
+    content = [*said, *tools.values()]
+    in_force: dict[str, Any] = {"role": "system"}
+    if content:
+        in_force["content"] = content
+    if output:
+        in_force["output_config"] = output
+    return in_force if len(in_force) > 1 else None
+
+
+def _change_tool(
+    block: Mapping[str, Any],
+    tools: dict[str, Mapping[str, Any]],
+    definitions: dict[str, Mapping[str, Any]],
+) -> None:
+    """Keep the last change of each tool; one added again needs its definition again."""
+    tool = block.get("tool") or {}
+    definition = tool.get("definition") or {}
+    name = str(definition.get("name") or tool.get("name") or tool)
+    if definition:
+        definitions[name] = _unmarked(block)
+    tools.pop(name, None)
+    if block.get("type") == "tool_addition":
+        tools[name] = definitions.get(name) or _unmarked(block)
+    elif name not in definitions:  # one defined in what is folded simply never comes
+        tools[name] = _unmarked(block)
+
+
+def _unmarked(block: Any) -> Any:
+    if isinstance(block, Mapping) and "cache_control" in block:
+        return {key: value for key, value in block.items() if key != "cache_control"}
+    return block
+
+
+def head_of(exchanges: Sequence[Exchange], keep_first: int) -> int:
+    """How many of the oldest exchanges stay whatever happens.
+
+    Those the caller asked for, and all up to a `compaction` block of the provider, which has
+    to come first and stands for what was before it.
+    """
+    head = min(keep_first, len(exchanges))
+    for number, exchange in enumerate(exchanges, 1):
+        if any(_kind(block) == "compaction" for m in exchange.messages for block in blocks_of(m)):
+            head = max(head, number)
+    return head
+
+
+def until_uncited(exchanges: Sequence[Exchange], head: int, until: int) -> tuple[int, str]:
+    """How far exchanges can be folded while live citations point to documents.
+
+    The index of a citation counts all documents and search results of the request, so none may
+    leave from before a message that cites.
+
+    Returns:
+        At most `until`, and why not all of it, in words ("" if all).
+    """
+    citable = next(
+        (n for n in range(head, until) if any(map(_citable, exchanges[n].messages))), until
+    )
+    if citable == until:
+        return until, ""
+    last = max((n for n, one in enumerate(exchanges) if any(map(_cites, one.messages))), default=-1)
+    if last < until:  # all that cites is folded along with what it cites
+        return until, ""
+    return citable, (
+        f"exchange {citable + 1} holds documents that citations in exchange {last + 1} may point to"
+    )
+
+
+def _citable(message: Message) -> bool:
+    return any(_has_countable(block) for block in blocks_of(message))
+
+
+def _has_countable(block: Any) -> bool:
+    kind = _kind(block)
+    if kind == "document":
+        citations = block.get("citations")
+        return bool(isinstance(citations, Mapping) and citations.get("enabled"))
+    if kind == "search_result":
+        return True
+    inner = block.get("content") if isinstance(block, Mapping) else None
+    return isinstance(inner, list) and any(_has_countable(part) for part in inner)
+
+
+def _cites(message: Message) -> bool:
+    if message.get("role") != "assistant":
+        return False
+    return any(
+        isinstance(citation, Mapping)
+        and ("document_index" in citation or "search_result_index" in citation)
+        for block in blocks_of(message)
+        for citation in _citations(block)
+    )
+
+
+def _citations(block: Any) -> Sequence[Any]:
+    citations = block.get("citations") if isinstance(block, Mapping) else None
+    return citations if isinstance(citations, list) else ()
+
+
+def _kind(block: Any) -> str:
+    return str(block.get("type")) if isinstance(block, Mapping) else ""

@@ -1,0 +1,133 @@
+"""The two refusals memory can mend: thinking bound elsewhere, and a prompt that is too long."""
+
+import pytest
+from support.embedders import HashedWords
+from turnfold import Memory, Policy, strip_thinking
+from turnfold.thinking import thinking_ids
+from turnfold_fake import FakeClaude, Fault
+
+MODEL = "claude-sonnet-5-5"
+
+
+def turns(count, size=60):
+    history = []
+    for number in range(count):
+        history.append({"role": "user", "content": f"Question {number}. " + "ember " * size})
+        history.append({"role": "assistant", "content": f"Answer {number}. " + "fjord " * size})
+    return history
+
+
+def ask(client, history, **options):
+    return client.messages.create(model=MODEL, max_tokens=200, messages=history, **options)
+
+
+def thoughtful(fake, count):
+    """A history made without memory, with its thinking."""
+    history = []
+    for number in range(count):
+        history.append({"role": "user", "content": f"Question {number}."})
+        reply = ask(fake.client(), history)
+        content = [block.model_dump(exclude_none=True) for block in reply.content]
+        history.append({"role": "assistant", "content": content})
+    return history
+
+
+def test_refused_thinking_is_stripped_and_the_request_sent_once_more():
+    fake, receipts = FakeClaude(), []
+    history = thoughtful(fake, 3)
+    history[0] = {"role": "user", "content": "Someone edited this."}
+    history.append({"role": "user", "content": "Go on."})
+    with Memory("memory:", embedder=HashedWords(), on_receipt=receipts.append) as memory:
+        client = memory.wrap(fake.client(max_retries=0))
+        reply = ask(client, history)
+        assert reply.stop_reason == "end_turn"
+        statuses = [call.status for call in fake.calls[-2:]]
+        assert statuses == [400, 200]
+        assert any("thinking" in why for why in receipts[-1].degraded)
+
+        history.append(
+            {
+                "role": "assistant",
+                "content": [b.model_dump(exclude_none=True) for b in reply.content],
+            }
+        )
+        history.append({"role": "user", "content": "And on."})
+        ask(client, history)
+        assert fake.calls[-1].status == 200
+        assert fake.calls[-2].status == 200, "what was refused once must not be sent again"
+        assert not receipts[-1].degraded
+    sent = fake.calls[-1].body["messages"]
+    assert [bool(thinking_ids(m)) for m in sent if m["role"] == "assistant"] == [False] * 3 + [True]
+
+
+def test_a_fault_that_stays_reaches_the_caller_after_one_more_try():
+    fake = FakeClaude(faults=[Fault("bad_signature", on="chat", times=5)])
+    with Memory("memory:", embedder=HashedWords()) as memory:
+        client = memory.wrap(fake.client(max_retries=0))
+        with pytest.raises(Exception, match="signature"):
+            ask(client, [*turns(2), {"role": "user", "content": "Go on."}])
+    assert len(fake.calls) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_prompt_that_is_too_long_is_folded_and_sent_once_more(stream):
+    fake, receipts = FakeClaude(window=2_500), []
+    policy = Policy(fold_at=100_000, keep_tokens=50_000, leaf_tokens=1_000)
+    history = [*turns(24), {"role": "user", "content": "What was question 3?"}]
+    with Memory(
+        "memory:", policy=policy, embedder=HashedWords(), on_receipt=receipts.append
+    ) as memory:
+        client = memory.wrap(fake.client(max_retries=0))
+        if stream:
+            with client.messages.stream(model=MODEL, max_tokens=200, messages=history) as events:
+                events.until_done()
+        else:
+            ask(client, history)
+        statuses = [call.status for call in fake.calls if call.kind == "chat"]
+        assert statuses == [400, 200]
+        assert receipts[-1].in_memory == 24
+        assert any("too long" in why for why in receipts[-1].degraded)
+
+        before = fake.calls[-1].body
+        ask(client, history)
+        assert fake.calls[-1].body["messages"] == before["messages"], "the mended plan holds"
+
+
+async def test_the_async_client_mends_too():
+    fake = FakeClaude(window=2_500)
+    policy = Policy(fold_at=100_000, keep_tokens=50_000, leaf_tokens=1_000)
+    history = [*turns(24), {"role": "user", "content": "What was question 3?"}]
+    with Memory("memory:", policy=policy, embedder=HashedWords()) as memory:
+        client = memory.wrap(fake.async_client(max_retries=0))
+        await client.messages.create(model=MODEL, max_tokens=200, messages=history)
+    assert [call.status for call in fake.calls if call.kind == "chat"] == [400, 200]
+
+
+def test_when_there_is_nothing_to_fold_the_caller_gets_the_error():
+    fake = FakeClaude(window=2_500)
+    memory = Memory("memory:", embedder=HashedWords())
+    client = memory.wrap(fake.client(max_retries=0))
+    with memory, pytest.raises(Exception, match="prompt is too long"):
+        ask(client, [{"role": "user", "content": "x " * 9_000}])
+    assert len(fake.calls) == 1
+
+
+def test_a_history_can_leave_memory_with_its_thinking_stripped():
+    fake = FakeClaude()
+    policy = Policy(fold_at=1_000, keep_tokens=300)
+    with Memory("memory:", policy=policy, embedder=HashedWords()) as memory:
+        client = memory.wrap(fake.client(max_retries=0), conversation="c")
+        history = []
+        for number in range(12):
+            history.append({"role": "user", "content": f"Question {number}. " + "ember " * 60})
+            reply = ask(client, history)
+            content = [block.model_dump(exclude_none=True) for block in reply.content]
+            history.append({"role": "assistant", "content": content})
+    history.append({"role": "user", "content": "Alone now."})
+    bare = fake.client(max_retries=0)
+    with pytest.raises(Exception, match="signature"):
+        ask(bare, history)
+    before = [dict(message) for message in history]
+    ask(bare, strip_thinking(history))
+    assert fake.calls[-1].status == 200
+    assert history == before
