@@ -1,0 +1,36 @@
+"""Where memory is kept: a ledger of records and an index of vectors, behind one contract."""
+
+from turnfold_stores.errors import (
+    MissingDependency,
+    SchemaMismatch,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+    TurnfoldError,
+)
+from turnfold_stores.opening import open_store
+from turnfold_stores.protocols import Entry, Hit, Index, Ledger, Record, Vector, Words
+from turnfold_stores.store import STORE_USER, Mended, Store
+from turnfold_stores.vectors import vector_of, vector_record
+
+__all__ = [
+    "STORE_USER",
+    "Entry",
+    "Hit",
+    "Index",
+    "Ledger",
+    "Mended",
+    "MissingDependency",
+    "Record",
+    "SchemaMismatch",
+    "Store",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreUnavailable",
+    "TurnfoldError",
+    "Vector",
+    "Words",
+    "open_store",
+    "vector_of",
+    "vector_record",
+]

@@ -95,9 +95,7 @@ class Ledger(Protocol):
 class Words(Protocol):
     """Lexical search, declared by the ledgers that have it."""
 
-    def match(
-        self, user_id: str, text: str, *, conversation: str | None = None
-    ) -> Iterator[Hit]:
+    def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
         """Records whose `text` shares words with `text`, best first, read lazily."""
         ...
 

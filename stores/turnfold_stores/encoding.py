@@ -1,0 +1,72 @@
+"""What a record may hold, checked before anything is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from turnfold_stores.errors import StoreError
+from turnfold_stores.protocols import Record
+
+
+def encode_body(record: Record) -> str:
+    """The record's body as JSON text, after every field of the record has been checked.
+
+    Raises:
+        StoreError: a field has the wrong type, is an empty id, holds text that has no UTF-8
+            form (a lone surrogate), or the body would not come back as it went in.
+    """
+    named = {"id": record.id, "kind": record.kind, "conversation": record.conversation}
+    for name, value in (named | {"text": record.text}).items():
+        check_text(value, what=f"{name} of record {record.id!r}")
+    if not record.id:
+        raise StoreError("a record needs an id that is not empty")
+    if not isinstance(record.at, (int, float)) or not math.isfinite(record.at):
+        raise StoreError(f"at of record {record.id!r} must be seconds, not {record.at!r}")
+    try:
+        encoded = json.dumps(record.body, ensure_ascii=False, allow_nan=False)
+        # Catches what json.dumps changes in silence: tuples, numbers as keys.
+        exact = json.loads(encoded) == record.body
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreError(f"the body of record {record.id!r} is not JSON: {error}") from error
+    if not exact:
+        raise StoreError(
+            f"the body of record {record.id!r} would not come back as it is: "
+            "use lists, and dicts with str keys, instead of other containers"
+        )
+    check_text(encoded, what=f"the body of record {record.id!r}")
+    return encoded
+
+
+def decode_body(encoded: str) -> Any:
+    """The body that `encode_body` wrote; a new object at each call."""
+    return json.loads(encoded)
+
+
+def check_text(value: object, *, what: str) -> None:
+    """Refuse what is no text, or has no UTF-8 form.
+
+    Raises:
+        StoreError: naming `what`.
+    """
+    if not isinstance(value, str):
+        raise StoreError(f"{what} must be a str, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"{what} holds a lone surrogate at position {error.start}, which is not text: "
+            "clean it with text.encode('utf-8', 'replace').decode()"
+        ) from error
+
+
+def check_user(user_id: object) -> None:
+    """Refuse a user_id that cannot be a wall.
+
+    Raises:
+        StoreError: it is no text or is empty.
+    """
+    check_text(user_id, what="user_id")
+    if not user_id:
+        raise StoreError("user_id must not be empty: it is the wall between users")

@@ -1,0 +1,124 @@
+"""Exact nearest neighbours of one user in one NumPy array."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from turnfold_stores.errors import StoreError
+from turnfold_stores.protocols import Entry, Hit, Vector
+from turnfold_stores.vectors import checked, unit
+
+# Readers seldom take more; sorting these alone is several times faster than sorting all.
+_FIRST = 128
+_NO_CONVERSATION = -1
+
+
+class ExactVectors:
+    """The vectors of one user: an array that grows by doubling, searched whole.
+
+    Safe to share among threads: scores are taken under a lock, and hits are read from them
+    without one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[str, int] = {}
+        self._ids: list[str] = []
+        self._matrix: Vector | None = None
+        self._codes: dict[str, int] = {}
+        self._conversations: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+    def ids(self) -> set[str]:
+        """Every id there is."""
+        with self._lock:
+            return set(self._rows)
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the array, in bytes."""
+        return 0 if self._matrix is None else self._matrix.nbytes
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Insert or replace, all or none.
+
+        Raises:
+            StoreError: as `checked`.
+        """
+        with self._lock:
+            dimension = None if self._matrix is None else self._matrix.shape[1]
+            for entry in self._room_for(checked(entries, dimension=dimension)):
+                row = self._rows.setdefault(entry.id, len(self._ids))
+                if row == len(self._ids):
+                    self._ids.append(entry.id)
+                assert self._matrix is not None
+                self._matrix[row] = entry.vector
+                code = self._codes.setdefault(entry.conversation, len(self._codes))
+                self._conversations[row] = code
+
+    def _room_for(self, entries: list[Entry]) -> list[Entry]:
+        wanted = len(self._ids) + len(entries)
+        if entries and (self._matrix is None or wanted > len(self._matrix)):
+            room = max(wanted, 2 * len(self._ids), 16)
+            matrix = np.empty((room, entries[0].vector.size), dtype=np.float32)
+            conversations = np.full(room, _NO_CONVERSATION, dtype=np.int64)
+            if self._matrix is not None:
+                matrix[: len(self._ids)] = self._matrix[: len(self._ids)]
+                conversations[: len(self._ids)] = self._conversations[: len(self._ids)]
+            self._matrix, self._conversations = matrix, conversations
+        return entries
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Remove; unknown ids are ignored."""
+        with self._lock:
+            gone = {self._rows[entry_id] for entry_id in ids if entry_id in self._rows}
+            if not gone or self._matrix is None:
+                return
+            keep = [row for row in range(len(self._ids)) if row not in gone]
+            # A new list: readers of `nearest` still hold the old one.
+            self._ids = [self._ids[row] for row in keep]
+            self._rows = {entry_id: row for row, entry_id in enumerate(self._ids)}
+            self._matrix = self._matrix[keep] if keep else None
+            self._conversations = self._conversations[keep]
+
+    def nearest(self, vector: Vector, *, conversation: str | None = None) -> Iterator[Hit]:
+        """Hits by cosine similarity, best first; of equals, the first written.
+
+        Raises:
+            StoreError: the vector has no direction, or another dimension than the user's.
+        """
+        query = unit(vector, what="the query vector")
+        with self._lock:
+            count, ids = len(self._ids), self._ids
+            if self._matrix is None:
+                return
+            if query.size != self._matrix.shape[1]:
+                raise StoreError(
+                    f"the query vector has {query.size} numbers where the stored ones have "
+                    f"{self._matrix.shape[1]}: it comes from another embedding model"
+                )
+            if conversation is None:
+                rows = np.arange(count)
+                scores = self._matrix[:count] @ query
+            else:
+                code = self._codes.get(conversation, _NO_CONVERSATION - 1)
+                rows = np.flatnonzero(self._conversations[:count] == code)
+                scores = self._matrix[rows] @ query
+        for position in _best_first(scores):
+            yield Hit(ids[rows[position]], float(scores[position]))
+
+
+def _best_first(scores: Vector) -> Iterator[int]:
+    """Positions by falling score; only what is read beyond the first hits sorts all."""
+    first: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    if len(scores) > 2 * _FIRST:
+        first = np.sort(np.argpartition(-scores, _FIRST)[:_FIRST])
+        first = first[np.argsort(-scores[first], kind="stable")]
+        yield from first.tolist()
+    done = set(first.tolist())
+    for position in np.argsort(-scores, kind="stable").tolist():
+        if position not in done:
+            yield position

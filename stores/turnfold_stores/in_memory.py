@@ -1,0 +1,133 @@
+"""A store that lives and dies with the process: a dict for a ledger, NumPy for an index."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+
+from turnfold_stores.encoding import check_user, decode_body, encode_body
+from turnfold_stores.errors import StoreUnavailable
+from turnfold_stores.exact import ExactVectors
+from turnfold_stores.protocols import Entry, Hit, Record, Vector
+from turnfold_stores.vectors import unit
+
+
+class InMemoryLedger:
+    """A ledger of dicts. Bodies are kept as JSON, so no caller can change what is stored."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # In each record the body is its JSON text. dicts keep the order of writing.
+        self._users: dict[str, dict[str, Record]] | None = {}
+
+    def put(self, user_id: str, records: Iterable[Record]) -> set[str]:
+        """See `Ledger.put`."""
+        check_user(user_id)
+        encoded = [_with_body(record, encode_body(record)) for record in records]
+        with self._lock:
+            stored = self._open().setdefault(user_id, {}) if encoded else {}
+            new = {record.id for record in encoded} - stored.keys()
+            for record in encoded:
+                stored.setdefault(record.id, record)
+        return new
+
+    def get(self, user_id: str, ids: Iterable[str]) -> Mapping[str, Record]:
+        """See `Ledger.get`."""
+        wanted = list(ids)
+        with self._lock:
+            stored = self._open().get(user_id, {})
+            found = [stored[record_id] for record_id in wanted if record_id in stored]
+        return {record.id: _with_body(record, decode_body(record.body)) for record in found}
+
+    def scan(
+        self, user_id: str, *, kind: str | None = None, conversation: str | None = None
+    ) -> Iterator[Record]:
+        """See `Ledger.scan`."""
+        with self._lock:
+            stored = self._open().get(user_id, {})
+            rows = list(stored.values())
+        for record in rows:
+            wanted = kind in (None, record.kind) and conversation in (None, record.conversation)
+            if wanted and stored.get(record.id) is record:
+                yield _with_body(record, decode_body(record.body))
+
+    def delete(self, user_id: str, ids: Iterable[str]) -> None:
+        """See `Ledger.delete`."""
+        gone = list(ids)
+        with self._lock:
+            stored = self._open().get(user_id, {})
+            for record_id in gone:
+                stored.pop(record_id, None)
+            if not stored:
+                self._open().pop(user_id, None)
+
+    def users(self) -> Iterator[str]:
+        """See `Ledger.users`."""
+        with self._lock:
+            names = list(self._open())
+        yield from names
+
+    def close(self) -> None:
+        """Let go of every record."""
+        with self._lock:
+            self._users = None
+
+    def _open(self) -> dict[str, dict[str, Record]]:
+        if self._users is None:
+            raise StoreUnavailable("this store was closed")
+        return self._users
+
+
+class InMemoryIndex:
+    """An index that searches exactly, in one NumPy array a user."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users: dict[str, ExactVectors] | None = {}
+
+    def put(self, user_id: str, entries: Iterable[Entry]) -> None:
+        """See `Index.put`."""
+        check_user(user_id)
+        with self._lock:
+            vectors = self._open().get(user_id) or ExactVectors()
+            vectors.put(entries)
+            self._open()[user_id] = vectors
+
+    def nearest(
+        self, user_id: str, vector: Vector, *, conversation: str | None = None
+    ) -> Iterator[Hit]:
+        """See `Index.nearest`."""
+        unit(vector, what="the query vector")
+        with self._lock:
+            vectors = self._open().get(user_id)
+        if vectors is not None:
+            yield from vectors.nearest(vector, conversation=conversation)
+
+    def ids(self, user_id: str) -> set[str]:
+        """See `Index.ids`."""
+        with self._lock:
+            vectors = self._open().get(user_id)
+        return set() if vectors is None else vectors.ids()
+
+    def delete(self, user_id: str, ids: Iterable[str]) -> None:
+        """See `Index.delete`."""
+        with self._lock:
+            vectors = self._open().get(user_id)
+            if vectors is not None:
+                vectors.delete(ids)
+                if not vectors.ids():
+                    del self._open()[user_id]
+
+    def close(self) -> None:
+        """Let go of every vector."""
+        with self._lock:
+            self._users = None
+
+    def _open(self) -> dict[str, ExactVectors]:
+        if self._users is None:
+            raise StoreUnavailable("this store was closed")
+        return self._users
+
+
+def _with_body(record: Record, body: object) -> Record:
+    return Record(record.id, record.kind, record.conversation, body, record.text, record.at)

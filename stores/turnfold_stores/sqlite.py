@@ -1,0 +1,176 @@
+"""A ledger in one SQLite file, with lexical search. Many processes may use it at once."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from turnfold_stores.encoding import check_user, decode_body, encode_body
+from turnfold_stores.protocols import Hit, Record
+from turnfold_stores.sqlite_file import OWNER, SqliteFile, chunks, forget_empty, marks
+
+# Rows read at a time by scan and match: between pages nothing is locked.
+_PAGE = 256
+_MOST_TERMS = 32
+
+_COLUMNS = "id, kind, conversation, body, text, at"
+_WORD = re.compile(r"[^\W_]+")
+
+
+class SqliteLedger:
+    """A ledger that also implements `Words`.
+
+    Scores of `match` are BM25 of SQLite's FTS5 with the sign turned. How rare a word is counts
+    over the whole file; which records are found never depends on another user.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; see `SqliteFile` for what can go wrong."""
+        self.file = SqliteFile(path)
+
+    def put(self, user_id: str, records: Iterable[Record]) -> set[str]:
+        """See `Ledger.put`. On disk when it returns."""
+        check_user(user_id)
+        rows: dict[str, tuple[str | float, ...]] = {}
+        for record in records:
+            body = encode_body(record)
+            rows.setdefault(
+                record.id,
+                (record.id, record.kind, record.conversation, body, record.text, record.at),
+            )
+        if not rows:
+            return set()
+        with self.file.writing() as sqlite:
+            sqlite.execute("INSERT OR IGNORE INTO users (user_id) VALUES (?)", (user_id,))
+            known = {
+                row[0]
+                for chunk in chunks(rows)
+                for row in sqlite.execute(
+                    f"SELECT id FROM records WHERE owner = {OWNER} "  # noqa: S608 - constants
+                    f"AND id IN ({marks(chunk)})",
+                    (user_id, *chunk),
+                )
+            }
+            new = rows.keys() - known
+            sqlite.executemany(
+                f"INSERT INTO records (owner, {_COLUMNS}) "  # noqa: S608 - constants
+                f"VALUES ({OWNER}, ?, ?, ?, ?, ?, ?)",
+                [(user_id, *row) for record_id, row in rows.items() if record_id in new],
+            )
+        return new
+
+    def get(self, user_id: str, ids: Iterable[str]) -> Mapping[str, Record]:
+        """See `Ledger.get`."""
+        found: dict[str, Record] = {}
+        for chunk in chunks(ids):
+            with self.file.reading() as sqlite:
+                rows = sqlite.execute(
+                    f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - constants
+                    f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
+                    (user_id, *chunk),
+                ).fetchall()
+            found.update((row[0], _record(row)) for row in rows)
+        return found
+
+    def scan(
+        self, user_id: str, *, kind: str | None = None, conversation: str | None = None
+    ) -> Iterator[Record]:
+        """See `Ledger.scan`. Ends with what was there when it began."""
+        only = ""
+        values: list[str] = [user_id]
+        if kind is not None:
+            only += " AND kind = ?"
+            values.append(kind)
+        if conversation is not None:
+            only += " AND conversation = ?"
+            values.append(conversation)
+        with self.file.reading() as sqlite:
+            (last,) = sqlite.execute("SELECT max(seq) FROM records").fetchone()
+        after = 0
+        while last is not None:
+            with self.file.reading() as sqlite:
+                page = sqlite.execute(
+                    f"SELECT {_COLUMNS}, seq FROM records "  # noqa: S608 - constants
+                    f"WHERE owner = {OWNER}{only} AND seq > ? AND seq <= ? "
+                    f"ORDER BY seq LIMIT {_PAGE}",
+                    (*values, after, last),
+                ).fetchall()
+            for row in page:
+                after = row[-1]
+                yield _record(row)
+            if len(page) < _PAGE:
+                return
+
+    def delete(self, user_id: str, ids: Iterable[str]) -> None:
+        """See `Ledger.delete`. Lexical search forgets them in the same transaction."""
+        gone = list(ids)
+        if not gone:
+            return
+        with self.file.writing() as sqlite:
+            sqlite.executemany(
+                f"DELETE FROM records WHERE owner = {OWNER} AND id = ?",  # noqa: S608 - constant
+                [(user_id, record_id) for record_id in gone],
+            )
+            forget_empty(sqlite, user_id)
+
+    def users(self) -> Iterator[str]:
+        """See `Ledger.users`."""
+        with self.file.reading() as sqlite:
+            rows = sqlite.execute(
+                "SELECT user_id FROM users WHERE EXISTS "
+                "(SELECT 1 FROM records WHERE records.owner = users.owner) ORDER BY owner"
+            ).fetchall()
+        return (row[0] for row in rows)
+
+    def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
+        """See `Words.match`. At most 32 different words of `text` count, the longest ones."""
+        terms = _terms(text)
+        with self.file.reading() as sqlite:
+            row = sqlite.execute("SELECT owner FROM users WHERE user_id = ?", (user_id,)).fetchone()
+        if not terms or row is None:
+            return
+        # The user is a token of the match itself: FTS5 meets it before it scores anything.
+        query = f"owner:u{row[0]} AND text:({' OR '.join(terms)})"
+        only = "" if conversation is None else " AND records.conversation = ?"
+        values = [] if conversation is None else [conversation]
+        seen: set[str] = set()
+        offset = 0
+        while True:
+            with self.file.reading() as sqlite:
+                page = sqlite.execute(
+                    "SELECT records.id, -bm25(words, 0.0, 1.0) AS score "  # noqa: S608 - constants
+                    "FROM words JOIN records ON records.seq = words.rowid "
+                    f"WHERE words MATCH ? AND records.owner = ?{only} "
+                    f"ORDER BY score DESC, records.seq LIMIT {_PAGE} OFFSET ?",
+                    (query, row[0], *values, offset),
+                ).fetchall()
+            offset += len(page)
+            for record_id, score in page:
+                # Rows move between pages when somebody writes meanwhile.
+                if record_id not in seen:
+                    seen.add(record_id)
+                    yield Hit(record_id, score)
+            if len(page) < _PAGE:
+                return
+
+    def close(self) -> None:
+        """See `Ledger.close`."""
+        self.file.close()
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    record_id, kind, conversation, body, text, at = row[:6]
+    return Record(record_id, kind, conversation, decode_body(body), text, at)
+
+
+def _terms(text: str) -> list[str]:
+    """The words of a query as FTS5 strings: quoted, so that none is read as syntax."""
+    # Composed as FTS5 sees letters: a combining accent would end a word here, not there.
+    composed = unicodedata.normalize("NFC", text)
+    words = dict.fromkeys(word.lower() for word in _WORD.findall(composed))
+    # Long words are rarer; sorted is stable, so of equals the first stays.
+    longest = sorted(words, key=len, reverse=True)[:_MOST_TERMS]
+    return [f'"{word}"' for word in longest]

@@ -1,0 +1,294 @@
+"""One SQLite file: opened safely, shared among threads, reopened after fork."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from turnfold_stores.errors import SchemaMismatch, StoreCorrupt, StoreError, StoreUnavailable
+
+# "tfld": tells a file of ours from any other SQLite file.
+APPLICATION_ID = 0x74666C64
+SCHEMA_VERSION = 1
+# Seconds a writer waits for another process; a put lasts milliseconds.
+_BUSY_TIMEOUT = 15.0
+
+# Ids in one statement; SQLite before 3.32 takes 999 variables.
+_CHUNK = 500
+
+# The `owner` of the user_id given as a parameter.
+OWNER = "(SELECT owner FROM users WHERE user_id = ?)"
+
+# `owner` stands for the user_id in every table, so each index starts with it and stays small.
+# AUTOINCREMENT: a seq or owner is never used twice, not even after everything was deleted.
+_SCHEMA = """
+CREATE TABLE users (
+    owner INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id TEXT NOT NULL UNIQUE,
+    rewrites INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE records (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    body TEXT NOT NULL,
+    text TEXT NOT NULL,
+    at REAL NOT NULL,
+    UNIQUE (owner, id)
+);
+CREATE INDEX records_by_owner ON records (owner);
+CREATE INDEX records_by_kind ON records (owner, kind);
+CREATE INDEX records_by_conversation ON records (owner, conversation);
+CREATE TABLE vectors (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    UNIQUE (owner, id)
+);
+CREATE INDEX vectors_by_owner ON vectors (owner);
+CREATE VIEW spoken AS SELECT seq, 'u' || owner AS owner, text FROM records;
+CREATE VIRTUAL TABLE words USING fts5 (
+    owner, text, content = 'spoken', content_rowid = 'seq',
+    tokenize = 'unicode61 remove_diacritics 2'
+);
+CREATE TRIGGER words_put AFTER INSERT ON records WHEN new.text <> '' BEGIN
+    INSERT INTO words (rowid, owner, text) VALUES (new.seq, 'u' || new.owner, new.text);
+END;
+CREATE TRIGGER words_delete AFTER DELETE ON records WHEN old.text <> '' BEGIN
+    INSERT INTO words (words, rowid, owner, text)
+    VALUES ('delete', old.seq, 'u' || old.owner, old.text);
+END;
+"""
+
+
+class SqliteFile:
+    """A connection that any thread may use, one at a time.
+
+    After a fork the child opens a connection of its own at first use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it, readable by its owner alone.
+
+        Args:
+            path: the file; its folder exists.
+
+        Raises:
+            StoreUnavailable: another process kept the file locked.
+            SchemaMismatch: another version of turnfold, or another program, made the file.
+            StoreCorrupt: it is no SQLite file.
+            StoreError: it cannot be written.
+        """
+        self.path = path.absolute()
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._after_fork = threading.Lock()
+        # SQLite forbids even closing, in a child, what its parent opened.
+        self._inherited: list[_Connection] = []
+        self._make_private()
+        self._connection: _Connection | None = self._connect()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for this thread alone, with SQLite's errors turned into ours."""
+        if os.getpid() != self._pid:
+            self._reopen_after_fork()
+        with self._lock, errors_as_ours(self.path):
+            if self._connection is None:
+                raise StoreUnavailable(f"the store {str(self.path)!r} was closed")
+            yield self._connection.sqlite
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """As `reading`, in one transaction that is written whole or not at all.
+
+        Within another `writing` of the same thread it is part of that one.
+        """
+        with self.reading() as sqlite:
+            if sqlite.in_transaction:
+                yield sqlite
+                return
+            sqlite.execute("BEGIN IMMEDIATE")
+            try:
+                yield sqlite
+                sqlite.execute("COMMIT")
+            except BaseException:
+                # A full disk has rolled back by itself.
+                if sqlite.in_transaction:
+                    sqlite.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Release the file. Closing twice is harmless."""
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _make_private(self) -> None:
+        if self.path.is_dir():
+            raise StoreError(f"{str(self.path)!r} is a folder where a SQLite file was expected")
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise StoreError(f"cannot write {str(self.path)!r}: {error.strerror}") from error
+
+    def _connect(self) -> _Connection:
+        with errors_as_ours(self.path):
+            connection = _Connection(self.path)
+            try:
+                _prepare(connection.sqlite, self.path)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def _reopen_after_fork(self) -> None:
+        with self._after_fork:
+            if os.getpid() == self._pid:
+                return
+            # The parent's lock may have been held by a thread that does not exist here.
+            self._lock = threading.RLock()
+            if self._connection is not None:
+                self._inherited.append(self._connection)
+                self._connection = self._connect()
+            self._pid = os.getpid()
+
+
+class _Connection:
+    """A connection that is closed by the process that opened it, at the latest when garbage."""
+
+    def __init__(self, path: Path) -> None:
+        self.sqlite = sqlite3.connect(
+            path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+        )
+        self.close = weakref.finalize(self, _close_own, self.sqlite, os.getpid())
+
+
+def _close_own(sqlite: sqlite3.Connection, pid: int) -> None:
+    if os.getpid() == pid:
+        sqlite.close()
+
+
+def _prepare(sqlite: sqlite3.Connection, path: Path) -> None:
+    application, version, empty = _identity(sqlite)
+    if application != APPLICATION_ID and not empty:
+        raise SchemaMismatch(
+            f"{str(path)!r} is a SQLite file of another program; nothing was written to it. "
+            "Name another file"
+        )
+    if not empty and version != SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"{str(path)!r} has layout {version}, this turnfold knows layout {SCHEMA_VERSION}: "
+            "use the version of turnfold that made it, or a newer one, or another file"
+        )
+    _use_wal(sqlite)
+    # An acknowledged write survives a power cut.
+    sqlite.execute("PRAGMA synchronous = FULL")
+    # What is deleted is overwritten in the file.
+    sqlite.execute("PRAGMA secure_delete = ON")
+    if not empty:
+        return
+    sqlite.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have made the tables while this one waited.
+        if _identity(sqlite)[2]:
+            _create(sqlite)
+        sqlite.execute("COMMIT")
+    except BaseException:
+        if sqlite.in_transaction:
+            sqlite.execute("ROLLBACK")
+        raise
+
+
+def _use_wal(sqlite: sqlite3.Connection) -> None:
+    """Switch to WAL. SQLite does not wait here for others who do the same, so we do."""
+    patience = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            sqlite.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _create(sqlite: sqlite3.Connection) -> None:
+    statement = ""
+    for line in _SCHEMA.strip().splitlines():
+        statement += line + "\n"
+        # executescript would commit the transaction we are in.
+        if sqlite3.complete_statement(statement):
+            sqlite.execute(statement)
+            statement = ""
+    sqlite.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    sqlite.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _identity(sqlite: sqlite3.Connection) -> tuple[int, int, bool]:
+    """The application id, the version of the layout, and whether the file holds nothing."""
+    (application,) = sqlite.execute("PRAGMA application_id").fetchone()
+    (version,) = sqlite.execute("PRAGMA user_version").fetchone()
+    (tables,) = sqlite.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return application, version, tables == 0
+
+
+@contextlib.contextmanager
+def errors_as_ours(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into `StoreError`s that say what to do."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise StoreError(f"a name holds a lone surrogate, which is not text: {error}") from error
+    except sqlite3.Error as error:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StoreUnavailable(
+                f"{str(path)!r} is locked by another process since {_BUSY_TIMEOUT:g} seconds"
+            ) from error
+        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise StoreCorrupt(
+                f"{str(path)!r} cannot be read as SQLite ({error}). Nothing was changed. Restore "
+                "it from a backup, save what it holds with `sqlite3 FILE .recover`, or move it "
+                "away to start anew"
+            ) from error
+        if code == sqlite3.SQLITE_FULL:
+            raise StoreError(f"no room left to write {str(path)!r}: {error}") from error
+        raise StoreError(f"SQLite could not use {str(path)!r}: {error}") from error
+
+
+def forget_empty(sqlite: sqlite3.Connection, user_id: str) -> None:
+    """Drop the row of a user who has neither records nor vectors left."""
+    sqlite.execute(
+        "DELETE FROM users WHERE user_id = ? "
+        "AND NOT EXISTS (SELECT 1 FROM records WHERE records.owner = users.owner) "
+        "AND NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.owner = users.owner)",
+        (user_id,),
+    )
+
+
+def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    """The ids in lists short enough to be the variables of one statement."""
+    rest = iter(ids)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk
+
+
+def marks(chunk: list[str]) -> str:
+    """One question mark for each id."""
+    return ", ".join("?" * len(chunk))

@@ -1,0 +1,157 @@
+"""An index in the SQLite file of the ledger: vectors as blobs, searched exactly in NumPy."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from turnfold_stores.encoding import check_user
+from turnfold_stores.exact import ExactVectors
+from turnfold_stores.protocols import Entry, Hit, Vector
+from turnfold_stores.sqlite_file import OWNER, SqliteFile, chunks, forget_empty, marks
+from turnfold_stores.vectors import checked, from_bytes, to_bytes, unit
+
+# Bytes of vectors kept in memory: 256 MiB are 170,000 vectors of 384 numbers. The user searched
+# last stays, however many vectors that user has.
+_MOST_BYTES = 256 * 2**20
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """What is in memory of one user, and up to which row of the file."""
+
+    rewrites: int
+    last: int = 0
+    vectors: ExactVectors = field(default_factory=ExactVectors)
+
+
+class SqliteIndex:
+    """An index that many processes may use at once.
+
+    A user's vectors are loaded at first need; later only what was added since is read, or all
+    again when something was removed or replaced.
+    """
+
+    def __init__(self, file: SqliteFile) -> None:
+        """Args:
+        file: the file of a `SqliteLedger`, which this index closes with itself.
+        """
+        self._file = file
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
+
+    def put(self, user_id: str, entries: Iterable[Entry]) -> None:
+        """See `Index.put`. On disk when it returns."""
+        check_user(user_id)
+        wanted = {entry.id: entry for entry in checked(entries)}
+        if not wanted:
+            return
+        with self._file.writing() as sqlite:
+            sqlite.execute("INSERT OR IGNORE INTO users (user_id) VALUES (?)", (user_id,))
+            packed = sqlite.execute(
+                f"SELECT vector FROM vectors WHERE owner = {OWNER} LIMIT 1",  # noqa: S608 - constant
+                (user_id,),
+            ).fetchone()
+            if packed is not None:
+                checked(wanted.values(), dimension=from_bytes(packed[0]).size)
+            rows = {
+                entry.id: (entry.conversation, to_bytes(entry.vector)) for entry in wanted.values()
+            }
+            stored = {
+                row[0]: (row[1], row[2])
+                for chunk in chunks(rows)
+                for row in sqlite.execute(
+                    "SELECT id, conversation, vector FROM vectors "  # noqa: S608 - constants
+                    f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
+                    (user_id, *chunk),
+                )
+            }
+            changed = [key for key in stored if stored[key] != rows[key]]
+            _remove(sqlite, user_id, changed)
+            sqlite.executemany(
+                "INSERT INTO vectors (owner, id, conversation, vector) "  # noqa: S608 - constant
+                f"VALUES ({OWNER}, ?, ?, ?)",
+                [(user_id, key, *row) for key, row in rows.items() if stored.get(key) != row],
+            )
+
+    def nearest(
+        self, user_id: str, vector: Vector, *, conversation: str | None = None
+    ) -> Iterator[Hit]:
+        """See `Index.nearest`. Exact."""
+        unit(vector, what="the query vector")
+        with self._lock:
+            vectors = self._current(user_id)
+        if vectors is not None:
+            yield from vectors.nearest(vector, conversation=conversation)
+
+    def ids(self, user_id: str) -> set[str]:
+        """See `Index.ids`."""
+        with self._file.reading() as sqlite:
+            rows = sqlite.execute(
+                f"SELECT id FROM vectors WHERE owner = {OWNER}",  # noqa: S608 - constant
+                (user_id,),
+            ).fetchall()
+        return {row[0] for row in rows}
+
+    def delete(self, user_id: str, ids: Iterable[str]) -> None:
+        """See `Index.delete`."""
+        gone = list(ids)
+        if not gone:
+            return
+        with self._file.writing() as sqlite:
+            _remove(sqlite, user_id, gone)
+            forget_empty(sqlite, user_id)
+
+    def close(self) -> None:
+        """See `Index.close`."""
+        with self._lock:
+            self._loaded.clear()
+        self._file.close()
+
+    def _current(self, user_id: str) -> ExactVectors | None:
+        with self._file.reading() as sqlite:
+            # One transaction: the number of rewrites belongs to the rows.
+            sqlite.execute("BEGIN")
+            try:
+                user = sqlite.execute(
+                    "SELECT owner, rewrites FROM users WHERE user_id = ?", (user_id,)
+                ).fetchone()
+                if user is None:
+                    return None
+                owner, rewrites = user
+                loaded = self._loaded.pop(owner, None)
+                if loaded is None or loaded.rewrites != rewrites:
+                    loaded = _Loaded(rewrites)
+                rows = sqlite.execute(
+                    "SELECT seq, id, conversation, vector FROM vectors "
+                    "WHERE owner = ? AND seq > ? ORDER BY seq",
+                    (owner, loaded.last),
+                ).fetchall()
+            finally:
+                sqlite.execute("COMMIT")
+        loaded.vectors.put(Entry(row[1], row[2], from_bytes(row[3])) for row in rows)
+        loaded.last = rows[-1][0] if rows else loaded.last
+        self._loaded[owner] = loaded
+        self._make_room()
+        return loaded.vectors
+
+    def _make_room(self) -> None:
+        held = sum(loaded.vectors.nbytes for loaded in self._loaded.values())
+        while held > _MOST_BYTES and len(self._loaded) > 1:
+            _, oldest = self._loaded.popitem(last=False)
+            held -= oldest.vectors.nbytes
+
+
+def _remove(sqlite: sqlite3.Connection, user_id: str, ids: list[str]) -> None:
+    """Delete rows and tell every reader that what it has loaded is stale."""
+    if not ids:
+        return
+    removed = sqlite.executemany(
+        f"DELETE FROM vectors WHERE owner = {OWNER} AND id = ?",  # noqa: S608 - constant
+        [(user_id, entry_id) for entry_id in ids],
+    ).rowcount
+    if removed:
+        sqlite.execute("UPDATE users SET rewrites = rewrites + 1 WHERE user_id = ?", (user_id,))

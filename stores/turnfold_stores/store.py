@@ -1,0 +1,225 @@
+"""A store: a ledger, an index, and the rule that the ledger is written first."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from turnfold_stores.errors import SchemaMismatch, StoreError
+from turnfold_stores.protocols import Entry, Index, Ledger, Record
+from turnfold_stores.vectors import (
+    VECTOR_KIND,
+    checked,
+    entry_id_of,
+    entry_of,
+    vector_record,
+    vector_record_id,
+)
+
+# What the store says about itself is kept under this user_id; it is nobody's.
+STORE_USER = "turnfold:store"
+_BINDING = "embedding"
+_MEND_BATCH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What `Store.mend` did. Both are numbers of index entries.
+
+    Attributes:
+        added: entries the ledger had and the index lacked.
+        removed: entries the index had and the ledger did not.
+    """
+
+    added: int = 0
+    removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Binding:
+    model: str
+    dimension: int
+
+
+class Store:
+    """A ledger and its index.
+
+    Keep the store as long as you use its parts: it closes them when it is closed, when it is
+    garbage, and at the latest when the process exits.
+
+    Attributes:
+        ledger: the durable record.
+        index: the vectors, derived from the ledger.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        index: Index,
+        *,
+        together: Callable[[], AbstractContextManager[object]] = nullcontext,
+        after_close: Callable[[], None] | None = None,
+    ) -> None:
+        """Args:
+        ledger: where records go.
+        index: where vectors go.
+        together: what a write to ledger and index is wrapped in: a transaction, where both are
+            in one database.
+        after_close: called once, when ledger and index are closed.
+        """
+        self.ledger = ledger
+        self.index = index
+        self._together = together
+        self._binding: _Binding | None = None
+        self._close = weakref.finalize(self, _close_parts, ledger, index, after_close)
+
+    def close(self) -> None:
+        """Close ledger and index. Closing twice is harmless."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def users(self) -> Iterator[str]:
+        """Every user_id that has a record; what the store keeps for itself is left out."""
+        return (user_id for user_id in self.ledger.users() if user_id != STORE_USER)
+
+    def bind(self, model: str, dimension: int) -> None:
+        """Record the embedding model, or check that it is the one recorded.
+
+        Args:
+            model: the name of the embedding model.
+            dimension: the length of its vectors.
+
+        Raises:
+            SchemaMismatch: the store was filled with another model.
+            StoreError: the dimension is not positive.
+        """
+        wanted = _Binding(model, dimension)
+        if self._binding is None:
+            if dimension < 1:
+                raise StoreError(f"dimension must be at least 1, not {dimension}")
+            body = {"model": model, "dimension": dimension}
+            self.ledger.put(STORE_USER, [Record(_BINDING, "store", "", body)])
+            # First write wins, also against another process: what is there now counts.
+            found = self.ledger.get(STORE_USER, [_BINDING])[_BINDING].body
+            self._binding = _Binding(found["model"], found["dimension"])
+        if self._binding != wanted:
+            raise SchemaMismatch(
+                f"this store holds vectors of the embedding model {self._binding.model!r} "
+                f"({self._binding.dimension} numbers each), but {model!r} ({dimension}) was "
+                "given. Vectors of two models cannot be compared: use the former model, or "
+                "re-index the store, which embeds everything again"
+            )
+
+    def check_model(self, model: str) -> None:
+        """Check a model against the one recorded, before anything is embedded or loaded.
+
+        Raises:
+            SchemaMismatch: the store was filled with another model.
+        """
+        found = self.ledger.get(STORE_USER, [_BINDING]).get(_BINDING)
+        if found is not None and found.body["model"] != model:
+            self.bind(model, found.body["dimension"])
+
+    def put_vectors(self, user_id: str, entries: Iterable[Entry], *, model: str) -> set[str]:
+        """Write vectors to the ledger, then to the index.
+
+        An entry the ledger has already stays as it is: first write wins. The store is bound to
+        the model (see `bind`).
+
+        Args:
+            user_id: whose vectors they are.
+            entries: what to write; vectors are scaled to unit length.
+            model: the name of the embedding model.
+
+        Returns:
+            The ids of the entries that are new.
+
+        Raises:
+            SchemaMismatch: the store was filled with another model.
+            StoreError: a vector is unfit; nothing is written then.
+        """
+        wanted = {entry.id: entry for entry in checked(entries)}
+        if not wanted:
+            return set()
+        self.bind(model, next(iter(wanted.values())).vector.size)
+        records = [
+            vector_record(entry.id, entry.conversation, entry.vector, model=model)
+            for entry in wanted.values()
+        ]
+        with self._together():
+            new = self.ledger.put(user_id, records)
+            known = [record.id for record in records if record.id not in new]
+            # The index follows the ledger: what that had before is what is indexed.
+            for record in self.ledger.get(user_id, known).values():
+                wanted[entry_id_of(record)] = entry_of(record)
+            self.index.put(user_id, wanted.values())
+        return {entry_id for entry_id in wanted if vector_record_id(entry_id) in new}
+
+    def delete_vectors(self, user_id: str, ids: Iterable[str]) -> None:
+        """Remove vectors from the ledger, then from the index; unknown ids are ignored.
+
+        In this order a crash in between leaves an index entry that `mend` removes; in the other
+        the vector would come back.
+
+        Args:
+            user_id: whose vectors they are.
+            ids: ids of entries.
+        """
+        gone = list(ids)
+        with self._together():
+            self.ledger.delete(user_id, [vector_record_id(entry_id) for entry_id in gone])
+            self.index.delete(user_id, gone)
+
+    def mend(self, indexed: Iterable[str] = ()) -> Mended:
+        """Make the index hold what the ledger holds; nothing is embedded.
+
+        Reads every vector record of the ledger. Safe while others write: the index is read
+        first, and whoever writes a vector writes it to the ledger first.
+
+        Args:
+            indexed: users the index has who may be gone from the ledger; an `Index` cannot
+                list them.
+        """
+        added = removed = 0
+        for user_id in {*self.users(), *indexed}:
+            strangers = self.index.ids(user_id)
+            lacking: list[Entry] = []
+            for record in self.ledger.scan(user_id, kind=VECTOR_KIND):
+                entry_id = entry_id_of(record)
+                if entry_id in strangers:
+                    strangers.discard(entry_id)
+                    continue
+                lacking.append(entry_of(record))
+                added += 1
+                if len(lacking) == _MEND_BATCH:
+                    self.index.put(user_id, lacking)
+                    lacking = []
+            self.index.put(user_id, lacking)
+            self.index.delete(user_id, strangers)
+            removed += len(strangers)
+        return Mended(added, removed)
+
+
+def _close_parts(ledger: Ledger, index: Index, after: Callable[[], None] | None) -> None:
+    try:
+        index.close()
+    finally:
+        try:
+            ledger.close()
+        finally:
+            if after is not None:
+                after()

@@ -1,0 +1,126 @@
+"""Vectors: how they are checked, and how the ledger keeps them.
+
+The index is derived. The ledger keeps each vector as a record, so that the index can be
+rebuilt without embedding anything again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+
+import numpy as np
+
+from turnfold_stores.encoding import check_text
+from turnfold_stores.errors import StoreCorrupt, StoreError
+from turnfold_stores.protocols import Entry, Record, Vector
+
+VECTOR_KIND = "vector"
+_PREFIX = "vector:"
+
+
+def vector_record(entry_id: str, conversation: str, vector: Vector, *, model: str) -> Record:
+    """The ledger's record of the vector of entry `entry_id`.
+
+    Args:
+        entry_id: the id of the entry in the index; the record's id is "vector:" before it.
+        conversation: the conversation of the entry.
+        vector: shape (dimension,); stored as float32 of unit length.
+        model: the name of the embedding model.
+
+    Raises:
+        StoreError: the vector has no direction (see `unit`).
+    """
+    direction = unit(vector, what=f"the vector of {entry_id!r}")
+    body = {
+        "model": model,
+        "dimension": int(direction.size),
+        "float32": base64.b64encode(to_bytes(direction)).decode("ascii"),
+    }
+    return Record(vector_record_id(entry_id), VECTOR_KIND, conversation, body)
+
+
+def vector_record_id(entry_id: str) -> str:
+    """The id of the ledger's record of the vector of entry `entry_id`."""
+    return _PREFIX + entry_id
+
+
+def entry_id_of(record: Record) -> str:
+    """The id of the index entry that this vector record belongs to."""
+    return record.id.removeprefix(_PREFIX)
+
+
+def vector_of(record: Record) -> Vector:
+    """The vector of a record made by `vector_record`: float32, shape (dimension,), unit length.
+
+    Raises:
+        StoreCorrupt: the record holds no such vector.
+    """
+    try:
+        vector = from_bytes(base64.b64decode(record.body["float32"], validate=True))
+        complete = vector.size == record.body["dimension"]
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise StoreCorrupt(f"record {record.id!r} holds no vector: {error!r}") from error
+    if not complete:
+        raise StoreCorrupt(f"record {record.id!r} holds a vector of {vector.size} numbers")
+    return vector
+
+
+def entry_of(record: Record) -> Entry:
+    """The index entry that a vector record was made of."""
+    return Entry(entry_id_of(record), record.conversation, vector_of(record))
+
+
+def to_bytes(vector: Vector) -> bytes:
+    """Little-endian float32, the same on every machine."""
+    return vector.astype("<f4").tobytes()
+
+
+def from_bytes(packed: bytes) -> Vector:
+    """The inverse of `to_bytes`; the result may be written to."""
+    return np.frombuffer(packed, dtype="<f4").astype(np.float32)
+
+
+def unit(vector: Vector, *, what: str = "the vector") -> Vector:
+    """The vector scaled to unit length, float32, shape (dimension,).
+
+    Raises:
+        StoreError: it is not one-dimensional, is empty, all zero, or not finite; `what` names it.
+    """
+    array = np.asarray(vector, dtype=np.float32)
+    if array.ndim != 1 or array.size == 0:
+        raise StoreError(f"{what} must have shape (dimension,), not {array.shape}")
+    length = float(np.linalg.norm(array.astype(np.float64)))
+    if not np.isfinite(length):
+        raise StoreError(f"{what} holds a number that is not finite")
+    if length == 0.0:
+        raise StoreError(f"{what} is all zeros: it has no direction, so nothing is near it")
+    return np.asarray(array / np.float32(length), dtype=np.float32)
+
+
+def checked(entries: Iterable[Entry], *, dimension: int | None = None) -> list[Entry]:
+    """The entries with unit vectors, the last of each id only, ready to be written.
+
+    Args:
+        entries: what was given to `Index.put`.
+        dimension: what the user's vectors have already; None when there are none.
+
+    Raises:
+        StoreError: an id is empty, a vector has no direction, or dimensions differ.
+    """
+    by_id: dict[str, Entry] = {}
+    for entry in entries:
+        check_text(entry.id, what="the id of an entry")
+        check_text(entry.conversation, what=f"conversation of entry {entry.id!r}")
+        if not entry.id:
+            raise StoreError("an entry needs an id that is not empty")
+        vector = unit(entry.vector, what=f"the vector of {entry.id!r}")
+        dimension = vector.size if dimension is None else dimension
+        if vector.size != dimension:
+            raise StoreError(
+                f"the vector of {entry.id!r} has {vector.size} numbers where the others have "
+                f"{dimension}: vectors of two embedding models do not mix"
+            )
+        by_id[entry.id] = Entry(entry.id, entry.conversation, vector)
+    return list(by_id.values())

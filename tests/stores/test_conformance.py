@@ -1,0 +1,23 @@
+import pytest
+from turnfold_stores.conformance import IndexContract, LedgerContract, WordsContract
+from turnfold_stores.sqlite import SqliteLedger
+
+
+class TestLedgers(LedgerContract):
+    @pytest.fixture
+    def ledger(self, store):
+        return store.ledger
+
+
+class TestIndexes(IndexContract):
+    @pytest.fixture
+    def index(self, store):
+        return store.index
+
+
+class TestSqliteWords(WordsContract):
+    @pytest.fixture
+    def ledger(self, tmp_path):
+        ledger = SqliteLedger(tmp_path / "ledger.sqlite3")
+        yield ledger
+        ledger.close()
