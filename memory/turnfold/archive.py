@@ -153,14 +153,25 @@ class Archive:
         while len(self._stored) > _MOST_REMEMBERED:
             self._stored.popitem(last=False)
 
-    def index(self, exchanges: Iterable[Exchange], embedder: Embedder | None) -> None:
+    def index(
+        self, exchanges: Iterable[Exchange], embedder: Embedder | None, *, first: int
+    ) -> None:
         """Store the passages of exchanges, then their vectors.
+
+        Args:
+            exchanges: a run of a path.
+            embedder: makes the vectors; None for none.
+            first: number of the first of them on the path, from 1.
 
         Raises:
             StoreError: the store could not be written.
             EmbedderError: or whatever the embedder raises; the passages are stored by then.
         """
-        passages = {one.id: one for exchange in exchanges for one in passages_of(exchange)}
+        passages = {
+            one.id: one
+            for turn, exchange in enumerate(exchanges, first)
+            for one in passages_of(exchange, turn)
+        }
         now = time.time()
         records = [one.to_record(self.scope.conversation, now) for one in passages.values()]
         self.store.ledger.put(self.scope.user_id, records)

@@ -19,7 +19,7 @@ from turnfold.history import History
 from turnfold.memory import Memory, memory_of
 from turnfold.pricing import Usage
 from turnfold.receipt import Receipt
-from turnfold.scope import Scope
+from turnfold.scope import LOCAL_USER, Scope
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 
@@ -137,7 +137,7 @@ class Conversation(_Talk):
             StoreError: the store cannot be read.
         """
         _check_names(user_id, id)
-        super().__init__(system, model, _memory_for(client, memory), user_id or "local", id)
+        super().__init__(system, model, _memory_for(client, memory), user_id or LOCAL_USER, id)
         self._client = _bare(client) if client is not None else Anthropic()
 
     def say(self, text: str, max_tokens: int = 1024) -> str:
@@ -189,7 +189,7 @@ class AsyncConversation(_Talk):
     ) -> None:
         """See `Conversation`; the default client is `AsyncAnthropic()`."""
         _check_names(user_id, id)
-        super().__init__(system, model, _memory_for(client, memory), user_id or "local", id)
+        super().__init__(system, model, _memory_for(client, memory), user_id or LOCAL_USER, id)
         self._client = _bare(client) if client is not None else AsyncAnthropic()
 
     async def say(self, text: str, max_tokens: int = 1024) -> str:

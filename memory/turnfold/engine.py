@@ -22,27 +22,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from turnfold_stores import Record, Store
+from turnfold_stores import Store
 
 from turnfold.account import Account
-from turnfold.archive import (
-    Archive,
-    Fold,
-    Plan,
-    Shown,
-    fold_id,
-    node_id,
-    plan_id,
-    replies_in,
-    usage_id,
-)
+from turnfold.archive import Archive, Plan, Shown, plan_id, replies_in, usage_id
 from turnfold.breakpoints import has_marks
+from turnfold.eligible import Eligible
 from turnfold.embedders import Embedder
 from turnfold.errors import SummaryError, TurnfoldError
+from turnfold.folding import Folding, Outcome
 from turnfold.measures import Measures, Row
 from turnfold.policy import Policy
 from turnfold.pricing import Usage
-from turnfold.prompt import Sent, build, live_thinking_ids, recall_block, summary_block
+from turnfold.prompt import Sent, build, live_thinking_ids, recall_block
 from turnfold.recall import Found, find
 from turnfold.receipt import Receipt, Tokens
 from turnfold.refusals import Refusal
@@ -50,15 +42,13 @@ from turnfold.rejoin import looks_cut, rejoin
 from turnfold.scope import Scope
 from turnfold.shared import Shared
 from turnfold.state import Carried, carried_from, head_of, until_uncited
-from turnfold.summary import Item, Node, SummaryDraft, SummaryJob, accept_draft, fit, render
+from turnfold.summary import SummaryJob
 from turnfold.thinking import thinking_ids
 from turnfold.tokens import count_fixed, count_message, estimate_text
-from turnfold.transcript import Transcript, read, seed_of, utterances
-from turnfold.window import fold_until, runs
+from turnfold.transcript import Exchange, Transcript, read, seed_of, utterances
+from turnfold.window import fold_until
 
 logger = logging.getLogger("turnfold")
-
-Outcome = SummaryDraft | Exception
 
 
 class Engine:
@@ -118,10 +108,17 @@ class Turn:
         self._model = str(body.get("model", ""))
         self._count = policy.count_tokens or estimate_text
         self.account = Account()
+        self._folding = Folding(
+            archive,
+            transcript.exchanges,
+            policy=policy,
+            embedder=embedder,
+            count=self._count,
+            account=self.account,
+            degrade=self._degrade,
+        )
         self._revision = 0
         self._strip = False  # all thinking goes: the API refused some of it
-        self._jobs: dict[str, SummaryJob] = {}  # by node id; what this turn wants to fold
-        self._waiting: dict[str, SummaryJob] = {}  # those of them that no one has written yet
         self._found: Sequence[Found] | None = None
         self._sent: Sent | None = None
 
@@ -193,98 +190,39 @@ class Turn:
             policy=self._policy,
         )
 
-    def _want(self, until: int) -> None:
-        """Make a job of every run of exchanges up to there that is not in memory yet."""
+    def _want(self, until: int) -> bool:
+        """Ask for the summaries that folding up to there takes; False if nothing can be folded."""
         start = max(self._in_memory, self._head)
         until, why = until_uncited(self._exchanges, start, max(until, start))
         if why:
             self.account.stayed.append(why)
-        if until <= start:
-            return
-        known = self._known_items()
-        for first, last in runs(self._sizes, start, until, self._policy.leaf_tokens):
-            part = self._exchanges[first:last]
-            self._jobs[node_id(part[0], part[-1])] = SummaryJob(
-                first=first + 1,
-                exchanges=[utterances(one.messages) for one in part],
-                before=utterances(self._exchanges[first - 1].messages) if first else (),
-                known=known,
-                max_tokens=max(256, self._policy.summary_tokens // 2),
-            )
-
-    def _known_items(self) -> list[Item]:
-        if self._fold is None:
-            return []
-        return [item for node in self._fitting(self._fold.nodes) for item in node.items]
-
-    def _fitting(self, ids: Sequence[str]) -> list[Node]:
-        """What the summary of these nodes has room for."""
-        written = self._archive.nodes(ids)
-        nodes = [written[name] for name in ids if name in written]
-        return fit(nodes, budget=self._policy.summary_tokens, count=self._count)
+        return self._folding.want(self._fold, start, until, self._sizes)
 
     def due(self) -> list[SummaryJob]:
         """The summaries wanted before the request can go out; none once they are accepted."""
         with self._timed("begin"):
-            written = self._archive.nodes(self._jobs)
-            self._waiting = {n: job for n, job in self._jobs.items() if n not in written}
-            if self._jobs and not self._waiting:
+            jobs = self._folding.due()
+            if not jobs:
                 self._adopt()
-            return list(self._waiting.values())
+            return jobs
 
     def accept(self, outcomes: Sequence[Outcome]) -> int:
         """Take the answers to the jobs of `due`, in order, and fold as far as they reach.
 
-        A summary that failed folds nothing, and neither does anything after it.
-
         Returns:
-            How many exchanges moved into memory.
+            How many exchanges this turn has moved into memory.
         """
         with self._timed("fold"):
-            for (name, job), outcome in zip(self._waiting.items(), outcomes, strict=True):
-                if isinstance(outcome, Exception):
-                    self._degrade("summary", outcome)
-                    continue
-                self.account.spent_on_summary(outcome.model, outcome.usage)
-                try:
-                    node = accept_draft(job, outcome)
-                except SummaryError as empty:
-                    self._degrade("summary", empty)
-                else:
-                    self._archive.keep_node(name, node, model=outcome.model)
+            self._folding.take(outcomes)
             self._adopt()
         return self.account.folded
 
     def _adopt(self) -> None:
-        """Move the oldest exchanges into memory, as far as they are summarized."""
-        written = self._archive.nodes(self._jobs)
-        reached = []
-        start = until = max(self._in_memory, self._head)
-        for name, job in self._jobs.items():
-            if name not in written:
-                break
-            reached.append(name)
-            until = job.last
-        self._jobs = {}
-        if not reached:
-            return
-        part = self._exchanges[start:until]
-        try:
-            self._archive.index(part, self._embedder)
-        except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
-            self._degrade("index", wrong)
-        ids = [*(self._fold.nodes if self._fold else ()), *reached]
-        fold = Fold(
-            id=fold_id(part[-1]),
-            count=until,
-            nodes=tuple(ids),
-            summary=summary_block(render(self._fitting(ids))),
-            contents=tuple(one.content_id for one in part),
-            previous=self._fold_id,
-        )
-        self._fold = self._archive.keep_fold(fold)
-        self._earlier = {}
-        self.account.folded += len(part)
+        """Go by the new fold, if there is one: a new epoch begins."""
+        fold = self._folding.fold()
+        if fold is not None:
+            self._fold = fold
+            self._earlier = {}
 
     # --- the request --------------------------------------------------------------------------
 
@@ -294,7 +232,7 @@ class Turn:
             if self._plan is None:
                 self._plan = self._planned()
         with self._timed("build"):
-            live = [*self._exchanges[: self._head], *self._exchanges[self._in_memory :]]
+            live = self._live
             floor = self._archive.floors(live)
             self._sent = build(
                 self._body,
@@ -349,8 +287,7 @@ class Turn:
             return next(iter(self._earlier.values())).appends
         thinking = self._body.get("thinking")
         thinks = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
-        live = self._exchanges[self._in_memory :]
-        return cached or has_marks(self._body) or thinks or bool(live_thinking_ids(live))
+        return cached or has_marks(self._body) or thinks or bool(live_thinking_ids(self._live))
 
     def _injections(self, plan: Plan) -> dict[int, list[str]]:
         newest = len(self._exchanges) - 1
@@ -392,7 +329,7 @@ class Turn:
                 vector,
                 user_id=self._archive.scope.user_id,
                 conversation=self._archive.scope.conversation if alone else None,
-                turn_of=self._turn_of(),
+                turn_of=self._eligible(),
                 shown={shown.id for plan in appended for shown in plan.shown},
                 floor=policy.recall_floor,
                 budget=policy.recall_tokens,
@@ -402,15 +339,19 @@ class Turn:
             self._degrade("recall", wrong)
             return []
 
-    def _turn_of(self) -> _TurnOf:
+    def _eligible(self) -> Eligible:
         folded = self._exchanges[self._head : self._in_memory]
-        live = [*self._exchanges[: self._head], *self._exchanges[self._in_memory :]]
-        return _TurnOf(
+        return Eligible(
             self._archive,
             turns={one.content_id: n for n, one in enumerate(folded, self._head + 1)},
-            live={one.content_id for one in live},
+            live={one.content_id for one in self._live},
             root=self._exchanges[0].opening_id,
         )
+
+    @property
+    def _live(self) -> list[Exchange]:
+        """The exchanges that are sent verbatim."""
+        return [*self._exchanges[: self._head], *self._exchanges[self._in_memory :]]
 
     # --- the answer ---------------------------------------------------------------------------
 
@@ -427,8 +368,7 @@ class Turn:
             return True
         if refusal.kind == "too_long" and not self._revision:
             self._revision = 1
-            self._want(len(self._transcript.closed))
-            if not self._jobs:
+            if not self._want(len(self._transcript.closed)):
                 return False
             self.account.degraded.append(
                 "window: the prompt was too long; all but the newest exchange was folded"
@@ -503,32 +443,6 @@ class Turn:
         logger.warning("memory is degraded at %s: %s", step, reason)
         if self._policy.on_error == "raise":
             raise _as_turnfold_error(step, wrong)
-
-
-class _TurnOf:
-    """Tells the exchange number of a stored passage, or that it may not be recalled."""
-
-    def __init__(
-        self, archive: Archive, *, turns: Mapping[str, int], live: set[str], root: str
-    ) -> None:
-        self._archive = archive
-        self._turns = turns
-        self._live = live
-        self._root = root
-        self._elsewhere: dict[str, set[str]] = {}  # by conversation; read when first met
-
-    def __call__(self, record: Record) -> int | None:
-        content = record.body["content"]
-        if content in self._live:
-            return None
-        mine = self._archive.scope.conversation
-        if record.conversation == mine and (content in self._turns or mine):
-            return self._turns.get(content)
-        if record.conversation not in self._elsewhere:
-            self._elsewhere[record.conversation] = self._archive.folded_contents(
-                record.conversation, but=self._root
-            )
-        return 0 if content in self._elsewhere[record.conversation] else None
 
 
 def _as_turnfold_error(step: str, wrong: Exception) -> TurnfoldError:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import islice
 from typing import Any, Self, TypeVar
 
+import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
 from turnfold_stores import Store, open_store
 
 from turnfold.embedders import Embedder, SentenceTransformerEmbedder
 from turnfold.engine import Engine
-from turnfold.errors import PolicyError, TurnfoldError
+from turnfold.errors import MissingDependency, PolicyError, TurnfoldError
 from turnfold.middleware import MemoryMiddleware
 from turnfold.policy import Policy
+from turnfold.preview import scratch
+from turnfold.recall import SearchHit, read_hits
 from turnfold.receipt import Receipt
+from turnfold.scope import scope_of
 from turnfold.summarizers import AsyncClaudeSummarizer, ClaudeSummarizer, Summarizer
 
 Client = TypeVar("Client")
@@ -121,6 +127,86 @@ class Memory:
     def _by_claude_async(self, client: Any) -> AsyncClaudeSummarizer | None:
         is_async = isinstance(client, AsyncAnthropic) or _is_async(client)
         return AsyncClaudeSummarizer(client, self.policy.summary_model) if is_async else None
+
+    def preview(
+        self,
+        body: Mapping[str, Any],
+        *,
+        user_id: str | None = None,
+        conversation: str | None = None,
+    ) -> dict[str, Any]:
+        """What would be sent for a request. Nothing is written, no model is called.
+
+        A fold that wants a summary first is not shown: the request is as it would be had the
+        summary failed.
+
+        Args:
+            body: what would be given to `messages.create`, as plain objects.
+            user_id: whose memory; None reads `metadata.user_id` of the body.
+            conversation: which conversation of theirs.
+
+        Raises:
+            TranscriptError: the messages cannot be read.
+            StoreError: the store cannot be read.
+        """
+        scope = scope_of(body, user_id, conversation or "")
+        engine = Engine(scratch(self.store), self._embedder, self.policy)
+        turn = engine.begin(body, scope)
+        if turn is None:
+            return dict(body)
+        turn.due()
+        return dict(turn.body())
+
+    def search(
+        self, query: str, *, user_id: str, conversation: str | None = None, limit: int = 8
+    ) -> list[SearchHit]:
+        """What is in memory about something, the best first.
+
+        Args:
+            query: what to look for.
+            user_id: whose memory.
+            conversation: only in this one; None for all of theirs.
+            limit: how many hits at the most; at least 1.
+
+        Raises:
+            TurnfoldError: there is no embedder, or an argument is out of range.
+            StoreError: the store cannot be read.
+        """
+        _named("user_id", user_id)
+        _named("conversation", conversation)
+        if limit < 1:
+            raise TurnfoldError(f"limit={limit} must be at least 1")
+        if self._embedder is None:
+            raise MissingDependency(
+                "sentence-transformers", extra="embeddings", feature="Searching by meaning"
+            )
+        if not query.strip():
+            return []
+        vector = self._embedder.embed([query])[0]
+        hits = self.store.index.nearest(user_id, vector, conversation=conversation)
+        return read_hits(self.store, user_id, islice(hits, limit))
+
+    async def apreview(
+        self,
+        body: Mapping[str, Any],
+        *,
+        user_id: str | None = None,
+        conversation: str | None = None,
+    ) -> dict[str, Any]:
+        """`preview`, in a thread."""
+        step = partial(self.preview, body, user_id=user_id, conversation=conversation)
+        return await anyio.to_thread.run_sync(step)
+
+    async def asearch(
+        self, query: str, *, user_id: str, conversation: str | None = None, limit: int = 8
+    ) -> list[SearchHit]:
+        """`search`, in a thread."""
+        step = partial(self.search, query, user_id=user_id, conversation=conversation, limit=limit)
+        return await anyio.to_thread.run_sync(step)
+
+    async def aclose(self) -> None:
+        """`close`, in a thread."""
+        await anyio.to_thread.run_sync(self.close)
 
     def close(self) -> None:
         """Close the store, unless it was handed in open. Closing twice is harmless."""

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import json
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
-import httpx2
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
-from turnfold.engine import Engine, Outcome, Turn
+from turnfold.engine import Engine, Turn
 from turnfold.errors import TurnfoldError
+from turnfold.folding import Outcome
 from turnfold.receipt import Receipt
 from turnfold.refusals import Refusal, read_refusal
-from turnfold.scope import Scope
+from turnfold.scope import Scope, scope_of
 from turnfold.summary import SummaryDraft, SummaryJob
-from turnfold.wire import message_of_events
+from turnfold.wire import AsyncTee, Tee, message_of_json, message_of_stream
 
 logger = logging.getLogger("turnfold")
 
@@ -153,9 +152,9 @@ class MemoryMiddleware(Middleware):
             return response
         done = functools.partial(self._answered, turn)
         if raw.is_closed:
-            self._guarded(lambda: done(_message_of_json(raw)))
+            self._guarded(lambda: done(message_of_json(raw)))
         else:
-            raw.stream = _Tee(raw, lambda: self._guarded(lambda: done(_message_of_stream(raw))))
+            raw.stream = Tee(raw, lambda: self._guarded(lambda: done(message_of_stream(raw))))
         return response
 
     # --- async --------------------------------------------------------------------------------
@@ -248,11 +247,9 @@ class MemoryMiddleware(Middleware):
             return response
         done = functools.partial(self._answered, turn)
         if raw.is_closed:
-            await _in_thread(lambda: self._guarded(lambda: done(_message_of_json(raw))))
+            await _in_thread(lambda: self._guarded(lambda: done(message_of_json(raw))))
         else:
-            raw.stream = _AsyncTee(
-                raw, lambda: self._guarded(lambda: done(_message_of_stream(raw)))
-            )
+            raw.stream = AsyncTee(raw, lambda: self._guarded(lambda: done(message_of_stream(raw))))
         return response
 
     # --- both ---------------------------------------------------------------------------------
@@ -278,12 +275,7 @@ class MemoryMiddleware(Middleware):
         return body
 
     def _scope(self, body: Mapping[str, Any]) -> Scope:
-        user_id = self._user_id
-        if user_id is None:
-            metadata = body.get("metadata")
-            named = metadata.get("user_id") if isinstance(metadata, Mapping) else None
-            user_id = named if isinstance(named, str) and named else "local"
-        return Scope(user_id, self._conversation)
+        return scope_of(body, self._user_id, self._conversation)
 
     def _answered(self, turn: Turn, message: Mapping[str, Any] | None) -> None:
         receipt = turn.answered(message)
@@ -355,77 +347,3 @@ def as_sent(request: APIRequest, body: Mapping[str, Any]) -> APIRequest:
         stream_cls=request.stream_cls,
         retries_taken=request.retries_taken,
     )
-
-
-# --- reading what the caller reads ------------------------------------------------------------
-
-
-def _message_of_json(raw: httpx2.Response) -> Mapping[str, Any] | None:
-    try:
-        message = json.loads(raw.content)
-    except ValueError:
-        return None
-    return message if isinstance(message, Mapping) else None
-
-
-def _message_of_stream(raw: httpx2.Response) -> Mapping[str, Any] | None:
-    tee = cast("_Tee | _AsyncTee", raw.stream)
-    headers = {
-        name: value
-        for name, value in raw.headers.items()
-        if name.lower() in {"content-encoding", "content-type"}
-    }
-    try:
-        copied = httpx2.Response(200, headers=headers, content=b"".join(tee.seen)).content
-    except httpx2.HTTPError:  # compressed, and broken off
-        return None
-    if "event-stream" in headers.get("content-type", ""):
-        return message_of_events(copied)
-    try:
-        message = json.loads(copied)
-    except ValueError:
-        return None
-    return message if isinstance(message, Mapping) else None
-
-
-class _Tee(httpx2.SyncByteStream):
-    """Passes bytes on as they come and keeps them until the stream closes."""
-
-    def __init__(self, raw: httpx2.Response, done: Callable[[], object]) -> None:
-        self._inner = cast("httpx2.SyncByteStream", raw.stream)
-        self._done = done
-        self._open = True
-        self.seen: list[bytes] = []
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._inner:
-            self.seen.append(chunk)
-            yield chunk
-
-    def close(self) -> None:
-        self._inner.close()
-        if self._open:
-            self._open = False
-            self._done()
-
-
-class _AsyncTee(httpx2.AsyncByteStream):
-    """The same for an async client."""
-
-    def __init__(self, raw: httpx2.Response, done: Callable[[], object]) -> None:
-        self._inner = cast("httpx2.AsyncByteStream", raw.stream)
-        self._done = done
-        self._open = True
-        self.seen: list[bytes] = []
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._inner:
-            self.seen.append(chunk)
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-        if self._open:
-            self._open = False
-            with anyio.CancelScope(shield=True):
-                await _in_thread(self._done)

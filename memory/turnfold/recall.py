@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -33,22 +33,25 @@ class Passage:
         content_id: the exchange it is a piece of.
         source: who said it: "user", "assistant", "tool" or "document".
         text: verbatim.
+        turn: number of the exchange in its conversation, from 1.
     """
 
     id: str
     content_id: str
     source: str
     text: str
+    turn: int
 
     def to_record(self, conversation: str, at: float) -> Record:
         """The passage as stored."""
-        body = {"content": self.content_id, "source": self.source}
+        body = {"content": self.content_id, "source": self.source, "turn": self.turn}
         return Record(self.id, "passage", conversation, body, self.text, at)
 
     @classmethod
     def from_record(cls, record: Record) -> Passage:
         """The passage as it was stored."""
-        return cls(record.id, record.body["content"], record.body["source"], record.text)
+        body = record.body
+        return cls(record.id, body["content"], body["source"], record.text, body["turn"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,13 @@ class Found:
     score: float
 
 
-def passages_of(exchange: Exchange) -> list[Passage]:
-    """An exchange cut into passages, in order."""
+def passages_of(exchange: Exchange, turn: int) -> list[Passage]:
+    """An exchange cut into passages, in order; `turn` is its number, from 1."""
     pieces = [
         (said.source, piece) for said in utterances(exchange.messages) for piece in split(said.text)
     ]
     return [
-        Passage(f"{exchange.content_id}:{number}", exchange.content_id, source, piece)
+        Passage(f"{exchange.content_id}:{number}", exchange.content_id, source, piece, turn)
         for number, (source, piece) in enumerate(pieces)
     ]
 
@@ -188,3 +191,42 @@ def _batches(hits: Iterator[Hit]) -> Iterator[Sequence[Hit]]:
 
 def _number(passage_id: str) -> int:
     return int(passage_id.rpartition(":")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One passage that a search found.
+
+    Attributes:
+        text: the passage, word for word.
+        role: who said it: "user", "assistant", "tool" or "document".
+        conversation: where; "" for one without a name.
+        turn: number of its exchange there, from 1.
+        at: when it was stored, in seconds since the epoch.
+        score: cosine similarity with the query, -1 to 1.
+    """
+
+    text: str
+    role: str
+    conversation: str
+    turn: int
+    at: float
+    score: float
+
+
+def read_hits(store: Store, user_id: str, hits: Iterable[Hit]) -> list[SearchHit]:
+    """The passages behind hits of the index."""
+    hits = list(hits)
+    records = store.ledger.get(user_id, [hit.id for hit in hits])
+    return [
+        SearchHit(
+            text=record.text,
+            role=record.body["source"],
+            conversation=record.conversation,
+            turn=record.body["turn"],
+            at=record.at,
+            score=hit.score,
+        )
+        for hit in hits
+        if (record := records.get(hit.id)) is not None
+    ]

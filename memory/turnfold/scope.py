@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+# Whose memory it is where no one says.
+LOCAL_USER = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,3 +16,12 @@ class Scope:
 
     user_id: str
     conversation: str = ""
+
+
+def scope_of(body: Mapping[str, Any], user_id: str | None, conversation: str) -> Scope:
+    """The scope of a request: the user given, else the one its `metadata` names."""
+    if user_id is None:
+        metadata = body.get("metadata")
+        named = metadata.get("user_id") if isinstance(metadata, Mapping) else None
+        user_id = named if isinstance(named, str) and named else LOCAL_USER
+    return Scope(user_id, conversation)

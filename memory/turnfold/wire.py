@@ -1,13 +1,17 @@
-"""The bytes of an event stream go in; the message they told of comes out, as far as we need it."""
+"""A response goes by; the message it told of comes out, and the caller notices nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, cast
+
+import anyio
+import anyio.to_thread
+import httpx2
 
 
-def message_of_events(raw: bytes) -> Mapping[str, Any] | None:
+def _message_of_events(raw: bytes) -> Mapping[str, Any] | None:
     """The message of a finished stream: id, model, usage, stop reason, and its thinking blocks.
 
     Text and tool input are left out: the caller sends them back with the next request.
@@ -50,3 +54,78 @@ def _events(raw: bytes) -> list[dict[str, Any]]:
         if isinstance(event, dict):
             events.append(event)
     return events
+
+
+def message_of_json(raw: httpx2.Response) -> Mapping[str, Any] | None:
+    """The message of a response that has been read; None if it is none."""
+    try:
+        message = json.loads(raw.content)
+    except ValueError:
+        return None
+    return message if isinstance(message, Mapping) else None
+
+
+def message_of_stream(raw: httpx2.Response) -> Mapping[str, Any] | None:
+    """The message that passed through a tee; None where it broke off."""
+    tee = cast("Tee | AsyncTee", raw.stream)
+    headers = {
+        name: value
+        for name, value in raw.headers.items()
+        if name.lower() in {"content-encoding", "content-type"}
+    }
+    try:
+        copied = httpx2.Response(200, headers=headers, content=b"".join(tee.seen)).content
+    except httpx2.HTTPError:  # compressed, and broken off
+        return None
+    if "event-stream" in headers.get("content-type", ""):
+        return _message_of_events(copied)
+    try:
+        message = json.loads(copied)
+    except ValueError:
+        return None
+    return message if isinstance(message, Mapping) else None
+
+
+class Tee(httpx2.SyncByteStream):
+    """Passes bytes on as they come and keeps them until the stream closes."""
+
+    def __init__(self, raw: httpx2.Response, done: Callable[[], object]) -> None:
+        self._inner = cast("httpx2.SyncByteStream", raw.stream)
+        self._done = done
+        self._open = True
+        self.seen: list[bytes] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._inner:
+            self.seen.append(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        """Close the stream; the first time, tell that it is done."""
+        self._inner.close()
+        if self._open:
+            self._open = False
+            self._done()
+
+
+class AsyncTee(httpx2.AsyncByteStream):
+    """The same for an async client."""
+
+    def __init__(self, raw: httpx2.Response, done: Callable[[], object]) -> None:
+        self._inner = cast("httpx2.AsyncByteStream", raw.stream)
+        self._done = done
+        self._open = True
+        self.seen: list[bytes] = []
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._inner:
+            self.seen.append(chunk)
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Close the stream; the first time, tell that it is done."""
+        await self._inner.aclose()
+        if self._open:
+            self._open = False
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._done)

@@ -1,0 +1,133 @@
+"""Exchanges to be folded go in as jobs; when their summaries are written, a fold comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from turnfold.account import Account
+from turnfold.archive import Archive, Fold, fold_id, node_id
+from turnfold.embedders import Embedder
+from turnfold.errors import SummaryError
+from turnfold.policy import Policy
+from turnfold.prompt import summary_block
+from turnfold.summary import Item, Node, SummaryDraft, SummaryJob, accept_draft, fit, render
+from turnfold.tokens import CountText
+from turnfold.transcript import Exchange, utterances
+from turnfold.window import runs
+
+Outcome = SummaryDraft | Exception
+Degrade = Callable[[str, Exception], None]
+
+
+class Folding:
+    """The way of some exchanges into memory, within one turn."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        exchanges: Sequence[Exchange],
+        *,
+        policy: Policy,
+        embedder: Embedder | None,
+        count: CountText,
+        account: Account,
+        degrade: Degrade,
+    ) -> None:
+        self._archive = archive
+        self._exchanges = exchanges
+        self._policy = policy
+        self._embedder = embedder
+        self._count = count
+        self._account = account
+        self._degrade = degrade
+        self._base: Fold | None = None  # what the new fold grows from
+        self._start = 0
+        self._jobs: dict[str, SummaryJob] = {}  # by node id
+        self._waiting: dict[str, SummaryJob] = {}  # those of them that no one has written yet
+
+    def want(self, base: Fold | None, start: int, until: int, sizes: Sequence[int]) -> bool:
+        """Make a job of every run of exchanges from `start` up to `until`.
+
+        Args:
+            base: the fold in force.
+            start: the first exchange that is not in memory.
+            until: where to stop.
+            sizes: tokens of each exchange.
+
+        Returns:
+            Whether there is anything to fold.
+        """
+        self._base, self._start, self._jobs = base, start, {}
+        if until <= start:
+            return False
+        fitting = self._fitting(base.nodes) if base else []
+        known: list[Item] = [item for node in fitting for item in node.items]
+        for first, last in runs(sizes, start, until, self._policy.leaf_tokens):
+            part = self._exchanges[first:last]
+            self._jobs[node_id(part[0], part[-1])] = SummaryJob(
+                first=first + 1,
+                exchanges=[utterances(one.messages) for one in part],
+                before=utterances(self._exchanges[first - 1].messages) if first else (),
+                known=known,
+                max_tokens=max(256, self._policy.summary_tokens // 2),
+            )
+        return True
+
+    def due(self) -> list[SummaryJob]:
+        """The jobs that no one has done yet."""
+        written = self._archive.nodes(self._jobs)
+        self._waiting = {name: job for name, job in self._jobs.items() if name not in written}
+        return list(self._waiting.values())
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        """Write the nodes that the answers to the jobs of `due` make, in order."""
+        for (name, job), outcome in zip(self._waiting.items(), outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                self._degrade("summary", outcome)
+                continue
+            self._account.spent_on_summary(outcome.model, outcome.usage)
+            try:
+                node = accept_draft(job, outcome)
+            except SummaryError as empty:
+                self._degrade("summary", empty)
+            else:
+                self._archive.keep_node(name, node, model=outcome.model)
+
+    def fold(self) -> Fold | None:
+        """Fold as far as the exchanges are summarized; None where nothing is.
+
+        A run whose summary failed folds nothing, and neither does anything after it.
+        """
+        written = self._archive.nodes(self._jobs)
+        reached: list[str] = []
+        until = self._start
+        for name, job in self._jobs.items():
+            if name not in written:
+                break
+            reached.append(name)
+            until = job.last
+        self._jobs = {}
+        if not reached:
+            return None
+        part = self._exchanges[self._start : until]
+        try:
+            self._archive.index(part, self._embedder, first=self._start + 1)
+        except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
+            self._degrade("index", wrong)
+        nodes = (*(self._base.nodes if self._base else ()), *reached)
+        fold = Fold(
+            id=fold_id(part[-1]),
+            count=until,
+            nodes=nodes,
+            summary=summary_block(render(self._fitting(nodes))),
+            contents=tuple(one.content_id for one in part),
+            previous=self._base.id if self._base else "",
+        )
+        self._account.folded += len(part)
+        return self._archive.keep_fold(fold)
+
+    def _fitting(self, ids: Sequence[str]) -> list[Node]:
+        """What the summary of these nodes has room for."""
+        written = self._archive.nodes(ids)
+        nodes = [written[name] for name in ids if name in written]
+        return fit(nodes, budget=self._policy.summary_tokens, count=self._count)
