@@ -233,16 +233,25 @@ class Archive:
         record = self._get([name]).get(name)
         return _fold(record) if record else None
 
-    def fold_in_force(self, exchanges: Sequence[Exchange]) -> Fold | None:
-        """The newest fold on a path of closed exchanges."""
-        for end in range(len(exchanges), 0, -_LOOK_BACK):
-            chunk = exchanges[max(0, end - _LOOK_BACK) : end]
-            ids = [fold_id(one) for one in reversed(chunk)]
+    def fold_in_force(self, exchanges: Sequence[Exchange], *, previous: Plan | None) -> Fold | None:
+        """The newest fold on a path.
+
+        Args:
+            exchanges: its closed exchanges.
+            previous: the plan of the last of them. What it went by holds, unless someone has
+                folded since; without it all of the path is looked at.
+        """
+        known = self.fold(previous.fold) if previous is not None and previous.fold else None
+        least = known.count if known is not None else 0
+        if previous is not None:
+            least = max(least, len(exchanges) - _LOOK_BACK)
+        for end in range(len(exchanges), least, -_LOOK_BACK):
+            ids = [fold_id(one) for one in reversed(exchanges[max(least, end - _LOOK_BACK) : end])]
             records = self._get(ids)
             for name in ids:
                 if name in records:
                     return _fold(records[name])
-        return None
+        return known
 
     def keep_fold(self, fold: Fold) -> Fold:
         """Write a fold and read back the one that holds."""
@@ -287,11 +296,15 @@ class Archive:
             Row.from_json(records[name].body, records[name].at) for name in names if name in records
         ]
 
-    def floors(self, exchanges: Iterable[Exchange]) -> int:
+    def floor(self, transcript: Transcript) -> int:
         """Index in the transcript before which thinking was refused; 0 for none."""
-        named = {floor_id(one): one for one in exchanges}
+        named = {
+            floor_id(one): start
+            for one, start in zip(transcript.exchanges, transcript.starts, strict=False)
+            if one.thoughtful
+        }
         records = self._get(named)
-        return max((named[n].start + r.body["messages"] for n, r in records.items()), default=0)
+        return max((named[n] + r.body["messages"] for n, r in records.items()), default=0)
 
     def keep_floor(self, exchange: Exchange) -> None:
         """Write that all thinking up to the end of this open exchange was refused."""

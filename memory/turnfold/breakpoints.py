@@ -23,11 +23,11 @@ class _Place(NamedTuple):
 
 
 def has_marks(body: Mapping[str, Any]) -> bool:
-    """Whether the caller asks for caching."""
-    return body.get("cache_control") is not None or any(True for _ in _marks(body))
+    """Whether the caller asks for caching, outside the messages."""
+    return body.get("cache_control") is not None or any(True for _ in _marks(body, ()))
 
 
-def set_breakpoints(body: dict[str, Any], summary_at: int | None) -> None:
+def set_breakpoints(body: dict[str, Any], *, summary_at: int | None, marked: Sequence[int]) -> None:
     """Add breakpoints, so that there are at most four with the caller's.
 
     In this order, as long as there is room: the new end; where the request before this one
@@ -38,8 +38,9 @@ def set_breakpoints(body: dict[str, Any], summary_at: int | None) -> None:
         body: the request; its `messages` is a list of our own, its parts are replaced, never
             changed.
         summary_at: index of the message whose first block is the summary; None without one.
+        marked: indexes of the messages that carry marks of the caller.
     """
-    theirs = dict(_marks(body))
+    theirs = dict(_marks(body, marked))
     automatic = body.get("cache_control")
     if automatic is not None:
         theirs[_Place(_AUTOMATIC)] = automatic
@@ -55,12 +56,14 @@ def set_breakpoints(body: dict[str, Any], summary_at: int | None) -> None:
         _put(body, place, _lifetime(place, theirs))
 
 
-def _marks(body: Mapping[str, Any]) -> Iterator[tuple[_Place, Mapping[str, Any]]]:
+def _marks(
+    body: Mapping[str, Any], marked: Sequence[int]
+) -> Iterator[tuple[_Place, Mapping[str, Any]]]:
     """The caller's marks and where they stand."""
     yield from _marks_in(body.get("tools"), _TOOLS, 0)
     yield from _marks_in(body.get("system"), _SYSTEM, 0)
-    for number, message in enumerate(body["messages"]):
-        yield from _marks_in(message.get("content"), _MESSAGES, number)
+    for number in marked:
+        yield from _marks_in(body["messages"][number].get("content"), _MESSAGES, number)
 
 
 def _marks_in(blocks: Any, part: int, message: int) -> Iterator[tuple[_Place, Mapping[str, Any]]]:

@@ -41,11 +41,12 @@ from turnfold.refusals import Refusal
 from turnfold.rejoin import looks_cut, rejoin
 from turnfold.scope import Scope
 from turnfold.shared import Shared
+from turnfold.speech import utterances
 from turnfold.state import Carried, carried_from, head_of, until_uncited
 from turnfold.summary import SummaryJob
 from turnfold.thinking import thinking_ids
-from turnfold.tokens import count_fixed, count_message, estimate_text
-from turnfold.transcript import Exchange, Transcript, read, seed_of, utterances
+from turnfold.tokens import count_fixed, estimate_text
+from turnfold.transcript import Exchange, Transcript, seed_of
 from turnfold.window import fold_until
 
 logger = logging.getLogger("turnfold")
@@ -58,7 +59,8 @@ class Engine:
         self.store = store
         self.embedder = embedder
         self.policy = policy
-        self._shared = Shared()
+        self._count = policy.count_tokens or estimate_text
+        self._shared = Shared(self._count)
 
     def begin(self, body: Mapping[str, Any], scope: Scope) -> Turn | None:
         """Start the turn of a request; None where memory had better keep out.
@@ -69,11 +71,12 @@ class Engine:
         """
         started = time.perf_counter()
         archive = Archive(self.store, scope, self._shared.stored)
-        transcript = read(body["messages"], seed=seed_of(scope.user_id, scope.conversation))
+        seed = seed_of(scope.user_id, scope.conversation)
+        transcript = self._shared.reader.read(body["messages"], seed=seed)
         if transcript.closed and not archive.is_stored(transcript.exchanges[0]):
             if scope.conversation:
                 known = self._shared.path(scope)
-                transcript = rejoin(transcript, archive, known) or transcript
+                transcript = rejoin(transcript, archive, known, self._count) or transcript
             elif looks_cut(transcript, archive):
                 self._shared.warn_once(
                     "this history was cut at its front, and without a name for the conversation "
@@ -122,10 +125,7 @@ class Turn:
         self._found: Sequence[Found] | None = None
         self._sent: Sent | None = None
 
-        self._sizes = [
-            sum(count_message(message, self._count) for message in one.messages)
-            for one in self._exchanges
-        ]
+        self._sizes = [one.size for one in self._exchanges]
         self._fixed = count_fixed(body, self._count)
         self._head = head_of(transcript.closed, policy.keep_first)
         self._before = self._exchanges[-2] if len(self._exchanges) > 1 else None
@@ -135,7 +135,7 @@ class Turn:
         if self._plan is None:
             previous = plans.get(self._before.opening_id) if self._before else None
             self._measures = self._measured(previous)
-            self._fold = archive.fold_in_force(transcript.closed)
+            self._fold = archive.fold_in_force(transcript.closed, previous=previous)
         else:
             self._measures = self._plan.measures
             self._fold = archive.fold(self._plan.fold) if self._plan.fold else None
@@ -233,7 +233,7 @@ class Turn:
                 self._plan = self._planned()
         with self._timed("build"):
             live = self._live
-            floor = self._archive.floors(live)
+            floor = self._archive.floor(self._transcript)
             self._sent = build(
                 self._body,
                 self._transcript,
@@ -242,14 +242,10 @@ class Turn:
                 injections=self._injections(self._plan),
                 carried=self._carried(),
                 proofs=self._archive.proofs(live_thinking_ids(live)),
-                thinking_from=self._everything if self._strip else floor,
+                thinking_from=len(self._transcript.messages) if self._strip else floor,
                 cache=self._plan.cached,
             )
         return self._sent.body
-
-    @property
-    def _everything(self) -> int:
-        return sum(len(one.messages) for one in self._exchanges)
 
     def _planned(self) -> Plan:
         """Decide the rest, write it down, and go by what then holds."""

@@ -10,9 +10,10 @@ from turnfold.embedders import Embedder
 from turnfold.errors import SummaryError
 from turnfold.policy import Policy
 from turnfold.prompt import summary_block
+from turnfold.speech import utterances
 from turnfold.summary import Item, Node, SummaryDraft, SummaryJob, accept_draft, fit, render
 from turnfold.tokens import CountText
-from turnfold.transcript import Exchange, utterances
+from turnfold.transcript import Exchange
 from turnfold.window import runs
 
 Outcome = SummaryDraft | Exception

@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from turnfold.breakpoints import set_breakpoints
 from turnfold.recall import Found
 from turnfold.state import Carried
-from turnfold.thinking import Line, drop_unproven, thinking_ids
-from turnfold.transcript import Exchange, Transcript, blocks_of, canonical, digest
+from turnfold.thinking import thinking_ids, unproven, without_thinking
+from turnfold.transcript import Exchange, Message, Transcript, blocks_of, canonical, digest
 
 # Anything that looks like an opening or a closing of our own marks, in any of the shapes of
 # an angle bracket, with any invisible characters in between.
@@ -96,9 +97,8 @@ def live_thinking_ids(exchanges: Iterable[Exchange]) -> list[str]:
     return [
         name
         for exchange in exchanges
-        for message in exchange.messages
-        if message.get("role") == "assistant"
-        for name in thinking_ids(message)
+        for position in exchange.thoughtful
+        for name in thinking_ids(exchange.messages[position])
     ]
 
 
@@ -127,74 +127,125 @@ def build(
         thinking_from: thinking in messages before this index of the transcript goes.
         cache: whether to set cache breakpoints.
     """
-    lines, summary_at = _lines(transcript, min(head, folded), folded, injections, carried)
-    prefix = digest(_stable(body.get("system")), _stable(body.get("tools")))
-    for line in lines:
-        line.before = prefix
-        prefix = digest(prefix, line.name)
-    unproven = dict(proofs)
-    if thinking_from:
-        banned = [m for one in transcript.exchanges for m in one.messages][:thinking_from]
-        unproven.update({name: "" for m in banned for name in thinking_ids(m)})
-    dropped = drop_unproven(lines, unproven)
-    if not cache and not dropped and not any(line.touched for line in lines):
-        return Sent(body, prefix)
-    kept = [line for line in lines if blocks_of(line.message) or _may_be_empty(line, lines)]
-    rewritten = {**body, "messages": [line.message for line in kept]}
+    draft = _drafted(transcript, min(head, folded), folded, injections, carried)
+    state = blake2b(_stable(body).encode("utf-8", "surrogatepass"), digest_size=16)
+    before: dict[int, str] = {}
+    at = 0
+    for index, _ in draft.thoughts:
+        state.update(b"".join(draft.names[at:index]))
+        before[index], at = state.hexdigest(), index
+    state.update(b"".join(draft.names[at:]))
+    banned = (
+        name for message in transcript.messages[:thinking_from] for name in thinking_ids(message)
+    )
+    bare = unproven(
+        draft.thoughts,
+        {**proofs, **dict.fromkeys(banned, "")},
+        before=before,
+        touched_from=draft.touched_from,
+    )
+    if not cache and not bare and draft.touched_from == len(draft.messages):
+        return Sent(body, state.hexdigest())
+    messages = draft.messages
+    for index in bare:
+        messages[index] = without_thinking(messages[index])
+    rewritten: dict[str, Any] = {**body, "messages": messages}
     if cache:
-        at = None if summary_at is None else kept.index(summary_at)
-        set_breakpoints(rewritten, at)
-    return Sent(rewritten, prefix, dropped)
+        set_breakpoints(rewritten, summary_at=draft.summary_at, marked=draft.marked)
+    if any(not messages[index]["content"] for index in bare):
+        last = len(messages) - 1
+        rewritten["messages"] = [
+            message
+            for index, message in enumerate(messages)
+            if message.get("content") or index not in bare or index == last
+        ]
+    return Sent(rewritten, state.hexdigest(), len(bare))
 
 
-def _may_be_empty(line: Line, lines: Sequence[Line]) -> bool:
-    """A last message may be empty, and a system message may set an effort and say nothing."""
-    return line is lines[-1] or line.message.get("role") == "system"
+@dataclass(slots=True)
+class _Draft:
+    """The messages on their way out.
+
+    Attributes:
+        messages: what to send.
+        names: a digest of what each says, with what was put into it, 16 bytes.
+        thoughts: index of each message that has thinking, and the names of its blocks.
+        marked: indexes of the messages that carry the caller's cache marks.
+        touched_from: index of the first message that is changed or has a gap before it.
+        summary_at: index of the message that begins with the summary.
+    """
+
+    messages: list[Message]
+    names: list[bytes]
+    thoughts: list[tuple[int, Sequence[str]]]
+    marked: list[int]
+    touched_from: int
+    summary_at: int | None
 
 
-def _lines(
+def _drafted(
     transcript: Transcript,
     head: int,
     folded: int,
     injections: Mapping[int, Sequence[str]],
     carried: Carried,
-) -> tuple[list[Line], Line | None]:
-    """The messages to send, and the one that begins with the summary."""
-    lines: list[Line] = []
-    first: Line | None = None
-    touched = False
-    live = [*range(head), *range(folded, len(transcript.exchanges))]
-    for index in live:
-        exchange = transcript.exchanges[index]
-        after_gap = folded > head and index == folded
+) -> _Draft:
+    exchanges, starts = transcript.exchanges, transcript.starts
+    if folded <= head:
+        head = folded = 0
+    messages = [*transcript.messages[: starts[head]], *transcript.messages[starts[folded] :]]
+    live = [*exchanges[:head], *exchanges[folded:]]
+    names = [name for one in live for name in one.names]
+    gap = starts[folded] - starts[head]
+    draft = _Draft(messages, names, [], [], len(messages), None)
+    if gap:
+        draft.touched_from = starts[head]
+    where = 0
+    for exchange in live:
+        if exchange.thoughtful:
+            draft.thoughts += [
+                (where + position, thinking_ids(exchange.messages[position]))
+                for position in exchange.thoughtful
+            ]
+        draft.marked += [where + position for position in exchange.marked]
+        where += len(exchange.names)
+    for index in sorted({*injections, *([folded] if gap else ())}):
+        if head <= index < folded:
+            continue
+        place = starts[index] - (gap if index >= folded else 0)
         texts = [text for text in injections.get(index, ()) if text]
         blocks: list[Any] = [{"type": "text", "text": text} for text in texts]
-        if after_gap:
+        if gap and index == folded:
+            draft.summary_at = place if texts else None
             blocks += carried.uploads
-            touched = True
-        for position, (message, name) in enumerate(
-            zip(exchange.messages, exchange.digests, strict=True)
-        ):
-            line = Line(message, name, touched=touched)
-            if position == 0 and blocks:
-                line.message = {**message, "content": [*blocks, *blocks_of(message)]}
-                line.name = digest(name, json.dumps(blocks, sort_keys=True, default=str))
-                line.touched = touched = True
-                if after_gap and texts:
-                    first = line
-            lines.append(line)
-            if after_gap and position == exchange.opening - 1 and carried.system:
-                says = digest(canonical(carried.system), _stable([carried.system]))
-                lines.append(Line(carried.system, says, touched=True))
-    return lines, first
+        if blocks:
+            message = messages[place]
+            messages[place] = {**message, "content": [*blocks, *blocks_of(message)]}
+            put_in = json.dumps(blocks, sort_keys=True, ensure_ascii=False, default=str)
+            names[place] = bytes.fromhex(digest(names[place], put_in))
+            draft.touched_from = min(draft.touched_from, place)
+    if gap and carried.system:
+        _insert(draft, starts[head] + exchanges[folded].opening, carried.system)
+    return draft
 
 
-def _stable(value: Any) -> str:
-    """JSON of a system prompt or tool list, whatever its cache marks and its shape."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        value = [{"type": "text", "text": value}]
+def _insert(draft: _Draft, place: int, message: Message) -> None:
+    """Put a message of ours in; what stands behind it moves on by one."""
+    draft.messages.insert(place, message)
+    draft.names.insert(place, bytes.fromhex(digest(canonical(message), _json([message]))))
+    draft.thoughts = [(i + (i >= place), names) for i, names in draft.thoughts]
+    draft.marked = [i + (i >= place) for i in draft.marked]
+
+
+def _stable(body: Mapping[str, Any]) -> str:
+    """System prompt and tools as JSON, whatever their cache marks and shape."""
+    system = body.get("system")
+    if isinstance(system, str):
+        system = [{"type": "text", "text": system}]
+    return _json([system, body.get("tools")])
+
+
+def _json(value: Any) -> str:
     return json.dumps(_without_marks(value), ensure_ascii=False, sort_keys=True, default=str)
 
 

@@ -9,8 +9,9 @@ from itertools import islice
 
 from turnfold_stores import Hit, Record, Store, Vector
 
+from turnfold.speech import utterances
 from turnfold.tokens import CountText
-from turnfold.transcript import Exchange, utterances
+from turnfold.transcript import Exchange
 
 # all-MiniLM-L6-v2 reads 256 word pieces, two of them marks of its own, and drops the rest
 # without a word. Pieces are estimated, so the limit leaves room.

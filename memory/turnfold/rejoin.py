@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from turnfold.archive import Archive
+from turnfold.tokens import CountText
 from turnfold.transcript import Exchange, Transcript, read, seed_of
 
 # Exchanges that have to agree before two histories are taken for one.
@@ -20,7 +21,7 @@ _LOOKED_UP = 50
 
 
 def rejoin(
-    transcript: Transcript, archive: Archive, known: Sequence[Exchange]
+    transcript: Transcript, archive: Archive, known: Sequence[Exchange], count: CountText
 ) -> Transcript | None:
     """The transcript with its missing front.
 
@@ -28,19 +29,20 @@ def rejoin(
         transcript: what the caller sent.
         archive: the ledger; its scope names a conversation.
         known: the path as this process knows it; the ledger's is read where it does not do.
+        count: counts the tokens of a text.
 
     Returns:
         None where the transcript does not continue a path.
     """
     for path in (known, None):
-        exchanges = known_path(archive) if path is None else path
+        exchanges = known_path(archive, count) if path is None else path
         joint = _joint(exchanges, transcript.closed)
         if joint is not None:
-            return _joined(transcript, archive, exchanges, *joint)
+            return _joined(transcript, archive, exchanges, joint, count)
     return None
 
 
-def known_path(archive: Archive) -> list[Exchange]:
+def known_path(archive: Archive, count: CountText) -> list[Exchange]:
     """The closed exchanges of the newest history of the conversation, from the ledger."""
     plans = archive.newest_plans(archive.scope.conversation)
     if not plans:
@@ -49,7 +51,7 @@ def known_path(archive: Archive) -> list[Exchange]:
     if not messages:
         return []
     seed = seed_of(archive.scope.user_id, archive.scope.conversation)
-    return list(read(messages, seed=seed).exchanges)
+    return list(read(messages, seed=seed, count=count).exchanges)
 
 
 def looks_cut(transcript: Transcript, archive: Archive) -> bool:
@@ -86,12 +88,22 @@ def _joint(path: Sequence[Exchange], sent: Sequence[Exchange]) -> tuple[int, int
 
 
 def _joined(
-    transcript: Transcript, archive: Archive, path: Sequence[Exchange], skip: int, place: int
+    transcript: Transcript,
+    archive: Archive,
+    path: Sequence[Exchange],
+    joint: tuple[int, int],
+    count: CountText,
 ) -> Transcript:
+    skip, place = joint
     front = list(path[:place])
     if place == skip:  # nothing is missing, but the first exchange reads differently each time
         front = [
-            replace(ours, messages=theirs.messages, digests=theirs.digests, opening=theirs.opening)
+            replace(
+                theirs,
+                opening_id=ours.opening_id,
+                exchange_id=ours.exchange_id,
+                content_id=ours.content_id,
+            )
             for ours, theirs in zip(front, transcript.exchanges[:skip], strict=True)
         ]
     messages = [message for one in transcript.exchanges[skip:] for message in one.messages]
@@ -99,6 +111,6 @@ def _joined(
         messages,
         seed=seed_of(archive.scope.user_id, archive.scope.conversation),
         path=front[-1].exchange_id if front else None,
-        start=sum(len(one.messages) for one in front),
+        count=count,
     )
-    return Transcript([*front, *rest.exchanges])
+    return Transcript.of([*front, *rest.exchanges])

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from turnfold.scope import Scope
-from turnfold.transcript import Exchange
+from turnfold.tokens import CountText
+from turnfold.transcript import Exchange, Reader
 
 logger = logging.getLogger("turnfold")
 
@@ -20,8 +21,9 @@ class Shared:
     All of it can be lost without harm: it is read again from the ledger.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: CountText) -> None:
         self.stored: OrderedDict[str, None] = OrderedDict()
+        self.reader = Reader(count)
         self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
         self._warned: set[str] = set()
 

@@ -92,10 +92,8 @@ def head_of(exchanges: Sequence[Exchange], keep_first: int) -> int:
     to come first and stands for what was before it.
     """
     head = min(keep_first, len(exchanges))
-    for number, exchange in enumerate(exchanges, 1):
-        if any(_kind(block) == "compaction" for m in exchange.messages for block in blocks_of(m)):
-            head = max(head, number)
-    return head
+    compacted = max((n for n, one in enumerate(exchanges, 1) if one.compacted), default=0)
+    return max(head, compacted)
 
 
 def until_uncited(exchanges: Sequence[Exchange], head: int, until: int) -> tuple[int, str]:

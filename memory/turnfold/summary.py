@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from turnfold.errors import SummaryError
 from turnfold.pricing import Usage
+from turnfold.speech import Utterance
 from turnfold.tokens import CountText
-from turnfold.transcript import Utterance
 
 ItemKind = Literal["narrative", "fact", "decision", "question", "instruction"]
 KINDS: tuple[str, ...] = get_args(ItemKind)

@@ -9,27 +9,9 @@ a block stays only where today's prefix has that digest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from turnfold.transcript import Message, blocks_of, digest, is_thinking
-
-
-@dataclass(slots=True)
-class Line:
-    """One message on its way out.
-
-    Attributes:
-        message: what to send.
-        name: digest of what it says, with what was put into it; thinking and cache marks aside.
-        before: digest of all that stands before it.
-        touched: whether any of that is not as the caller sent it.
-    """
-
-    message: Message
-    name: str
-    before: str = ""
-    touched: bool = False
 
 
 def thinking_ids(message: Message) -> list[str]:
@@ -41,37 +23,35 @@ def thinking_ids(message: Message) -> list[str]:
     ]
 
 
-def drop_unproven(lines: Sequence[Line], proofs: Mapping[str, str]) -> int:
-    """Keep the newest run of thinking that is proven; drop the rest, oldest first, no gap.
+def unproven(
+    thoughts: Sequence[tuple[int, Sequence[str]]],
+    proofs: Mapping[str, str],
+    *,
+    before: Mapping[int, str],
+    touched_from: int,
+) -> list[int]:
+    """Which messages must lose their thinking: all up to the newest that is not proven.
 
     A block is proven where the prefix it was made under is today's, or where nothing is known
-    of it and nothing before it was touched.
+    of it and nothing before it was touched. Blocks go oldest first, so no gap is left.
 
     Args:
-        lines: the messages; those that lose thinking get a new `message`.
+        thoughts: index of each message that has thinking, and the names of its blocks.
         proofs: for thinking blocks by name, the digest of the prefix they were made under.
-
-    Returns:
-        How many messages lost their thinking.
+        before: by index, the digest of all that stands before the message.
+        touched_from: index of the first message that is not as the caller sent it, or has
+            something left out before it.
     """
-    dropping = False
-    dropped = 0
-    for line in reversed(lines):
-        if line.message.get("role") != "assistant":
-            continue
-        names = thinking_ids(line.message)
-        if not names:
-            continue
+    for place in range(len(thoughts) - 1, -1, -1):
+        index, names = thoughts[place]
         known = [proofs[name] for name in names if name in proofs]
         if known:
-            proven = len(known) == len(names) and all(one == line.before for one in known)
+            proven = len(known) == len(names) and all(one == before[index] for one in known)
         else:
-            proven = not line.touched
-        dropping = dropping or not proven
-        if dropping:
-            line.message = without_thinking(line.message)
-            dropped += 1
-    return dropped
+            proven = index < touched_from
+        if not proven:
+            return [index for index, _ in thoughts[: place + 1]]
+    return []
 
 
 def without_thinking(message: Message) -> dict[str, Any]:

@@ -8,13 +8,17 @@ own that never meets the dead one.
 
 from __future__ import annotations
 
-import hashlib
+import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 from turnfold.errors import TranscriptError
+from turnfold.tokens import CountText, count_message, estimate_text
 
 Message = Mapping[str, Any]
 
@@ -22,12 +26,15 @@ Message = Mapping[str, Any]
 # caller, citations and the rest are added to replies by the API or the SDK.
 _NOT_CONTENT = frozenset({"cache_control", "citations", "caller", "parsed_output"})
 _THINKING = frozenset({"thinking", "redacted_thinking"})
-_SEPARATOR = "\x1f"
+_BITS = 16  # bytes of a digest
+# Histories a process keeps read, and the tokens they may hold in all: some 64 MB.
+_MOST_HISTORIES = 256
+_MOST_TOKENS = 16_000_000
 
 
 def digest(*parts: str | bytes) -> str:
     """A 128-bit BLAKE2b over the parts, in hex. Parts are length-delimited."""
-    state = hashlib.blake2b(digest_size=16)
+    state = blake2b(digest_size=_BITS)
     for part in parts:
         raw = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
         state.update(len(raw).to_bytes(8, "big"))
@@ -49,14 +56,17 @@ def blocks_of(message: Message) -> Sequence[Any]:
 
 
 def canonical(message: Message) -> str:
-    """The canonical form of a message, as compact JSON.
+    """The canonical form of a message.
 
     Nulls, cache marks, thinking, citations and fields added by the SDK are left out, adjacent
     texts are joined, numbers count by value and keys are sorted; so a message that went
     through the SDK and back is still the same.
     """
+    role, content = message.get("role"), message.get("content")
+    if type(content) is str:
+        return f"{role}\x1f{content}"
     parts: list[Any] = []
-    for block in blocks_of(message):
+    for block in content or ():
         if is_thinking(block):
             continue
         if isinstance(block, Mapping) and block.get("type") == "text":
@@ -67,9 +77,10 @@ def canonical(message: Message) -> str:
                 parts.append(text)
         else:
             parts.append(_plain(block))
-    return json.dumps(
-        [message.get("role"), parts], ensure_ascii=False, sort_keys=True, separators=(",", ":")
-    )
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return f"{role}\x1f{parts[0]}"
+    form = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return f"{role}\x1e{form}"
 
 
 def _plain(value: Any) -> Any:
@@ -102,29 +113,51 @@ class Exchange:
     """An opening and all that answered it. Never split.
 
     Attributes:
-        start: index of its first message in the caller's list.
-        messages: its messages, the caller's own objects, never changed.
+        messages: its messages; copies, in that the caller's later changes do not reach them.
         opening: how many of them are the opening.
-        digests: one digest of the canonical form per message.
+        names: a digest of the canonical form of each, 16 bytes.
         opening_id: names the path so far and the opening; known before any answer.
         exchange_id: names the path and the whole exchange.
         content_id: names what was said, whatever the path.
+        thoughtful: positions of the messages that hold thinking.
+        marked: positions of the messages that hold cache marks.
+        compacted: whether it holds a `compaction` block of the provider.
+        size: estimated tokens of its messages.
     """
 
-    start: int
     messages: Sequence[Message]
     opening: int
-    digests: Sequence[str]
+    names: Sequence[bytes]
     opening_id: str
     exchange_id: str
     content_id: str
+    thoughtful: Sequence[int] = ()
+    marked: Sequence[int] = ()
+    compacted: bool = False
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The exchanges of one request, in order; the last one is open."""
+    """The exchanges of one request, in order; the last one is open.
+
+    Attributes:
+        exchanges: the exchanges.
+        starts: index of the first message of each, and last the number of all messages.
+        messages: all messages, as they were sent.
+    """
 
     exchanges: Sequence[Exchange]
+    starts: Sequence[int]
+    messages: Sequence[Message]
+
+    @classmethod
+    def of(cls, exchanges: Sequence[Exchange]) -> Transcript:
+        """The transcript these exchanges make."""
+        starts = [0]
+        for exchange in exchanges:
+            starts.append(starts[-1] + len(exchange.messages))
+        return cls(exchanges, starts, [message for one in exchanges for message in one.messages])
 
     @property
     def closed(self) -> Sequence[Exchange]:
@@ -137,11 +170,159 @@ class Transcript:
         return self.exchanges[-1]
 
 
-def answers_tools(message: Message) -> bool:
-    """Whether a user message carries tool results, and so continues an exchange."""
-    return any(
-        isinstance(block, Mapping) and str(block.get("type", "")).endswith("tool_result")
-        for block in blocks_of(message)
+def read(
+    messages: Sequence[Message],
+    *,
+    seed: str,
+    path: str | None = None,
+    count: CountText = estimate_text,
+) -> Transcript:
+    """Cut messages into exchanges and name them.
+
+    Args:
+        messages: the `messages` of a request.
+        seed: differs between users and conversations.
+        path: exchange id of what came before the first message; None for nothing.
+        count: counts the tokens of a text.
+
+    Raises:
+        TranscriptError: there are no messages, or one is not an object with a role.
+    """
+    if not messages:
+        raise TranscriptError("the message list is empty; the API wants at least one user message")
+    for index, message in enumerate(messages):
+        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+            raise TranscriptError(f"messages.{index} is not an object with a role and content")
+    starts = [*_cuts(messages), len(messages)]
+    before = seed if path is None else path
+    exchanges: list[Exchange] = []
+    for first, end in pairwise(starts):
+        exchange = _exchange(messages[first:end], seed, before, count)
+        before = exchange.exchange_id
+        exchanges.append(exchange)
+    return Transcript(exchanges, starts, messages)
+
+
+class Reader:
+    """Reads histories that grow: what was read before is not read again.
+
+    A history is recognized by equality of its messages with those of the request before it.
+    """
+
+    def __init__(self, count: CountText) -> None:
+        self._count = count
+        self._read: OrderedDict[str, Transcript] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+
+    def read(self, messages: Sequence[Message], *, seed: str) -> Transcript:
+        """See the function `read`."""
+        known = self._read.get(seed)
+        transcript = None if known is None else _continued(known, messages, seed, self._count)
+        if transcript is None:
+            transcript = read(messages, seed=seed, count=self._count)
+        self._keep(seed, transcript)
+        return transcript
+
+    def _keep(self, seed: str, transcript: Transcript) -> None:
+        # The copies in the exchanges are kept, not what the caller may still change.
+        kept = [message for one in transcript.exchanges for message in one.messages]
+        self._read[seed] = Transcript(transcript.exchanges, transcript.starts, kept)
+        self._read.move_to_end(seed)
+        self._sizes[seed] = sum(one.size for one in transcript.exchanges)
+        while len(self._read) > 1 and (
+            len(self._read) > _MOST_HISTORIES or sum(self._sizes.values()) > _MOST_TOKENS
+        ):
+            oldest, _ = self._read.popitem(last=False)
+            del self._sizes[oldest]
+
+
+def _continued(
+    known: Transcript, messages: Sequence[Message], seed: str, count: CountText
+) -> Transcript | None:
+    """The transcript of messages that begin as known ones do; None where they do not."""
+    same = _common(known.messages, messages)
+    # Where an exchange ends is told by the message after it, which has to be the same too.
+    whole = sum(start < same for start in known.starts[1:])
+    if not whole:
+        return None
+    start = known.starts[whole]
+    path = known.exchanges[whole - 1].exchange_id
+    rest = read(messages[start:], seed=seed, path=path, count=count)
+    return Transcript(
+        [*known.exchanges[:whole], *rest.exchanges],
+        [*known.starts[:whole], *(start + one for one in rest.starts)],
+        messages,
+    )
+
+
+def _common(known: Sequence[Message], messages: Sequence[Message]) -> int:
+    """How many messages at the beginning are the same."""
+    least = min(len(known), len(messages))
+    if list(known[:least]) == list(messages[:least]):
+        return least
+    for index in range(least):
+        if known[index] != messages[index]:
+            return index
+    return least
+
+
+def _exchange(messages: Sequence[Message], seed: str, path: str, count: CountText) -> Exchange:
+    copies = [_copied(message) for message in messages]
+    names = [
+        blake2b(canonical(one).encode("utf-8", "surrogatepass"), digest_size=_BITS).digest()
+        for one in copies
+    ]
+    opening = next((i for i, one in enumerate(copies) if one["role"] != "user"), len(copies))
+    opening_id = _name(path, names[:opening])
+    thoughtful, marked, compacted = [], [], False
+    for position, message in enumerate(copies):
+        if type(message.get("content")) is str:
+            continue
+        for block in message.get("content") or ():
+            if not isinstance(block, dict):
+                continue
+            if block.get("type") in _THINKING:
+                thoughtful.append(position)
+            elif "cache_control" in block or _marked_within(block):
+                marked.append(position)
+            compacted = compacted or block.get("type") == "compaction"
+    return Exchange(
+        messages=copies,
+        opening=opening,
+        names=names,
+        opening_id=opening_id,
+        exchange_id=_name(opening_id, names[opening:]),
+        content_id=_name(seed, names),
+        thoughtful=tuple(dict.fromkeys(thoughtful)),
+        marked=tuple(dict.fromkeys(marked)),
+        compacted=compacted,
+        size=sum(count_message(message, count) for message in copies),
+    )
+
+
+def _name(before: str, names: Sequence[bytes]) -> str:
+    return blake2b(before.encode() + b"".join(names), digest_size=_BITS).hexdigest()
+
+
+def _copied(message: Message) -> dict[str, Any]:
+    """A copy that the caller's later changes do not reach; texts are shared."""
+    copied = dict(message)
+    content = copied.get("content")
+    if type(content) is not str and content is not None:
+        copied["content"] = [
+            dict(block) if _is_flat(block) else copy.deepcopy(block) for block in content
+        ]
+    return copied
+
+
+def _is_flat(block: Any) -> bool:
+    return type(block) is dict and block.get("type") == "text" and len(block) == 2
+
+
+def _marked_within(block: Mapping[str, Any]) -> bool:
+    inner = block.get("content")
+    return isinstance(inner, list) and any(
+        isinstance(part, Mapping) and "cache_control" in part for part in inner
     )
 
 
@@ -153,132 +334,23 @@ def _cuts(messages: Sequence[Message]) -> list[int]:
     cuts = [0]
     spoken: Any = None  # the role of the last message that was not a system message
     for index, message in enumerate(messages):
-        role = message.get("role")
-        if role == "user" and spoken == "assistant" and not answers_tools(message):
+        role = message["role"]
+        if role == "user" and spoken == "assistant" and not _answers_tools(message):
             cuts.append(index)
         if role != "system":
             spoken = role
     return cuts
 
 
-def _opening_length(messages: Sequence[Message]) -> int:
-    for index, message in enumerate(messages):
-        if message.get("role") != "user":
-            return index
-    return len(messages)
-
-
-def read(
-    messages: Iterable[Message], *, seed: str, path: str | None = None, start: int = 0
-) -> Transcript:
-    """Cut messages into exchanges and name them.
-
-    Args:
-        messages: the `messages` of a request.
-        seed: differs between users and conversations.
-        path: exchange id of what came before the first message; None for nothing.
-        start: index of the first message in the whole list.
-
-    Raises:
-        TranscriptError: there are no messages, or one is not an object with a role.
-    """
-    messages = list(messages)
-    if not messages:
-        raise TranscriptError("the message list is empty; the API wants at least one user message")
-    for index, message in enumerate(messages):
-        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
-            raise TranscriptError(f"messages.{index} is not an object with a role and content")
-    digests = [digest(canonical(message)) for message in messages]
-    cuts = _cuts(messages)
-    path = seed if path is None else path
-    exchanges: list[Exchange] = []
-    for first, end in zip(cuts, [*cuts[1:], len(messages)], strict=True):
-        part, names = messages[first:end], digests[first:end]
-        opening = _opening_length(part)
-        opening_id = digest(path, *names[:opening])
-        path = digest(opening_id, *names[opening:])
-        exchanges.append(
-            Exchange(start + first, part, opening, names, opening_id, path, digest(seed, *names))
-        )
-    return Transcript(exchanges)
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """A readable part of an exchange.
-
-    Attributes:
-        source: "user", "assistant", "tool" (calls and results), "document" or "system".
-        text: what it says; pictures and other unreadable parts are named in brackets.
-    """
-
-    source: str
-    text: str
-
-
-def utterances(messages: Iterable[Message]) -> list[Utterance]:
-    """What messages say, in order; thinking is left out, it is not for other eyes."""
-    said: list[Utterance] = []
-    for message in messages:
-        role = str(message.get("role"))
-        for block in blocks_of(message):
-            for utterance in _say(role, block):
-                text = utterance.text.strip()
-                if text:
-                    said.append(Utterance(utterance.source, text))
-    return said
-
-
-def _say(role: str, block: Any) -> Iterable[Utterance]:
-    if isinstance(block, str):
-        return [Utterance(role, block)]
-    if not isinstance(block, Mapping) or is_thinking(block):
-        return []
-    kind = str(block.get("type"))
-    if kind == "text":
-        return [Utterance(role, str(block.get("text") or ""))]
-    if kind.endswith("tool_use"):
-        arguments = json.dumps(block.get("input"), ensure_ascii=False)
-        return [Utterance("tool", f"{block.get('name')}({arguments})")]
-    if kind.endswith("tool_result"):
-        return [Utterance("tool", _inner_text(block.get("content")))]
-    if kind in {"document", "search_result"}:
-        return [Utterance("document", _document_text(block))]
-    return [Utterance(role, f"[{kind}]")]
-
-
-def _inner_text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, Mapping):
-        content = [content]
-    lines = []
-    for part in content or []:
-        if isinstance(part, Mapping) and part.get("type") == "text":
-            lines.append(str(part.get("text") or ""))
-        elif isinstance(part, Mapping) and part.get("type") in {"document", "search_result"}:
-            lines.append(_document_text(part))
-        elif isinstance(part, Mapping):
-            lines.append(f"[{part.get('type')}]")
-        else:
-            lines.append(str(part))
-    return "\n".join(lines)
-
-
-def _document_text(block: Mapping[str, Any]) -> str:
-    title = str(block.get("title") or "")
-    source = block.get("source")
-    if block.get("type") == "search_result":
-        body = _inner_text(block.get("content"))
-    elif isinstance(source, Mapping) and source.get("type") == "text":
-        body = str(source.get("data") or "")
-    elif isinstance(source, Mapping) and source.get("type") == "content":
-        body = _inner_text(source.get("content"))
-    else:
-        body = "[document]"
-    return f"{title}\n{body}" if title else body
+def _answers_tools(message: Message) -> bool:
+    """Whether a user message carries tool results, and so continues an exchange."""
+    content = message.get("content")
+    return type(content) is not str and any(
+        isinstance(block, Mapping) and str(block.get("type", "")).endswith("tool_result")
+        for block in content or ()
+    )
 
 
 def seed_of(user_id: str, conversation: str) -> str:
     """What the path of a conversation starts from."""
-    return digest("turnfold", user_id, _SEPARATOR, conversation)
+    return digest("turnfold", user_id, conversation)
