@@ -20,6 +20,7 @@ class Account:
     folded: int = 0
     summary_usage: Usage = field(default_factory=Usage)
     summary_cost: float | None = 0.0
+    closed: bool = False
 
     def spent_on_summary(self, model: str, usage: Usage) -> None:
         """Count one summary. A model without a known price makes the cost unknown."""
@@ -43,6 +44,7 @@ class Account:
         hits: Sequence[Found],
     ) -> Receipt:
         """Close the account of one request."""
+        self.closed = True
         price = price_of(model)
         spent = full = None
         if price is not None and self.summary_cost is not None:

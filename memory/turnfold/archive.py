@@ -174,19 +174,38 @@ class Archive:
         }
         now = time.time()
         records = [one.to_record(self.scope.conversation, now) for one in passages.values()]
-        self.store.ledger.put(self.scope.user_id, records)
-        if embedder is None:
+        if not passages:
             return
-        have = self.store.index.ids(self.scope.user_id)
-        todo = [one for one in passages.values() if one.id not in have]
-        if not todo:
-            return
-        vectors = embedder.embed([one.text for one in todo])
-        entries = [
-            Entry(one.id, self.scope.conversation, vector)
-            for one, vector in zip(todo, vectors, strict=True)
-        ]
-        self.store.put_vectors(self.scope.user_id, entries, model=embedder.model)
+        owed = self._record(f"owed:{next(iter(passages))}", "owed", list(passages), at=now)
+        self.store.ledger.put(self.scope.user_id, [*records, owed])
+        if embedder is not None:
+            self.embed_owed(embedder)
+
+    def embed_owed(self, embedder: Embedder) -> None:
+        """Give their vectors to all passages of the conversation that have none yet.
+
+        Those of a fold are owed from the moment they are stored; what an embedder failed at, or
+        a crash left, is made up for with the next fold.
+
+        Raises:
+            StoreError: the store could not be read or written.
+            EmbedderError: or whatever the embedder raises; what is owed stays owed.
+        """
+        user_id, conversation = self.scope.user_id, self.scope.conversation
+        scan = self.store.ledger.scan(user_id, kind="owed", conversation=conversation)
+        debts = {record.id: record.body for record in scan}
+        names = dict.fromkeys(name for body in debts.values() for name in body)
+        have = self.store.index.ids(user_id) if names else set()
+        stored = self._get(name for name in names if name not in have)
+        todo = [name for name in names if name in stored]
+        if todo:
+            vectors = embedder.embed([stored[name].text for name in todo])
+            entries = [
+                Entry(name, conversation, vector)
+                for name, vector in zip(todo, vectors, strict=True)
+            ]
+            self.store.put_vectors(user_id, entries, model=embedder.model)
+        self.store.ledger.delete(user_id, debts)
 
     # --- plans and folds --------------------------------------------------------------------
 

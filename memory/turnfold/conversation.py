@@ -6,6 +6,7 @@ talk.say("What is a fold?")
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
@@ -14,12 +15,14 @@ import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import Message
 
-from turnfold.errors import TurnfoldError
+from turnfold.errors import StoreError, TurnfoldError
 from turnfold.history import History
 from turnfold.memory import Memory, memory_of
 from turnfold.pricing import Usage
 from turnfold.receipt import Receipt
 from turnfold.scope import LOCAL_USER, Scope
+
+logger = logging.getLogger("turnfold")
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 
@@ -76,12 +79,26 @@ class _Talk:
         return request
 
     def _said(self, request: Mapping[str, Any], answer: Message) -> None:
+        """Take a finished answer into the history."""
+        if answer.stop_reason is None:
+            raise TurnfoldError("the answer broke off before its end; nothing was said")
         content = [block.model_dump(exclude_none=True) for block in answer.content]
         if not content:  # an answer of nothing cannot be sent back
             return
         exchange = [request["messages"][-1], {"role": "assistant", "content": content}]
+        try:
+            kept = self._history.append(exchange)
+        except StoreError as wrong:  # the answer is worth more than its record
+            if self.memory.policy.on_error == "raise":
+                raise
+            logger.warning("an answer could not be stored and will not be resumed: %s", wrong)
+            kept = True
+        if not kept:
+            raise StoreError(
+                f"conversation {self.id!r} has gone on elsewhere since it was opened here; open "
+                f"it again with the same id to go on from there"
+            )
         self._messages = [*self._messages, *exchange]
-        self._history.append(exchange)
 
     def _account(self, receipt: Receipt) -> None:
         self.last = receipt
@@ -137,7 +154,8 @@ class Conversation(_Talk):
             StoreError: the store cannot be read.
         """
         _check_names(user_id, id)
-        super().__init__(system, model, _memory_for(client, memory), user_id or LOCAL_USER, id)
+        user_id = user_id or _user_of(client) or LOCAL_USER
+        super().__init__(system, model, _memory_for(client, memory), user_id, id)
         self._client = _bare(client) if client is not None else Anthropic()
 
     def say(self, text: str, max_tokens: int = 1024) -> str:
@@ -189,7 +207,8 @@ class AsyncConversation(_Talk):
     ) -> None:
         """See `Conversation`; the default client is `AsyncAnthropic()`."""
         _check_names(user_id, id)
-        super().__init__(system, model, _memory_for(client, memory), user_id or LOCAL_USER, id)
+        user_id = user_id or _user_of(client) or LOCAL_USER
+        super().__init__(system, model, _memory_for(client, memory), user_id, id)
         self._client = _bare(client) if client is not None else AsyncAnthropic()
 
     async def say(self, text: str, max_tokens: int = 1024) -> str:
@@ -223,6 +242,12 @@ def _bare(client: Any) -> Any:
     if memory_of(client) is None:
         return client
     return client.copy(middleware=[one for one in client.middleware if not _is_memory(one)])
+
+
+def _user_of(client: Any) -> str | None:
+    """The user a client was wrapped for."""
+    found = [one.user_id for one in getattr(client, "middleware", ()) if _is_memory(one)]
+    return found[0] if found else None
 
 
 def _is_memory(middleware: object) -> bool:

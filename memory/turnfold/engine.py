@@ -29,7 +29,7 @@ from turnfold.archive import Archive, Plan, Shown, plan_id, replies_in, usage_id
 from turnfold.breakpoints import has_marks
 from turnfold.eligible import Eligible
 from turnfold.embedders import Embedder
-from turnfold.errors import SummaryError, TurnfoldError
+from turnfold.errors import TurnfoldError, clean
 from turnfold.folding import Folding, Outcome
 from turnfold.measures import Measures, Row
 from turnfold.policy import Policy
@@ -38,7 +38,7 @@ from turnfold.prompt import Sent, build, live_thinking_ids, recall_block
 from turnfold.recall import Found, find
 from turnfold.receipt import Receipt, Tokens
 from turnfold.refusals import Refusal
-from turnfold.rejoin import looks_cut, rejoin
+from turnfold.rejoin import looks_cut, rejoin, starts_anew
 from turnfold.scope import Scope
 from turnfold.shared import Shared
 from turnfold.speech import utterances
@@ -73,7 +73,7 @@ class Engine:
         archive = Archive(self.store, scope, self._shared.stored)
         seed = seed_of(scope.user_id, scope.conversation)
         transcript = self._shared.reader.read(body["messages"], seed=seed)
-        if transcript.closed and not archive.is_stored(transcript.exchanges[0]):
+        if starts_anew(transcript, archive):
             if scope.conversation:
                 known = self._shared.path(scope)
                 transcript = rejoin(transcript, archive, known, self._count) or transcript
@@ -86,8 +86,16 @@ class Engine:
                 return None
         archive.remember(transcript)
         self._shared.keep_path(scope, transcript.closed)
-        turn = Turn(self.policy, self.embedder, archive, body, transcript)
-        turn.account.seconds["begin"] = time.perf_counter() - started
+        account = self._shared.account(scope, transcript.open.opening_id)
+        turn = Turn(
+            archive,
+            body,
+            transcript,
+            policy=self.policy,
+            embedder=self.embedder,
+            account=account,
+        )
+        account.seconds["begin"] = time.perf_counter() - started
         return turn
 
 
@@ -96,11 +104,13 @@ class Turn:
 
     def __init__(
         self,
-        policy: Policy,
-        embedder: Embedder | None,
         archive: Archive,
         body: Mapping[str, Any],
         transcript: Transcript,
+        *,
+        policy: Policy,
+        embedder: Embedder | None,
+        account: Account,
     ) -> None:
         self._policy = policy
         self._embedder = embedder
@@ -110,7 +120,7 @@ class Turn:
         self._exchanges = transcript.exchanges
         self._model = str(body.get("model", ""))
         self._count = policy.count_tokens or estimate_text
-        self.account = Account()
+        self.account = account
         self._folding = Folding(
             archive,
             transcript.exchanges,
@@ -438,11 +448,4 @@ class Turn:
         self.account.degraded.append(f"{step}: {reason}")
         logger.warning("memory is degraded at %s: %s", step, reason)
         if self._policy.on_error == "raise":
-            raise _as_turnfold_error(step, wrong)
-
-
-def _as_turnfold_error(step: str, wrong: Exception) -> TurnfoldError:
-    """An error of ours: one of the SDK's would make it retry the user's request."""
-    if isinstance(wrong, TurnfoldError):
-        return wrong
-    return SummaryError(f"{step} failed: {type(wrong).__name__}: {wrong}")
+            raise clean(wrong, f"{step} failed")

@@ -22,6 +22,7 @@ __all__ = [
     "SummaryError",
     "TranscriptError",
     "TurnfoldError",
+    "clean",
 ]
 
 
@@ -39,3 +40,16 @@ class SummaryError(TurnfoldError):
 
 class EmbedderError(TurnfoldError):
     """Texts could not be turned into vectors."""
+
+
+def clean(wrong: Exception, what: str) -> TurnfoldError:
+    """An error of ours with no other behind it.
+
+    An error of the SDK that leaves a middleware makes the SDK send the request again, as the
+    cause of another error too.
+    """
+    ours = wrong if isinstance(wrong, TurnfoldError) else None
+    if ours is None:
+        ours = TurnfoldError(f"{what}: {type(wrong).__name__}: {wrong}")
+    ours.__cause__ = ours.__context__ = None
+    return ours

@@ -7,7 +7,6 @@ from typing import Any
 
 from turnfold_stores import Record, Store
 
-from turnfold.errors import StoreError
 from turnfold.scope import Scope
 
 # Between the name of a conversation and its generation: a character no one types.
@@ -57,21 +56,22 @@ class History:
         self._length = len(exchanges)
         return [message for exchange in exchanges for message in exchange]
 
-    def append(self, exchange: Sequence[Mapping[str, Any]]) -> None:
+    def append(self, exchange: Sequence[Mapping[str, Any]]) -> bool:
         """Keep a completed exchange.
 
+        Returns:
+            False where someone else has gone on with this conversation in the meantime.
+
         Raises:
-            StoreError: another process has gone on with this conversation in the meantime.
+            StoreError: the store could not be written.
         """
         conversation = self.scope.conversation
         name = f"said:{conversation}:{self._length + 1}"
         record = Record(name, "said", conversation, {"messages": [dict(m) for m in exchange]})
         if name not in self._store.ledger.put(self._user_id, [record]):
-            raise StoreError(
-                f"conversation {self._name!r} has gone on elsewhere since it was opened here; "
-                f"open it again with the same id to go on from there"
-            )
+            return False
         self._length += 1
+        return True
 
     def reset(self) -> None:
         """Begin a new generation."""

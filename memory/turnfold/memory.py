@@ -11,11 +11,11 @@ from typing import Any, Self, TypeVar
 
 import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
-from turnfold_stores import Store, open_store
+from turnfold_stores import STORE_USER, Store, open_store
 
 from turnfold.embedders import Embedder, SentenceTransformerEmbedder
 from turnfold.engine import Engine
-from turnfold.errors import MissingDependency, PolicyError, TurnfoldError
+from turnfold.errors import MissingDependency, PolicyError, StoreError, TurnfoldError
 from turnfold.middleware import MemoryMiddleware
 from turnfold.policy import Policy
 from turnfold.preview import scratch
@@ -59,6 +59,12 @@ class Memory:
         self.policy = policy if policy is not None else Policy()
         if not isinstance(self.policy, Policy):
             raise PolicyError(f"policy must be a turnfold.Policy, not {type(policy).__name__}")
+        if not isinstance(store, str | os.PathLike | Store):
+            raise StoreError(f"a store is a URL, a path or a Store, not {store!r}")
+        if embedder is not None:
+            _fits("embedder", embedder, Embedder, "an Embedder: it has `model` and `embed(texts)`")
+        if summarizer is not None:
+            _fits("summarizer", summarizer, Summarizer, "a function from a SummaryJob to a draft")
         self._embedder = embedder if embedder is not None else default_embedder()
         self._summarizer = summarizer
         self._on_receipt = on_receipt
@@ -94,19 +100,9 @@ class Memory:
         Raises:
             TurnfoldError: this is no client of the SDK, or it has memory already.
         """
-        if memory_of(client) is not None:
-            raise TurnfoldError(
-                "this client has memory already; wrap the one it was made from, or use it as it is"
-            )
-        _named("user_id", user_id)
-        _named("conversation", conversation)
-        copy: Any = getattr(client, "copy", None)
-        chain: Any = getattr(client, "middleware", None)
-        if copy is None or not isinstance(chain, tuple):
-            raise TurnfoldError(
-                f"with_memory wraps a client of the Anthropic SDK, such as Anthropic(), not "
-                f"{type(client).__name__}"
-            )
+        _check_wrap(client, user_id, conversation)
+        copy: Any = client.copy  # type: ignore[attr-defined]
+        chain: Any = client.middleware  # type: ignore[attr-defined]
         tell = [each for each in (self._on_receipt, on_receipt) if each is not None]
         middleware = MemoryMiddleware(
             self._engine,
@@ -244,16 +240,8 @@ def with_memory(
         StoreError: the store cannot be opened.
         TurnfoldError: this is no client of the SDK, or it has memory already.
     """
-    if memory_of(client) is not None:
-        raise TurnfoldError(
-            "this client has memory already; wrap the one it was made from, or use it as it is"
-        )
-    memory = Memory(store, policy=policy)
-    try:
-        return memory.wrap(client, user_id=user_id, conversation=conversation)
-    except TurnfoldError:
-        memory.close()
-        raise
+    _check_wrap(client, user_id, conversation)
+    return Memory(store, policy=policy).wrap(client, user_id=user_id, conversation=conversation)
 
 
 def memory_of(client: object) -> Memory | None:
@@ -271,9 +259,31 @@ def default_embedder() -> Embedder | None:
     return SentenceTransformerEmbedder()
 
 
+def _check_wrap(client: object, user_id: str | None, conversation: str | None) -> None:
+    """Refuse what cannot be wrapped, before anything is opened or made."""
+    if memory_of(client) is not None:
+        raise TurnfoldError(
+            "this client has memory already; wrap the one it was made from, or use it as it is"
+        )
+    _named("user_id", user_id)
+    _named("conversation", conversation)
+    is_client = hasattr(client, "copy") and isinstance(getattr(client, "middleware", None), tuple)
+    if not is_client:
+        raise TurnfoldError(
+            f"with_memory wraps a client of the Anthropic SDK, such as Anthropic(), not {client!r}"
+        )
+
+
 def _named(what: str, value: str | None) -> None:
     if value is not None and (not isinstance(value, str) or not value):
         raise TurnfoldError(f"{what}={value!r} must be a non-empty string, or None")
+    if value == STORE_USER:
+        raise TurnfoldError(f"{what}={value!r} is what the store keeps for itself; take another")
+
+
+def _fits(what: str, value: object, kind: Any, wanted: str) -> None:
+    if not isinstance(value, kind) or isinstance(value, type):
+        raise TurnfoldError(f"{what}={value!r} is not {wanted}")
 
 
 def _is_async(client: object) -> bool:

@@ -15,13 +15,16 @@ import anyio
 import anyio.to_thread
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
+from turnfold.account import Account
 from turnfold.engine import Engine, Turn
-from turnfold.errors import TurnfoldError
+from turnfold.errors import TurnfoldError, clean
 from turnfold.folding import Outcome
-from turnfold.receipt import Receipt
+from turnfold.pricing import Usage
+from turnfold.receipt import Receipt, Tokens
 from turnfold.refusals import Refusal, read_refusal
 from turnfold.scope import Scope, scope_of
 from turnfold.summary import SummaryDraft, SummaryJob
+from turnfold.tokens import count_fixed, count_message, estimate_text
 from turnfold.wire import AsyncTee, Tee, message_of_json, message_of_stream
 
 logger = logging.getLogger("turnfold")
@@ -60,7 +63,7 @@ class MemoryMiddleware(Middleware):
         """
         self.memory = memory
         self._engine = engine
-        self._user_id = user_id
+        self.user_id = user_id
         self._conversation = conversation
         self._summarize = summarize
         self._summarize_async = summarize_async
@@ -80,7 +83,7 @@ class MemoryMiddleware(Middleware):
         turn, rewritten = self._bounded(limit, lambda: self._prepare(body)) or (None, body)
         response = call_next(as_sent(request, rewritten))
         if turn is None:
-            return response
+            return self._tap(response, Bypass(body, limit.reason)) if limit.reason else response
         if refusal := _refusal_in(response, response.http_response.read):
             mended = self._bounded(limit, lambda: self._mend(turn, refusal))
             if mended is not None:
@@ -129,7 +132,7 @@ class MemoryMiddleware(Middleware):
 
         def work() -> None:
             try:
-                outcome.append(self._guarded(step))
+                outcome.append(self._guarded(step, limit))
             except BaseException as wrong:  # noqa: BLE001 - carried over to the caller's thread
                 raised.append(wrong)
             finally:
@@ -146,7 +149,7 @@ class MemoryMiddleware(Middleware):
             raise raised[0]
         return outcome[0]
 
-    def _tap(self, response: APIResponse[Any], turn: Turn) -> APIResponse[Any]:
+    def _tap(self, response: APIResponse[Any], turn: Turn | Bypass) -> APIResponse[Any]:
         raw = response.http_response
         if not raw.is_success:
             return response
@@ -175,7 +178,9 @@ class MemoryMiddleware(Middleware):
         )
         response = await call_next(as_sent(request, rewritten))
         if turn is None:
-            return response
+            if not limit.reason:
+                return response
+            return await self._tap_async(response, Bypass(body, limit.reason))
         if not response.http_response.is_success:
             await response.http_response.aread()
             if refusal := _refusal_in(response):
@@ -234,13 +239,13 @@ class MemoryMiddleware(Middleware):
             except Exception as caught:  # noqa: BLE001 - must not fail the user
                 wrong = caught
         if wrong is not None:
-            self._without_memory(wrong)
+            self._without_memory(wrong, limit)
         elif watch.cancelled_caught:
             self._too_late(limit)
         return None
 
     async def _tap_async(
-        self, response: AsyncAPIResponse[Any], turn: Turn
+        self, response: AsyncAPIResponse[Any], turn: Turn | Bypass
     ) -> AsyncAPIResponse[Any]:
         raw = response.http_response
         if not raw.is_success:
@@ -275,42 +280,64 @@ class MemoryMiddleware(Middleware):
         return body
 
     def _scope(self, body: Mapping[str, Any]) -> Scope:
-        return scope_of(body, self._user_id, self._conversation)
+        return scope_of(body, self.user_id, self._conversation)
 
-    def _answered(self, turn: Turn, message: Mapping[str, Any] | None) -> None:
+    def _answered(self, turn: Turn | Bypass, message: Mapping[str, Any] | None) -> None:
         receipt = turn.answered(message)
         logger.debug("turn %d sent %d tokens", receipt.turn, receipt.tokens.sent)
         for tell in self._on_receipt:
             tell(receipt)
 
-    def _guarded(self, step: Callable[[], _T]) -> _T | None:
+    def _guarded(self, step: Callable[[], _T], limit: Deadline | None = None) -> _T | None:
         """Run a step; None where it failed and the user is to be answered all the same."""
         wrong: Exception
         try:
             return step()
         except Exception as caught:  # noqa: BLE001 - a failing memory must not fail the user
             wrong = caught
-        self._without_memory(wrong)
+        self._without_memory(wrong, limit)
         return None
 
-    def _without_memory(self, wrong: Exception) -> None:
+    def _without_memory(self, wrong: Exception, limit: Deadline | None = None) -> None:
         """Say that memory failed; raise it, as an error of ours, where that is wanted."""
         reason = f"{type(wrong).__name__}: {wrong}".partition("\n")[0]
+        if limit is not None:
+            limit.reason = f"memory: {reason}"
         logger.warning("this request goes without memory: %s", reason)
         if self._engine.policy.on_error == "raise":
-            raise wrong if isinstance(wrong, TurnfoldError) else TurnfoldError(reason)
+            raise clean(wrong, "memory failed")
 
     def _too_late(self, limit: Deadline) -> None:
-        self._without_memory(
-            TurnfoldError(f"memory was not ready within its deadline of {limit.seconds:g} s")
+        wrong = TurnfoldError(f"memory was not ready within its deadline of {limit.seconds:g} s")
+        self._without_memory(wrong, limit)
+
+
+class Bypass:
+    """Stands in for the turn of a request that went without memory."""
+
+    def __init__(self, body: Mapping[str, Any], reason: str) -> None:
+        self._body = body
+        self._reason = reason
+
+    def answered(self, message: Mapping[str, Any] | None) -> Receipt:
+        """The receipt, which says why."""
+        usage = Usage.from_api(message.get("usage") if message else None)
+        sizes = [count_message(one, estimate_text) for one in self._body["messages"]]
+        fixed = count_fixed(self._body, estimate_text)
+        tokens = Tokens(fixed=fixed, window=sum(sizes), full=fixed + sum(sizes))
+        account = Account(degraded=[self._reason])
+        model = str(self._body.get("model", ""))
+        return account.receipt(
+            model=model, turn=0, in_memory=0, tokens=tokens, usage=usage, hits=()
         )
 
 
 class Deadline:
-    """What is left of the time one turn may take."""
+    """What is left of the time one turn may take, and why memory gave up, if it did."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.reason = ""
         self._ends = time.monotonic() + seconds
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +17,8 @@ from turnfold.transcript import Exchange
 # all-MiniLM-L6-v2 reads 256 word pieces, two of them marks of its own, and drops the rest
 # without a word. Pieces are estimated, so the limit leaves room.
 _PIECES = 200
+_COMMON = 7  # letters up to which a word is taken for a common one
+_VOWELS = frozenset("aeiouyAEIOUY")
 _WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
 _BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"(?<=[.!?。！？])\s+"))
 # Hits looked at before recall gives up filling its budget.
@@ -76,14 +79,21 @@ def passages_of(exchange: Exchange, turn: int) -> list[Passage]:
 
 
 def word_pieces(text: str) -> int:
-    """About how many pieces a WordPiece tokenizer makes of a text, rather too many than few."""
-    total = 0
-    for word in _WORD.findall(text):
-        if word.isascii():
-            total += 1 if len(word) <= 6 and not any(c.isdigit() for c in word) else len(word) // 3
-        else:
-            total += len(word)
-    return total
+    """About how many pieces a WordPiece tokenizer makes of a text, rather too many than few.
+
+    Common words are one piece, long ones one for some three letters; of digits and of what
+    looks like no word (an id, a hash) about every character is one; Hangul falls apart into
+    its letters. Random strings of letters that look like words are beyond it.
+    """
+    return sum(_pieces(word) for word in _WORD.findall(text))
+
+
+def _pieces(word: str) -> int:
+    if not word.isascii():
+        return len(unicodedata.normalize("NFD", word))
+    if word.isalpha() and not _VOWELS.isdisjoint(word):
+        return 1 if len(word) <= _COMMON else (len(word) + 2) // 3
+    return len(word)
 
 
 def split(text: str, limit: int = _PIECES) -> list[str]:

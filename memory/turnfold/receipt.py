@@ -47,7 +47,7 @@ class Receipt:
 
     Attributes:
         model: the model asked.
-        turn: number of the open exchange, from 1.
+        turn: number of the open exchange, from 1; 0 where memory never got to read the request.
         tokens: estimated tokens by part.
         usage: what the API counted; zeros where it told nothing.
         folded: exchanges this turn moved into memory.

@@ -54,12 +54,28 @@ def known_path(archive: Archive, count: CountText) -> list[Exchange]:
     return list(read(messages, seed=seed, count=count).exchanges)
 
 
-def looks_cut(transcript: Transcript, archive: Archive) -> bool:
-    """Whether a history that begins anew says what was said before: its front was cut off."""
-    contents = [one.content_id for one in transcript.closed[:_LOOKED_UP]]
-    if len(contents) < _LEAST_OVERLAP:
+def starts_anew(transcript: Transcript, archive: Archive) -> bool:
+    """Whether more than the newest closed exchange stands on a path not seen before.
+
+    A caller who sends its whole history adds one closed exchange at a time.
+    """
+    closed = transcript.closed
+    if len(closed) < _LEAST_OVERLAP:
         return False
+    return not archive.is_stored(closed[-2])
+
+
+def looks_cut(transcript: Transcript, archive: Archive) -> bool:
+    """Whether a history that leaves the known paths says what was said before: it was cut.
+
+    An edited or regenerated turn leaves them too, but with something new.
+    """
+    closed = transcript.closed
+    leaves = next((n for n, one in enumerate(closed) if not archive.is_stored(one)), len(closed))
+    contents = [one.content_id for one in closed[leaves : leaves + _LOOKED_UP]]
     seen = archive.known(contents)
+    if leaves:
+        return bool(contents) and contents[0] in seen
     return len(seen) >= max(_LEAST_OVERLAP, len(contents) / 2)
 
 

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from turnfold_stores import STORE_USER
+
+from turnfold.errors import TurnfoldError
+
 # Whose memory it is where no one says.
 LOCAL_USER = "local"
 
@@ -24,4 +28,6 @@ def scope_of(body: Mapping[str, Any], user_id: str | None, conversation: str) ->
         metadata = body.get("metadata")
         named = metadata.get("user_id") if isinstance(metadata, Mapping) else None
         user_id = named if isinstance(named, str) and named else LOCAL_USER
+    if user_id == STORE_USER:
+        raise TurnfoldError(f"user_id={user_id!r} is what the store keeps for itself")
     return Scope(user_id, conversation)

@@ -6,6 +6,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from turnfold.account import Account
 from turnfold.scope import Scope
 from turnfold.tokens import CountText
 from turnfold.transcript import Exchange, Reader
@@ -13,6 +14,7 @@ from turnfold.transcript import Exchange, Reader
 logger = logging.getLogger("turnfold")
 
 _MOST_PATHS = 64
+_MOST_ACCOUNTS = 256
 
 
 class Shared:
@@ -25,6 +27,7 @@ class Shared:
         self.stored: OrderedDict[str, None] = OrderedDict()
         self.reader = Reader(count)
         self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
+        self._accounts: OrderedDict[tuple[Scope, str], Account] = OrderedDict()
         self._warned: set[str] = set()
 
     def path(self, scope: Scope) -> Sequence[Exchange]:
@@ -38,6 +41,20 @@ class Shared:
             self._paths.move_to_end(scope)
             while len(self._paths) > _MOST_PATHS:
                 self._paths.popitem(last=False)
+
+    def account(self, scope: Scope, opening_id: str) -> Account:
+        """The running account of an opening; an attempt that failed has spent, too.
+
+        It is handed out again until a receipt was made of it.
+        """
+        key = (scope, opening_id)
+        account = self._accounts.pop(key, None)
+        if account is None or account.closed:
+            account = Account()
+        self._accounts[key] = account
+        while len(self._accounts) > _MOST_ACCOUNTS:
+            self._accounts.popitem(last=False)
+        return account
 
     def warn_once(self, text: str) -> None:
         """Log a warning the first time."""

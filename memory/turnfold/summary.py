@@ -117,16 +117,21 @@ def accept_draft(job: SummaryJob, draft: SummaryDraft) -> Node:
     Raises:
         SummaryError: the draft says nothing.
     """
-    by_user = _squeeze(
-        "\n".join(said.text for turn in job.exchanges for said in turn if said.source == "user")
-    )
+    by_user = [
+        _squeeze(text)
+        for turn in job.exchanges
+        for said in turn
+        if said.source == "user"
+        # A line break may end a sentence, or just wrap it.
+        for text in (said.text, _LINE_BREAK.sub(" ; ", said.text))
+    ]
     items: list[Item] = []
     for item in draft.items:
         text = item.text.strip()
         if not text:
             continue
         kind = item.kind if item.kind in KINDS else "fact"
-        if kind == "instruction" and _squeeze(text) not in by_user:
+        if kind == "instruction" and not any(_stands_in(text, said) for said in by_user):
             kind = "fact"
         turns = tuple(sorted({turn for turn in item.turns if job.first <= turn <= job.last}))
         items.append(Item(kind, text, turns))
@@ -139,7 +144,34 @@ def accept_draft(job: SummaryJob, draft: SummaryDraft) -> Node:
 
 
 def _squeeze(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip().strip("\"'“”‘’.")
+    return re.sub(r"\s+", " ", text).strip()
+
+
+# What could start a new line or turn the direction of writing in what is one line of ours.
+_CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+)
+_LINE_BREAK = re.compile(r"\s*\n\s*")
+_QUOTES = "\"'“”‘’«»„ "
+_STOPS = ".!?…:;。！？"
+
+
+def _stands_in(instruction: str, said: str) -> bool:
+    """Whether a text holds an instruction word for word, as whole sentences.
+
+    Words cut out of a sentence may say the opposite of it.
+    """
+    words = _squeeze(instruction).strip(_QUOTES).rstrip(_STOPS)
+    if not re.search(r"\w", words):
+        return False
+    at = said.find(words)
+    while at >= 0:
+        before = said[:at].rstrip(_QUOTES + "-*•([")
+        after = said[at + len(words) :].lstrip(_QUOTES + ")]")
+        if (not before or before[-1] in _STOPS) and (not after or after[0] in _STOPS):
+            return True
+        at = said.find(words, at + 1)
+    return False
 
 
 def fit(nodes: Sequence[Node], *, budget: int, count: CountText) -> list[Node]:
@@ -185,5 +217,5 @@ def _render_node(node: Node) -> str:
 
 
 def _one_line(item: Item) -> str:
-    text = re.sub(r"\s*\n\s*", " ", item.text)
+    text = _squeeze(_CONTROLS.sub(" ", item.text))
     return f'"{text}"' if item.kind == "instruction" else text

@@ -34,7 +34,9 @@ words = st.sampled_from(
     "anchor basalt cedar dune ember fjord grove harbour inlet juniper kelp lagoon".split()
 )
 sentence = st.lists(words, min_size=1, max_size=12).map(lambda some: " ".join(some) + ".")
-text = st.one_of(sentence, sentence, st.lists(sentence, min_size=5, max_size=25).map(" ".join), _odd)
+text = st.one_of(
+    sentence, sentence, st.lists(sentence, min_size=5, max_size=25).map(" ".join), _odd
+)
 text_block = text.map(lambda said: {"type": "text", "text": said})
 image = st.just(
     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
@@ -100,12 +102,22 @@ class Caller:
             uses = []
             for tool, _, _ in round_:
                 self.calls += 1
-                uses.append({"type": "tool_use", "id": f"toolu_{self.calls}", "name": tool,
-                             "input": {"n": self.calls}})
+                uses.append(
+                    {
+                        "type": "tool_use",
+                        "id": f"toolu_{self.calls}",
+                        "name": tool,
+                        "input": {"n": self.calls},
+                    }
+                )
             self.ask([{"type": "text", "text": "Let me see."}, *uses])
             results = [
-                {"type": "tool_result", "tool_use_id": use["id"], "content": output,
-                 "is_error": error}
+                {
+                    "type": "tool_result",
+                    "tool_use_id": use["id"],
+                    "content": output,
+                    "is_error": error,
+                }
                 for use, (_, output, error) in zip(uses, round_, strict=True)
             ]
             self.history.append({"role": "user", "content": results})
@@ -117,7 +129,10 @@ class Caller:
         self.fake.next_reply = reply
         answer = self.client.messages.create(**self.request())
         self.history.append(
-            {"role": "assistant", "content": [b.model_dump(exclude_none=True) for b in answer.content]}
+            {
+                "role": "assistant",
+                "content": [b.model_dump(exclude_none=True) for b in answer.content],
+            }
         )
         return answer
 

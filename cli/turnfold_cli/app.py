@@ -1,0 +1,287 @@
+"""The commands: arguments become library calls, results go to `rendering`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import httpx2
+import typer
+from anthropic import Anthropic, APIError
+from turnfold import Conversation, Embedder, Memory, Policy, TurnfoldError
+from turnfold.errors import EmbedderError, MissingDependency
+from turnfold.memory import default_embedder
+from turnfold_fake import FakeClaude
+from turnfold_stores import open_store
+
+from turnfold_cli import live, rendering
+from turnfold_cli.chat import Chat, in_one_line
+from turnfold_cli.demo import ask_claude, run_demo
+from turnfold_cli.figures import MODEL, Result
+from turnfold_cli.replay import ready_embedder, replay, steps_of
+from turnfold_cli.strategies import STRATEGIES, Strategy, strategies_named
+from turnfold_cli.transcripts import Conversation as Transcript
+from turnfold_cli.transcripts import packaged_demo, read_transcript
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_BAD_INPUT = 2
+_DEFAULT = Policy()
+
+app = typer.Typer(
+    help="Memory for chat loops on Claude: see it at work, talk with it, measure it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _options() -> None:
+    """Memory for chat loops on Claude: see it at work, talk with it, measure it."""
+
+
+def run() -> int:
+    """Run the command of this process.
+
+    Returns:
+        The exit code: 0, 1 where something is missing or failed, 2 for bad input.
+    """
+    _be_quiet()
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a terminal that cannot show a sign gets a question mark
+            reconfigure(errors="replace")
+    app()
+    return 0
+
+
+def _be_quiet() -> None:
+    """What fails is told by tables and messages; libraries keep their remarks to themselves."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.getLogger("turnfold").addHandler(logging.NullHandler())
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of ours end the command with one clear line and an exit code."""
+    try:
+        yield
+    except (MissingDependency, EmbedderError) as wrong:
+        rendering.complain(str(wrong))
+        raise typer.Exit(1) from None
+    except TurnfoldError as wrong:
+        rendering.complain(str(wrong))
+        raise typer.Exit(_BAD_INPUT) from None
+
+
+def _strategies(names: Sequence[str]) -> Sequence[Strategy]:
+    try:
+        return strategies_named(names)
+    except KeyError as unknown:
+        known = ", ".join(one.name for one in STRATEGIES)
+        raise typer.BadParameter(
+            f"{unknown.args[0]!r} is no strategy; known are {known}", param_hint="--strategy"
+        ) from None
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+@app.command("replay")
+def replay_command(  # noqa: PLR0917 - typer makes options of them
+    file: Annotated[Path, typer.Argument(help="A transcript: Messages API JSON or JSONL.")],
+    questions: Annotated[
+        bool, typer.Option(help="Ask the transcript's questions at the end.")
+    ] = True,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Take only so many conversations.")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Where turnfold remembers, e.g. ./folder; a replay can go on there."),
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Only this one; repeatable. {', '.join(s.name for s in STRATEGIES)}"),
+    ] = None,
+    fold_at: Annotated[int, typer.Option(help="Policy.fold_at, in tokens.")] = _DEFAULT.fold_at,
+    keep_tokens: Annotated[
+        int, typer.Option(help="Policy.keep_tokens, in tokens.")
+    ] = _DEFAULT.keep_tokens,
+    recall_tokens: Annotated[
+        int, typer.Option(help="Policy.recall_tokens; 0 turns recall off.")
+    ] = _DEFAULT.recall_tokens,
+    summary_tokens: Annotated[
+        int, typer.Option(help="Policy.summary_tokens, in tokens.")
+    ] = _DEFAULT.summary_tokens,
+    placement: Annotated[
+        str, typer.Option(help="Policy.placement: auto, append or before_window.")
+    ] = _DEFAULT.placement,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold the conversations of a transcript again under every strategy, and compare."""
+    chosen = _strategies(strategy or ())
+    with _told():
+        policy = Policy(
+            fold_at=fold_at,
+            keep_tokens=keep_tokens,
+            recall_tokens=recall_tokens,
+            summary_tokens=summary_tokens,
+            placement=placement,  # type: ignore[arg-type]  # Policy says what is wrong with it
+        )
+        conversations = read_transcript(file)[:limit]
+        opened = None if store is None else open_store(store)
+        try:
+            recalls = any(one.memory and one.memory.policy(policy).recall_tokens for one in chosen)
+            steps = sum(steps_of(one, questions=questions) for one in conversations)
+            embedder = ready_embedder() if recalls else None
+            with rendering.progress(steps * len(chosen)) as step:
+                results = replay(
+                    conversations,
+                    chosen,
+                    policy=policy,
+                    embedder=embedder,
+                    store=opened,
+                    questions=questions,
+                    on_step=step,
+                )
+        finally:
+            if opened is not None:
+                opened.close()
+    if as_json:
+        rendering.print_json(rendering.replay_as_json(file.name, results))
+    else:
+        rendering.print_replay(rendering.console_for(sys.stdout), file.name, results)
+
+
+@app.command("demo")
+def demo_command(
+    plain: Annotated[bool, typer.Option("--plain", help="Plain text, line by line.")] = False,
+    as_json: JsonOption = False,
+    turns: Annotated[
+        int | None, typer.Option(min=1, help="Only so many turns of the conversation.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(help="Where turnfold remembers; by default a folder soon gone.")
+    ] = None,
+    real: Annotated[
+        bool, typer.Option("--real", help="Put some questions to Claude, too. This costs money.")
+    ] = False,
+) -> None:
+    """Show memory at work on a long conversation. Needs no key and no network."""
+    if real:
+        _need_key()
+    console = rendering.console_for(sys.stdout, plain=plain)
+    conversation = packaged_demo()
+    if turns is not None:
+        conversation = conversation.first(turns)
+    with _told(), ExitStack() as opened:
+        if store is None:
+            store = opened.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+        kept = opened.enter_context(open_store(store))
+        if not as_json:
+            live.print_opening(console, conversation)
+        embedder = ready_embedder()
+        with live.shown(console, quiet=as_json) as show:
+            results = run_demo(conversation, embedder=embedder, store=kept, on_frame=show)
+        if as_json:
+            rendering.print_json(rendering.replay_as_json(conversation.title, results))
+            return
+        live.print_questions(console, results)
+        live.print_bill(console, results)
+        mine = next(one for one in results if one.strategy == "turnfold")
+        if real:
+            console.print(live.offer(conversation, mine))
+        if real or _offered(console, conversation, mine):
+            _ask_claude(console, conversation, embedder)
+
+
+def _need_key() -> None:
+    if not any(os.environ.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")):
+        rendering.complain(
+            "Claude needs a key: set ANTHROPIC_API_KEY. Without one there is the stand-in: "
+            "`turnfold chat --fake`, or `turnfold demo`, which shows memory at work"
+        )
+        raise typer.Exit(_BAD_INPUT)
+
+
+def _offered(console: Console, conversation: Transcript, mine: Result) -> bool:
+    """Whether someone sits there who has a key, and wants to spend something on it."""
+    if not (console.is_terminal and sys.stdin.isatty() and os.environ.get("ANTHROPIC_API_KEY")):
+        return False
+    return typer.confirm(
+        f"There is a key for Claude. {live.offer(conversation, mine)} Shall it be asked?"
+    )
+
+
+def _ask_claude(console: Console, conversation: Transcript, embedder: Embedder) -> None:
+    try:
+        with Anthropic() as client:
+            for one in ask_claude(conversation, client, embedder=embedder):
+                live.print_answer(console, one)
+    except APIError as wrong:
+        rendering.complain(in_one_line(wrong))
+        raise typer.Exit(1) from None
+
+
+@app.command("chat")
+def chat_command(  # noqa: PLR0917 - typer makes options of them
+    model: Annotated[str, typer.Option(help="The model to talk with.")] = MODEL,
+    system: Annotated[str | None, typer.Option(help="A system prompt.")] = None,
+    store: Annotated[str, typer.Option(help="Where the chat is remembered.")] = "./chat-memory",
+    conversation: Annotated[
+        str, typer.Option(help="Which conversation; a known one is resumed.")
+    ] = "chat",
+    user: Annotated[str | None, typer.Option(help="Whose; users never see each other's.")] = None,
+    fake: Annotated[
+        bool, typer.Option("--fake", help="Talk with a stand-in: no key, no network, no wit.")
+    ] = False,
+) -> None:
+    """Talk with Claude; it remembers, also the next time."""
+    if not fake:
+        _need_key()
+    with _told(), ExitStack() as opened:
+        memory = opened.enter_context(Memory(store, embedder=default_embedder()))
+        client = opened.enter_context(FakeClaude().client() if fake else Anthropic())
+        talk = Conversation(
+            system, model, client=client, memory=memory, user_id=user, id=conversation
+        )
+        _chat(Chat(talk, _shown_at_once))
+
+
+def _chat(chat: Chat) -> None:
+    at_terminal = sys.stdin.isatty()
+    if at_terminal:
+        with suppress(ImportError):
+            import readline  # noqa: F401 - so that lines can be edited and recalled
+        chat.greet()
+    going = True
+    while going:
+        try:
+            line = input("> " if at_terminal else "")
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            sys.stdout.write("\n")  # a line half typed is dropped
+            continue
+        try:
+            going = chat.take(line)
+        except APIError as wrong:
+            rendering.complain(in_one_line(wrong))
+        except httpx2.HTTPError as wrong:
+            rendering.complain(f"the answer broke off: {wrong}")
+        except TurnfoldError as wrong:
+            rendering.complain(str(wrong))
+
+
+def _shown_at_once(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

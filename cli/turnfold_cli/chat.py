@@ -1,0 +1,147 @@
+"""A chat that remembers: what is typed goes in, what is shown comes out; no terminal here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from anthropic import APIConnectionError, APIError, APIStatusError
+from turnfold import Conversation
+
+_MAX_TOKENS = 4_096
+_MOST_HITS = 5
+
+
+def in_one_line(wrong: APIError) -> str:
+    """What the API did not like, in one line."""
+    if isinstance(wrong, APIStatusError):
+        body = wrong.body if isinstance(wrong.body, dict) else {}
+        error = body.get("error")
+        told = error if isinstance(error, dict) else {}
+        kind = told.get("type") or "error"
+        message = str(told.get("message") or wrong.message)
+        return f"Claude answered {wrong.status_code} {kind}: {' '.join(message.split())}"
+    if isinstance(wrong, APIConnectionError):
+        return f"Claude cannot be reached: {' '.join(wrong.message.split())}"
+    return " ".join(str(wrong.message).split())
+
+
+class Chat:
+    """Lines in, text out, until the line that quits."""
+
+    def __init__(self, talk: Conversation, write: Callable[[str], None]) -> None:
+        """Args:
+        talk: the conversation.
+        write: shows text as it comes; line ends are the chat's own.
+        """
+        self._talk = talk
+        self._write = write
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/help": self._help,
+            "/memory": self._memory,
+            "/recall": self._recall,
+            "/receipt": self._receipt,
+            "/reset": self._reset,
+        }
+
+    def greet(self) -> None:
+        """Say what this is, and where it was left."""
+        exchanges = sum(one["role"] == "user" for one in self._talk.messages)
+        where = f"goes on after {exchanges} exchanges" if exchanges else "begins"
+        self._write(f"{self._talk.model}; the conversation {self._talk.id!r} {where}. ")
+        self._write("/help lists the commands, Ctrl-D quits.\n")
+
+    def take(self, line: str) -> bool:
+        """Answer a line, or do what it commands.
+
+        Returns:
+            Whether to go on.
+
+        Raises:
+            anthropic.APIError: Claude did not answer.
+            TurnfoldError: memory failed in a way that cannot be passed over.
+        """
+        line = line.strip()
+        name, _, rest = line.partition(" ")
+        if name == "/quit":
+            return False
+        if name in self._commands:
+            self._commands[name](rest.strip())
+        elif name.startswith("/") and name[1:].isalpha():
+            self._write(f"{name} is no command; /help lists them\n")
+        elif line:
+            self._answer(line)
+        return True
+
+    def _answer(self, text: str) -> None:
+        pieces = self._talk.stream(text, max_tokens=_MAX_TOKENS)
+        try:
+            for piece in pieces:
+                # What a model says must not steer the terminal.
+                self._write(piece.replace("\x1b", ""))
+        except KeyboardInterrupt:
+            self._write(" … (stopped; neither question nor answer is kept)")
+        finally:
+            self._write("\n")
+        for reason in self._talk.last.degraded if self._talk.last else ():
+            self._write(f"(memory: {reason})\n")
+
+    def _help(self, _: str) -> None:
+        self._write(
+            "/memory       the summary in force, and how much is in memory\n"
+            "/recall TEXT  search what is in memory\n"
+            "/receipt      what the last request sent, saved and cost\n"
+            "/reset        begin anew; what was said is recalled no more\n"
+            "/quit         leave; the conversation can be resumed\n"
+        )
+
+    def _memory(self, _: str) -> None:
+        scope = self._talk.scope
+        ledger = self._talk.memory.store.ledger
+        folds = list(ledger.scan(scope.user_id, kind="fold", conversation=scope.conversation))
+        if not folds:
+            self._write("nothing is in memory yet: all of the conversation is sent as it is\n")
+            return
+        newest = folds[-1].body
+        self._write(f"{newest['count']} exchanges are in memory; the summary in force:\n\n")
+        self._write(f"{newest['summary']}\n")
+
+    def _recall(self, text: str) -> None:
+        if not text:
+            self._write("say what to look for: /recall TEXT\n")
+            return
+        scope = self._talk.scope
+        hits = self._talk.memory.search(
+            text, user_id=scope.user_id, conversation=scope.conversation, limit=_MOST_HITS
+        )
+        for hit in hits:
+            self._write(f"[turn {hit.turn}, {hit.role}, {hit.score:.2f}] {hit.text}\n")
+        if not hits:
+            self._write("nothing is in memory yet\n")
+
+    def _receipt(self, _: str) -> None:
+        last = self._talk.last
+        if last is None:
+            self._write("nothing was sent yet\n")
+            return
+        tokens, usage = last.tokens, last.usage
+        price = "unknown" if last.cost is None else f"${last.cost:.4f}"
+        full = "unknown" if last.full_cost is None else f"${last.full_cost:.4f}"
+        said = last.summary_usage.prompt_tokens
+        self._write(
+            f"turn {last.turn}, {last.model}; {last.in_memory} exchanges in memory, {last.folded} "
+            "of them moved there in this turn\n"
+            f"sent about {tokens.sent:,} tokens (system and tools {tokens.fixed:,}, summary "
+            f"{tokens.summary:,}, recalled {tokens.recalled:,}, window {tokens.window:,}); full "
+            f"history {tokens.full:,}\n"
+            f"counted: {usage.prompt_tokens:,} in, {usage.cache_read:,} of them from the cache; "
+            f"{usage.output_tokens:,} out; summaries {said:,} in\n"
+            f"cost {price}; full history without a cache {full}\n"
+        )
+        for hit in last.hits:
+            self._write(f"recalled from turn {hit.turn}: {hit.text}\n")
+        for reason in last.degraded:
+            self._write(f"degraded: {reason}\n")
+
+    def _reset(self, _: str) -> None:
+        self._talk.reset()
+        self._write("begun anew\n")

@@ -1,0 +1,293 @@
+"""A conversation is held again under a strategy, and what is sent is measured.
+
+The real SDK talks to a stand-in of the API, which gives the answers of the transcript, counts
+tokens, keeps a prompt cache and refuses what the API refuses.
+"""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+from anthropic import APIStatusError
+from turnfold import Embedder, Memory, Policy, Receipt
+from turnfold.embedders import Vectors
+from turnfold.errors import MissingDependency
+from turnfold.memory import default_embedder
+from turnfold.pricing import Usage
+from turnfold_fake import Call, FakeClaude, replies_from
+from turnfold_stores import Store
+
+from turnfold_cli.evidence import Prompt
+from turnfold_cli.figures import MODEL, Asked, Parts, Result, TurnFigures
+from turnfold_cli.strategies import Strategy
+from turnfold_cli.transcripts import Conversation, Question, Turn
+
+USER = "replay"
+_SECONDS_BETWEEN_TURNS = 60
+# More than any answer of a transcript has, and below where the SDK insists on streaming.
+_MAX_TOKENS = 16_000
+_MAX_TOKENS_OF_ANSWER = 64
+
+
+class SharedEmbedder:
+    """Embeds each text once, however many strategies ask for it."""
+
+    def __init__(self, inner: Embedder) -> None:
+        self._inner = inner
+        self._known: dict[str, Any] = {}
+
+    @property
+    def model(self) -> str:
+        """The inner model's name."""
+        return self._inner.model
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors of the texts, float32, shape (len(texts), dimension)."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            self._known.update(zip(new, self._inner.embed(new), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+
+def ready_embedder() -> SharedEmbedder:
+    """The default embedder, loaded, so that a missing part is told before anything is run.
+
+    Raises:
+        MissingDependency: sentence-transformers is not installed.
+        EmbedderError: the model is nowhere to be found.
+    """
+    inner = default_embedder()
+    if inner is None:
+        raise MissingDependency(
+            "sentence-transformers", extra="embeddings", feature="Recall by meaning"
+        )
+    embedder = SharedEmbedder(inner)
+    embedder.embed(["ready"])
+    return embedder
+
+
+class _LastWarning(logging.Handler):
+    """Keeps what memory last warned of: where it fails altogether there is no receipt."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.last = record.getMessage()
+
+
+class Replay:
+    """One strategy on one conversation, turn by turn."""
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        conversation: Conversation,
+        *,
+        policy: Policy | None = None,
+        embedder: Embedder | None = None,
+        store: Store | None = None,
+    ) -> None:
+        """Args:
+        strategy: how the history is sent.
+        conversation: what is said and asked.
+        policy: for strategies with memory.
+        embedder: likewise.
+        store: likewise; stays open. None for one that ends with the replay.
+        """
+        self.strategy = strategy
+        self.conversation = conversation
+        # Ids of answers follow from the seed: in one store no two conversations may share them.
+        self.fake = FakeClaude(
+            replies_from(conversation.messages), seed=zlib.crc32(conversation.id.encode())
+        )
+        self._history: list[dict[str, Any]] = []
+        self._turns: list[TurnFigures] = []
+        self._asked: list[Asked] = []
+        self._receipts: list[Receipt] = []
+        self._degraded: dict[str, None] = {}
+        self._refusals: list[str] = []
+        self._found = 0
+        self._log = _LastWarning()
+        self._memory: Memory | None = None
+        self._client = self.fake.client(max_retries=0)
+        self._extra: dict[str, Any] = {"thinking": {"type": "disabled"}}
+        if conversation.system:
+            self._extra["system"] = conversation.system
+        if conversation.tools:
+            self._extra["tools"] = list(conversation.tools)
+        if strategy.memory is None:
+            self._extra["cache_control"] = {"type": "ephemeral"}
+            return
+        logging.getLogger("turnfold").addHandler(self._log)
+        self._memory = Memory(
+            store if store is not None else "memory:",
+            policy=strategy.memory.policy(policy or Policy()),
+            embedder=embedder,
+            summarizer=strategy.memory.summarizer,
+            on_receipt=self._receipts.append,
+        )
+        self._client = self._memory.wrap(self._client, user_id=USER, conversation=conversation.id)
+        nodes = self._memory.store.ledger.scan(USER, kind="node", conversation=conversation.id)
+        self._found = sum(1 for _ in nodes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the store, unless it was handed in."""
+        logging.getLogger("turnfold").removeHandler(self._log)
+        if self._memory is not None:
+            self._memory.close()
+
+    def play(self) -> Iterator[TurnFigures]:
+        """Hold the conversation; the figures of each turn as it is answered."""
+        for turn in self.conversation.turns():
+            figures = self._take(turn)
+            self._turns.append(figures)
+            yield figures
+
+    def ask(self) -> Iterator[Asked]:
+        """Ask each question that can be scored on a copy of the history as it stands."""
+        for question in self.conversation.questions:
+            if question.is_scored:
+                asked = self._put(question)
+                self._asked.append(asked)
+                yield asked
+
+    def result(self) -> Result:
+        """What was measured so far."""
+        calls = self.fake.calls
+        return Result(
+            self.strategy.name,
+            self.strategy.title,
+            self.conversation.id,
+            tuple(self._turns),
+            tuple(self._asked),
+            requests=len(calls),
+            refused=sum(call.status != 200 for call in calls),
+            refusals=tuple(dict.fromkeys(self._refusals)),
+            summaries_written=sum(call.kind == "summary" and call.status == 200 for call in calls),
+            summaries_found=self._found,
+            degraded=tuple(self._degraded),
+        )
+
+    def _take(self, turn: Turn) -> TurnFigures:
+        self._history += turn.said
+        answer, calls = self._send(self._history, _MAX_TOKENS)
+        if answer is not None:
+            self._history.append({"role": "assistant", "content": answer.content})
+        else:
+            self._history += turn.answered
+        self.fake.clock.advance(_SECONDS_BETWEEN_TURNS)
+        return self._figures(calls)
+
+    def _send(self, history: list[Any], max_tokens: int) -> tuple[Any, Sequence[Call]]:
+        before, told = len(self.fake.calls), len(self._receipts)
+        answer = None
+        try:
+            messages: Any = self.strategy.cut(history)
+            answer = self._client.messages.create(
+                model=MODEL, max_tokens=max_tokens, messages=messages, **self._extra
+            )
+        except APIStatusError as refused:
+            self._refusals.append(refused.message)
+        if self._memory is not None and answer is not None and len(self._receipts) == told:
+            self._degraded[self._log.last or "a request went without memory"] = None
+        for receipt in self._receipts[told:]:
+            self._degraded.update(dict.fromkeys(receipt.degraded))
+        return answer, self.fake.calls[before:]
+
+    def _figures(self, calls: Sequence[Call]) -> TurnFigures:
+        usage = _usage_of(calls, "chat")
+        summaries = _usage_of(calls, "summary")
+        receipt = self._receipts.pop() if self._receipts else None
+        self._receipts.clear()
+        return TurnFigures(
+            usage,
+            summaries,
+            next((call.body["model"] for call in calls if call.kind == "summary"), ""),
+            None if self._memory is None else _parts_of(usage, summaries, receipt),
+            receipt.folded if receipt else 0,
+        )
+
+    def _put(self, question: Question) -> Asked:
+        history = [*self._history, {"role": "user", "content": question.text}]
+        answer, calls = self._send(history, _MAX_TOKENS_OF_ANSWER)
+        if answer is None:  # then nothing was in the prompt
+            return Asked(question.id, question.kind, question.text, 0.0, 0)
+        prompt = Prompt(calls[-1].body, question.text)
+        share = (
+            float(prompt.has_words(question.words))
+            if question.words
+            else prompt.share_of(question.evidence)
+        )
+        return Asked(question.id, question.kind, question.text, share, prompt.tokens)
+
+
+def replay(
+    conversations: Sequence[Conversation],
+    strategies: Sequence[Strategy],
+    *,
+    policy: Policy | None = None,
+    embedder: Embedder | None = None,
+    store: Store | None = None,
+    questions: bool = True,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> list[Result]:
+    """Hold every conversation under every strategy.
+
+    Args:
+        conversations: what was said.
+        strategies: how to send it.
+        policy: for strategies with memory.
+        embedder: likewise.
+        store: for the strategy `turnfold`; the others' memory ends with the replay.
+        questions: whether to ask the questions.
+        on_step: called with a line of text as each turn or question is done.
+    """
+    results = []
+    for conversation in conversations:
+        for strategy in strategies:
+            kept = store if strategy.name == "turnfold" else None
+            with Replay(
+                strategy, conversation, policy=policy, embedder=embedder, store=kept
+            ) as one:
+                for _ in one.play():
+                    on_step(f"{conversation.id}: {strategy.title}")
+                for _ in one.ask() if questions else ():
+                    on_step(f"{conversation.id}: {strategy.title}, questions")
+                results.append(one.result())
+    return results
+
+
+def steps_of(conversation: Conversation, *, questions: bool) -> int:
+    """How many times `on_step` is called for a conversation, per strategy."""
+    asked = sum(one.is_scored for one in conversation.questions) if questions else 0
+    return sum(1 for _ in conversation.turns()) + asked
+
+
+def _usage_of(calls: Sequence[Call], kind: str) -> Usage:
+    told = (Usage.from_api(call.usage) for call in calls if call.kind == kind and call.usage)
+    return sum(told, Usage())
+
+
+def _parts_of(usage: Usage, summaries: Usage, receipt: Receipt | None) -> Parts:
+    """The receipt's shares of what the API counted."""
+    whole = usage.prompt_tokens
+    if receipt is None or not receipt.tokens.sent:
+        return Parts(window=whole, summarizer=summaries.prompt_tokens)
+    rate = whole / receipt.tokens.sent
+    system = round(receipt.tokens.fixed * rate)
+    summary = round(receipt.tokens.summary * rate)
+    recalled = round(receipt.tokens.recalled * rate)
+    rest = whole - system - summary - recalled
+    return Parts(system, summary, recalled, rest, summaries.prompt_tokens)

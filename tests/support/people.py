@@ -1,0 +1,452 @@
+"""People who talk through memory, and what has to hold of every request they make.
+
+A `World` has one stand-in, one store and some people. Each `Act` is something a person does with
+their history; each request it leads to is held against the promises by `World.examine`. What they
+say carries words that occur nowhere else, so a byte in the wrong place shows.
+"""
+
+import copy
+import json
+import re
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import anthropic
+from support.embedders import HashedWords
+from support.histories import MODEL, PIXEL, TOOLS, Scripted
+from turnfold import Memory, Policy
+from turnfold.transcript import read, seed_of
+from turnfold_fake import FakeClaude, Fault, Reply
+from turnfold_stores import open_store
+
+SIZES = {"small": 6, "middle": 60, "large": 200}
+THINKING = ("thinking", "redacted_thinking")
+OFF = {"type": "disabled"}
+WORD = re.compile(r"\bzq\d+\b")
+MARK = {"type": "ephemeral"}
+CHAT_FAULTS = {
+    "rate_limit": anthropic.RateLimitError,
+    "server_error": anthropic.InternalServerError,
+    "overloaded": anthropic.InternalServerError,
+    "timeout": anthropic.APITimeoutError,
+    "connection": anthropic.APIConnectionError,
+}
+SUMMARY_FAULTS = (*CHAT_FAULTS, "empty", "truncated", "refused", "not_json")
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something a person does; fields that do not matter to it are left alone.
+
+    Attributes:
+        what: say, tools, edit, regenerate, back, restart or switch (thinking on or off).
+        who: number of the person.
+        number: which exchange, how many tools, how many answers.
+        size: of what is said.
+        shape: of what is said: text, blocks, image or document.
+        marks: where the caller sets cache marks: "", newest, system or automatic.
+        fault: (request, kind) of what goes wrong; None for nothing.
+        twice: whether a second process sends the same.
+        stream: whether the answer is streamed.
+    """
+
+    what: str
+    who: int = 0
+    number: int = 0
+    size: str = "small"
+    shape: str = "text"
+    marks: str = ""
+    fault: tuple | None = None
+    twice: bool = False
+    stream: bool = False
+
+
+class Person:
+    """Someone with a chat loop. `exchanges` is their whole history, `cut` what they send of it."""
+
+    def __init__(self, name, conversation, habit, *, thinking):
+        self.name = name
+        self.conversation = conversation
+        self.habit = habit
+        self.thinking = thinking
+        self.exchanges = []
+        self.saved = []
+        self.requests = []  # see World.examine_growth
+
+    def history(self):
+        return [message for exchange in self.exchanges for message in exchange]
+
+    def cut(self):
+        """The messages this person sends."""
+        kept = 5
+        if self.habit == "last" and len(self.exchanges) > kept:
+            return [message for exchange in self.exchanges[-kept:] for message in exchange]
+        if self.habit == "first" and len(self.exchanges) > kept:
+            # The first message stays; what answers it then answered another.
+            newest = [message for exchange in self.exchanges[-kept:] for message in exchange]
+            return [self.exchanges[0][0], *newest[1:]]
+        return self.history()
+
+
+class World:
+    """One stand-in, one store, some people, and the memories of a process that may restart."""
+
+    def __init__(self, policy, people, *, mode="enforced", durable=False):
+        self.policy = policy
+        self.people = people
+        self.fake = Scripted(thinking=mode)
+        self.bare = self.fake.client(max_retries=0)
+        self._folder = tempfile.TemporaryDirectory() if durable else None
+        url = f"sqlite:{Path(self._folder.name)}/memory.db" if durable else "memory:"
+        self.store = open_store(url)
+        self.receipts = []
+        self.count = 0
+        self.seen = Counter()
+        self.memory = self._new_memory(self.receipts)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.store.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _new_memory(self, receipts):
+        return Memory(
+            self.store, policy=self.policy, embedder=HashedWords(), on_receipt=receipts.append
+        )
+
+    def words(self, size):
+        """A text with a word of its own."""
+        self.count += 1
+        spoken = " ".join(
+            ("ember", "fjord", "grove", "heron")[n % 4] + str(n % 7) for n in range(SIZES[size])
+        )
+        return f"zq{self.count} {spoken}."
+
+    def meet(self, person, exchanges):
+        """A past that memory has not seen."""
+        for _ in range(exchanges):
+            person.exchanges.append(
+                [
+                    {"role": "user", "content": self.words("middle")},
+                    {"role": "assistant", "content": self.words("middle")},
+                ]
+            )
+
+    # --- what people do -----------------------------------------------------------------------
+
+    def do(self, act):
+        person = self.people[act.who % len(self.people)]
+        if act.what == "restart":
+            self.memory = self._new_memory(self.receipts)
+            return
+        if act.what == "switch":
+            person.thinking = OFF if person.thinking is None else None
+            return
+        if act.what == "regenerate" and person.exchanges:
+            opening = person.exchanges[-1][0]
+            person.exchanges[-1] = [opening]
+            self.ask(person, act, self.words(act.size))
+            return
+        if act.what == "edit" and person.exchanges:
+            reach = 2 if person.habit != "whole" else len(person.exchanges)
+            del person.exchanges[-1 - act.number % reach :]
+        elif act.what == "back" and person.saved and person.habit == "whole":
+            person.exchanges = copy.deepcopy(person.saved[act.number % len(person.saved)])
+        person.exchanges.append([{"role": "user", "content": self.content(act)}])
+        for round_ in range(1 + act.number % 2 if act.what == "tools" else 0):
+            self.call_tools(person, act, 1 + (act.number + round_) % 3)
+        self.ask(person, act, self.words(act.size))
+        person.saved.append(copy.deepcopy(person.exchanges))
+
+    def content(self, act):
+        said = {"type": "text", "text": self.words(act.size)}
+        if act.shape == "text":
+            return said["text"]
+        source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
+        if act.shape == "image":
+            return [{"type": "image", "source": source}, said]
+        if act.shape == "document":
+            plain = {"type": "text", "media_type": "text/plain", "data": self.words("small")}
+            return [{"type": "document", "source": plain}, said]
+        return [said, {"type": "text", "text": self.words("small")}]
+
+    def call_tools(self, person, act, parallel):
+        self.count += 1
+        uses = [
+            {"type": "tool_use", "id": f"toolu_{self.count}_{n}", "name": "look",
+             "input": {"at": self.words("small"), "n": 1.0}}
+            for n in range(parallel)
+        ]  # fmt: skip
+        self.ask(person, act, [{"type": "text", "text": self.words("small")}, *uses])
+        results = [
+            {"type": "tool_result", "tool_use_id": use["id"], "content": self.words(act.size)}
+            for use in uses
+        ]
+        person.exchanges[-1].append({"role": "user", "content": results})
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def request(self, person, marks):
+        """What the person's chat loop sends."""
+        messages = person.cut()
+        asked = {
+            "model": MODEL,
+            "max_tokens": 2_000,
+            "system": [{"type": "text", "text": "Be brief."}],
+            "messages": messages,
+            "tools": TOOLS,
+        }
+        if person.thinking is not None:
+            asked["thinking"] = person.thinking
+        if marks == "newest":
+            *rest, last = blocks_of(messages[-1])
+            marked = {**messages[-1], "content": [*rest, {**last, "cache_control": MARK}]}
+            asked["messages"] = [*messages[:-1], marked]
+        elif marks == "system":
+            asked["system"] = [{**asked["system"][0], "cache_control": {**MARK, "ttl": "1h"}}]
+        elif marks == "automatic":
+            asked["cache_control"] = MARK
+        return asked
+
+    def ask(self, person, act, reply):
+        """One request; again where a fault hit it, as the person would."""
+        asked = self.request(person, act.marks)
+        before = copy.deepcopy(asked)
+        self.fake.next_reply = Reply(reply)
+        failed = None
+        if act.fault is not None:
+            request, kind = act.fault
+            self.fake.fail_next(Fault(kind, on=request))
+            if request == "chat":
+                failed = self.must_fail(person, asked, CHAT_FAULTS[kind])
+        answer, calls, receipt = self.send(self.memory, self.receipts, person, asked, act.stream)
+        assert asked == before, "the caller's objects were changed"
+        sent = self.examine(person, asked, calls, receipt)
+        if failed is not None:
+            assert failed == sent, "sent once more, it is another request"
+        if act.twice:
+            receipts = []
+            _, again, _ = self.send(self._new_memory(receipts), receipts, person, asked, False)
+            assert not_streamed(again[-1].body) == sent, "another process sends other bytes"
+            assert len(again) == 1, "what was summarized is summarized again"
+        content = [block.model_dump(exclude_none=True) for block in answer.content]
+        person.exchanges[-1].append({"role": "assistant", "content": content})
+
+    def must_fail(self, person, asked, error):
+        """A request that the API does not answer: the error is the caller's own to see."""
+        first = len(self.fake.calls)
+        try:
+            self.send(self.memory, self.receipts, person, asked, False)
+        except error:
+            chats = [call for call in self.fake.calls[first:] if call.kind == "chat"]
+            assert len(chats) == 1, "memory sent a failed request once more"
+            return not_streamed(chats[0].body)
+        raise AssertionError("a failing request was answered")
+
+    def send(self, memory, receipts, person, asked, stream):
+        client = memory.wrap(
+            self.bare, user_id=person.name, conversation=person.conversation or None
+        )
+        first, told = len(self.fake.calls), len(receipts)
+        try:
+            if stream:
+                with client.messages.stream(**asked) as pieces:
+                    answer = pieces.get_final_message()
+            else:
+                answer = client.messages.create(**asked)
+        except anthropic.BadRequestError as refused:
+            self.must_refuse_bare(asked, refused)
+            raise
+        assert len(receipts) == told + 1, "an answered request has one receipt"
+        return answer, self.fake.calls[first:], receipts[-1]
+
+    def must_refuse_bare(self, asked, refused):
+        """What memory had refused, the API would have refused without memory."""
+        plain = FakeClaude("So.", thinking="unenforced")
+        try:
+            plain.client(max_retries=0).messages.create(**asked)
+        except anthropic.BadRequestError:
+            return
+        raise AssertionError(f"without memory this is answered: {refused}") from refused
+
+    # --- what has to hold ---------------------------------------------------------------------
+
+    def examine(self, person, asked, calls, receipt):
+        """Hold a request against the promises; gives the body that was answered."""
+        chats = [call for call in calls if call.kind == "chat"]
+        repaired = [call.body for call in chats if call.status == 400]
+        self.seen["requests"] += 1
+        self.seen["repaired"] += len(repaired)
+        self.seen["folds"] += receipt.folded > 0
+        self.examine_receipt(receipt, calls, repaired)
+        known = set(WORD.findall(json.dumps(person.history())))
+        for call in calls:
+            strange = set(WORD.findall(json.dumps(call.body))) - known
+            assert not strange, f"words of another user or a dead branch: {strange}"
+        sent = not_streamed(chats[-1].body)
+        for name in (asked.keys() | sent.keys()) - {"messages", "cache_control"}:
+            assert unmarked(sent[name]) == unmarked(asked[name]), f"{name} was changed"
+        exchanges = self.path_of(person, asked)
+        if exchanges is None:
+            assert person.habit != "whole", "a whole history has a plan on its path"
+            self.seen["not joined"] += 1
+            return sent
+        self.examine_body(person, sent, exchanges)
+        return sent
+
+    def examine_receipt(self, receipt, calls, repaired):
+        failed = sum(
+            call.status != 200 or call.response["stop_reason"] != "end_turn" or spoiled(call)
+            for call in calls
+            if call.kind == "summary"
+        )
+        said = Counter(why.partition(":")[0] for why in receipt.degraded)
+        assert said == +Counter(summary=failed, thinking=len(repaired)), (
+            f"{failed} summaries failed and {len(repaired)} requests were repaired; the receipt "
+            f"says {receipt.degraded}"
+        )
+        self.seen["degraded"] += failed
+
+    def path_of(self, person, asked):
+        """The exchanges of the path memory laid this request on, with its plan."""
+        seed = seed_of(person.name, person.conversation)
+        whole = person.exchanges
+        starts = range(len(whole)) if person.habit != "whole" else [0]
+        tails = [[m for exchange in whole[start:] for m in exchange] for start in starts]
+        for messages in [*tails, asked["messages"]]:
+            exchanges = read(messages, seed=seed).exchanges
+            if self.plan(person, exchanges[-1]):
+                return exchanges
+        return None
+
+    def plan(self, person, exchange):
+        name = f"plan:{exchange.opening_id}"
+        return self.record(person, name)
+
+    def record(self, person, name):
+        found = self.store.ledger.get(person.name, [name]).get(name)
+        return found.body if found else None
+
+    def examine_body(self, person, sent, exchanges):
+        ledger = self.store.ledger
+        closed = [one.content_id for one in exchanges[:-1]]
+        kept = ledger.get(person.name, closed)
+        assert {kept[name].kind for name in closed} <= {"content"}, "an exchange was not stored"
+
+        plan = self.plan(person, exchanges[-1])
+        fold = self.record(person, plan["fold"]) if plan["fold"] else None
+        folded = fold["count"] if fold else 0
+        head = min(self.policy.keep_first, folded)
+        chain = self.chain(person, fold)
+        assert chain == closed[head:folded], "what is not sent is not what the folds hold"
+        self.examine_cover(person, fold, exchanges, head, folded)
+
+        plans = [self.plan(person, one) for one in exchanges[folded:]]
+        recalled = {one["recalled"] for one in plans if one} - {""}
+        # A budget that holds no item leaves a summary without a word.
+        summary = {fold["summary"]} - {""} if fold else set()
+        live = [*exchanges[:head], *exchanges[folded:]]
+        expected = [message for one in live for message in one.messages]
+        assert len(sent["messages"]) == len(expected), "messages are missing"
+        found = []
+        for ours, theirs in zip(sent["messages"], expected, strict=True):
+            assert ours["role"] == theirs["role"]
+            mine, caller = unmarked(blocks_of(ours)), unmarked(blocks_of(theirs))
+            ahead = len(mine) - len(caller) if ours["role"] == "user" else 0
+            said = [block.get("text") for block in mine[:ahead]]
+            assert set(said) <= recalled | summary, "something no plan holds was put in"
+            found += said
+            verbatim = [b for b in mine[ahead:] if b["type"] not in THINKING]
+            assert verbatim == [b for b in caller if b["type"] not in THINKING]
+            thoughts = [b for b in mine if b["type"] in THINKING]
+            assert all(b in caller for b in thoughts), "a thought was made up"
+        assert len(found) == len(set(found)), "something was put in twice"
+        assert summary <= set(found), "the summary is missing"
+        if plan["recalled"]:
+            assert plan["recalled"] in found, "what was recalled is missing"
+        path = [message for one in exchanges for message in one.messages]
+        self.examine_growth(person, unmarked(path), sent, plan, recalled)
+
+    def chain(self, person, fold):
+        """Content ids in memory on this path, oldest first."""
+        contents = []
+        while fold is not None:
+            contents = [*fold["contents"], *contents]
+            fold = self.record(person, fold["previous"]) if fold["previous"] else None
+        return contents
+
+    def examine_cover(self, person, fold, exchanges, head, folded):
+        """Every folded exchange is in one node of the summary, and findable word for word."""
+        nodes = [self.record(person, name) for name in (fold["nodes"] if fold else ())]
+        turns = [turn for one in nodes for turn in range(one["first"], one["last"] + 1)]
+        assert turns == list(range(head + 1, folded + 1)), "a turn is in no node"
+        names = [f"{one.content_id}:0" for one in exchanges[head:folded]]
+        passages = self.store.ledger.get(person.name, names)
+        assert len(passages) == len(set(names)), "a folded exchange cannot be found"
+        assert set(names) <= self.store.index.ids(person.name), "a passage has no vector"
+
+    def examine_growth(self, person, path, sent, plan, recalled):
+        """Within an epoch each request is the one before, plus blocks at its end.
+
+        Placed before the window, what is recalled changes with each opening, and the thinking
+        behind it cannot stay; all else has to.
+        """
+        flat = [
+            (message["role"], block)
+            for message in sent["messages"]
+            for block in unmarked(blocks_of(message))
+        ]
+        steady = [one for one in flat if not moves(one[1], recalled)]
+        for earlier, fold, appends, was, was_steady in person.requests:
+            if fold != plan["fold"] or earlier != path[: len(earlier)]:
+                continue
+            self.seen["continued"] += 1
+            now, then = (flat, was) if appends and plan["appends"] else (steady, was_steady)
+            assert now[: len(then)] == then, "an epoch changed ahead of its end"
+            if len(earlier) == len(path):
+                assert now == then, "the same request is sent differently"
+        person.requests.append((path, plan["fold"], plan["appends"], flat, steady))
+
+
+def blocks_of(message):
+    content = message["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def unmarked(value):
+    """JSON without cache marks."""
+    if isinstance(value, dict):
+        return {name: unmarked(inner) for name, inner in value.items() if name != "cache_control"}
+    return [unmarked(inner) for inner in value] if isinstance(value, list) else value
+
+
+def moves(block, recalled):
+    """Whether a block may go from one request to the next, if nothing is appended."""
+    return block["type"] in THINKING or block.get("text") in recalled
+
+
+def not_streamed(body):
+    """A body, less what asks for a stream."""
+    return {name: value for name, value in body.items() if name != "stream"}
+
+
+def spoiled(call):
+    """Whether a summary is no JSON, or says nothing."""
+    text = "".join(block.get("text", "") for block in call.response["content"])
+    try:
+        return not json.loads(text)["items"]
+    except ValueError:
+        return True
+
+
+def whole(name, conversation="c", *, thinking=None):
+    """A person who sends their whole history."""
+    return Person(name, conversation, "whole", thinking=thinking)
+
+
+SMALL = Policy(fold_at=1_000, keep_tokens=200, recall_tokens=200, recall_floor=-1.0)
