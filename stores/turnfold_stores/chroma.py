@@ -13,7 +13,7 @@ import importlib.util
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from turnfold_stores.errors import (
     StoreError,
     StoreUnavailable,
 )
+from turnfold_stores.fork import at_fork
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.vectors import checked, unit
 
@@ -100,8 +101,7 @@ class ChromaIndex:
         self._batch = int(self._client.get_max_batch_size())
         self._mark = BusyMark(path / BUSY)
         self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_abandon_in_child(weakref.ref(self._client)))
+        at_fork(in_child=self._abandon_in_child)
 
     def put(self, user_id: str, entries: Iterable[Entry]) -> None:
         """See `Index.put`."""
@@ -191,6 +191,11 @@ class ChromaIndex:
             self._collections.clear()
             self._close()
 
+    def _abandon_in_child(self) -> None:
+        # Chroma's Rust code waits, when it is freed, for threads that only the parent has: the
+        # child would hang at its exit. A reference that is never given back keeps it.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._client))
+
     def _collection(self, user_id: str) -> _Collection | None:
         """The user's collection, None when there is none or nothing is in it."""
         if user_id in self._collections:
@@ -272,20 +277,6 @@ class _Collection:
 def _name(user_id: str) -> str:
     """A hash: names of collections are short and of few characters, a user_id is anything."""
     return "u" + hashlib.sha256(user_id.encode()).hexdigest()[:_NAME_DIGITS]
-
-
-def _abandon_in_child(client: weakref.ref[Any]) -> Callable[[], None]:
-    """What a forked child does: give the client a reference that is never given back.
-
-    Chroma's Rust code waits, when it is freed, for threads that exist in the parent only, so the
-    child would hang at its exit.
-    """
-
-    def abandon() -> None:
-        if (inherited := client()) is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
-
-    return abandon
 
 
 def _close_own(client: Any, mark: BusyMark, pid: int) -> None:

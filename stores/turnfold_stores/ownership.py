@@ -7,10 +7,10 @@ import os
 import socket
 import sys
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 
 from turnfold_stores.errors import StoreError, StoreUnavailable
+from turnfold_stores.fork import at_fork
 
 # On Windows a locked byte cannot be read by others: lock one far behind the text.
 _LOCKED_BYTE = 2**20
@@ -46,9 +46,7 @@ class Ownership:
         self._descriptor = descriptor
         self._pid = os.getpid()
         self._release = weakref.finalize(self, _unlock, descriptor, self._pid)
-        if hasattr(os, "register_at_fork"):
-            # Hooks cannot be taken back: a weak one keeps nothing alive.
-            os.register_at_fork(after_in_child=_weak(self._let_go_in_child))
+        at_fork(in_child=self._let_go_in_child)
 
     @property
     def held(self) -> bool:
@@ -64,16 +62,6 @@ class Ownership:
         # Else the lock would outlive its owner for as long as a child lives.
         if self._release.alive:
             os.close(self._descriptor)
-
-
-def _weak(method: Callable[[], None]) -> Callable[[], None]:
-    reference = weakref.WeakMethod(method)
-
-    def call() -> None:
-        if (alive := reference()) is not None:
-            alive()
-
-    return call
 
 
 def _unlock(descriptor: int, pid: int) -> None:

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from turnfold_stores.errors import SchemaMismatch, StoreCorrupt, StoreError, StoreUnavailable
+from turnfold_stores.fork import at_fork
 
 # "tfld": tells a file of ours from any other SQLite file.
 APPLICATION_ID = 0x74666C64
@@ -75,7 +76,9 @@ END;
 class SqliteFile:
     """A connection that any thread may use, one at a time.
 
-    After a fork the child opens a connection of its own at first use.
+    Around a fork it is closed, and parent and child open it again at first use. SQLite keeps the
+    locks of a process in its memory: a child that inherits them takes none itself, and another
+    process then cuts its files short under it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,22 +94,25 @@ class SqliteFile:
             StoreError: it cannot be written.
         """
         self.path = path.absolute()
-        self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._after_fork = threading.Lock()
-        # SQLite forbids even closing, in a child, what its parent opened.
+        self._closed = False
         self._inherited: list[_Connection] = []
         self._make_private()
         self._connection: _Connection | None = self._connect()
+        at_fork(
+            before=self._before_fork,
+            in_parent=self._after_fork_in_parent,
+            in_child=self._after_fork_in_child,
+        )
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection, for this thread alone, with SQLite's errors turned into ours."""
-        if os.getpid() != self._pid:
-            self._reopen_after_fork()
         with self._lock, errors_as_ours(self.path):
-            if self._connection is None:
+            if self._closed:
                 raise StoreUnavailable(f"the store {str(self.path)!r} was closed")
+            if self._connection is None:
+                self._connection = self._connect()
             yield self._connection.sqlite
 
     @contextlib.contextmanager
@@ -131,12 +137,30 @@ class SqliteFile:
 
     def close(self) -> None:
         """Release the file. Closing twice is harmless."""
-        if os.getpid() != self._pid:
-            return
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _before_fork(self) -> None:
+        # Held until after the fork, so that no thread is in the middle of anything.
+        self._lock.acquire()
+        self._let_go()
+
+    def _after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def _after_fork_in_child(self) -> None:
+        self._lock = threading.RLock()
+        if self._connection is not None:
+            # Forked by something that does not tell beforehand. SQLite forbids even closing, in
+            # a child, what its parent opened.
+            self._inherited.append(self._connection)
+            self._connection = None
 
     def _make_private(self) -> None:
         if self.path.is_dir():
@@ -155,17 +179,6 @@ class SqliteFile:
                 connection.close()
                 raise
         return connection
-
-    def _reopen_after_fork(self) -> None:
-        with self._after_fork:
-            if os.getpid() == self._pid:
-                return
-            # The parent's lock may have been held by a thread that does not exist here.
-            self._lock = threading.RLock()
-            if self._connection is not None:
-                self._inherited.append(self._connection)
-                self._connection = self._connect()
-            self._pid = os.getpid()
 
 
 class _Connection:

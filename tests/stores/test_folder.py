@@ -259,7 +259,10 @@ if child == 0:
     except StoreError as error:
         print(type(error).__name__, error, flush=True)
     if mode == "outlive":
-        time.sleep(600)
+        for number in range(10**6):
+            store.ledger.put("u", [Record(f"child {number}", "k", "c")])
+            print("wrote", number, flush=True)
+            time.sleep(0.002)
     sys.exit(0)
 if mode == "outlive":
     print(child, flush=True)
@@ -299,14 +302,27 @@ def test_a_forked_child_has_the_ledger_but_not_chroma(folder_url, probes):
 
 
 @posix
-def test_a_forked_child_does_not_hold_the_folder_of_its_dead_parent(folder_url):
+def test_a_child_that_outlives_its_parent_shares_the_ledger_and_holds_nothing_else(folder_url):
     with subprocess.Popen(
         [sys.executable, "-c", FORK, folder_url, "outlive"], stdout=subprocess.PIPE, text=True
     ) as running:
         running.wait(60)
         child = int(next(line for line in running.stdout if line.strip().isdigit()))
         try:
-            with open_store(folder_url) as store:
-                assert store.index.ids("u") == {"a"}
+            for opening in range(3):
+                with open_store(folder_url) as store:
+                    assert store.index.ids("u") == {"a"}
+                    for number in range(50):
+                        store.ledger.put("u", [Record(f"{opening}-{number}", "k", "c")])
         finally:
             os.kill(child, 9)
+        wrote = [
+            line for line in running.stdout.read().splitlines(keepends=True) if "wrote" in line
+        ]
+    with open_store(folder_url) as store:
+        ids = {record.id for record in store.ledger.scan("u", kind="k")}
+        assert {f"{opening}-{number}" for opening in range(3) for number in range(50)} <= ids
+        assert len(wrote) > 3
+        assert ids >= {f"child {line.split()[1]}" for line in wrote if line.endswith("\n")}
+        with store.ledger.file.reading() as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
