@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from turnfold.pricing import Usage, cost, price_of
 from turnfold.recall import Found
 from turnfold.receipt import Recalled, Receipt, Tokens
+from turnfold.scope import Scope
 
 
 @dataclass(slots=True)
@@ -18,6 +19,7 @@ class Account:
     degraded: list[str] = field(default_factory=list)
     stayed: list[str] = field(default_factory=list)
     folded: int = 0
+    fold_reason: str = ""
     summary_usage: Usage = field(default_factory=Usage)
     summary_cost: float | None = 0.0
     closed: bool = False
@@ -37,8 +39,10 @@ class Account:
         self,
         *,
         model: str,
+        scope: Scope,
         turn: int,
         in_memory: int,
+        cache_missed: int = 0,
         tokens: Tokens,
         usage: Usage,
         hits: Sequence[Found],
@@ -55,10 +59,14 @@ class Account:
             full = cost(whole, price)
         return Receipt(
             model=model,
+            user_id=scope.user_id,
+            conversation=scope.conversation,
             turn=turn,
             tokens=tokens,
             usage=usage,
             folded=self.folded,
+            fold_reason=self.fold_reason if self.folded else "",
+            cache_missed=cache_missed,
             in_memory=in_memory,
             hits=tuple(
                 Recalled(one.turn, one.passage.source, one.passage.text, one.score) for one in hits

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,14 +118,22 @@ def node_id(first: Exchange, last: Exchange) -> str:
 class Archive:
     """The ledger and index in memory's own words, for one user and conversation."""
 
-    def __init__(self, store: Store, scope: Scope, stored: OrderedDict[str, None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scope: Scope,
+        stored: OrderedDict[str, None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Args:
         store: where it is kept.
         scope: whose it is.
         stored: ids of exchanges known to be stored, shared by the turns of a process.
+        clock: tells the time, in seconds since the epoch.
         """
         self.store = store
         self.scope = scope
+        self.clock = clock
         self._stored = stored
 
     def remember(self, transcript: Transcript) -> None:
@@ -134,7 +142,7 @@ class Archive:
         Raises:
             StoreError: the ledger could not be written.
         """
-        now = time.time()
+        now = self.clock()
         records: list[Record] = []
         new: list[str] = []
         parent = ""
@@ -172,7 +180,7 @@ class Archive:
             for turn, exchange in enumerate(exchanges, first)
             for one in passages_of(exchange, turn)
         }
-        now = time.time()
+        now = self.clock()
         records = [one.to_record(self.scope.conversation, now) for one in passages.values()]
         if not passages:
             return
@@ -388,7 +396,7 @@ class Archive:
 
     def _record(self, name: str, kind: str, body: Any, at: float | None = None) -> Record:
         return Record(
-            name, kind, self.scope.conversation, body, at=time.time() if at is None else at
+            name, kind, self.scope.conversation, body, at=self.clock() if at is None else at
         )
 
     def _get(self, ids: Iterable[str]) -> Mapping[str, Record]:

@@ -70,7 +70,8 @@ class Engine:
             StoreError: the store cannot be read or written.
         """
         started = time.perf_counter()
-        archive = Archive(self.store, scope, self._shared.stored)
+        clock = self.policy.clock or time.time
+        archive = Archive(self.store, scope, self._shared.stored, clock)
         seed = seed_of(scope.user_id, scope.conversation)
         transcript = self._shared.reader.read(body["messages"], seed=seed)
         if starts_anew(transcript, archive):
@@ -192,11 +193,15 @@ class Turn:
         summary = self._count(self._fold.summary) if self._fold else 0
         start = max(self._in_memory, self._head)
         head = sum(self._sizes[: self._head]) if self._in_memory > self._head else 0
+        window = start if self._in_memory else 0
+        other = self._fixed + summary + injected + head
+        prompt = int((other + sum(self._sizes[window:])) * rate)
+        self.account.fold_reason = f"a prompt of {prompt} tokens is over {self._policy.fold_at}"
         return fold_until(
             [int(size * rate) for size in self._sizes],
-            start=start if self._in_memory else 0,
+            start=window,
             first=start,
-            other=int((self._fixed + summary + injected + head) * rate),
+            other=int(other * rate),
             policy=self._policy,
         )
 
@@ -376,6 +381,7 @@ class Turn:
             self._revision = 1
             if not self._want(len(self._transcript.closed)):
                 return False
+            self.account.fold_reason = "the API found the prompt too long"
             self.account.degraded.append(
                 "window: the prompt was too long; all but the newest exchange was folded"
             )
@@ -393,7 +399,7 @@ class Turn:
         tokens = self._tokens()
         with self._timed("finish"):
             if message is not None and self._sent is not None:
-                row = Row(self._model, usage, tokens.sent, time.time())
+                row = Row(self._model, usage, tokens.sent, self._archive.clock())
                 opening = self._transcript.open
                 try:
                     self._archive.keep_answer(
@@ -406,12 +412,23 @@ class Turn:
                     self._degrade("finish", wrong)
         return self.account.receipt(
             model=self._model,
+            scope=self._archive.scope,
             turn=len(self._exchanges),
             in_memory=max(0, self._in_memory - self._head),
             tokens=tokens,
             usage=usage,
+            cache_missed=self._missed(usage),
             hits=self._hits(),
         )
+
+    def _missed(self, usage: Usage) -> int:
+        """Tokens this request had in common with the one before and did not find in the cache."""
+        plan = self._plan
+        if plan is None or not plan.cached or plan.fold != plan.measures.fold:
+            return 0
+        if replies_in(self._transcript.open) or not usage.prompt_tokens:
+            return 0  # within an exchange the request before is not in the measures
+        return max(0, plan.measures.prompt - usage.cache_read)
 
     def _hits(self) -> Sequence[Found]:
         if self._found is None and self._plan is not None:

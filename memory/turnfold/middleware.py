@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import functools
 import logging
 import threading
 import time
@@ -22,10 +21,11 @@ from turnfold.folding import Outcome
 from turnfold.pricing import Usage
 from turnfold.receipt import Receipt, Tokens
 from turnfold.refusals import Refusal, read_refusal
-from turnfold.scope import Scope, scope_of
+from turnfold.report import current_span, report
+from turnfold.scope import LOCAL_USER, Scope, scope_of
 from turnfold.summary import SummaryDraft, SummaryJob
 from turnfold.tokens import count_fixed, count_message, estimate_text
-from turnfold.wire import AsyncTee, Tee, message_of_json, message_of_stream
+from turnfold.wire import AsyncTee, Tee, message_of_json
 
 logger = logging.getLogger("turnfold")
 
@@ -83,7 +83,7 @@ class MemoryMiddleware(Middleware):
         turn, rewritten = self._bounded(limit, lambda: self._prepare(body)) or (None, body)
         response = call_next(as_sent(request, rewritten))
         if turn is None:
-            return self._tap(response, Bypass(body, limit.reason)) if limit.reason else response
+            return self._tap(response, self._bypass(body, limit)) if limit.reason else response
         if refusal := _refusal_in(response, response.http_response.read):
             mended = self._bounded(limit, lambda: self._mend(turn, refusal))
             if mended is not None:
@@ -153,11 +153,11 @@ class MemoryMiddleware(Middleware):
         raw = response.http_response
         if not raw.is_success:
             return response
-        done = functools.partial(self._answered, turn)
+        done = self._telling(turn)
         if raw.is_closed:
-            self._guarded(lambda: done(message_of_json(raw)))
+            done(message_of_json(raw))
         else:
-            raw.stream = Tee(raw, lambda: self._guarded(lambda: done(message_of_stream(raw))))
+            raw.stream = Tee(raw, done)
         return response
 
     # --- async --------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class MemoryMiddleware(Middleware):
         if turn is None:
             if not limit.reason:
                 return response
-            return await self._tap_async(response, Bypass(body, limit.reason))
+            return await self._tap_async(response, self._bypass(body, limit))
         if not response.http_response.is_success:
             await response.http_response.aread()
             if refusal := _refusal_in(response):
@@ -250,11 +250,11 @@ class MemoryMiddleware(Middleware):
         raw = response.http_response
         if not raw.is_success:
             return response
-        done = functools.partial(self._answered, turn)
+        done = self._telling(turn)
         if raw.is_closed:
-            await _in_thread(lambda: self._guarded(lambda: done(message_of_json(raw))))
+            await _in_thread(lambda: done(message_of_json(raw)))
         else:
-            raw.stream = AsyncTee(raw, lambda: self._guarded(lambda: done(message_of_stream(raw))))
+            raw.stream = AsyncTee(raw, done)
         return response
 
     # --- both ---------------------------------------------------------------------------------
@@ -282,11 +282,24 @@ class MemoryMiddleware(Middleware):
     def _scope(self, body: Mapping[str, Any]) -> Scope:
         return scope_of(body, self.user_id, self._conversation)
 
-    def _answered(self, turn: Turn | Bypass, message: Mapping[str, Any] | None) -> None:
-        receipt = turn.answered(message)
-        logger.debug("turn %d sent %d tokens", receipt.turn, receipt.tokens.sent)
-        for tell in self._on_receipt:
-            tell(receipt)
+    def _bypass(self, body: Mapping[str, Any], limit: Deadline) -> Bypass:
+        scope = Scope(self.user_id or LOCAL_USER, self._conversation)
+        return Bypass(body, scope, limit.reason)
+
+    def _telling(self, turn: Turn | Bypass) -> Callable[[Mapping[str, Any] | None], None]:
+        """What to do with the answer to a turn."""
+        span = current_span()
+
+        def tell(message: Mapping[str, Any] | None) -> None:
+            receipt = turn.answered(message)
+            report(receipt, span)
+            for each in self._on_receipt:
+                each(receipt)
+
+        def guarded(message: Mapping[str, Any] | None) -> None:
+            self._guarded(lambda: tell(message))
+
+        return guarded
 
     def _guarded(self, step: Callable[[], _T], limit: Deadline | None = None) -> _T | None:
         """Run a step; None where it failed and the user is to be answered all the same."""
@@ -315,8 +328,9 @@ class MemoryMiddleware(Middleware):
 class Bypass:
     """Stands in for the turn of a request that went without memory."""
 
-    def __init__(self, body: Mapping[str, Any], reason: str) -> None:
+    def __init__(self, body: Mapping[str, Any], scope: Scope, reason: str) -> None:
         self._body = body
+        self._scope = scope
         self._reason = reason
 
     def answered(self, message: Mapping[str, Any] | None) -> Receipt:
@@ -326,9 +340,14 @@ class Bypass:
         fixed = count_fixed(self._body, estimate_text)
         tokens = Tokens(fixed=fixed, window=sum(sizes), full=fixed + sum(sizes))
         account = Account(degraded=[self._reason])
-        model = str(self._body.get("model", ""))
         return account.receipt(
-            model=model, turn=0, in_memory=0, tokens=tokens, usage=usage, hits=()
+            model=str(self._body.get("model", "")),
+            scope=self._scope,
+            turn=0,
+            in_memory=0,
+            tokens=tokens,
+            usage=usage,
+            hits=(),
         )
 
 

@@ -43,6 +43,8 @@ class Policy:
             goes without memory. Above 0.
         on_error: "continue" answers the user without memory when a part of it fails;
             "raise" raises.
+        clock: tells the time, in seconds since the epoch, for what is stored and for how long
+            turns are apart; None for the system's. For replays of the past.
         count_tokens: counts the tokens of a text instead of turnfold's estimate.
 
     Raises:
@@ -63,6 +65,7 @@ class Policy:
     leaf_tokens: int = 24_000
     deadline: float = 60.0
     on_error: OnError = "continue"
+    clock: Callable[[], float] | None = None
     count_tokens: Callable[[str], int] | None = None
 
     def __post_init__(self) -> None:
@@ -96,6 +99,10 @@ class Policy:
         if not isinstance(self.summary_model, str) or not self.summary_model:
             raise PolicyError(
                 f"summary_model={self.summary_model!r} must name a model, e.g. 'claude-haiku-5-5'"
+            )
+        if self.clock is not None and not callable(self.clock):
+            raise PolicyError(
+                "clock must be a function that gives seconds since the epoch"
             )
         if self.count_tokens is not None and not callable(self.count_tokens):
             raise PolicyError("count_tokens must be a function from a text to its tokens, or None")

@@ -47,16 +47,22 @@ class Receipt:
 
     Attributes:
         model: the model asked.
+        user_id: whose memory it was.
+        conversation: in which conversation; "" for one without a name.
         turn: number of the open exchange, from 1; 0 where memory never got to read the request.
         tokens: estimated tokens by part.
         usage: what the API counted; zeros where it told nothing.
         folded: exchanges this turn moved into memory.
+        fold_reason: why it did, in words; "" if it did not.
         in_memory: exchanges in memory at this turn, out of `turn` - 1 closed ones.
+        cache_missed: tokens of the request before that this one continues and that were not read
+            from the cache, counted by the API.
         hits: what was recalled for this turn.
         summary_usage: tokens spent on writing summaries in this turn.
         cost: list-price dollars of the request and its summaries; None for unknown models.
         full_cost: list-price dollars had the full history been sent uncached; None likewise.
-        seconds: time by step ("begin", "summarize", "finish").
+        seconds: time by step ("begin", "fold", "recall", "build", "finish"); the waiting for
+            summaries is not in it.
         degraded: what did not work, in words; empty when all did.
         stayed: why exchanges could not be folded, in words.
     """
@@ -65,8 +71,12 @@ class Receipt:
     turn: int
     tokens: Tokens
     usage: Usage = field(default_factory=Usage)
+    user_id: str = ""
+    conversation: str = ""
     folded: int = 0
+    fold_reason: str = ""
     in_memory: int = 0
+    cache_missed: int = 0
     hits: tuple[Recalled, ...] = ()
     summary_usage: Usage = field(default_factory=Usage)
     cost: float | None = None
@@ -79,3 +89,17 @@ class Receipt:
     def saved_tokens(self) -> int:
         """Estimated tokens that full history would have sent on top of this request."""
         return self.tokens.full - self.tokens.sent
+
+    @property
+    def saved(self) -> float | None:
+        """Dollars that full history, sent uncached, would have cost on top; None if unknown."""
+        if self.cost is None or self.full_cost is None:
+            return None
+        return self.full_cost - self.cost
+
+    @property
+    def estimate_error(self) -> float | None:
+        """How far the estimate of the prompt was off: 0.1 is 10% too high; None if unknown."""
+        if not self.usage.prompt_tokens:
+            return None
+        return self.tokens.sent / self.usage.prompt_tokens - 1

@@ -1,0 +1,126 @@
+"""Receipts are told to the log and to the current trace span, and add up."""
+
+import logging
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from support.embedders import HashedWords
+from turnfold import Memory, Policy
+from turnfold_fake import FakeClaude
+
+MODEL = "claude-sonnet-5-5"
+
+
+@pytest.fixture
+def talk():
+    """Says something; gives the receipt, and the stand-in it was said to."""
+    fake, receipts, history = FakeClaude(lambda _: "Well. " + "fjord " * 400), [], []
+    policy = Policy(fold_at=8_000, keep_tokens=2_000, recall_floor=-1.0, clock=fake.clock)
+    with Memory(
+        "memory:", policy=policy, embedder=HashedWords(), on_receipt=receipts.append
+    ) as memory:
+        client = memory.wrap(fake.client(), user_id="ada", conversation="c")
+
+        def say(turns=1):
+            for _ in range(turns):
+                said = f"Question {len(history)}. " + "ember and kelp and lagoon " * 100
+                history.append({"role": "user", "content": said})
+                answer = client.messages.create(
+                    model=MODEL, max_tokens=999, messages=history, thinking={"type": "disabled"}
+                )
+                history.append({"role": "assistant", "content": answer.content[0].text})
+                fake.clock.advance(60)
+            return receipts[-1]
+
+        yield say, fake
+
+
+def until_folded(say):
+    """The receipt of the first turn that folds."""
+    while not (receipt := say()).folded:
+        pass
+    return receipt
+
+
+def test_a_receipt_says_why_it_folded_and_what_it_sent(talk):
+    say, fake = talk
+    receipt = until_folded(say)
+    assert receipt.folded == receipt.in_memory > 0
+    assert "is over 8000" in receipt.fold_reason
+    assert (receipt.user_id, receipt.conversation) == ("ada", "c")
+    assert receipt.hits
+    assert receipt.tokens.sent < receipt.tokens.full
+    assert receipt.usage.prompt_tokens == sum(
+        fake.calls[-1].usage[name]
+        for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    )
+    assert receipt.estimate_error == receipt.tokens.sent / receipt.usage.prompt_tokens - 1
+    assert receipt.saved == pytest.approx(receipt.full_cost - receipt.cost)
+    assert set(receipt.seconds) >= {"begin", "fold", "recall", "build", "finish"}
+
+
+def test_a_receipt_counts_what_the_cache_missed(talk):
+    say, fake = talk
+    until_folded(say)
+    warm = say()
+    assert warm.folded == 0
+    assert warm.fold_reason == ""
+    assert warm.cache_missed < warm.usage.cache_read / 10
+    fake.clock.advance(3_600)
+    cold = say()
+    assert cold.folded == 0
+    assert cold.usage.cache_read == 0
+    assert cold.cache_missed == warm.usage.prompt_tokens
+
+
+def test_a_receipt_is_logged_without_a_word_of_the_conversation(talk, caplog):
+    say, _ = talk
+    with caplog.at_level(logging.INFO, "turnfold.receipt"):
+        receipt = say()
+    [line] = [r.getMessage() for r in caplog.records if r.name == "turnfold.receipt"]
+    assert f"sent {receipt.tokens.sent} of {receipt.tokens.full} tokens" in line
+    assert "ember" not in line
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_span_of_the_call_gets_the_figures(stream):
+    spans, receipts, fake = InMemorySpanExporter(), [], FakeClaude("Well.")
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    with Memory("memory:", embedder=HashedWords(), on_receipt=receipts.append) as memory:
+        client = memory.wrap(fake.client(open_telemetry={"tracer_provider": provider}))
+        said = [{"role": "user", "content": "ember"}]
+        if stream:
+            with client.messages.stream(model=MODEL, max_tokens=99, messages=said) as events:
+                events.until_done()
+        else:
+            client.messages.create(model=MODEL, max_tokens=99, messages=said)
+    [span] = spans.get_finished_spans()
+    assert span.attributes["turnfold.tokens.sent"] == receipts[-1].tokens.sent
+    assert span.attributes["turnfold.saved"] == pytest.approx(receipts[-1].saved)
+    told = {k: v for k, v in span.attributes.items() if k.startswith("turnfold.")}
+    assert "ember" not in str(told)
+
+
+def test_breakpoints_stop_when_turns_come_too_late_for_the_cache_and_come_back(talk):
+    say, fake = talk
+
+    def marked(pause):
+        say()
+        fake.clock.advance(pause)
+        return "cache_control" in str(fake.calls[-1].body)
+
+    assert [marked(3_600) for _ in range(20)][-3:] == [False] * 3
+    assert [marked(30) for _ in range(20)][-3:] == [True] * 3
+
+
+def test_one_estimate_is_corrected_by_what_the_api_counts(talk):
+    say, _ = talk
+    first = abs(say().estimate_error)
+    assert first > 0.1, "these words are estimated badly"
+    folds = [receipt for receipt in (say() for _ in range(12)) if receipt.folded]
+    for receipt in folds:
+        counted = int(receipt.fold_reason.split()[3])
+        assert counted < 12_000
