@@ -18,6 +18,11 @@ def generation_name(name: str, generation: int) -> str:
     return f"{name}{_GENERATION}{generation}" if generation else name
 
 
+def present_name(store: Store, user_id: str, name: str) -> str:
+    """What the present generation of a conversation is called in the store."""
+    return generation_name(name, _resets(store, user_id, name))
+
+
 def is_alive(store: Store, user_id: str, conversation: str) -> bool:
     """Whether this is the present generation of its conversation."""
     name, _, generation = conversation.partition(_GENERATION)

@@ -16,12 +16,13 @@ from turnfold_stores import STORE_USER, Store, open_store
 from turnfold.embedders import Embedder, SentenceTransformerEmbedder
 from turnfold.engine import Engine
 from turnfold.errors import MissingDependency, PolicyError, StoreError, TurnfoldError
+from turnfold.history import present_name
 from turnfold.middleware import MemoryMiddleware
 from turnfold.policy import Policy
 from turnfold.preview import scratch
-from turnfold.recall import SearchHit, read_hits
 from turnfold.receipt import Receipt
 from turnfold.scope import scope_of
+from turnfold.searching import SearchHit, living_hits
 from turnfold.summarizers import AsyncClaudeSummarizer, ClaudeSummarizer, Summarizer
 
 Client = TypeVar("Client")
@@ -158,6 +159,8 @@ class Memory:
     ) -> list[SearchHit]:
         """What is in memory about something, the best first.
 
+        Dead branches and what was reset are left out, as they are from recall.
+
         Args:
             query: what to look for.
             user_id: whose memory.
@@ -179,8 +182,10 @@ class Memory:
         if not query.strip():
             return []
         vector = self._embedder.embed([query])[0]
+        if conversation is not None:
+            conversation = present_name(self.store, user_id, conversation)
         hits = self.store.index.nearest(user_id, vector, conversation=conversation)
-        return read_hits(self.store, user_id, islice(hits, limit))
+        return list(islice(living_hits(self.store, user_id, hits), limit))
 
     async def apreview(
         self,
@@ -246,7 +251,8 @@ def with_memory(
 
 def memory_of(client: object) -> Memory | None:
     """The Memory behind a wrapped client; None for any other."""
-    for entry in getattr(client, "middleware", None) or ():
+    chain = getattr(client, "middleware", None)
+    for entry in chain if isinstance(chain, tuple) else ():
         if isinstance(entry, MemoryMiddleware) and isinstance(entry.memory, Memory):
             return entry.memory
     return None

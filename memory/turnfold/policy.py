@@ -101,9 +101,7 @@ class Policy:
                 f"summary_model={self.summary_model!r} must name a model, e.g. 'claude-haiku-5-5'"
             )
         if self.clock is not None and not callable(self.clock):
-            raise PolicyError(
-                "clock must be a function that gives seconds since the epoch"
-            )
+            raise PolicyError("clock must be a function that gives seconds since the epoch")
         if self.count_tokens is not None and not callable(self.count_tokens):
             raise PolicyError("count_tokens must be a function from a text to its tokens, or None")
 

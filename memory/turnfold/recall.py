@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -202,42 +202,3 @@ def _batches(hits: Iterator[Hit]) -> Iterator[Sequence[Hit]]:
 
 def _number(passage_id: str) -> int:
     return int(passage_id.rpartition(":")[2])
-
-
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """One passage that a search found.
-
-    Attributes:
-        text: the passage, word for word.
-        role: who said it: "user", "assistant", "tool" or "document".
-        conversation: where; "" for one without a name.
-        turn: number of its exchange there, from 1.
-        at: when it was stored, in seconds since the epoch.
-        score: cosine similarity with the query, -1 to 1.
-    """
-
-    text: str
-    role: str
-    conversation: str
-    turn: int
-    at: float
-    score: float
-
-
-def read_hits(store: Store, user_id: str, hits: Iterable[Hit]) -> list[SearchHit]:
-    """The passages behind hits of the index."""
-    hits = list(hits)
-    records = store.ledger.get(user_id, [hit.id for hit in hits])
-    return [
-        SearchHit(
-            text=record.text,
-            role=record.body["source"],
-            conversation=record.conversation,
-            turn=record.body["turn"],
-            at=record.at,
-            score=hit.score,
-        )
-        for hit in hits
-        if (record := records.get(hit.id)) is not None
-    ]

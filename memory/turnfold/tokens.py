@@ -12,9 +12,9 @@ CountText = Callable[[str], int]
 # because a prompt that turns out longer than estimated is the worse mistake.
 _ASCII_PER_TOKEN = 3.8
 # UTF-8 gives the script away for the price of an encode: two-byte letters (Latin with marks,
-# Greek, Cyrillic, Arabic, Hebrew) take about half a token each, three-byte ones (CJK, Thai,
+# Greek, Cyrillic, Arabic, Hebrew) take about 0.4 tokens each, three-byte ones (CJK, Thai,
 # Indic) about one, four-byte ones (emoji) about two.
-_TWO_BYTE = 0.5
+_TWO_BYTE = 0.4
 _THREE_BYTE = 1.0
 
 # An image costs width * height / 750 tokens; about 1,600 at the size the API scales down to.
