@@ -8,7 +8,6 @@ ledger knows, by what was said, and the missing front counts as folded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from turnfold.archive import Archive
 from turnfold.tokens import CountText
@@ -114,8 +113,7 @@ def _joined(
     front = list(path[:place])
     if place == skip:  # nothing is missing, but the first exchange reads differently each time
         front = [
-            replace(
-                theirs,
+            theirs._replace(
                 opening_id=ours.opening_id,
                 exchange_id=ours.exchange_id,
                 content_id=ours.content_id,

@@ -44,6 +44,8 @@ def estimate_text(text: str) -> int:
 
 def count_block(block: Any, count: CountText) -> int:
     """Tokens of one content block, by what it holds; an unknown one by its JSON."""
+    if type(block) is dict and block.get("type") == "text":
+        return _BLOCK_OVERHEAD + count(block.get("text") or "")
     if isinstance(block, str):
         return count(block)
     if not isinstance(block, Mapping):
@@ -83,7 +85,7 @@ def _document(block: Mapping[str, Any], count: CountText) -> int:
 def count_message(message: Mapping[str, Any], count: CountText) -> int:
     """Tokens of one message."""
     content = message.get("content")
-    if isinstance(content, str):
+    if type(content) is str:
         return _MESSAGE_OVERHEAD + count(content)
     return _MESSAGE_OVERHEAD + sum(count_block(block, count) for block in content or [])
 

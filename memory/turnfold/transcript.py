@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from turnfold.errors import TranscriptError
 from turnfold.tokens import CountText, count_message, estimate_text
@@ -42,9 +42,14 @@ def digest(*parts: str | bytes) -> str:
     return state.hexdigest()
 
 
+def is_object(value: Any) -> bool:
+    """Whether a value is a JSON object. Most are dicts, which is quickly told."""
+    return type(value) is dict or isinstance(value, Mapping)
+
+
 def is_thinking(block: Any) -> bool:
     """Whether a content block is thinking, readable or redacted."""
-    return isinstance(block, Mapping) and block.get("type") in _THINKING
+    return is_object(block) and block.get("type") in _THINKING
 
 
 def blocks_of(message: Message) -> Sequence[Any]:
@@ -67,9 +72,10 @@ def canonical(message: Message) -> str:
         return f"{role}\x1f{content}"
     parts: list[Any] = []
     for block in content or ():
-        if is_thinking(block):
+        kind = block.get("type") if is_object(block) else None
+        if kind in _THINKING:
             continue
-        if isinstance(block, Mapping) and block.get("type") == "text":
+        if kind == "text":
             text = str(block.get("text") or "")
             if parts and isinstance(parts[-1], str):
                 parts[-1] += text
@@ -108,8 +114,7 @@ def _by_value(value: Any) -> Any:
     return str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """An opening and all that answered it. Never split.
 
     Attributes:
@@ -191,7 +196,7 @@ def read(
     if not messages:
         raise TranscriptError("the message list is empty; the API wants at least one user message")
     for index, message in enumerate(messages):
-        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+        if not is_object(message) or type(message.get("role")) is not str:
             raise TranscriptError(f"messages.{index} is not an object with a role and content")
     starts = [*_cuts(messages), len(messages)]
     before = seed if path is None else path
@@ -279,7 +284,7 @@ def _exchange(messages: Sequence[Message], seed: str, path: str, count: CountTex
         if type(message.get("content")) is str:
             continue
         for block in message.get("content") or ():
-            if not isinstance(block, dict):
+            if _is_flat(block) or not isinstance(block, dict):
                 continue
             if block.get("type") in _THINKING:
                 thoughtful.append(position)
@@ -293,8 +298,8 @@ def _exchange(messages: Sequence[Message], seed: str, path: str, count: CountTex
         opening_id=opening_id,
         exchange_id=_name(opening_id, names[opening:]),
         content_id=_name(seed, names),
-        thoughtful=tuple(dict.fromkeys(thoughtful)),
-        marked=tuple(dict.fromkeys(marked)),
+        thoughtful=tuple(dict.fromkeys(thoughtful)) if thoughtful else (),
+        marked=tuple(dict.fromkeys(marked)) if marked else (),
         compacted=compacted,
         size=sum(count_message(message, count) for message in copies),
     )
@@ -346,7 +351,7 @@ def _answers_tools(message: Message) -> bool:
     """Whether a user message carries tool results, and so continues an exchange."""
     content = message.get("content")
     return type(content) is not str and any(
-        isinstance(block, Mapping) and str(block.get("type", "")).endswith("tool_result")
+        is_object(block) and str(block.get("type", "")).endswith("tool_result")
         for block in content or ()
     )
 
