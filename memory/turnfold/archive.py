@@ -9,110 +9,36 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from turnfold_stores import Entry, Record, Store
 
 from turnfold.embedders import Embedder
 from turnfold.history import is_alive
-from turnfold.measures import Measures, Row
+from turnfold.measures import Row
+from turnfold.plans import (
+    Fold,
+    Plan,
+    Shown,
+    floor_id,
+    fold_body,
+    fold_id,
+    plan_body,
+    plan_id,
+    read_fold,
+    read_plan,
+    replies_in,
+    usage_id,
+)
 from turnfold.recall import Found, Passage, passages_of
 from turnfold.scope import Scope
 from turnfold.summary import Node
-from turnfold.transcript import Exchange, Transcript, digest
+from turnfold.transcript import Exchange, Transcript
 
 # Exchanges remembered as stored, so that a turn writes only what is new.
 _MOST_REMEMBERED = 200_000
 # Folds are looked for from the newest exchange back, this many at a time.
 _LOOK_BACK = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """What stands for the oldest exchanges of a path.
-
-    Attributes:
-        id: hangs on the last folded exchange, not on the turn that asked for the fold.
-        count: up to which exchange the path is folded.
-        nodes: ids of the nodes written about them, oldest first.
-        summary: the rendered block, sent byte for byte.
-        contents: content ids of the exchanges this fold added.
-        previous: id of the fold it grew from; "" for none.
-    """
-
-    id: str
-    count: int
-    nodes: tuple[str, ...]
-    summary: str
-    contents: tuple[str, ...]
-    previous: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A recalled passage in a plan: its id, its exchange number (0: elsewhere), its score."""
-
-    id: str
-    turn: int
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What was decided for one opening, for good.
-
-    Attributes:
-        id: hangs on the opening.
-        parent: exchange id of the exchange before; "" for the first.
-        root: opening id of the first exchange.
-        fold: id of the fold in force; "" for none.
-        appends: whether what is recalled is appended; the same for a whole epoch.
-        cached: whether its requests carry cache breakpoints.
-        recalled: the rendered block of recalled passages; "" for none.
-        shown: what the block holds.
-        measures: what the conversation had shown before this turn.
-    """
-
-    id: str
-    parent: str
-    root: str
-    fold: str
-    appends: bool
-    cached: bool
-    recalled: str
-    shown: tuple[Shown, ...]
-    measures: Measures
-
-
-def plan_id(opening: Exchange, revision: int = 0) -> str:
-    """The id of the plan of an opening; a revision replaces one the API refused."""
-    return f"plan:{opening.opening_id}" + (f"~{revision}" if revision else "")
-
-
-def usage_id(opening: Exchange, number: int) -> str:
-    """The id of the usage row of the request that follows `number` replies to an opening."""
-    return f"usage:{opening.opening_id}:{number}"
-
-
-def floor_id(opening: Exchange) -> str:
-    """The id of the record that says up to where thinking was refused."""
-    return "floor:" + opening.opening_id
-
-
-def replies_in(exchange: Exchange) -> int:
-    """How many assistant messages an exchange has."""
-    return sum(message.get("role") == "assistant" for message in exchange.messages)
-
-
-def fold_id(last: Exchange) -> str:
-    """The id of the fold that ends with this exchange."""
-    return "fold:" + last.exchange_id
-
-
-def node_id(first: Exchange, last: Exchange) -> str:
-    """The id of the node about this run of exchanges, whoever writes it."""
-    return "node:" + digest(first.exchange_id, last.exchange_id)
 
 
 class Archive:
@@ -224,21 +150,13 @@ class Archive:
             names[plan_id(one)] = one.opening_id
             names[plan_id(one, 1)] = one.opening_id
         records = self._get(names)
-        return {opening: _plan(records[name]) for name, opening in names.items() if name in records}
+        return {
+            opening: read_plan(records[name]) for name, opening in names.items() if name in records
+        }
 
     def keep_plan(self, plan: Plan) -> Plan:
         """Write a plan and read back the one that holds: the first ever written."""
-        body = {
-            "parent": plan.parent,
-            "root": plan.root,
-            "fold": plan.fold,
-            "appends": plan.appends,
-            "cached": plan.cached,
-            "recalled": plan.recalled,
-            "shown": [[one.id, one.turn, one.score] for one in plan.shown],
-            "measures": plan.measures.to_json(),
-        }
-        return _plan(self._keep(self._record(plan.id, "plan", body)))
+        return read_plan(self._keep(self._record(plan.id, "plan", plan_body(plan))))
 
     def newest_plans(self, conversation: str) -> list[Plan]:
         """The newest plan of each history of a conversation, the newest last.
@@ -249,7 +167,7 @@ class Archive:
         newest: dict[str, Plan] = {}
         ledger = self.store.ledger
         for record in ledger.scan(self.scope.user_id, kind="plan", conversation=conversation):
-            plan = _plan(record)
+            plan = read_plan(record)
             newest.pop(plan.root, None)
             newest[plan.root] = plan
         plans = list(newest.values())
@@ -258,7 +176,7 @@ class Archive:
     def fold(self, name: str) -> Fold | None:
         """A fold by its id."""
         record = self._get([name]).get(name)
-        return _fold(record) if record else None
+        return read_fold(record) if record else None
 
     def fold_in_force(self, exchanges: Sequence[Exchange], *, previous: Plan | None) -> Fold | None:
         """The newest fold on a path.
@@ -277,19 +195,12 @@ class Archive:
             records = self._get(ids)
             for name in ids:
                 if name in records:
-                    return _fold(records[name])
+                    return read_fold(records[name])
         return known
 
     def keep_fold(self, fold: Fold) -> Fold:
         """Write a fold and read back the one that holds."""
-        body = {
-            "count": fold.count,
-            "nodes": list(fold.nodes),
-            "summary": fold.summary,
-            "contents": list(fold.contents),
-            "previous": fold.previous,
-        }
-        return _fold(self._keep(self._record(fold.id, "fold", body)))
+        return read_fold(self._keep(self._record(fold.id, "fold", fold_body(fold))))
 
     def nodes(self, ids: Iterable[str]) -> dict[str, Node]:
         """The nodes that exist, by id."""
@@ -406,30 +317,3 @@ class Archive:
     def _keep(self, record: Record) -> Record:
         new = self.store.ledger.put(self.scope.user_id, [record])
         return record if record.id in new else self._get([record.id])[record.id]
-
-
-def _plan(record: Record) -> Plan:
-    body = record.body
-    return Plan(
-        id=record.id,
-        parent=body["parent"],
-        root=body["root"],
-        fold=body["fold"],
-        appends=body["appends"],
-        cached=body["cached"],
-        recalled=body["recalled"],
-        shown=tuple(Shown(*one) for one in body["shown"]),
-        measures=Measures.from_json(body["measures"]),
-    )
-
-
-def _fold(record: Record) -> Fold:
-    body = record.body
-    return Fold(
-        id=record.id,
-        count=body["count"],
-        nodes=tuple(body["nodes"]),
-        summary=body["summary"],
-        contents=tuple(body["contents"]),
-        previous=body["previous"],
-    )

@@ -25,23 +25,23 @@ from typing import Any
 from turnfold_stores import Store
 
 from turnfold.account import Account
-from turnfold.archive import Archive, Plan, Shown, plan_id, replies_in, usage_id
+from turnfold.archive import Archive
 from turnfold.breakpoints import has_marks
-from turnfold.eligible import Eligible
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError, clean
 from turnfold.folding import Folding, Outcome
+from turnfold.lookup import look_up
 from turnfold.measures import Measures, Row
+from turnfold.plans import Plan, Shown, plan_id, replies_in, usage_id
 from turnfold.policy import Policy
 from turnfold.pricing import Usage
 from turnfold.prompt import Sent, build, live_thinking_ids, recall_block
-from turnfold.recall import Found, find
+from turnfold.recall import Found
 from turnfold.receipt import Receipt, Tokens
 from turnfold.refusals import Refusal
 from turnfold.rejoin import looks_cut, rejoin, starts_anew
 from turnfold.scope import Scope
 from turnfold.shared import Shared
-from turnfold.speech import utterances
 from turnfold.state import Carried, carried_from, head_of, until_uncited
 from turnfold.summary import SummaryJob
 from turnfold.thinking import thinking_ids
@@ -315,49 +315,22 @@ class Turn:
     def _carried(self) -> Carried:
         return carried_from(self._exchanges[self._head : self._in_memory])
 
-    # --- recall -------------------------------------------------------------------------------
-
     def _recall(self, appends: bool) -> list[Found]:
-        """What bears on the opening, out of the exchanges that are no longer in view."""
-        policy = self._policy
-        alone = policy.scope == "conversation"
-        opening = self._transcript.open
-        said = utterances(opening.messages[: opening.opening])
-        query = "\n".join(one.text for one in said)
-        if not policy.recall_tokens or not query or (alone and self._fold is None):
-            return []
-        if self._embedder is None:
-            self._degrade(
-                "recall",
-                TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'"),
-            )
-            return []
+        """What bears on the opening; nothing where that fails."""
+        appended = [plan for plan in self._earlier.values() if appends and plan.appends]
         try:
-            vector = self._embedder.embed([query])[0]
-            appended = [plan for plan in self._earlier.values() if appends and plan.appends]
-            return find(
-                self._archive.store,
-                vector,
-                user_id=self._archive.scope.user_id,
-                conversation=self._archive.scope.conversation if alone else None,
-                turn_of=self._eligible(),
+            return look_up(
+                self._archive,
+                self._transcript,
+                folded=range(self._head, self._in_memory),
                 shown={shown.id for plan in appended for shown in plan.shown},
-                floor=policy.recall_floor,
-                budget=policy.recall_tokens,
+                embedder=self._embedder,
+                policy=self._policy,
                 count=self._count,
             )
         except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
             self._degrade("recall", wrong)
             return []
-
-    def _eligible(self) -> Eligible:
-        folded = self._exchanges[self._head : self._in_memory]
-        return Eligible(
-            self._archive,
-            turns={one.content_id: n for n, one in enumerate(folded, self._head + 1)},
-            live={one.content_id for one in self._live},
-            root=self._exchanges[0].opening_id,
-        )
 
     @property
     def _live(self) -> list[Exchange]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from turnfold.account import Account
-from turnfold.archive import Archive, Fold, fold_id, node_id
+from turnfold.archive import Archive
 from turnfold.embedders import Embedder
 from turnfold.errors import SummaryError
+from turnfold.plans import Fold, fold_id, node_id
 from turnfold.policy import Policy
 from turnfold.prompt import summary_block
 from turnfold.speech import utterances

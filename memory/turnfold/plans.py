@@ -1,0 +1,152 @@
+"""What a turn decides: plans and folds, and the ids under which they are written once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from turnfold_stores import Record
+
+from turnfold.measures import Measures
+from turnfold.transcript import Exchange, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What stands for the oldest exchanges of a path.
+
+    Attributes:
+        id: hangs on the last folded exchange, not on the turn that asked for the fold.
+        count: up to which exchange the path is folded.
+        nodes: ids of the nodes written about them, oldest first.
+        summary: the rendered block, sent byte for byte.
+        contents: content ids of the exchanges this fold added.
+        previous: id of the fold it grew from; "" for none.
+    """
+
+    id: str
+    count: int
+    nodes: tuple[str, ...]
+    summary: str
+    contents: tuple[str, ...]
+    previous: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A recalled passage in a plan: its id, its exchange number (0: elsewhere), its score."""
+
+    id: str
+    turn: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was decided for one opening, for good.
+
+    Attributes:
+        id: hangs on the opening.
+        parent: exchange id of the exchange before; "" for the first.
+        root: opening id of the first exchange.
+        fold: id of the fold in force; "" for none.
+        appends: whether what is recalled is appended; the same for a whole epoch.
+        cached: whether its requests carry cache breakpoints.
+        recalled: the rendered block of recalled passages; "" for none.
+        shown: what the block holds.
+        measures: what the conversation had shown before this turn.
+    """
+
+    id: str
+    parent: str
+    root: str
+    fold: str
+    appends: bool
+    cached: bool
+    recalled: str
+    shown: tuple[Shown, ...]
+    measures: Measures
+
+
+def plan_id(opening: Exchange, revision: int = 0) -> str:
+    """The id of the plan of an opening; a revision replaces one the API refused."""
+    return f"plan:{opening.opening_id}" + (f"~{revision}" if revision else "")
+
+
+def usage_id(opening: Exchange, number: int) -> str:
+    """The id of the usage row of the request that follows `number` replies to an opening."""
+    return f"usage:{opening.opening_id}:{number}"
+
+
+def floor_id(opening: Exchange) -> str:
+    """The id of the record that says up to where thinking was refused."""
+    return "floor:" + opening.opening_id
+
+
+def replies_in(exchange: Exchange) -> int:
+    """How many assistant messages an exchange has."""
+    return sum(message.get("role") == "assistant" for message in exchange.messages)
+
+
+def fold_id(last: Exchange) -> str:
+    """The id of the fold that ends with this exchange."""
+    return "fold:" + last.exchange_id
+
+
+def node_id(first: Exchange, last: Exchange) -> str:
+    """The id of the node about this run of exchanges, whoever writes it."""
+    return "node:" + digest(first.exchange_id, last.exchange_id)
+
+
+def read_plan(record: Record) -> Plan:
+    """A plan as it was stored."""
+    body = record.body
+    return Plan(
+        id=record.id,
+        parent=body["parent"],
+        root=body["root"],
+        fold=body["fold"],
+        appends=body["appends"],
+        cached=body["cached"],
+        recalled=body["recalled"],
+        shown=tuple(Shown(*one) for one in body["shown"]),
+        measures=Measures.from_json(body["measures"]),
+    )
+
+
+def read_fold(record: Record) -> Fold:
+    """A fold as it was stored."""
+    body = record.body
+    return Fold(
+        id=record.id,
+        count=body["count"],
+        nodes=tuple(body["nodes"]),
+        summary=body["summary"],
+        contents=tuple(body["contents"]),
+        previous=body["previous"],
+    )
+
+
+def plan_body(plan: Plan) -> dict[str, Any]:
+    """A plan as it is stored."""
+    return {
+        "parent": plan.parent,
+        "root": plan.root,
+        "fold": plan.fold,
+        "appends": plan.appends,
+        "cached": plan.cached,
+        "recalled": plan.recalled,
+        "shown": [[one.id, one.turn, one.score] for one in plan.shown],
+        "measures": plan.measures.to_json(),
+    }
+
+
+def fold_body(fold: Fold) -> dict[str, Any]:
+    """A fold as it is stored."""
+    return {
+        "count": fold.count,
+        "nodes": list(fold.nodes),
+        "summary": fold.summary,
+        "contents": list(fold.contents),
+        "previous": fold.previous,
+    }
