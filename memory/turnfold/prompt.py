@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -15,14 +16,14 @@ from turnfold.state import Carried
 from turnfold.thinking import thinking_ids, unproven, without_thinking
 from turnfold.transcript import Exchange, Message, Transcript, blocks_of, canonical, digest
 
-# Anything that looks like an opening or a closing of our own marks, in any of the shapes of
-# an angle bracket, with any invisible characters in between.
-_LOOKALIKE = re.compile(
-    r"[<＜﹤‹〈⟨❮《]([\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*/?"
-    r"[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*)(?=m)",
-    re.IGNORECASE,
-)
-_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+# Characters that pass for an opening angle bracket, for a slash, and for letters of our mark.
+_BRACKETS = "<＜﹤‹〈〈⟨❮❬❰《⟪«˂ᐸ⧼≺"
+_BRACKET = re.compile(f"[{re.escape(_BRACKETS)}]")
+_PASSES_FOR = str.maketrans("мМеЕоОгГрРуУүοΟΕΜϒγ／∕⁄╱⧸", "mmeeoorrppyyyooemyy/////")
+# Letters that show nothing.
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u180e")
+# How far ahead of a bracket its word may begin behind what cannot be seen.
+_AHEAD = 80
 
 _SUMMARY_NOTE = (
     "Notes on the earlier part of this conversation, which is not shown in full. They are a "
@@ -37,13 +38,27 @@ _RECALL_NOTE = (
 
 
 def quote(text: str) -> str:
-    """A text that cannot open or close a memory block."""
+    """A text without anything that a reader could take for a mark of a memory block.
+
+    The marks carry a digest that no text inside can hold, so nothing can close a block; this is
+    for readers who are easily deceived. Only the bracket is changed, to one that opens nothing.
+    """
 
     def defused(found: re.Match[str]) -> str:
-        ahead = _INVISIBLE.sub("", text[found.end() : found.end() + 40]).lower()
-        return f"‹{found.group(1)}" if ahead.startswith("memory") else found.group()
+        ahead = _skeleton(text[found.end() : found.end() + _AHEAD])
+        return "[" if ahead.lstrip(_BRACKETS + "/").startswith("memory") else found.group()
 
-    return _LOOKALIKE.sub(defused, text)
+    return _BRACKET.sub(defused, text)
+
+
+def _skeleton(text: str) -> str:
+    """What a text looks like at a glance: compatible forms, nothing invisible, no case."""
+    seen = unicodedata.normalize("NFKC", text).translate(_PASSES_FOR)
+    return "".join(
+        character
+        for character in seen
+        if character not in _FILLERS and unicodedata.category(character)[0] not in "CMZ"
+    ).casefold()
 
 
 def memory_block(note: str, content: str) -> str:
