@@ -159,7 +159,8 @@ def build(
         before=before,
         touched_from=draft.touched_from,
     )
-    if not cache and not bare and draft.touched_from == len(draft.messages):
+    as_it_came = transcript.messages is body["messages"]  # and not made whole from the ledger
+    if as_it_came and not cache and not bare and draft.touched_from == len(draft.messages):
         return Sent(body, state.hexdigest())
     messages = draft.messages
     for index in bare:

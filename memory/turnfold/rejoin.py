@@ -88,7 +88,7 @@ def _joint(path: Sequence[Exchange], sent: Sequence[Exchange]) -> tuple[int, int
     ours = [one.content_id for one in sent]
     best: tuple[int, int, int] | None = None
     for skip in (0, 1):
-        for place in range(len(theirs)):
+        for place in range(skip, len(theirs)):  # what is skipped stands for what is known
             length = 0
             while (
                 skip + length < len(ours)
