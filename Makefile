@@ -35,7 +35,7 @@ check: install
 	$(BIN)/lint-imports
 
 soak: install
-	$(BIN)/pytest -n 2 -m soak -q
+	TURNFOLD_SOAK=1 $(BIN)/pytest -n 2 -m soak -q
 
 bench: install
 	$(BIN)/python benchmarks/bench_savings.py

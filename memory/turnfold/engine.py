@@ -211,7 +211,7 @@ class Turn:
         until, why = until_uncited(self._exchanges, start, max(until, start))
         if why:
             self.account.stayed.append(why)
-        return self._folding.want(self._fold, start, until, self._sizes)
+        return self._folding.want(self._fold, start, until, head=self._head, sizes=self._sizes)
 
     def due(self) -> list[SummaryJob]:
         """The summaries wanted before the request can go out; none once they are accepted."""

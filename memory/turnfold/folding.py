@@ -12,7 +12,16 @@ from turnfold.plans import Fold, fold_id, node_id
 from turnfold.policy import Policy
 from turnfold.prompt import summary_block
 from turnfold.speech import utterances
-from turnfold.summary import Item, Node, SummaryDraft, SummaryJob, accept_draft, fit, render
+from turnfold.summary import (
+    Item,
+    Node,
+    SummaryDraft,
+    SummaryJob,
+    accept_draft,
+    coverage,
+    fit,
+    render,
+)
 from turnfold.tokens import CountText
 from turnfold.transcript import Exchange
 from turnfold.window import runs
@@ -44,22 +53,26 @@ class Folding:
         self._degrade = degrade
         self._base: Fold | None = None  # what the new fold grows from
         self._start = 0
+        self._head = 0
         self._jobs: dict[str, SummaryJob] = {}  # by node id
         self._waiting: dict[str, SummaryJob] = {}  # those of them that no one has written yet
 
-    def want(self, base: Fold | None, start: int, until: int, sizes: Sequence[int]) -> bool:
+    def want(
+        self, base: Fold | None, start: int, until: int, *, head: int, sizes: Sequence[int]
+    ) -> bool:
         """Make a job of every run of exchanges from `start` up to `until`.
 
         Args:
             base: the fold in force.
             start: the first exchange that is not in memory.
             until: where to stop.
+            head: how many of the oldest exchanges are never folded.
             sizes: tokens of each exchange.
 
         Returns:
             Whether there is anything to fold.
         """
-        self._base, self._start, self._jobs = base, start, {}
+        self._base, self._start, self._head, self._jobs = base, start, head, {}
         if until <= start:
             return False
         fitting = self._fitting(base.nodes) if base else []
@@ -117,11 +130,12 @@ class Folding:
         except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
             self._degrade("index", wrong)
         nodes = (*(self._base.nodes if self._base else ()), *reached)
+        summary = (render(self._fitting(nodes)), coverage(self._head + 1, until))
         fold = Fold(
             id=fold_id(part[-1]),
             count=until,
             nodes=nodes,
-            summary=summary_block(render(self._fitting(nodes))),
+            summary=summary_block("\n".join(filter(None, summary))),
             contents=tuple(one.content_id for one in part),
             previous=self._base.id if self._base else "",
         )

@@ -206,6 +206,11 @@ def render(nodes: Sequence[Node]) -> str:
     return "\n".join(_render_node(node) for node in nodes)
 
 
+def coverage(first: int, last: int) -> str:
+    """The last line of a summary: which turns it stands for, also those it has no room for."""
+    return f"Nothing else of turns {first}-{last} is shown here."
+
+
 def _render_node(node: Node) -> str:
     lines = [f"Turns {node.first}-{node.last}."]
     for kind, heading in _HEADINGS.items():

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
-
 from turnfold_fake import FakeClaude
 
 MODEL = "claude-sonnet-5-5"
@@ -31,7 +30,20 @@ _odd = st.sampled_from(
     ]
 )
 words = st.sampled_from(
-    "anchor basalt cedar dune ember fjord grove harbour inlet juniper kelp lagoon".split()
+    [
+        "anchor",
+        "basalt",
+        "cedar",
+        "dune",
+        "ember",
+        "fjord",
+        "grove",
+        "harbour",
+        "inlet",
+        "juniper",
+        "kelp",
+        "lagoon",
+    ]
 )
 sentence = st.lists(words, min_size=1, max_size=12).map(lambda some: " ".join(some) + ".")
 text = st.one_of(

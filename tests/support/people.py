@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anthropic
-from support.embedders import HashedWords
-from support.histories import MODEL, PIXEL, TOOLS, Scripted
 from turnfold import Memory, Policy
 from turnfold.transcript import read, seed_of
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_stores import open_store
+
+from support.embedders import HashedWords
+from support.histories import MODEL, PIXEL, TOOLS, Scripted
 
 SIZES = {"small": 6, "middle": 60, "large": 200}
 THINKING = ("thinking", "redacted_thinking")
@@ -41,7 +42,8 @@ class Act:
     """Something a person does; fields that do not matter to it are left alone.
 
     Attributes:
-        what: say, tools, edit, regenerate, back, restart or switch (thinking on or off).
+        what: say, tools, edit (and drop what came after), amend (and keep it), regenerate, back,
+            restart or switch (thinking on or off).
         who: number of the person.
         number: which exchange, how many tools, how many answers.
         size: of what is said.
@@ -73,6 +75,8 @@ class Person:
         self.thinking = thinking
         self.exchanges = []
         self.saved = []
+        self.branched = False  # whether they ever went back on something they had said
+        self.amended = 0  # how often they changed something and kept what came after it
         self.requests = []  # see World.examine_growth
 
     def history(self):
@@ -93,17 +97,22 @@ class Person:
 class World:
     """One stand-in, one store, some people, and the memories of a process that may restart."""
 
-    def __init__(self, policy, people, *, mode="enforced", durable=False):
+    def __init__(
+        self, policy, people, *, mode="enforced", durable=False, store=None, embedder=None
+    ):
         self.policy = policy
         self.people = people
+        self.embedder = embedder or HashedWords()
         self.fake = Scripted(thinking=mode)
         self.bare = self.fake.client(max_retries=0)
         self._folder = tempfile.TemporaryDirectory() if durable else None
         url = f"sqlite:{Path(self._folder.name)}/memory.db" if durable else "memory:"
-        self.store = open_store(url)
+        self.store = store or open_store(url)
         self.receipts = []
         self.count = 0
         self.seen = Counter()
+        self.summaries = set()
+        self.indexed = True  # whether all that was folded is in the index
         self.memory = self._new_memory(self.receipts)
 
     def __enter__(self):
@@ -116,7 +125,7 @@ class World:
 
     def _new_memory(self, receipts):
         return Memory(
-            self.store, policy=self.policy, embedder=HashedWords(), on_receipt=receipts.append
+            self.store, policy=self.policy, embedder=self.embedder, on_receipt=receipts.append
         )
 
     def words(self, size):
@@ -128,7 +137,7 @@ class World:
         return f"zq{self.count} {spoken}."
 
     def meet(self, person, exchanges):
-        """A past that memory has not seen."""
+        """A past that memory has not seen; its end has thinking that was made without memory."""
         for _ in range(exchanges):
             person.exchanges.append(
                 [
@@ -136,6 +145,12 @@ class World:
                     {"role": "assistant", "content": self.words("middle")},
                 ]
             )
+        if exchanges and person.habit == "whole":
+            self.fake.next_reply = Reply(self.words("middle"))
+            person.exchanges.append([{"role": "user", "content": self.words("small")}])
+            answer = self.bare.messages.create(**self.request(person, ""))
+            content = [block.model_dump(exclude_none=True) for block in answer.content]
+            person.exchanges[-1].append({"role": "assistant", "content": content})
 
     # --- what people do -----------------------------------------------------------------------
 
@@ -152,9 +167,20 @@ class World:
             person.exchanges[-1] = [opening]
             self.ask(person, act, self.words(act.size))
             return
+        person.branched |= act.what in {"edit", "amend", "back"}
         if act.what == "edit" and person.exchanges:
             reach = 2 if person.habit != "whole" else len(person.exchanges)
+            if not person.conversation and self.policy.scope == "user":
+                # Without a name, another beginning is another conversation of the same user.
+                reach = max(1, reach - 1)
             del person.exchanges[-1 - act.number % reach :]
+        elif act.what == "amend" and len(person.exchanges) > 1 and person.habit == "whole":
+            person.amended += 1
+            opening, *rest = person.exchanges[1 + act.number % (len(person.exchanges) - 1)]
+            person.exchanges[1 + act.number % (len(person.exchanges) - 1)] = [
+                {**opening, "content": self.words(act.size)},
+                *rest,
+            ]
         elif act.what == "back" and person.saved and person.habit == "whole":
             person.exchanges = copy.deepcopy(person.saved[act.number % len(person.saved)])
         person.exchanges.append([{"role": "user", "content": self.content(act)}])
@@ -217,6 +243,7 @@ class World:
         """One request; again where a fault hit it, as the person would."""
         asked = self.request(person, act.marks)
         before = copy.deepcopy(asked)
+        first = len(self.fake.calls)
         self.fake.next_reply = Reply(reply)
         failed = None
         if act.fault is not None:
@@ -224,16 +251,24 @@ class World:
             self.fake.fail_next(Fault(kind, on=request))
             if request == "chat":
                 failed = self.must_fail(person, asked, CHAT_FAULTS[kind])
-        answer, calls, receipt = self.send(self.memory, self.receipts, person, asked, act.stream)
+        answer = self.send(self.memory, self.receipts, person, asked, act.stream)
         assert asked == before, "the caller's objects were changed"
-        sent = self.examine(person, asked, calls, receipt)
+        sent = self.examine(person, asked, self.fake.calls[first:], self.receipts[-1])
         if failed is not None:
             assert failed == sent, "sent once more, it is another request"
         if act.twice:
-            receipts = []
-            _, again, _ = self.send(self._new_memory(receipts), receipts, person, asked, False)
-            assert not_streamed(again[-1].body) == sent, "another process sends other bytes"
-            assert len(again) == 1, "what was summarized is summarized again"
+            first, receipts = len(self.fake.calls), []
+            self.send(self._new_memory(receipts), receipts, person, asked, False)
+            (again,) = self.fake.calls[first:]  # what was summarized is not summarized again
+            assert not_streamed(again.body) == sent, "another process sends other bytes"
+        content = [block.model_dump(exclude_none=True) for block in answer.content]
+        person.exchanges[-1].append({"role": "assistant", "content": content})
+
+    def talk(self, person, size="large"):
+        """A turn that may be degraded: asked, answered, and not held against anything."""
+        person.exchanges.append([{"role": "user", "content": self.words(size)}])
+        self.fake.next_reply = Reply(self.words(size))
+        answer = self.send(self.memory, self.receipts, person, self.request(person, ""), False)
         content = [block.model_dump(exclude_none=True) for block in answer.content]
         person.exchanges[-1].append({"role": "assistant", "content": content})
 
@@ -252,7 +287,7 @@ class World:
         client = memory.wrap(
             self.bare, user_id=person.name, conversation=person.conversation or None
         )
-        first, told = len(self.fake.calls), len(receipts)
+        told = len(receipts)
         try:
             if stream:
                 with client.messages.stream(**asked) as pieces:
@@ -263,7 +298,7 @@ class World:
             self.must_refuse_bare(asked, refused)
             raise
         assert len(receipts) == told + 1, "an answered request has one receipt"
-        return answer, self.fake.calls[first:], receipts[-1]
+        return answer
 
     def must_refuse_bare(self, asked, refused):
         """What memory had refused, the API would have refused without memory."""
@@ -281,11 +316,16 @@ class World:
         chats = [call for call in calls if call.kind == "chat"]
         repaired = [call.body for call in chats if call.status == 400]
         self.seen["requests"] += 1
-        self.seen["repaired"] += len(repaired)
+        # The API refuses what was thought before memory came and amended since, too.
+        self.seen["amended and repaired" if person.amended else "repaired"] += len(repaired)
         self.seen["folds"] += receipt.folded > 0
         self.examine_receipt(receipt, calls, repaired)
         known = set(WORD.findall(json.dumps(person.history())))
         for call in calls:
+            if call.kind == "summary" and not is_spoiled(call):
+                summary = json.dumps(call.body, sort_keys=True)
+                assert summary not in self.summaries or person.branched, "summarized twice"
+                self.summaries.add(summary)
             strange = set(WORD.findall(json.dumps(call.body))) - known
             assert not strange, f"words of another user or a dead branch: {strange}"
         sent = not_streamed(chats[-1].body)
@@ -300,11 +340,7 @@ class World:
         return sent
 
     def examine_receipt(self, receipt, calls, repaired):
-        failed = sum(
-            call.status != 200 or call.response["stop_reason"] != "end_turn" or spoiled(call)
-            for call in calls
-            if call.kind == "summary"
-        )
+        failed = sum(call.kind == "summary" and is_spoiled(call) for call in calls)
         said = Counter(why.partition(":")[0] for why in receipt.degraded)
         assert said == +Counter(summary=failed, thinking=len(repaired)), (
             f"{failed} summaries failed and {len(repaired)} requests were repaired; the receipt "
@@ -385,6 +421,8 @@ class World:
         nodes = [self.record(person, name) for name in (fold["nodes"] if fold else ())]
         turns = [turn for one in nodes for turn in range(one["first"], one["last"] + 1)]
         assert turns == list(range(head + 1, folded + 1)), "a turn is in no node"
+        if not self.indexed:
+            return
         names = [f"{one.content_id}:0" for one in exchanges[head:folded]]
         passages = self.store.ledger.get(person.name, names)
         assert len(passages) == len(set(names)), "a folded exchange cannot be found"
@@ -402,15 +440,19 @@ class World:
             for block in unmarked(blocks_of(message))
         ]
         steady = [one for one in flat if not moves(one[1], recalled)]
-        for earlier, fold, appends, was, was_steady in person.requests:
+        since = (plan["appends"], person.amended)
+        for earlier, fold, then_since, was, was_steady in person.requests:
             if fold != plan["fold"] or earlier != path[: len(earlier)]:
                 continue
             self.seen["continued"] += 1
-            now, then = (flat, was) if appends and plan["appends"] else (steady, was_steady)
+            # What was made after an amended text is no longer bound to it, and all thinking
+            # before that goes with it.
+            exact = since == then_since and plan["appends"]
+            now, then = (flat, was) if exact else (steady, was_steady)
             assert now[: len(then)] == then, "an epoch changed ahead of its end"
             if len(earlier) == len(path):
                 assert now == then, "the same request is sent differently"
-        person.requests.append((path, plan["fold"], plan["appends"], flat, steady))
+        person.requests.append((path, plan["fold"], since, flat, steady))
 
 
 def blocks_of(message):
@@ -435,8 +477,10 @@ def not_streamed(body):
     return {name: value for name, value in body.items() if name != "stream"}
 
 
-def spoiled(call):
-    """Whether a summary is no JSON, or says nothing."""
+def is_spoiled(call):
+    """Whether a request for a summary failed, was cut off, is no JSON or says nothing."""
+    if call.status != 200 or call.response["stop_reason"] != "end_turn":
+        return True
     text = "".join(block.get("text", "") for block in call.response["content"])
     try:
         return not json.loads(text)["items"]

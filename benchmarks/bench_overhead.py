@@ -1,0 +1,231 @@
+"""What memory adds to the time of a turn, as milliseconds and as a ratio to the bare SDK call.
+
+    python benchmarks/bench_overhead.py [--messages N] [--repeats N] [--json] [--profile]
+
+A long history goes through the real SDK to a transport that answers at once. Nothing is folded,
+embedded or recalled. The time the store takes (a dict) is told apart, so what is added is what
+memory does itself. Three turns are measured against the bare call of the same request:
+
+    hit      the history of the turn before and one exchange more
+    restart  a new Memory on a store that knows the history
+    first    a new Memory on a new store, which is given the whole history to keep
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import gc
+import json
+import logging
+import pstats
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import anthropic
+import httpx2
+from turnfold import Memory, Policy, open_store
+from turnfold_stores import Store
+
+MODEL = "claude-sonnet-5-5"
+CHARACTERS = 640
+"""Of a message; 5,000 of them make a body of 3.3 MB."""
+NEVER = Policy(fold_at=1_000_000_000, recall_tokens=0)
+ANSWER = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": MODEL,
+    "content": [{"type": "text", "text": "All right."}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 9, "output_tokens": 3},
+}
+PROFILED = 15
+
+
+def main() -> int:
+    arguments = _arguments()
+    logging.getLogger("turnfold").addHandler(logging.NullHandler())
+    bare = _bare_client()
+    messages = _history(arguments.messages)
+    times = _measured(bare, messages, arguments.repeats)
+    size = len(json.dumps(messages))
+    report = _report(times, messages=len(messages), size=size)
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+    else:
+        _print(report)
+    if arguments.profile:
+        _profile(bare, messages)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--messages", type=int, default=5_000)
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--profile", action="store_true", help="print where the time goes")
+    return parser.parse_args()
+
+
+def _bare_client() -> anthropic.Anthropic:
+    raw = json.dumps(ANSWER).encode()
+    headers = {"content-type": "application/json"}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers=headers, content=raw))
+    http = anthropic.DefaultHttpxClient(transport=transport)
+    return anthropic.Anthropic(api_key="none", http_client=http, max_retries=0)
+
+
+def _exchange(number: int) -> list[dict[str, Any]]:
+    said = f"Turn {number}: " + f"word{number % 97} and so on, " * 60
+    return [
+        {"role": "user", "content": said[:CHARACTERS]},
+        {"role": "assistant", "content": [{"type": "text", "text": said[:CHARACTERS][::-1]}]},
+    ]
+
+
+def _history(messages: int) -> list[dict[str, Any]]:
+    return [one for number in range(messages // 2) for one in _exchange(number)]
+
+
+def _ask(client: anthropic.Anthropic, messages: Sequence[Any]) -> None:
+    opening: Any = {"role": "user", "content": "And now?"}
+    client.messages.create(model=MODEL, max_tokens=64, messages=[*messages, opening])
+
+
+def _measured(
+    bare: anthropic.Anthropic, messages: list[dict[str, Any]], repeats: int
+) -> dict[str, list[tuple[float, float]]]:
+    """Milliseconds of each kind of turn, all of it and in the store.
+
+    The kinds are taken in turns, so that all meet the same machine.
+    """
+    times: dict[str, list[tuple[float, float]]] = {
+        name: [] for name in ("bare", "hit", "restart", "first")
+    }
+    clock = [0.0]
+    known = _clocked_store(clock)
+    history = list(messages)
+
+    def wrapped(store: Store) -> anthropic.Anthropic:
+        return Memory(store, policy=NEVER).wrap(bare, conversation="c")
+
+    def take(name: str, client: anthropic.Anthropic) -> None:
+        gc.collect()
+        clock[0] = 0.0
+        start = time.perf_counter()
+        _ask(client, history)
+        times[name].append(((time.perf_counter() - start) * 1_000, clock[0] * 1_000))
+
+    warm = wrapped(known)
+    for _ in range(2):
+        _ask(bare, history)
+        _ask(warm, history)
+    for number in range(repeats):
+        history = [*history, *_exchange(1_000_000 + number)]
+        take("bare", bare)
+        take("hit", warm)
+        take("restart", wrapped(known))
+        take("first", wrapped(_clocked_store(clock)))
+    return times
+
+
+def _report(
+    times: dict[str, list[tuple[float, float]]], *, messages: int, size: int
+) -> dict[str, Any]:
+    bare = statistics.median(whole for whole, _ in times["bare"])
+    turns = {}
+    for name, taken in times.items():
+        whole = statistics.median(whole for whole, _ in taken)
+        store = statistics.median(store for _, store in taken)
+        turns[name] = {
+            "p50_ms": round(whole, 2),
+            "store_p50_ms": round(store, 2),
+            "added_p50_ms": round(whole - store - bare, 2),
+            "ratio": round((whole - store) / bare, 2),
+        }
+    return {"messages": messages, "bytes": size, "repeats": len(times["bare"]), "turns": turns}
+
+
+def _print(report: dict[str, Any]) -> None:
+    print(f"{report['messages']:,} messages, {report['bytes'] / 1e6:.1f} MB")
+    for name, turn in report["turns"].items():
+        print(
+            f"{name:8} p50 {turn['p50_ms']:6.1f} ms, {turn['store_p50_ms']:6.1f} ms of it in the "
+            f"store; added {turn['added_p50_ms']:+6.1f} ms, {turn['ratio']:.2f} of the bare call"
+        )
+
+
+def _profile(bare: anthropic.Anthropic, messages: list[dict[str, Any]]) -> None:
+    store = open_store("memory:")
+    client = Memory(store, policy=NEVER).wrap(bare, conversation="c")
+    _ask(client, messages)
+    grown = [*messages, *_exchange(1_000_000)]
+    again = Memory(store, policy=NEVER).wrap(bare, conversation="c")
+    for title, asked in (("hit", client), ("restart", again)):
+        profile = cProfile.Profile()
+        # What memory does runs in a thread of its own, which only a threading profile sees.
+        with _everywhere(profile):
+            _ask(asked, grown)
+        print(f"\n{title}:", file=sys.stdout)
+        pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(PROFILED)
+
+
+class _Clocked:
+    """A ledger or index that counts the seconds it takes."""
+
+    def __init__(self, inner: Any, clock: list[float]) -> None:
+        self._inner = inner
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._inner, name)
+
+        def clocked(*args: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                done = call(*args, **options)
+                return iter(list(done)) if name in {"scan", "nearest", "users"} else done
+            finally:
+                self._clock[0] += time.perf_counter() - start
+
+        return clocked
+
+
+def _clocked_store(clock: list[float]) -> Store:
+    inner = open_store("memory:")
+    return Store(
+        _Clocked(inner.ledger, clock), _Clocked(inner.index, clock), after_close=inner.close
+    )
+
+
+class _everywhere:  # noqa: N801 - reads as a phrase
+    """Profiles memory's own steps, in whichever thread they run."""
+
+    def __init__(self, profile: cProfile.Profile) -> None:
+        self._profile = profile
+
+    def __enter__(self) -> None:
+        from turnfold.middleware import MemoryMiddleware
+
+        self._prepare = MemoryMiddleware._prepare  # noqa: SLF001
+        profile, prepare = self._profile, self._prepare
+
+        def profiled(middleware: MemoryMiddleware, *args: Any) -> Any:
+            return profile.runcall(prepare, middleware, *args)
+
+        MemoryMiddleware._prepare = profiled  # type: ignore[method-assign]  # noqa: SLF001
+
+    def __exit__(self, *_: object) -> None:
+        from turnfold.middleware import MemoryMiddleware
+
+        MemoryMiddleware._prepare = self._prepare  # type: ignore[method-assign]  # noqa: SLF001
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,513 @@
+"""Promise 7: memory that fails or hangs never fails the user's turn, and says so."""
+
+import asyncio
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import anthropic
+import httpx2
+import pytest
+from support.chats import ask, history
+from support.embedders import HashedWords
+from support.faulty import Trouble, TroubledEmbedder, fail, troubled_store
+from support.people import CHAT_FAULTS, OFF, SMALL, SUMMARY_FAULTS, Act, World, whole
+from turnfold import Memory, TurnfoldError
+from turnfold_fake import FakeClaude, Fault, Reply
+from turnfold_stores import StoreError
+
+TURNS = 5
+
+
+def store_fails():
+    raise StoreError("the disk is full")
+
+
+def sdk_fails():
+    request = httpx2.Request("POST", "https://memory.example/")
+    raise anthropic.APIConnectionError(request=request)
+
+
+WAYS = {"StoreError": store_fails, "RuntimeError": fail, "an error of the SDK": sdk_fails}
+
+
+def world_with(trouble, *, policy=SMALL, thinking=OFF):
+    trouble.armed = False
+    world = World(
+        policy,
+        [whole("ada", thinking=thinking)],
+        store=troubled_store(trouble),
+        embedder=TroubledEmbedder(trouble),
+    )
+    trouble.armed = True
+    return world
+
+
+def memory_with(trouble, **options):
+    options.setdefault("policy", SMALL)
+    store, embedder = troubled_store(trouble), TroubledEmbedder(trouble)
+    memory = Memory(store, embedder=embedder, **options)
+    trouble.armed = True
+    return memory
+
+
+def calls_of_a_talk():
+    """How often store and embedder are called in a conversation that nothing disturbs."""
+    trouble = Trouble()
+    with world_with(trouble) as world:
+        for _ in range(TURNS):
+            world.talk(world.people[0])
+        assert world.receipts[-1].in_memory > 0
+    return len(trouble.calls)
+
+
+def talk_through(world, trouble, turns):
+    """Each turn is answered, by one request; the turns in which something failed say so."""
+    (person,) = world.people
+    for _ in range(turns):
+        struck, first = trouble.struck, len(world.fake.calls)
+        world.talk(person)
+        chats = [call for call in world.fake.calls[first:] if call.kind == "chat"]
+        assert [call.status for call in chats] == [200]
+        if trouble.struck > struck:
+            assert world.receipts[-1].degraded, f"nothing said of {trouble.calls[-1]}"
+        else:
+            assert not world.receipts[-1].degraded
+
+
+no_receipt = pytest.mark.xfail(strict=True, reason="an error not of ours costs the receipt")
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before its work", "after its work"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "StoreError",
+        pytest.param("RuntimeError", marks=no_receipt),
+        pytest.param("an error of the SDK", marks=no_receipt),
+    ],
+)
+def test_every_call_of_store_and_embedder_fails_once(way, late):
+    total = calls_of_a_talk()
+    assert total > 50
+    for number in range(1, total + 1):
+        trouble = Trouble(lambda n, _, hit=number: n == hit, WAYS[way], late=late)
+        with world_with(trouble) as world:
+            talk_through(world, trouble, TURNS)
+            assert trouble.struck == 1
+            world.memory = world._new_memory(world.receipts)
+            world.indexed = False
+            world.do(Act("say", size="large"))  # every promise holds again
+            world.do(Act("tools", size="large", twice=True))
+
+
+def test_a_store_that_fails_from_some_call_on_loses_nothing_that_comes_later():
+    for number in range(1, calls_of_a_talk(), 7):
+        trouble = Trouble(lambda n, _, start=number: n >= start, store_fails)
+        with world_with(trouble) as world:
+            talk_through(world, trouble, TURNS)
+            trouble.hits = lambda *_: False
+            world.memory = world._new_memory(world.receipts)
+            world.indexed = False
+            world.do(Act("say", size="large"))
+            kept = {one.id for one in world.store.ledger.scan("ada", kind="content")}
+            assert len(kept) == TURNS
+
+
+@pytest.mark.xfail(strict=True, reason="what a failing index misses is never indexed")
+@pytest.mark.parametrize("part", ["ledger.put passage", "index.ids", "index.put", "embed"])
+def test_what_was_folded_while_the_index_failed_is_found_later(part):
+    """Not verbatim in the request, it has to be findable."""
+    trouble = Trouble(act=store_fails)
+    summarizing = []
+
+    def hits(_, name):
+        return bool(summarizing) and name.startswith(part)
+
+    def summary(_body):
+        summarizing.append(True)  # from here to the answer, the exchanges are stored and indexed
+
+    def reply(_body):
+        summarizing.clear()
+        return Reply("So.", thinking=False)
+
+    fake, receipts = FakeClaude(reply, summary=summary), []
+    trouble.hits = hits
+    memory = memory_with(
+        trouble, policy=replace(SMALL, recall_floor=0.3), on_receipt=receipts.append
+    )
+    client = memory.wrap(fake.client(max_retries=0), conversation="c")
+    client.messages.create(**ask(history(12)))
+    assert receipts[-1].degraded
+    trouble.hits = lambda *_: False
+    opening = "What of amber2, birch2, cedar2, delta2 and ember2?"
+    for text in ("And now?", "Then?"):
+        client.messages.create(**ask([*history(12), *ask([], text)["messages"], SO], opening))
+    assert "Turn 2 asked" in str([hit.text for hit in receipts[-1].hits])
+
+
+SO = {"role": "assistant", "content": "So."}
+
+
+@pytest.mark.xfail(strict=True, reason="the thinking is sent as it is, and refused")
+def test_a_turn_without_memory_is_answered_although_its_thinking_was_made_behind_memory():
+    trouble = Trouble(act=store_fails)
+    with world_with(trouble, thinking=None) as world:
+        (person,) = world.people
+        for _ in range(TURNS):
+            world.talk(person)
+        assert world.receipts[-1].in_memory > 0
+        trouble.hits = lambda *_: True
+        world.talk(person)
+        assert world.receipts[-1].degraded
+        assert world.fake.calls[-1].status == 200
+
+
+@pytest.mark.parametrize("kind", SUMMARY_FAULTS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_summary_that_fails_folds_nothing_and_costs_no_second_request(kind, stream):
+    with World(SMALL, [whole("ada", thinking=OFF)]) as world:
+        (person,) = world.people
+        world.meet(person, 9)
+        fault = ("summary", kind)
+        world.fake.calls.clear()
+        world.do(Act("say", fault=fault, stream=stream))
+        assert world.receipts[-1].in_memory == 0
+        assert world.seen["degraded"] == 1
+        assert [call.kind for call in world.fake.calls] == ["summary", "chat"]
+        world.do(Act("say"))
+        assert world.receipts[-1].in_memory > 0
+
+
+# --- on_error="raise" -------------------------------------------------------------------------
+
+
+def chain_of(error):
+    seen = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return seen
+
+
+def refusing_summarizer(_job):
+    try:
+        sdk_fails()
+    except anthropic.APIConnectionError as wrong:
+        raise TurnfoldError("no summary today") from wrong
+
+
+def raising_memory(part, on_error="raise"):
+    """A memory of which one part always fails, and a count of its calls."""
+    trouble = Trouble(lambda _, name: part in name, sdk_fails)
+    policy = replace(SMALL, on_error=on_error)
+    options = {"summarizer": refusing_summarizer} if part == "summarizer" else {}
+    return memory_with(trouble, policy=policy, **options), trouble
+
+
+@pytest.mark.parametrize("part", ["ledger", "index.ids", "embed", "summarizer"])
+async def test_raise_gives_an_error_of_ours_that_the_sdk_does_not_retry(part, door):
+    memory, trouble = raising_memory(part)
+    fake = FakeClaude("So.")
+    client = memory.wrap(door.client(fake, max_retries=2), conversation="c")
+    with pytest.raises(TurnfoldError) as caught:
+        await door.ask("create", client, ask(history(12)))
+    assert not [one for one in chain_of(caught.value) if isinstance(one, anthropic.AnthropicError)]
+    assert not [call for call in fake.calls if call.kind == "chat"]
+    assert trouble.struck == (part != "summarizer"), "the SDK tried again"
+
+
+@pytest.mark.parametrize("part", ["ledger", "index.ids", "embed", "summarizer"])
+async def test_continue_answers_where_raise_would_raise(part, door, caplog):
+    memory, _ = raising_memory(part, "continue")
+    fake, receipts = FakeClaude("So."), []
+    client = memory.wrap(
+        door.client(fake, max_retries=2), conversation="c", on_receipt=receipts.append
+    )
+    told = await door.ask("create", client, ask(history(12)))
+    assert told["stop_reason"] == "end_turn"
+    assert len([call for call in fake.calls if call.kind == "chat"]) == 1
+    assert receipts[-1].degraded
+    assert [one for one in caplog.records if one.levelname == "WARNING"]
+    # What can still be folded is: a request without memory is the last resort.
+    assert (receipts[-1].in_memory > 0) == (part in {"index.ids", "embed"})
+
+
+# --- the deadline -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stuck():
+    """A function that hangs until the test is over."""
+    release = threading.Event()
+    yield release.wait
+    release.set()
+
+
+HASTY = replace(SMALL, deadline=0.2)
+
+
+@pytest.mark.parametrize("part", ["ledger.get", "ledger.put", "index", "embed"])
+async def test_a_part_that_hangs_is_left_behind(part, door, stuck):
+    trouble = Trouble(lambda _, name: part in name, stuck)
+    fake, receipts = FakeClaude("So."), []
+    memory = memory_with(trouble, policy=HASTY)
+    client = memory.wrap(
+        door.client(fake, max_retries=0), conversation="c", on_receipt=receipts.append
+    )
+    asked = ask(history(12))
+    told = await door.ask("create", client, asked)
+    assert told["stop_reason"] == "end_turn"
+    (chat,) = [call for call in fake.calls if call.kind == "chat"]
+    assert chat.body["messages"] == asked["messages"]
+    assert "deadline" in receipts[-1].degraded[0]
+
+
+async def test_a_summarizer_that_hangs_is_left_behind(door, stuck):
+    fake, receipts = FakeClaude("So."), []
+
+    def summarize(_job):
+        stuck()
+
+    memory = Memory("memory:", policy=HASTY, embedder=HashedWords(), summarizer=summarize)
+    client = memory.wrap(door.client(fake), conversation="c", on_receipt=receipts.append)
+    asked = ask(history(12))
+    await door.ask("create", client, asked)
+    assert fake.calls[-1].body["messages"] == asked["messages"]
+    assert "deadline" in receipts[-1].degraded[0]
+
+
+@pytest.mark.xfail(strict=True, reason="what is written after the answer has no deadline")
+@pytest.mark.parametrize("way", ["create", "stream"])
+async def test_a_store_that_hangs_when_the_answer_is_there_keeps_no_one_waiting(door, way, stuck):
+    trouble = Trouble(act=stuck)
+
+    def reply(_body):
+        trouble.hits = lambda *_: True  # from the answer on
+        return Reply("So.")
+
+    fake = FakeClaude(reply)
+    memory = memory_with(trouble, policy=HASTY)
+    client = memory.wrap(door.client(fake, max_retries=0), conversation="c")
+    finished = threading.Event()
+
+    def turn():
+        asyncio.run(answered())
+
+    async def answered():
+        await door.ask(way, client, ask(history(2)))
+        finished.set()
+
+    threading.Thread(target=turn, daemon=True).start()
+    assert await asyncio.to_thread(finished.wait, 5)
+
+
+# --- everything at once -----------------------------------------------------------------------
+
+
+def storm(turns, seed, ways):
+    """Turns in which anything may go wrong at any time."""
+    chance = random.Random(seed)
+
+    def strike():
+        WAYS[chance.choice(ways)]()
+
+    trouble = Trouble(lambda *_: chance.random() < 0.02, strike)
+    counted = {"answered": 0, "failed": 0, "degraded": 0}
+    for start in range(0, turns, 15):
+        with world_with(trouble, thinking=OFF) as world:
+            (person,) = world.people
+            for _ in range(min(15, turns - start)):
+                stormy_turn(world, person, trouble, chance, counted)
+            calm, trouble.hits = trouble.hits, lambda *_: False
+            world.memory = world._new_memory(world.receipts)
+            world.indexed = False
+            world.do(Act("say"))
+            kept = {one.id for one in world.store.ledger.scan("ada", kind="content")}
+            assert len(kept) == len(person.exchanges) - 1, "an exchange was lost"
+            trouble.hits = calm
+    return counted
+
+
+def stormy_turn(world, person, trouble, chance, counted):
+    expected = ()
+    if chance.random() < 0.1:
+        kind = chance.choice(sorted(CHAT_FAULTS))
+        expected = CHAT_FAULTS[kind]
+        world.fake.fail_next(Fault(kind, on="chat"))
+    if chance.random() < 0.2:
+        world.fake.fail_next(Fault(chance.choice(SUMMARY_FAULTS), on="summary"))
+    first, struck = len(world.fake.calls), trouble.struck
+    try:
+        world.talk(person)
+    except expected:
+        counted["failed"] += 1
+        person.exchanges.pop()
+    else:
+        assert expected == (), "answered although the API failed"
+        counted["answered"] += 1
+    calls = world.fake.calls[first:]
+    chats = [call for call in calls if call.kind == "chat"]
+    assert len(chats) == 1 + (chats[0].status == 400)
+    summaries = [str(call.body) for call in calls if call.kind == "summary"]
+    assert len(set(summaries)) == len(summaries), "the SDK asked for a summary once more"
+    unwell = trouble.struck > struck or any(
+        call.kind == "summary" and call.status != 200 for call in calls
+    )
+    if unwell and not expected:
+        assert world.receipts[-1].degraded
+        counted["degraded"] += 1
+
+
+ways = pytest.mark.parametrize(
+    "ways", [["StoreError"], pytest.param(sorted(WAYS), marks=no_receipt)], ids=["ours", "any"]
+)
+
+
+@ways
+def test_in_a_storm_of_faults_every_turn_is_answered_or_fails_as_without_memory(ways):
+    counted = storm(150, 1, ways)
+    assert counted["answered"] > 100
+    assert counted["failed"] > 5
+    assert counted["degraded"] > 20
+
+
+@pytest.mark.soak
+@ways
+def test_in_a_long_storm_too(ways):
+    counted = storm(1_000, 2, ways)
+    assert counted["answered"] + counted["failed"] == 1_000
+
+
+# --- clients, processes, loops ----------------------------------------------------------------
+
+
+async def test_a_closed_client_fails_as_it_does_without_memory(door):
+    fake = FakeClaude("So.")
+    bare = door.client(fake, max_retries=0)
+    with Memory("memory:", embedder=HashedWords()) as memory:
+        client = memory.wrap(bare)
+        await bare.close() if door.is_async else bare.close()
+        expected = await door.outcome("create", bare, ask(history(2)))
+        assert isinstance(expected, tuple)
+        assert await door.outcome("create", client, ask(history(2))) == expected
+    assert not fake.calls
+
+
+async def test_a_client_with_other_options_keeps_its_memory(door):
+    fake, receipts = FakeClaude("So."), []
+    with Memory("memory:", policy=SMALL, embedder=HashedWords()) as memory:
+        client = memory.wrap(
+            door.client(fake), conversation="c", on_receipt=receipts.append
+        ).with_options(timeout=7.0)
+        await door.ask("create", client, ask(history(12)))
+    assert receipts[-1].in_memory > 0
+
+
+FORKED = """
+import os, sys
+from support.people import Act, SMALL, World, whole
+from turnfold_stores import open_store
+
+store = open_store("sqlite:" + sys.argv[1])
+people = [whole("ada", "parent"), whole("ada", "child")]
+with World(SMALL, people, store=store) as world:
+    for act in [Act("say", size="large")] * 5:
+        world.do(act)
+    child = os.fork()
+    who = 1 if child == 0 else 0
+    for act in [Act("say", who=who, size="large"), Act("tools", who=who, size="large")] * 4:
+        world.do(act)
+    assert world.receipts[-1].in_memory > 0
+    assert not world.receipts[-1].degraded, world.receipts[-1]
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    kept = [one.conversation for one in store.ledger.scan("ada", kind="content")]
+    assert (kept.count("parent"), kept.count("child")) == (12, 7), kept
+print("both went on")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_parent_and_child_go_on_after_a_fork(tmp_path):
+    paths = os.pathsep.join(path for path in sys.path if path)
+    run = subprocess.run(
+        [sys.executable, "-c", FORKED, str(tmp_path / "memory.db")],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.stdout == "both went on\n", run.stderr
+
+
+def test_a_wrapped_client_outlives_its_event_loop():
+    fake, receipts = FakeClaude("So."), []
+    with Memory(
+        "memory:", policy=SMALL, embedder=HashedWords(), on_receipt=receipts.append
+    ) as memory:
+        client = memory.wrap(fake.async_client(max_retries=0), conversation="c")
+        for exchanges in (12, 20, 28):
+            asyncio.run(client.messages.create(**ask(history(exchanges))))
+    assert [call.status for call in fake.calls] == [200] * len(fake.calls)
+    assert not [why for receipt in receipts for why in receipt.degraded]
+    assert receipts[-1].in_memory > receipts[0].in_memory > 0
+
+
+# --- cancellation -----------------------------------------------------------------------------
+
+
+class Cancelling(httpx2.AsyncBaseTransport):
+    """Lets a task be cancelled while a request is on its way."""
+
+    def __init__(self, inner, trouble):
+        self._inner = inner
+        self._trouble = trouble
+
+    async def handle_async_request(self, request):
+        self._trouble.passes("http", lambda: None)
+        await asyncio.sleep(0)
+        return await self._inner.handle_async_request(request)
+
+
+def cancelled_at(number):
+    """A turn that is cancelled at one of its calls; False where it had fewer."""
+    trouble = Trouble()
+    with world_with(trouble, thinking=None) as world:
+        (person,) = world.people
+        world.meet(person, 12)
+        person.exchanges.append([{"role": "user", "content": world.words("large")}])
+        http = anthropic.DefaultAsyncHttpxClient(
+            transport=Cancelling(world.fake.async_transport, trouble)
+        )
+        client = world.memory.wrap(
+            anthropic.AsyncAnthropic(api_key="fake", max_retries=0, http_client=http),
+            user_id="ada",
+            conversation="c",
+        )
+
+        async def turn():
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            trouble.act = lambda: loop.call_soon_threadsafe(task.cancel)
+            trouble.hits = lambda n, _: n == number
+            await client.messages.create(**world.request(person, ""))
+
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(turn())
+        struck, trouble.hits = trouble.struck, lambda *_: False
+        world.ask(person, Act("say", twice=True), world.words("small"))
+        world.do(Act("say", size="large"))
+        return bool(struck)
+
+
+def test_a_turn_cancelled_at_any_of_its_calls_leaves_nothing_half():
+    number = 1
+    while cancelled_at(number):
+        number += 1
+    assert number > 10

@@ -1,0 +1,177 @@
+"""Promises 1 to 6: whatever people do to their histories, every request keeps them.
+
+What has to hold of each request stands in `support.people.World.examine`.
+"""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from support.people import (
+    CHAT_FAULTS,
+    OFF,
+    SMALL,
+    SUMMARY_FAULTS,
+    Act,
+    Person,
+    World,
+    blocks_of,
+    unmarked,
+    whole,
+)
+from turnfold import Policy
+
+policies = st.builds(
+    lambda fold_at, keep, **rest: Policy(fold_at=fold_at, keep_tokens=int(fold_at * keep), **rest),
+    st.sampled_from([1_000, 1_000, 1_500]),
+    st.sampled_from([0.0, 0.2, 0.6]),
+    keep_exchanges=st.integers(0, 2),
+    keep_first=st.sampled_from([0, 0, 0, 1]),
+    recall_tokens=st.sampled_from([0, 200, 1_000]),
+    summary_tokens=st.sampled_from([100, 600]),
+    leaf_tokens=st.sampled_from([1_000, 24_000]),
+    recall_floor=st.sampled_from([-1.0, 0.3]),
+    scope=st.sampled_from(["conversation", "user"]),
+    placement=st.sampled_from(["auto", "append", "before_window"]),
+    cache=st.sampled_from(["auto", "on", "off"]),
+)
+faults = st.one_of(
+    st.none(),
+    st.none(),
+    st.none(),
+    st.tuples(st.just("chat"), st.sampled_from(sorted(CHAT_FAULTS))),
+    st.tuples(st.just("summary"), st.sampled_from(sorted(SUMMARY_FAULTS))),
+)
+acts = st.builds(
+    Act,
+    what=st.sampled_from(
+        [
+            "say",
+            "say",
+            "say",
+            "tools",
+            "tools",
+            "edit",
+            "amend",
+            "regenerate",
+            "back",
+            "restart",
+            "switch",
+        ]
+    ),
+    who=st.integers(0, 1),
+    number=st.integers(0, 5),
+    size=st.sampled_from(["small", "middle", "large", "large"]),
+    shape=st.sampled_from(["text", "text", "blocks", "image", "document"]),
+    marks=st.sampled_from(["", "", "newest", "system", "automatic"]),
+    fault=faults,
+    twice=st.booleans(),
+    stream=st.sampled_from([False, False, True]),
+)
+modes = st.sampled_from(["enforced", "enforced", "dropped", "unenforced"])
+persons = st.tuples(
+    st.sampled_from(["whole", "whole", "whole", "last", "first"]),
+    st.sampled_from(["c", "c", ""]),
+    st.sampled_from([None, None, OFF]),
+    st.sampled_from([0, 0, 0, 9]),
+)
+
+
+def run(people, policy, mode, actions, *, durable=False):
+    """The people do what they do; gives what was counted."""
+    present = [
+        Person(name, named if habit == "whole" else "c", habit, thinking=thinking)
+        for name, (habit, named, thinking, _) in zip(("ada", "bob"), people, strict=False)
+    ]
+    with World(policy, present, mode=mode, durable=durable) as world:
+        for person, (*_, past) in zip(present, people, strict=True):
+            world.meet(person, past if person.habit != "first" else 0)
+        for act in actions:
+            world.do(act)
+        assert world.seen["repaired"] == 0, "a faithful caller's thinking was refused"
+        return world.seen
+
+
+def quick(examples):
+    """Settings for so many examples; where one fails, one is shown."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        phases=set(Phase) - {Phase.explain},
+    )
+
+
+everything = (st.lists(persons, min_size=1, max_size=2), policies, modes)
+
+
+@quick(2_000)
+@given(*everything, st.lists(acts, min_size=1, max_size=8))
+def test_every_request_keeps_the_promises(people, policy, mode, actions):
+    run(people, policy, mode, actions)
+
+
+@quick(50)
+@given(*everything, st.lists(acts, min_size=1, max_size=8))
+def test_every_request_keeps_the_promises_on_disk(people, policy, mode, actions):
+    run(people, policy, mode, actions, durable=True)
+
+
+@pytest.mark.soak
+@quick(20_000)
+@given(*everything, st.lists(acts, min_size=1, max_size=20), st.sampled_from([False] * 19 + [True]))
+def test_every_request_keeps_the_promises_at_length(people, policy, mode, actions, durable):
+    run(people, policy, mode, actions, durable=durable)
+
+
+def sent_by(world):
+    """The messages of the last request that arrived, cache marks aside."""
+    return unmarked([call for call in world.fake.calls if call.kind == "chat"][-1].body["messages"])
+
+
+@pytest.mark.parametrize("cache", ["on", "off"])
+def test_a_cut_history_is_sent_whole_also_where_nothing_else_is_changed(cache):
+    person = Person("ada", "c", "last", thinking=None)
+    with World(replace(SMALL, fold_at=5_000, cache=cache), [person]) as world:
+        for _ in range(8):
+            world.do(Act("say"))
+            assert len(sent_by(world)) == len(person.history()) - 1
+        assert world.seen["repaired"] == 0
+
+
+def test_what_a_caller_shows_of_an_earlier_past_is_not_lost():
+    """Cut to the newest messages, a history reaches further back after an edit."""
+    person = Person("ada", "c", "last", thinking=OFF)
+    with World(replace(SMALL, fold_at=5_000), [person]) as world:
+        world.meet(person, 9)
+        world.do(Act("say"))
+        world.do(Act("edit", number=1))
+        shown = [message["content"] for message in person.cut()[:-1]]
+        found = [block["text"] for message in sent_by(world) for block in blocks_of(message)]
+        assert set(map(str, shown)) <= set(found)
+
+
+def test_a_caller_who_keeps_the_first_exchange_and_the_newest_is_joined():
+    class Keeper(Person):
+        def cut(self):
+            shown = [*self.exchanges[:1], *self.exchanges[1:][-5:]]
+            return [message for exchange in shown for message in exchange]
+
+    person = Keeper("ada", "c", "keeper", thinking=OFF)
+    with World(SMALL, [person]) as world:
+        for _ in range(16):
+            world.do(Act("say", size="middle"))
+        assert world.receipts[-1].turn == 16
+        assert world.receipts[-1].in_memory > 6
+        assert world.seen["not joined"] == 0
+
+
+def test_what_is_folded_is_at_least_named_where_the_summary_has_no_room():
+    person = whole("ada", thinking=OFF)
+    with World(replace(SMALL, summary_tokens=100, recall_tokens=0), [person]) as world:
+        world.meet(person, 12)
+        world.do(Act("say"))
+        assert world.receipts[-1].in_memory > 0
+        assert "<memory-" in str(sent_by(world)[0])
