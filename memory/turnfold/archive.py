@@ -87,39 +87,33 @@ class Archive:
         while len(self._stored) > _MOST_REMEMBERED:
             self._stored.popitem(last=False)
 
-    def index(
-        self, exchanges: Iterable[Exchange], embedder: Embedder | None, *, first: int
-    ) -> None:
-        """Store the passages of exchanges, then their vectors.
+    def keep_passages(self, exchanges: Iterable[Exchange], *, first: int) -> None:
+        """Store the passages of exchanges, and that their vectors are owed.
 
         Args:
             exchanges: a run of a path.
-            embedder: makes the vectors; None for none.
             first: number of the first of them on the path, from 1.
 
         Raises:
-            StoreError: the store could not be written.
-            EmbedderError: or whatever the embedder raises; the passages are stored by then.
+            StoreError: the ledger could not be written; nothing was.
         """
         passages = {
             one.id: one
             for turn, exchange in enumerate(exchanges, first)
             for one in passages_of(exchange, turn)
         }
-        now = self.clock()
-        records = [one.to_record(self.scope.conversation, now) for one in passages.values()]
         if not passages:
             return
+        now = self.clock()
+        records = [one.to_record(self.scope.conversation, now) for one in passages.values()]
         owed = self._record(f"owed:{next(iter(passages))}", "owed", list(passages), at=now)
         self.store.ledger.put(self.scope.user_id, [*records, owed])
-        if embedder is not None:
-            self.embed_owed(embedder)
 
     def embed_owed(self, embedder: Embedder) -> None:
         """Give their vectors to all passages of the conversation that have none yet.
 
-        Those of a fold are owed from the moment they are stored; what an embedder failed at, or
-        a crash left, is made up for with the next fold.
+        Those of a fold are owed from the moment they are stored; what an embedder or an index
+        failed at, or a crash left, is made up for when the conversation next folds or recalls.
 
         Raises:
             StoreError: the store could not be read or written.
@@ -128,8 +122,10 @@ class Archive:
         user_id, conversation = self.scope.user_id, self.scope.conversation
         scan = self.store.ledger.scan(user_id, kind="owed", conversation=conversation)
         debts = {record.id: record.body for record in scan}
+        if not debts:
+            return
         names = dict.fromkeys(name for body in debts.values() for name in body)
-        have = self.store.index.ids(user_id) if names else set()
+        have = self.store.index.ids(user_id)
         stored = self._get(name for name in names if name not in have)
         todo = [name for name in names if name in stored]
         if todo:

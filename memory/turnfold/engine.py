@@ -28,7 +28,7 @@ from turnfold.account import Account
 from turnfold.archive import Archive
 from turnfold.breakpoints import has_marks
 from turnfold.embedders import Embedder
-from turnfold.errors import TurnfoldError, clean
+from turnfold.errors import clean
 from turnfold.folding import Folding, Outcome
 from turnfold.lookup import look_up
 from turnfold.measures import Measures, Row
@@ -381,7 +381,7 @@ class Turn:
                         thinking_ids(message),
                         self._sent.prefix,
                     )
-                except TurnfoldError as wrong:
+                except Exception as wrong:  # noqa: BLE001 - a store may raise anything
                     self._degrade("finish", wrong)
         return self.account.receipt(
             model=self._model,
@@ -407,7 +407,7 @@ class Turn:
         if self._found is None and self._plan is not None:
             try:
                 self._found = self._archive.found(self._plan.shown)
-            except TurnfoldError as wrong:
+            except Exception as wrong:  # noqa: BLE001 - a store may raise anything
                 self._degrade("receipt", wrong)
         return self._found or ()
 

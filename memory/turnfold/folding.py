@@ -125,10 +125,12 @@ class Folding:
         if not reached:
             return None
         part = self._exchanges[self._start : until]
-        try:
-            self._archive.index(part, self._embedder, first=self._start + 1)
-        except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
-            self._degrade("index", wrong)
+        self._archive.keep_passages(part, first=self._start + 1)
+        if self._embedder is not None:
+            try:
+                self._archive.embed_owed(self._embedder)
+            except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
+                self._degrade("index", wrong)
         nodes = (*(self._base.nodes if self._base else ()), *reached)
         summary = (render(self._fitting(nodes)), coverage(self._head + 1, until))
         fold = Fold(

@@ -47,6 +47,7 @@ def look_up(
         return []
     if embedder is None:
         raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
+    archive.embed_owed(embedder)
     return find(
         archive.store,
         embedder.embed([query])[0],

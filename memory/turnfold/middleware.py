@@ -24,6 +24,7 @@ from turnfold.refusals import Refusal, read_refusal
 from turnfold.report import current_span, report
 from turnfold.scope import LOCAL_USER, Scope, scope_of
 from turnfold.summary import SummaryDraft, SummaryJob
+from turnfold.thinking import strip_thinking
 from turnfold.tokens import count_fixed, count_message, estimate_text
 from turnfold.wire import AsyncTee, Tee, message_of_json
 
@@ -83,6 +84,10 @@ class MemoryMiddleware(Middleware):
         turn, rewritten = self._bounded(limit, lambda: self._prepare(body)) or (None, body)
         response = call_next(as_sent(request, rewritten))
         if turn is None:
+            refusal = _refusal_in(response, response.http_response.read)
+            if refusal is not None and refusal.kind == "thinking":
+                response.http_response.close()
+                response = call_next(as_sent(request, _thoughtless(body)))
             return self._tap(response, self._bypass(body, limit)) if limit.reason else response
         if refusal := _refusal_in(response, response.http_response.read):
             mended = self._bounded(limit, lambda: self._mend(turn, refusal))
@@ -177,16 +182,19 @@ class MemoryMiddleware(Middleware):
             body,
         )
         response = await call_next(as_sent(request, rewritten))
+        if not response.http_response.is_success:
+            await response.http_response.aread()
         if turn is None:
+            refusal = _refusal_in(response)
+            if refusal is not None and refusal.kind == "thinking":
+                response = await call_next(as_sent(request, _thoughtless(body)))
             if not limit.reason:
                 return response
             return await self._tap_async(response, self._bypass(body, limit))
-        if not response.http_response.is_success:
-            await response.http_response.aread()
-            if refusal := _refusal_in(response):
-                mended = await self._bounded_async(limit, lambda: self._mend_async(turn, refusal))
-                if mended is not None:
-                    response = await call_next(as_sent(request, mended))
+        if refusal := _refusal_in(response):
+            mended = await self._bounded_async(limit, lambda: self._mend_async(turn, refusal))
+            if mended is not None:
+                response = await call_next(as_sent(request, mended))
         return await self._tap_async(response, turn)
 
     async def _prepare_async(
@@ -290,14 +298,16 @@ class MemoryMiddleware(Middleware):
         """What to do with the answer to a turn."""
         span = current_span()
 
-        def tell(message: Mapping[str, Any] | None) -> None:
-            receipt = turn.answered(message)
+        def tell(receipt: Receipt) -> None:
             report(receipt, span)
             for each in self._on_receipt:
                 each(receipt)
 
         def guarded(message: Mapping[str, Any] | None) -> None:
-            self._guarded(lambda: tell(message))
+            limit = Deadline(self._engine.policy.deadline)
+            receipt = self._bounded(limit, lambda: turn.answered(message))
+            if receipt is not None:
+                self._guarded(lambda: tell(receipt))
 
         return guarded
 
@@ -363,6 +373,11 @@ class Deadline:
     def left(self) -> float:
         """Seconds; not below 0."""
         return max(0.0, self._ends - time.monotonic())
+
+
+def _thoughtless(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body without thinking that was made behind memory, for a turn that goes without."""
+    return {**body, "messages": strip_thinking(body["messages"])}
 
 
 def _refusal_in(
