@@ -79,7 +79,7 @@ def play(folder, log, turns, *, kill=None):
         if kill is not None:
             number, later = kill
             while len(requests_of(log)) < number and player.poll() is None:
-                time.sleep(0.001)
+                time.sleep(0.01)
             time.sleep(later)
             player.kill()
         errors = player.stderr.read()
@@ -120,7 +120,7 @@ def kill_and_resume(url, log, turns, kills, seed):
     assert came > kills / 2, "the kills came too late"
     assert log.read_text().endswith("done\n")
     assert len(sent) == turns // 2
-    assert sum(name.startswith("node:") for name in known) >= 4, "there was something to lose"
+    assert sum(name.startswith("node:") for name in known) >= 3, "there was something to lose"
     return sent
 
 
@@ -135,11 +135,11 @@ def kill_and_compare(tmp_path, turns, kills, seed):
 
 
 def test_a_few_kills(tmp_path):
-    kill_and_resume(str(tmp_path / "folder"), tmp_path / "log", turns=100, kills=5, seed=4)
+    kill_and_resume(str(tmp_path / "folder"), tmp_path / "log", turns=60, kills=5, seed=4)
 
 
 def test_after_a_few_kills_all_is_as_without_any(tmp_path):
-    kill_and_compare(tmp_path, turns=100, kills=3, seed=4)
+    kill_and_compare(tmp_path, turns=60, kills=3, seed=4)
 
 
 @pytest.mark.soak
