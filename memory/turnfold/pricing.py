@@ -1,6 +1,6 @@
 """A model and a usage go in, list-price dollars come out.
 
-Prices are Anthropic's list prices as read on 2026-11-20; `prices=` of `cost` overrides them.
+Prices are Anthropic's list prices as read on 2026-11-20.
 """
 
 from __future__ import annotations
