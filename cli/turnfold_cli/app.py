@@ -92,6 +92,12 @@ def _strategies(names: Sequence[str]) -> Sequence[Strategy]:
         ) from None
 
 
+def _number_or_word(text: str) -> int | str:
+    with suppress(ValueError):
+        return int(text)
+    return text
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -112,7 +118,9 @@ def replay_command(  # noqa: PLR0917 - typer makes options of them
         list[str] | None,
         typer.Option(help=f"Only this one; repeatable. {', '.join(s.name for s in STRATEGIES)}"),
     ] = None,
-    fold_at: Annotated[int, typer.Option(help="Policy.fold_at, in tokens.")] = _DEFAULT.fold_at,
+    fold_at: Annotated[
+        str, typer.Option(help="Policy.fold_at: auto, or a number of tokens.")
+    ] = str(_DEFAULT.fold_at),
     keep_tokens: Annotated[
         int, typer.Option(help="Policy.keep_tokens, in tokens.")
     ] = _DEFAULT.keep_tokens,
@@ -131,7 +139,7 @@ def replay_command(  # noqa: PLR0917 - typer makes options of them
     chosen = _strategies(strategy or ())
     with _told():
         policy = Policy(
-            fold_at=fold_at,
+            fold_at=_number_or_word(fold_at),  # type: ignore[arg-type]  # likewise
             keep_tokens=keep_tokens,
             recall_tokens=recall_tokens,
             summary_tokens=summary_tokens,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -127,7 +128,7 @@ class Replay:
         logging.getLogger("turnfold").addHandler(self._log)
         self._memory = Memory(
             store if store is not None else "memory:",
-            policy=strategy.memory.policy(policy or Policy()),
+            policy=replace(strategy.memory.policy(policy or Policy()), clock=self.fake.clock),
             embedder=embedder,
             summarizer=strategy.memory.summarizer,
             on_receipt=self._receipts.append,

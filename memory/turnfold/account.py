@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from turnfold.pricing import Usage, cost, price_of
+from turnfold.pricing import Price, Usage, cost, price_of
 from turnfold.recall import Found
 from turnfold.receipt import Recalled, Receipt, Tokens
 from turnfold.scope import Scope
@@ -13,8 +13,13 @@ from turnfold.scope import Scope
 
 @dataclass(slots=True)
 class Account:
-    """The running account of a turn."""
+    """The running account of a turn.
 
+    Attributes:
+        prices: what models cost, where it is not the list price.
+    """
+
+    prices: Mapping[str, Price] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)
     stayed: list[str] = field(default_factory=list)
@@ -27,7 +32,7 @@ class Account:
     def spent_on_summary(self, model: str, usage: Usage) -> None:
         """Count one summary. A model without a known price makes the cost unknown."""
         self.summary_usage += usage
-        price = price_of(model)
+        price = price_of(model, self.prices)
         if usage == Usage():
             return  # written without a model
         if price is None or self.summary_cost is None:
@@ -49,7 +54,7 @@ class Account:
     ) -> Receipt:
         """Close the account of one request."""
         self.closed = True
-        price = price_of(model)
+        price = price_of(model, self.prices)
         spent = full = None
         if price is not None and self.summary_cost is not None:
             spent = cost(usage, price) + self.summary_cost

@@ -27,6 +27,14 @@ def has_marks(body: Mapping[str, Any]) -> bool:
     return body.get("cache_control") is not None or any(True for _ in _marks(body, ()))
 
 
+def lasts_an_hour(body: Mapping[str, Any]) -> bool:
+    """Whether the caller's marks outside the messages ask for entries that live an hour."""
+    marks = [mark for _, mark in _marks(body, ())]
+    if body.get("cache_control") is not None:
+        marks.append(body["cache_control"])
+    return any(mark.get("ttl") == "1h" for mark in marks)
+
+
 def set_breakpoints(body: dict[str, Any], *, summary_at: int | None, marked: Sequence[int]) -> None:
     """Add breakpoints, so that there are at most four with the caller's.
 

@@ -26,15 +26,16 @@ from turnfold_stores import Store
 
 from turnfold.account import Account
 from turnfold.archive import Archive
-from turnfold.breakpoints import has_marks
+from turnfold.breakpoints import has_marks, lasts_an_hour
 from turnfold.embedders import Embedder
 from turnfold.errors import clean
 from turnfold.folding import Folding, Outcome
 from turnfold.lookup import look_up
-from turnfold.measures import Measures, Row
+from turnfold.measures import FIVE_MINUTES, ONE_HOUR, Measures, Row
+from turnfold.models import context_window
 from turnfold.plans import Plan, Shown, plan_id, replies_in, usage_id
 from turnfold.policy import Policy
-from turnfold.pricing import Usage
+from turnfold.pricing import Usage, price_of
 from turnfold.prompt import Sent, build, live_thinking_ids, recall_block
 from turnfold.recall import Found
 from turnfold.receipt import Receipt, Tokens
@@ -47,7 +48,7 @@ from turnfold.summary import SummaryJob
 from turnfold.thinking import thinking_ids
 from turnfold.tokens import count_fixed, estimate_text
 from turnfold.transcript import Exchange, Transcript, seed_of
-from turnfold.window import fold_until
+from turnfold.window import Rates, Standing, fold_until
 
 logger = logging.getLogger("turnfold")
 
@@ -55,12 +56,29 @@ logger = logging.getLogger("turnfold")
 class Engine:
     """What the turns of a process share: store, embedder, policy, and what it knows already."""
 
-    def __init__(self, store: Store, embedder: Embedder | None, policy: Policy) -> None:
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder | None,
+        policy: Policy,
+        summary_model: str = "",
+    ) -> None:
+        """Args:
+        store: where memory is kept.
+        embedder: makes vectors; None for no dense recall.
+        policy: the settings.
+        summary_model: the model that writes summaries; "" where it costs nothing.
+        """
         self.store = store
         self.embedder = embedder
         self.policy = policy
+        self._summary_model = summary_model
         self._count = policy.count_tokens or estimate_text
-        self._shared = Shared(self._count)
+        self._shared = Shared(self._count, policy.prices)
+
+    def on(self, store: Store) -> Engine:
+        """The same engine on another store."""
+        return Engine(store, self.embedder, self.policy, self._summary_model)
 
     def begin(self, body: Mapping[str, Any], scope: Scope) -> Turn | None:
         """Start the turn of a request; None where memory had better keep out.
@@ -95,6 +113,7 @@ class Engine:
             policy=self.policy,
             embedder=self.embedder,
             account=account,
+            summary_model=self._summary_model,
         )
         account.seconds["begin"] = time.perf_counter() - started
         return turn
@@ -112,8 +131,10 @@ class Turn:
         policy: Policy,
         embedder: Embedder | None,
         account: Account,
+        summary_model: str,
     ) -> None:
         self._policy = policy
+        self._summary_model = summary_model
         self._embedder = embedder
         self._archive = archive
         self._body = body
@@ -189,21 +210,49 @@ class Turn:
     def _fold_until(self) -> int:
         """Up to which exchange to fold at this opening."""
         rate = 1.0 if self._policy.count_tokens else self._measures.rate(self._model)
-        injected = sum(self._count(plan.recalled) for plan in self._earlier.values())
-        summary = self._count(self._fold.summary) if self._fold else 0
         start = max(self._in_memory, self._head)
         head = sum(self._sizes[: self._head]) if self._in_memory > self._head else 0
-        window = start if self._in_memory else 0
-        other = self._fixed + summary + injected + head
-        prompt = int((other + sum(self._sizes[window:])) * rate)
-        self.account.fold_reason = f"a prompt of {prompt} tokens is over {self._policy.fold_at}"
-        return fold_until(
-            [int(size * rate) for size in self._sizes],
-            start=window,
-            first=start,
-            other=int(other * rate),
-            policy=self._policy,
+        an_hour = lasts_an_hour(self._body)
+        lifetime = ONE_HOUR if an_hour else FIVE_MINUTES
+        until, self.account.fold_reason = fold_until(
+            Standing(
+                sizes=[int(size * rate) for size in self._sizes],
+                requests=[max(1, replies_in(one)) for one in self._exchanges],
+                window=start if self._in_memory else 0,
+                first=start,
+                fixed=int((self._fixed + head) * rate),
+                summary=int(self._summary_size * rate),
+                recalled=[int(size * rate) for size in self._recalled_sizes],
+                ceiling=self._ceiling,
+                cold=self._measures.is_cold(self._archive.clock(), lifetime=lifetime),
+                cold_share=self._measures.cold_share,
+            ),
+            self._policy,
+            Rates.of(
+                price_of(self._model, self._policy.prices),
+                price_of(self._summary_model, self._policy.prices),
+                cached=self._cached() or has_marks(self._body),
+                an_hour=an_hour,
+            ),
         )
+        return until
+
+    @property
+    def _summary_size(self) -> int:
+        return self._count(self._fold.summary) if self._fold else 0
+
+    @property
+    def _recalled_sizes(self) -> list[int]:
+        """Tokens of what earlier turns of this epoch recalled and the request still holds."""
+        return [self._count(plan.recalled) for plan in self._earlier.values() if plan.appends]
+
+    @property
+    def _ceiling(self) -> int:
+        """The most tokens the prompt may have."""
+        if self._policy.max_prompt_tokens is not None:
+            return self._policy.max_prompt_tokens
+        answer = self._body.get("max_tokens")
+        return context_window(self._model) - (answer if isinstance(answer, int) else 0)
 
     def _want(self, until: int) -> bool:
         """Ask for the summaries that folding up to there takes; False if nothing can be folded."""
@@ -318,19 +367,34 @@ class Turn:
     def _recall(self, appends: bool) -> list[Found]:
         """What bears on the opening; nothing where that fails."""
         appended = [plan for plan in self._earlier.values() if appends and plan.appends]
+        budget = self._recall_budget()
         try:
-            return look_up(
+            found = look_up(
                 self._archive,
                 self._transcript,
                 folded=range(self._head, self._in_memory),
                 shown={shown.id for plan in appended for shown in plan.shown},
                 embedder=self._embedder,
                 policy=self._policy,
+                budget=budget,
                 count=self._count,
             )
         except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
             self._degrade("recall", wrong)
             return []
+        limited = self._policy.budget is not None
+        while limited and found and self._count(recall_block(found)) > budget:
+            found.remove(min(found, key=lambda one: one.score))
+        return found
+
+    def _recall_budget(self) -> int:
+        """Tokens that what this turn recalls may have."""
+        most = self._policy.recall_tokens
+        if self._policy.budget is None:
+            return most
+        closed = sum(self._sizes[self._in_memory : -1])
+        taken = self._summary_size + sum(self._recalled_sizes) + closed
+        return min(most, self._policy.budget - taken)
 
     @property
     def _live(self) -> list[Exchange]:
@@ -412,14 +476,14 @@ class Turn:
         return self._found or ()
 
     def _tokens(self) -> Tokens:
-        recalled = [plan.recalled for plan in self._earlier.values() if plan.appends]
+        recalled = sum(self._recalled_sizes)
         if self._plan is not None:
-            recalled.append(self._plan.recalled)
+            recalled += self._count(self._plan.recalled)
         head = self._sizes[: min(self._head, self._in_memory)]
         return Tokens(
             fixed=self._fixed,
-            summary=self._count(self._fold.summary) if self._fold else 0,
-            recalled=sum(self._count(text) for text in recalled),
+            summary=self._summary_size,
+            recalled=recalled,
             window=sum(self._sizes[self._in_memory :]) + sum(head),
             full=self._fixed + sum(self._sizes),
         )

@@ -23,6 +23,7 @@ def look_up(
     shown: Collection[str],
     embedder: Embedder | None,
     policy: Policy,
+    budget: int,
     count: CountText,
 ) -> list[Found]:
     """What bears on the newest opening, out of the exchanges that are no longer in view.
@@ -33,7 +34,8 @@ def look_up(
         folded: indexes of the exchanges that are in memory.
         shown: ids of passages that stand in the request already.
         embedder: makes the query's vector; None raises where there is something to look for.
-        policy: scope, budget and floor.
+        policy: scope and floor.
+        budget: tokens to spend.
         count: counts tokens.
 
     Raises:
@@ -43,7 +45,7 @@ def look_up(
     opening = transcript.open
     query = "\n".join(said.text for said in utterances(opening.messages[: opening.opening]))
     alone = policy.scope == "conversation"
-    if not policy.recall_tokens or not query or (alone and not folded):
+    if budget <= 0 or not query or (alone and not folded):
         return []
     if embedder is None:
         raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
@@ -56,7 +58,7 @@ def look_up(
         turn_of=_eligible(archive, transcript.exchanges, folded),
         shown=shown,
         floor=policy.recall_floor,
-        budget=policy.recall_tokens,
+        budget=budget,
         count=count,
     )
 

@@ -19,8 +19,9 @@ _ENOUGH = 2.0
 # Below this many prompt tokens a missing cache read says nothing: 4,096 is the largest least
 # cacheable length of any model.
 _CACHEABLE = 4_500
-# The shortest time to live of a cache entry, in seconds.
-_LIFETIME = 300.0
+# The times to live of a cache entry, in seconds.
+FIVE_MINUTES = 300.0
+ONE_HOUR = 3_600.0
 # An estimate is never corrected by more than this.
 _RATES = (0.4, 3.0)
 
@@ -79,6 +80,15 @@ class Measures:
         """Measured share of cold turns, 0 to 1; 0 until enough turns were measured."""
         return self.cold / self.turns if self.turns >= _ENOUGH else 0.0
 
+    def is_cold(self, now: float, *, lifetime: float) -> bool:
+        """Whether what the last request wrote to the cache is gone.
+
+        Args:
+            now: seconds since the epoch.
+            lifetime: of an entry of the cache, in seconds.
+        """
+        return self.answered > 0 and now - self.answered > lifetime
+
     def rate(self, model: str) -> float:
         """What to multiply an estimate by; 1 until this model has answered."""
         return self.rates.get(model, 1.0)
@@ -99,7 +109,7 @@ class Measures:
             if self.cached and cached:
                 missed = first.usage.cache_read < self.prompt / 2
             else:  # nothing can be read, but it can be told whether it would have been
-                missed = first.at - self.answered > _LIFETIME
+                missed = first.at - self.answered > FIVE_MINUTES
             turns, cold = turns * _MEMORY + 1, cold * _MEMORY + missed
         last = rows[-1]
         rates = dict(self.rates)

@@ -77,7 +77,8 @@ class Memory:
             except TurnfoldError:
                 self.close()
                 raise
-        self._engine = Engine(self.store, self._embedder, self.policy)
+        writer = "" if summarizer is not None else self.policy.summary_model
+        self._engine = Engine(self.store, self._embedder, self.policy, writer)
 
     def wrap(
         self,
@@ -147,7 +148,7 @@ class Memory:
             StoreError: the store cannot be read.
         """
         scope = scope_of(body, user_id, conversation or "")
-        engine = Engine(scratch(self.store), self._embedder, self.policy)
+        engine = self._engine.on(scratch(self.store))
         turn = engine.begin(body, scope)
         if turn is None:
             return dict(body)

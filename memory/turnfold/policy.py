@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from turnfold.errors import PolicyError
+from turnfold.pricing import Price
 
 Placement = Literal["auto", "append", "before_window"]
 CacheMode = Literal["auto", "on", "off"]
 RecallScope = Literal["conversation", "user"]
 OnError = Literal["continue", "raise"]
+
+# The prompt from which "auto" may fold; see turnfold.window.
+_LEAST_AUTO = 8_000
+_LEAST_BUDGET = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +25,18 @@ class Policy:
     """How a conversation is folded, summarized and recalled. All sizes are in tokens.
 
     Attributes:
-        fold_at: fold when the estimated prompt passes this. At least 1,000.
+        fold_at: "auto" folds when it pays, by the prices of the models and what was measured of
+            this conversation (docs/folding.md), at a prompt of more than 8,000 tokens besides
+            `system` and `tools`. A number, at least 1,000: fold when the estimated prompt
+            passes it.
         keep_tokens: size of the window a fold leaves behind; 0 to `fold_at` - 1.
         keep_exchanges: closed exchanges that stay verbatim whatever their size; 0 or more.
         keep_first: exchanges at the very beginning that are never folded; 0 or more.
+        max_prompt_tokens: the most a prompt may have, whatever folding costs; at least 1,000.
+            None for the model's context window less the request's `max_tokens`.
+        budget: the most that summary, recalled passages and closed exchanges in the window may
+            have together: all of the prompt but `system`, `tools` and the open exchange. None
+            for no such limit. Best set by `Policy.for_budget`.
         summary_tokens: budget of the rendered summary; at least 100.
         recall_tokens: budget of what one turn may recall; 0 turns recall off.
         recall_floor: least cosine similarity (-1 to 1) of a recalled passage, so that small
@@ -46,15 +59,19 @@ class Policy:
         clock: tells the time, in seconds since the epoch, for what is stored and for how long
             turns are apart; None for the system's. For replays of the past.
         count_tokens: counts the tokens of a text instead of turnfold's estimate.
+        prices: what models cost you, by the beginning of their names, where it is not the list
+            price: {"claude-sonnet-5-5": turnfold.pricing.Price.of(2, 10, read=0.1)}.
 
     Raises:
         PolicyError: a value is out of range; says which, why, and what would do.
     """
 
-    fold_at: int = 10_000
+    fold_at: int | Literal["auto"] = "auto"
     keep_tokens: int = 2_500
     keep_exchanges: int = 1
     keep_first: int = 0
+    max_prompt_tokens: int | None = None
+    budget: int | None = None
     summary_tokens: int = 1_500
     recall_tokens: int = 1_000
     recall_floor: float = 0.25
@@ -67,20 +84,52 @@ class Policy:
     on_error: OnError = "continue"
     clock: Callable[[], float] | None = None
     count_tokens: Callable[[str], int] | None = None
+    prices: Mapping[str, Price] | None = None
+
+    @classmethod
+    def for_budget(cls, tokens: int, **changes: Any) -> Policy:
+        """A policy whose whole prompt fits a budget, newest message, `system`, `tools` aside.
+
+        Window, summary and recall share it: a tenth each for the summary and for what a fold
+        leaves of the window, the rest for the window's growth and for what is recalled, which
+        is chosen anew each turn and takes all that is free. Only the open exchange, with its
+        tool calls, is sent whatever its size.
+
+        Args:
+            tokens: the budget; at least 500. Counted by `count_tokens`, where given.
+            changes: any other setting.
+
+        Raises:
+            PolicyError: a value is out of range.
+        """
+        if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < _LEAST_BUDGET:
+            raise PolicyError(
+                f"a budget of {tokens!r} tokens is too small to hold a summary and a passage: "
+                f"give a whole number of at least {_LEAST_BUDGET}"
+            )
+        shares: dict[str, Any] = {
+            "budget": tokens,
+            "keep_tokens": tokens // 10,
+            "keep_exchanges": 0,
+            "summary_tokens": min(max(100, tokens // 10), 1_500),
+            "recall_tokens": tokens,
+            "placement": "before_window",
+        }
+        return cls(**{**shares, **changes})
 
     def __post_init__(self) -> None:
-        self._whole("fold_at", 1_000)
+        if self.fold_at != "auto":
+            self._whole("fold_at", 1_000)
         self._whole("keep_tokens", 0)
         self._whole("keep_exchanges", 0)
         self._whole("keep_first", 0)
         self._whole("summary_tokens", 100)
         self._whole("recall_tokens", 0)
         self._whole("leaf_tokens", 1_000)
-        if self.keep_tokens >= self.fold_at:
-            raise PolicyError(
-                f"keep_tokens={self.keep_tokens} must be below fold_at={self.fold_at}: a fold "
-                f"has to leave less than what triggered it. A quarter of fold_at does well"
-            )
+        for name in ("max_prompt_tokens", "budget"):
+            if getattr(self, name) is not None:
+                self._whole(name, 1_000 if name == "max_prompt_tokens" else _LEAST_BUDGET)
+        self._check_window()
         if isinstance(self.recall_floor, bool) or not (
             isinstance(self.recall_floor, int | float) and -1 <= self.recall_floor <= 1
         ):
@@ -100,16 +149,44 @@ class Policy:
             raise PolicyError(
                 f"summary_model={self.summary_model!r} must name a model, e.g. 'claude-haiku-5-5'"
             )
+        if self.prices is not None and not (
+            isinstance(self.prices, Mapping)
+            and all(isinstance(price, Price) for price in self.prices.values())
+        ):
+            raise PolicyError(
+                "prices must give a turnfold.pricing.Price by the beginning of a model's name, "
+                "e.g. {'claude-sonnet-5-5': Price.of(2, 10, read=0.1)}"
+            )
         if self.clock is not None and not callable(self.clock):
             raise PolicyError("clock must be a function that gives seconds since the epoch")
         if self.count_tokens is not None and not callable(self.count_tokens):
             raise PolicyError("count_tokens must be a function from a text to its tokens, or None")
 
+    def _check_window(self) -> None:
+        """A fold has to leave less than what triggers it."""
+        triggers: dict[str, int | None] = {
+            "fold_at": _LEAST_AUTO if self.fold_at == "auto" else self.fold_at,
+            "max_prompt_tokens": self.max_prompt_tokens,
+            "budget": self.budget,
+        }
+        for name, trigger in triggers.items():
+            if trigger is not None and self.keep_tokens >= trigger:
+                shown = f"{name}={trigger}"
+                if name == "fold_at" and self.fold_at == "auto":
+                    shown = f"the {trigger} tokens from which fold_at='auto' folds"
+                raise PolicyError(
+                    f"keep_tokens={self.keep_tokens} must be below {shown}: a fold has to leave "
+                    f"less than what triggers it. A quarter of that does well"
+                )
+
     def _whole(self, name: str, least: int) -> None:
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             hint = f"; did you mean {math.ceil(value)}?" if _is_near(value, least) else ""
-            raise PolicyError(f"{name}={value!r} must be a whole number of at least {least}{hint}")
+            other = ", or 'auto'" if name == "fold_at" else ""
+            raise PolicyError(
+                f"{name}={value!r} must be a whole number of at least {least}{other}{hint}"
+            )
 
     def _one_of(self, name: str, allowed: Any) -> None:
         value = getattr(self, name)

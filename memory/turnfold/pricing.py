@@ -36,15 +36,20 @@ _PRICES = {
 }
 
 
-def price_of(model: str) -> Price | None:
-    """The list price of a model by the longest known prefix of its name; None if unknown.
+def price_of(model: str, own: Mapping[str, Price] | None = None) -> Price | None:
+    """The price of a model by the longest known prefix of its name; None if unknown.
+
+    Prices of the caller's `own` go before list prices.
 
     A cloud's own prefix and a date suffix do not matter: `us.anthropic.claude-opus-5-20260101`
     is priced as `claude-opus-5`.
     """
     name = model[model.find("claude-") :] if "claude-" in model else model
-    known = [prefix for prefix in _PRICES if name.startswith(prefix)]
-    return _PRICES[max(known, key=len)] if known else None
+    for table in (own or {}, _PRICES):
+        known = [prefix for prefix in table if name.startswith(prefix)]
+        if known:
+            return table[max(known, key=len)]
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from turnfold.account import Account
+from turnfold.pricing import Price
 from turnfold.scope import Scope
 from turnfold.tokens import CountText
 from turnfold.transcript import Exchange, Reader
@@ -23,12 +24,13 @@ class Shared:
     All of it can be lost without harm: it is read again from the ledger.
     """
 
-    def __init__(self, count: CountText) -> None:
+    def __init__(self, count: CountText, prices: Mapping[str, Price] | None = None) -> None:
         self.stored: OrderedDict[str, None] = OrderedDict()
         self.reader = Reader(count)
         self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
         self._accounts: OrderedDict[tuple[Scope, str], Account] = OrderedDict()
         self._warned: set[str] = set()
+        self._prices = prices
 
     def path(self, scope: Scope) -> Sequence[Exchange]:
         """The closed exchanges this conversation had when it was last seen here."""
@@ -50,7 +52,7 @@ class Shared:
         key = (scope, opening_id)
         account = self._accounts.pop(key, None)
         if account is None or account.closed:
-            account = Account()
+            account = Account(self._prices)
         self._accounts[key] = account
         while len(self._accounts) > _MOST_ACCOUNTS:
             self._accounts.popitem(last=False)

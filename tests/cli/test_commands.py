@@ -79,7 +79,7 @@ def test_replay_goes_on_in_its_store(command, quick, write, tmp_path):
     [
         (["--fold-at", "-5"], "fold_at=-5 must be a whole number of at least 1000"),
         (["--placement", "sideways"], "placement='sideways' is not known"),
-        (["--keep-tokens", "90000"], "keep_tokens=90000 must be below fold_at"),
+        (["--keep-tokens", "90000"], "keep_tokens=90000 must be below the 8000"),
         (["--strategy", "magic"], "'magic' is no strategy"),
         (["--store", "gopher:hole"], "no store knows the scheme 'gopher'"),
         (["--limit", "0"], "--limit"),

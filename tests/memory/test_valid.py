@@ -10,7 +10,7 @@ from support.histories import Caller, Scripted, steps
 from turnfold import Memory, Policy
 from turnfold.prompt import thinking_ids
 
-policies = st.builds(
+by_number = st.builds(
     lambda fold_at, keep, **rest: Policy(fold_at=fold_at, keep_tokens=int(fold_at * keep), **rest),
     st.sampled_from([1_000, 1_000, 1_500, 4_000]),
     st.sampled_from([0.0, 0.2, 0.6]),
@@ -22,6 +22,7 @@ policies = st.builds(
     placement=st.sampled_from(["auto", "append", "before_window"]),
     cache=st.sampled_from(["auto", "off"]),
 )
+policies = st.one_of(by_number, st.builds(Policy.for_budget, st.sampled_from([500, 1_000])))
 histories = st.lists(steps(), min_size=1, max_size=8)
 thinking_modes = st.sampled_from(["enforced", "dropped", "unenforced"])
 
