@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from turnfold.pricing import Price, Usage, cost, price_of
@@ -52,6 +52,7 @@ class TurnFigures:
         summary_model: who wrote them.
         parts: where the input tokens went; None without memory.
         folded: exchanges that moved into memory.
+        seconds: what memory added to the time of the turn.
     """
 
     usage: Usage
@@ -59,6 +60,7 @@ class TurnFigures:
     summary_model: str = ""
     parts: Parts | None = None
     folded: int = 0
+    seconds: float = 0.0
 
     @property
     def input_tokens(self) -> int:
@@ -85,6 +87,14 @@ class TurnFigures:
                 price = Price.of(price.input, price.output, read * price.input)
             total += cost(usage, price)
         return total
+
+    def spend(self, *, cached: bool = True, read: float | None = None) -> float:
+        """Dollars for the input of the turn, and for all that memory's own work cost.
+
+        What the answer costs is the same under every strategy and left out; see `dollars`.
+        """
+        chat = replace(self, usage=replace(self.usage, output_tokens=0))
+        return chat.dollars(cached=cached, read=read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +198,17 @@ class Result:
     def dollars(self, *, cached: bool = True, read: float | None = None) -> float:
         """What all turns cost; see `TurnFigures.dollars`. Questions are not part of it."""
         return sum(turn.dollars(cached=cached, read=read) for turn in self.turns)
+
+    def spend(self, *, cached: bool = True, read: float | None = None) -> float:
+        """Dollars for the input of all turns; see `TurnFigures.spend`."""
+        return sum(turn.spend(cached=cached, read=read) for turn in self.turns)
+
+    def floor(self) -> float:
+        """Dollars for writing every token of the conversation once, which no memory can avoid."""
+        price = price_of(MODEL)
+        assert price is not None, f"the price of {MODEL} is listed"
+        last = max(turn.usage.prompt_tokens for turn in self.turns)
+        return last * price.write_5m / 1e6
 
     def as_json(self, full: Result | None = None) -> dict[str, Any]:
         """The figures by name.

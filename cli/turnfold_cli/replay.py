@@ -6,10 +6,12 @@ tokens, keeps a prompt cache and refuses what the API refuses.
 
 from __future__ import annotations
 
+import itertools
 import logging
+import random
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -29,6 +31,7 @@ from turnfold_cli.transcripts import Conversation, Question, Turn
 
 USER = "replay"
 _SECONDS_BETWEEN_TURNS = 60
+_PAUSE = 600
 # More than any answer of a transcript has, and below where the SDK insists on streaming.
 _MAX_TOKENS = 16_000
 _MAX_TOKENS_OF_ANSWER = 64
@@ -82,6 +85,20 @@ class _LastWarning(logging.Handler):
         self.last = record.getMessage()
 
 
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under which a conversation is held.
+
+    Attributes:
+        pauses: share of turns that come after a pause in which the cache runs out, 0 to 1; the
+            same turns under every strategy.
+        cached: whether the prompt cache is used.
+    """
+
+    pauses: float = 0.0
+    cached: bool = True
+
+
 class Replay:
     """One strategy on one conversation, turn by turn."""
 
@@ -93,6 +110,7 @@ class Replay:
         policy: Policy | None = None,
         embedder: Embedder | None = None,
         store: Store | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
         """Args:
         strategy: how the history is sent.
@@ -100,12 +118,19 @@ class Replay:
         policy: for strategies with memory.
         embedder: likewise.
         store: likewise; stays open. None for one that ends with the replay.
+        conditions: turns a minute apart, with the cache, by default.
         """
+        conditions = conditions or Conditions()
         self.strategy = strategy
         self.conversation = conversation
         # Ids of answers follow from the seed: in one store no two conversations may share them.
         self.fake = FakeClaude(
             replies_from(conversation.messages), seed=zlib.crc32(conversation.id.encode())
+        )
+        chance = random.Random(conversation.id)
+        self._waits = (
+            _PAUSE if chance.random() < conditions.pauses else _SECONDS_BETWEEN_TURNS
+            for _ in itertools.count()
         )
         self._history: list[dict[str, Any]] = []
         self._turns: list[TurnFigures] = []
@@ -123,12 +148,16 @@ class Replay:
         if conversation.tools:
             self._extra["tools"] = list(conversation.tools)
         if strategy.memory is None:
-            self._extra["cache_control"] = {"type": "ephemeral"}
+            if conditions.cached:
+                self._extra["cache_control"] = {"type": "ephemeral"}
             return
         logging.getLogger("turnfold").addHandler(self._log)
+        settled = replace(strategy.memory.policy(policy or Policy()), clock=self.fake.clock)
+        if not conditions.cached:
+            settled = replace(settled, cache="off")
         self._memory = Memory(
             store if store is not None else "memory:",
-            policy=replace(strategy.memory.policy(policy or Policy()), clock=self.fake.clock),
+            policy=settled,
             embedder=embedder,
             summarizer=strategy.memory.summarizer,
             on_receipt=self._receipts.append,
@@ -188,7 +217,7 @@ class Replay:
             self._history.append({"role": "assistant", "content": answer.content})
         else:
             self._history += turn.answered
-        self.fake.clock.advance(_SECONDS_BETWEEN_TURNS)
+        self.fake.clock.advance(next(self._waits))
         return self._figures(calls)
 
     def _send(self, history: list[Any], max_tokens: int) -> tuple[Any, Sequence[Call]]:
@@ -218,6 +247,7 @@ class Replay:
             next((call.body["model"] for call in calls if call.kind == "summary"), ""),
             None if self._memory is None else _parts_of(usage, summaries, receipt),
             receipt.folded if receipt else 0,
+            sum(receipt.seconds.values()) if receipt else 0.0,
         )
 
     def _put(self, question: Question) -> Asked:
@@ -242,6 +272,7 @@ def replay(
     embedder: Embedder | None = None,
     store: Store | None = None,
     questions: bool = True,
+    conditions: Conditions | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> list[Result]:
     """Hold every conversation under every strategy.
@@ -253,6 +284,7 @@ def replay(
         embedder: likewise.
         store: for the strategy `turnfold`; the others' memory ends with the replay.
         questions: whether to ask the questions.
+        conditions: see `Replay`.
         on_step: called with a line of text as each turn or question is done.
     """
     results = []
@@ -260,7 +292,12 @@ def replay(
         for strategy in strategies:
             kept = store if strategy.name == "turnfold" else None
             with Replay(
-                strategy, conversation, policy=policy, embedder=embedder, store=kept
+                strategy,
+                conversation,
+                policy=policy,
+                embedder=embedder,
+                store=kept,
+                conditions=conditions,
             ) as one:
                 for _ in one.play():
                     on_step(f"{conversation.id}: {strategy.title}")
