@@ -46,11 +46,14 @@ from turnfold.shared import Shared
 from turnfold.state import Carried, carried_from, head_of, until_uncited
 from turnfold.summary import SummaryJob
 from turnfold.thinking import thinking_ids
-from turnfold.tokens import count_fixed, estimate_text
+from turnfold.tokens import count_fixed, count_message, estimate_text
 from turnfold.transcript import Exchange, Transcript, seed_of
 from turnfold.window import Rates, Standing, fold_until
 
 logger = logging.getLogger("turnfold")
+
+# Tokens that the breaks between the texts of a request may take of a budget.
+_BREAKS = 4
 
 
 class Engine:
@@ -393,8 +396,10 @@ class Turn:
         if self._policy.budget is None:
             return most
         closed = sum(self._sizes[self._in_memory : -1])
-        taken = self._summary_size + sum(self._recalled_sizes) + closed
-        return min(most, self._policy.budget - taken)
+        opening = self._transcript.open.messages[: self._transcript.open.opening]
+        earlier = sum(count_message(one, self._count) for one in opening[:-1])
+        taken = self._summary_size + sum(self._recalled_sizes) + closed + earlier
+        return min(most, self._policy.budget - taken - _BREAKS)
 
     @property
     def _live(self) -> list[Exchange]:

@@ -35,7 +35,7 @@ class Policy:
         max_prompt_tokens: the most a prompt may have, whatever folding costs; at least 1,000.
             None for the model's context window less the request's `max_tokens`.
         budget: the most that summary, recalled passages and closed exchanges in the window may
-            have together: all of the prompt but `system`, `tools` and the open exchange. None
+            have together: all of the prompt but `system`, `tools` and the newest message. None
             for no such limit. Best set by `Policy.for_budget`.
         summary_tokens: budget of the rendered summary; at least 100.
         recall_tokens: budget of what one turn may recall; 0 turns recall off.
@@ -92,8 +92,8 @@ class Policy:
 
         Window, summary and recall share it: a tenth each for the summary and for what a fold
         leaves of the window, the rest for the window's growth and for what is recalled, which
-        is chosen anew each turn and takes all that is free. Only the open exchange, with its
-        tool calls, is sent whatever its size.
+        is chosen anew each turn and takes all that is free. Only the newest message, and the
+        tool calls it leads to, are sent whatever their size.
 
         Args:
             tokens: the budget; at least 500. Counted by `count_tokens`, where given.
