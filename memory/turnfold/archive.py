@@ -230,12 +230,19 @@ class Archive:
             Row.from_json(records[name].body, records[name].at) for name in names if name in records
         ]
 
-    def floor(self, transcript: Transcript) -> int:
-        """Index in the transcript before which thinking was refused; 0 for none."""
+    def floor(self, transcript: Transcript, *, first: int) -> int:
+        """Index in the transcript before which thinking was refused; 0 for none.
+
+        Args:
+            transcript: the whole path.
+            first: the first exchange whose thinking matters. It may have been refused at any
+                request from then on, whether or not that was answered with thinking.
+        """
+        paths = zip(transcript.exchanges[first:], transcript.starts[first:], strict=False)
         named = {
-            floor_id(one): start
-            for one, start in zip(transcript.exchanges, transcript.starts, strict=False)
-            if one.thoughtful
+            floor_id(one, number): start
+            for one, start in paths
+            for number in range(replies_in(one) + 1)
         }
         records = self._get(named)
         return max((named[n] + r.body["messages"] for n, r in records.items()), default=0)
@@ -243,7 +250,8 @@ class Archive:
     def keep_floor(self, exchange: Exchange) -> None:
         """Write that all thinking up to the end of this open exchange was refused."""
         body = {"messages": len(exchange.messages)}
-        self.store.ledger.put(self.scope.user_id, [self._record(floor_id(exchange), "floor", body)])
+        name = floor_id(exchange, replies_in(exchange))
+        self.store.ledger.put(self.scope.user_id, [self._record(name, "floor", body)])
 
     def found(self, shown: Iterable[Shown]) -> list[Found]:
         """The passages of a plan."""

@@ -20,6 +20,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from turnfold_stores import Store
@@ -299,8 +300,6 @@ class Turn:
             if self._plan is None:
                 self._plan = self._planned()
         with self._timed("build"):
-            live = self._live
-            floor = self._archive.floor(self._transcript)
             self._sent = build(
                 self._body,
                 self._transcript,
@@ -308,11 +307,19 @@ class Turn:
                 folded=self._in_memory,
                 injections=self._injections(self._plan),
                 carried=self._carried(),
-                proofs=self._archive.proofs(live_thinking_ids(live)),
-                thinking_from=len(self._transcript.messages) if self._strip else floor,
+                proofs=self._archive.proofs(live_thinking_ids(self._live)),
+                thinking_from=self._floor(),
                 cache=self._plan.cached,
             )
         return self._sent.body
+
+    def _floor(self) -> int:
+        """Index of the first message whose thinking may stay; what came before was refused."""
+        if self._strip:
+            return len(self._transcript.messages)
+        thoughtful = (n for n in self._live_indexes if self._exchanges[n].thoughtful)
+        first = next(thoughtful, None)
+        return 0 if first is None else self._archive.floor(self._transcript, first=first)
 
     def _planned(self) -> Plan:
         """Decide the rest, write it down, and go by what then holds."""
@@ -402,9 +409,15 @@ class Turn:
         return min(most, self._policy.budget - taken - _BREAKS)
 
     @property
+    def _live_indexes(self) -> Iterator[int]:
+        """Where the exchanges stand that are sent verbatim."""
+        head = min(self._head, self._in_memory)
+        return chain(range(head), range(self._in_memory, len(self._exchanges)))
+
+    @property
     def _live(self) -> list[Exchange]:
         """The exchanges that are sent verbatim."""
-        return [*self._exchanges[: self._head], *self._exchanges[self._in_memory :]]
+        return [self._exchanges[index] for index in self._live_indexes]
 
     # --- the answer ---------------------------------------------------------------------------
 
@@ -416,7 +429,10 @@ class Turn:
         """
         if refusal.kind == "thinking" and not self._strip:
             self._strip = True
-            self._archive.keep_floor(self._transcript.open)
+            try:
+                self._archive.keep_floor(self._transcript.open)
+            except Exception as wrong:  # noqa: BLE001 - a store may raise anything
+                self._degrade("thinking", wrong)
             self.account.degraded.append("thinking: the API refused some; all of it was left out")
             return True
         if refusal.kind == "too_long" and not self._revision:

@@ -78,9 +78,9 @@ def usage_id(opening: Exchange, number: int) -> str:
     return f"usage:{opening.opening_id}:{number}"
 
 
-def floor_id(opening: Exchange) -> str:
-    """The id of the record that says up to where thinking was refused."""
-    return "floor:" + opening.opening_id
+def floor_id(opening: Exchange, number: int) -> str:
+    """The id of the record that thinking was refused after `number` replies to an opening."""
+    return f"floor:{opening.opening_id}" + (f":{number}" if number else "")
 
 
 def replies_in(exchange: Exchange) -> int:

@@ -2,9 +2,12 @@
 
 import pytest
 from support.embedders import HashedWords
+from support.faulty import Trouble, troubled_store
+from support.histories import TOOLS
 from turnfold import Memory, Policy, strip_thinking
 from turnfold.thinking import thinking_ids
 from turnfold_fake import FakeClaude, Fault
+from turnfold_stores import open_store
 
 MODEL = "claude-sonnet-5-5"
 
@@ -58,6 +61,46 @@ def test_refused_thinking_is_stripped_and_the_request_sent_once_more():
         assert not receipts[-1].degraded
     sent = fake.calls[-1].body["messages"]
     assert [bool(thinking_ids(m)) for m in sent if m["role"] == "assistant"] == [False] * 3 + [True]
+
+
+def test_what_is_refused_again_within_a_tool_loop_is_not_sent_a_third_time():
+    """A key of the API changes twice: each time all that was thought before it goes."""
+    fake = FakeClaude([[{"type": "tool_use", "name": "look", "input": {}}]] * 3)
+    history = [{"role": "user", "content": "Look three times."}]
+    receipts = []
+    store = open_store("memory:")
+    for round_ in range(4):
+        if round_ in {1, 2}:
+            fake.fail_next(Fault("bad_signature", on="chat"))
+        memory = Memory(store, embedder=HashedWords(), on_receipt=receipts.append)
+        reply = ask(memory.wrap(fake.client(max_retries=0)), history, tools=TOOLS)
+        content = [block.model_dump(exclude_none=True) for block in reply.content]
+        history.append({"role": "assistant", "content": content})
+        results = [
+            {"type": "tool_result", "tool_use_id": block["id"], "content": "Nothing."}
+            for block in content
+            if block["type"] == "tool_use"
+        ]
+        history.append({"role": "user", "content": results})
+    assert [call.status for call in fake.calls] == [200, 400, 200, 400, 200, 200]
+    replies = [m for m in fake.calls[-1].body["messages"] if m["role"] == "assistant"]
+    assert [bool(thinking_ids(one)) for one in replies] == [False, False, True]
+    assert [bool(one.degraded) for one in receipts] == [False, True, True, False]
+
+
+def test_a_store_that_cannot_note_the_refusal_does_not_cost_the_answer():
+    trouble = Trouble(lambda _, name: name == "ledger.put floor")
+    fake, receipts = FakeClaude(), []
+    history = thoughtful(fake, 3)
+    history[0] = {"role": "user", "content": "Someone edited this."}
+    history.append({"role": "user", "content": "Go on."})
+    store = troubled_store(trouble)
+    trouble.armed = True
+    memory = Memory(store, embedder=HashedWords(), on_receipt=receipts.append)
+    ask(memory.wrap(fake.client(max_retries=0)), history)
+    assert trouble.struck == 1
+    assert [call.status for call in fake.calls[-2:]] == [400, 200]
+    assert len(receipts[-1].degraded) == 2
 
 
 def test_a_fault_that_stays_reaches_the_caller_after_one_more_try():

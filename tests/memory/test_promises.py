@@ -175,3 +175,15 @@ def test_what_is_folded_is_at_least_named_where_the_summary_has_no_room():
         world.do(Act("say"))
         assert world.receipts[-1].in_memory > 0
         assert "<memory-" in str(sent_by(world)[0])
+
+
+def test_thinking_that_was_refused_is_not_sent_again_by_anyone():
+    person = whole("ada")
+    with World(replace(SMALL, fold_at=5_000), [person]) as world:
+        world.meet(person, 3)
+        world.do(Act("amend", number=2, twice=True))  # what was thought of the former text goes
+        assert world.seen["amended and repaired"] == 1
+        world.do(Act("switch"))
+        for _ in range(3):
+            world.do(Act("say", twice=True))
+        assert world.seen["amended and repaired"] == 1
