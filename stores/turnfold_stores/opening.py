@@ -27,13 +27,15 @@ def open_store(store: str | os.PathLike[str] | Store) -> Store:
             `"./folder"` or any other path (`~` is expanded), a folder with a SQLite ledger and
             a Chroma index that one process may open at a time;
             `"sqlite:path"`, one SQLite file that many processes may open at once;
+            `"postgresql://user@host/database"`, tables in PostgreSQL, for any number of processes
+            on any number of machines;
             a URL whose scheme another package registered as an entry point of the group
             `turnfold.stores`: the name is the scheme, the value a callable from URL to `Store`;
             a `Store`, which is returned as it is.
 
     Raises:
         MissingDependency: the store needs a package that is not installed.
-        StoreUnavailable: another process has the folder open.
+        StoreUnavailable: another process has the folder open, or no server can be reached.
         SchemaMismatch: another version of turnfold, or another program, made the file.
         StoreCorrupt: what is there cannot be read.
         StoreError: the scheme is unknown, or nothing can be written there.
@@ -51,6 +53,8 @@ def open_store(store: str | os.PathLike[str] | Store) -> Store:
         return _open_memory(rest)
     if scheme == "sqlite":
         return _open_sqlite(rest)
+    if scheme in ("postgresql", "postgres"):
+        return _open_postgres(url)
     return _open_registered(scheme, url)
 
 
@@ -81,10 +85,18 @@ def _open_sqlite(rest: str) -> Store:
     return Store(ledger, SqliteIndex(ledger.file), together=ledger.file.writing)
 
 
+def _open_postgres(url: str) -> Store:
+    from turnfold_stores.postgres import open_postgres
+
+    return open_postgres(url)
+
+
 def _open_registered(scheme: str, url: str) -> Store:
     registered = {point.name.lower(): point for point in entry_points(group=_GROUP)}
     if scheme not in registered:
-        known = ", ".join(f"'{name}:'" for name in sorted({"memory", "sqlite", *registered}))
+        known = ", ".join(
+            f"'{name}:'" for name in sorted({"memory", "sqlite", "postgresql", *registered})
+        )
         raise StoreError(
             f"no store knows the scheme {scheme!r}; known are {known}, and paths of folders. "
             f"If it is a folder's name, write it as a path: './{scheme}:…'"

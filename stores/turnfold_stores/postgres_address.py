@@ -1,0 +1,131 @@
+"""Where a PostgreSQL store is: a URL taken apart, and named without its password."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from turnfold_stores.errors import MissingDependency, StoreError
+
+try:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+except ImportError as error:
+    raise MissingDependency("psycopg", extra="postgres", feature="A store in PostgreSQL") from error
+
+IndexKind = Literal["exact", "hnsw"]
+
+_SCHEMA = "turnfold"
+_CONNECTIONS = 8
+# Seconds to reach a server that answers nothing; one that refuses does so at once.
+_CONNECT_TIMEOUT = 5
+# Milliseconds until a connection whose other side went silent counts as lost.
+_TCP_USER_TIMEOUT = 15_000
+# PostgreSQL cuts longer names in silence.
+_MOST_NAME_BYTES = 63
+_PASSWORD_IN_URL = re.compile(r"(//[^:@/]*:)[^@/]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a `postgresql://` URL says.
+
+    Attributes:
+        options: what libpq is given; holds the password, so it is in no `repr`.
+        schema: the schema that holds the tables.
+        index: how vectors are searched.
+        connections: the most connections this process opens.
+    """
+
+    options: Mapping[str, Any] = field(repr=False)
+    schema: str = _SCHEMA
+    index: IndexKind = "exact"
+    connections: int = _CONNECTIONS
+
+    def __str__(self) -> str:
+        """The server, database and schema, without credentials."""
+        host = self.options.get("host") or os.environ.get("PGHOST") or "localhost"
+        port = self.options.get("port") or os.environ.get("PGPORT") or "5432"
+        place = f"{host}:{port}" if not str(host).startswith("/") else host
+        database = self.options.get("dbname") or os.environ.get("PGDATABASE") or "the default"
+        return f"PostgreSQL at {place}, database {database!r}, schema {self.schema!r}"
+
+    def masked(self, text: str) -> str:
+        """The text with the password, however it is written, replaced by stars."""
+        password = str(self.options.get("password") or "")
+        for written in {password, quote(password), quote(password, safe="")} - {""}:
+            text = text.replace(written, "***")
+        return text
+
+
+def address_of(url: str) -> Address:
+    """Take a URL apart.
+
+    Everything libpq knows may stand in it; what is not there comes from libpq's environment
+    variables and password file. Ours are `schema` (default "turnfold"), `index` ("exact" or
+    "hnsw") and `connections` (the most this process opens, default 8).
+
+    Raises:
+        StoreError: the URL cannot be read; the message leaves the password out.
+    """
+    base, _, query = url.partition("?")
+    given = parse_qsl(query, keep_blank_values=True)
+    own = {name: value for name, value in given if name in {"schema", "index", "connections"}}
+    others = [(name, value) for name, value in given if name not in own]
+    rest = f"{base}?{urlencode(others, quote_via=quote)}" if others else base
+    try:
+        options = conninfo_to_dict(rest)
+    except psycopg.Error as error:
+        raise StoreError(
+            f"cannot read the URL {_without_password(url)!r}: {_reason(error, base)}"
+        ) from None
+    options.setdefault("connect_timeout", _CONNECT_TIMEOUT)
+    options.setdefault("tcp_user_timeout", _TCP_USER_TIMEOUT)
+    options.setdefault("application_name", "turnfold")
+    options["client_encoding"] = "utf8"
+    return Address(
+        options,
+        _schema(own.get("schema", _SCHEMA)),
+        _index(own.get("index", "exact")),
+        _connections(own.get("connections", str(_CONNECTIONS))),
+    )
+
+
+def _without_password(url: str) -> str:
+    return _PASSWORD_IN_URL.sub(r"\1***@", re.sub(r"(password=)[^&]*", r"\1***", url))
+
+
+def _reason(error: Exception, base: str) -> str:
+    """What libpq says, unless it quotes the part of the URL that holds the password."""
+    found = _PASSWORD_IN_URL.search(base)
+    password = base[found.end(1) : found.end() - 1] if found else ""
+    said = str(error).strip()
+    pieces = {password, unquote(password)} - {""}
+    # libpq quotes no more than the token it stumbles over, which may be a piece of the password.
+    quoted = re.findall(r'"([^"]*)"', said)
+    if any(piece in said or any(token in piece for token in quoted) for piece in pieces):
+        return "a part of it is not percent-encoded"
+    return said
+
+
+def _schema(name: str) -> str:
+    if not name or "\0" in name or len(name.encode(errors="replace")) > _MOST_NAME_BYTES:
+        raise StoreError(f"schema must be 1 to {_MOST_NAME_BYTES} bytes long, not {name!r}")
+    return name
+
+
+def _index(name: str) -> IndexKind:
+    for kind in get_args(IndexKind):
+        if name == kind:
+            return name  # type: ignore[return-value]  # one of the literals, as just seen
+    raise StoreError(f"index must be 'exact' or 'hnsw', not {name!r}")
+
+
+def _connections(number: str) -> int:
+    if not number.isascii() or not number.isdigit() or int(number) < 1:
+        raise StoreError(f"connections must be a number from 1 up, not {number!r}")
+    return int(number)
