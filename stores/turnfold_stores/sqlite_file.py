@@ -12,12 +12,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from turnfold_stores.errors import SchemaMismatch, StoreCorrupt, StoreError, StoreUnavailable
+from turnfold_stores.errors import StoreCorrupt, StoreError, StoreUnavailable
 from turnfold_stores.fork import at_fork
+from turnfold_stores.sqlite_layout import STEPS, identify, migrate
 
-# "tfld": tells a file of ours from any other SQLite file.
-APPLICATION_ID = 0x74666C64
-SCHEMA_VERSION = 1
 # Seconds a writer waits for another process; a put lasts milliseconds.
 _BUSY_TIMEOUT = 15.0
 
@@ -26,51 +24,6 @@ _CHUNK = 500
 
 # The `owner` of the user_id given as a parameter.
 OWNER = "(SELECT owner FROM users WHERE user_id = ?)"
-
-# `owner` stands for the user_id in every table, so each index starts with it and stays small.
-# AUTOINCREMENT: a seq or owner is never used twice, not even after everything was deleted.
-_SCHEMA = """
-CREATE TABLE users (
-    owner INTEGER PRIMARY KEY AUTOINCREMENT,
-    user_id TEXT NOT NULL UNIQUE,
-    rewrites INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE records (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    owner INTEGER NOT NULL,
-    id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    conversation TEXT NOT NULL,
-    body TEXT NOT NULL,
-    text TEXT NOT NULL,
-    at REAL NOT NULL,
-    UNIQUE (owner, id)
-);
-CREATE INDEX records_by_owner ON records (owner);
-CREATE INDEX records_by_kind ON records (owner, kind);
-CREATE INDEX records_by_conversation ON records (owner, conversation);
-CREATE TABLE vectors (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    owner INTEGER NOT NULL,
-    id TEXT NOT NULL,
-    conversation TEXT NOT NULL,
-    vector BLOB NOT NULL,
-    UNIQUE (owner, id)
-);
-CREATE INDEX vectors_by_owner ON vectors (owner);
-CREATE VIEW spoken AS SELECT seq, 'u' || owner AS owner, text FROM records;
-CREATE VIRTUAL TABLE words USING fts5 (
-    owner, text, content = 'spoken', content_rowid = 'seq',
-    tokenize = 'unicode61 remove_diacritics 2'
-);
-CREATE TRIGGER words_put AFTER INSERT ON records WHEN new.text <> '' BEGIN
-    INSERT INTO words (rowid, owner, text) VALUES (new.seq, 'u' || new.owner, new.text);
-END;
-CREATE TRIGGER words_delete AFTER DELETE ON records WHEN old.text <> '' BEGIN
-    INSERT INTO words (words, rowid, owner, text)
-    VALUES ('delete', old.seq, 'u' || old.owner, old.text);
-END;
-"""
 
 
 class SqliteFile:
@@ -174,11 +127,21 @@ class SqliteFile:
         with errors_as_ours(self.path):
             connection = _Connection(self.path)
             try:
-                _prepare(connection.sqlite, self.path)
+                self._prepare(connection.sqlite)
             except BaseException:
                 connection.close()
                 raise
         return connection
+
+    def _prepare(self, sqlite: sqlite3.Connection) -> None:
+        version = identify(sqlite, self.path)
+        _use_wal(sqlite)
+        # An acknowledged write survives a power cut.
+        sqlite.execute("PRAGMA synchronous = FULL")
+        # What is deleted is overwritten in the file.
+        sqlite.execute("PRAGMA secure_delete = ON")
+        if version < len(STEPS):
+            migrate(sqlite, self.path)
 
 
 class _Connection:
@@ -196,37 +159,6 @@ def _close_own(sqlite: sqlite3.Connection, pid: int) -> None:
         sqlite.close()
 
 
-def _prepare(sqlite: sqlite3.Connection, path: Path) -> None:
-    application, version, empty = _identity(sqlite)
-    if application != APPLICATION_ID and not empty:
-        raise SchemaMismatch(
-            f"{str(path)!r} is a SQLite file of another program; nothing was written to it. "
-            "Name another file"
-        )
-    if not empty and version != SCHEMA_VERSION:
-        raise SchemaMismatch(
-            f"{str(path)!r} has layout {version}, this turnfold knows layout {SCHEMA_VERSION}: "
-            "use the version of turnfold that made it, or a newer one, or another file"
-        )
-    _use_wal(sqlite)
-    # An acknowledged write survives a power cut.
-    sqlite.execute("PRAGMA synchronous = FULL")
-    # What is deleted is overwritten in the file.
-    sqlite.execute("PRAGMA secure_delete = ON")
-    if not empty:
-        return
-    sqlite.execute("BEGIN IMMEDIATE")
-    try:
-        # Another process may have made the tables while this one waited.
-        if _identity(sqlite)[2]:
-            _create(sqlite)
-        sqlite.execute("COMMIT")
-    except BaseException:
-        if sqlite.in_transaction:
-            sqlite.execute("ROLLBACK")
-        raise
-
-
 def _use_wal(sqlite: sqlite3.Connection) -> None:
     """Switch to WAL. SQLite does not wait here for others who do the same, so we do."""
     patience = time.monotonic() + _BUSY_TIMEOUT
@@ -239,26 +171,6 @@ def _use_wal(sqlite: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _create(sqlite: sqlite3.Connection) -> None:
-    statement = ""
-    for line in _SCHEMA.strip().splitlines():
-        statement += line + "\n"
-        # executescript would commit the transaction we are in.
-        if sqlite3.complete_statement(statement):
-            sqlite.execute(statement)
-            statement = ""
-    sqlite.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    sqlite.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-
-def _identity(sqlite: sqlite3.Connection) -> tuple[int, int, bool]:
-    """The application id, the version of the layout, and whether the file holds nothing."""
-    (application,) = sqlite.execute("PRAGMA application_id").fetchone()
-    (version,) = sqlite.execute("PRAGMA user_version").fetchone()
-    (tables,) = sqlite.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return application, version, tables == 0
 
 
 @contextlib.contextmanager

@@ -1,0 +1,120 @@
+"""The tables of the SQLite file, and how older ones become today's.
+
+The layout's version is how many steps were taken, kept in `PRAGMA user_version`. Steps are only
+ever added: one that was released is never changed, so that every file has one way forward.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from turnfold_stores.errors import SchemaMismatch
+
+# "tfld": tells a file of ours from any other SQLite file.
+APPLICATION_ID = 0x74666C64
+
+# `owner` stands for the user_id in every table, so each index starts with it and stays small.
+# AUTOINCREMENT: a seq or owner is never used twice, not even after everything was deleted.
+STEPS: tuple[str, ...] = (
+    """
+CREATE TABLE users (
+    owner INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id TEXT NOT NULL UNIQUE,
+    rewrites INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE records (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    body TEXT NOT NULL,
+    text TEXT NOT NULL,
+    at REAL NOT NULL,
+    UNIQUE (owner, id)
+);
+CREATE INDEX records_by_owner ON records (owner);
+CREATE INDEX records_by_kind ON records (owner, kind);
+CREATE INDEX records_by_conversation ON records (owner, conversation);
+CREATE TABLE vectors (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    UNIQUE (owner, id)
+);
+CREATE INDEX vectors_by_owner ON vectors (owner);
+CREATE VIEW spoken AS SELECT seq, 'u' || owner AS owner, text FROM records;
+CREATE VIRTUAL TABLE words USING fts5 (
+    owner, text, content = 'spoken', content_rowid = 'seq',
+    tokenize = 'unicode61 remove_diacritics 2'
+);
+CREATE TRIGGER words_put AFTER INSERT ON records WHEN new.text <> '' BEGIN
+    INSERT INTO words (rowid, owner, text) VALUES (new.seq, 'u' || new.owner, new.text);
+END;
+CREATE TRIGGER words_delete AFTER DELETE ON records WHEN old.text <> '' BEGIN
+    INSERT INTO words (words, rowid, owner, text)
+    VALUES ('delete', old.seq, 'u' || old.owner, old.text);
+END;
+""",
+)
+
+
+def identify(sqlite: sqlite3.Connection, path: Path) -> int:
+    """How many steps were taken; 0 for an empty file. Nothing is written.
+
+    Raises:
+        SchemaMismatch: a newer version of turnfold, or another program, made the file.
+    """
+    (tables,) = sqlite.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables == 0:
+        return 0
+    # Read after the tables: another process writes all of it at once, and maybe right now.
+    (application,) = sqlite.execute("PRAGMA application_id").fetchone()
+    (version,) = sqlite.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise SchemaMismatch(
+            f"{str(path)!r} is a SQLite file of another program; nothing was written to it. "
+            "Name another file"
+        )
+    if not 0 < version <= len(STEPS):
+        raise SchemaMismatch(
+            f"{str(path)!r} has layout {version}, this turnfold knows layout {len(STEPS)}: use "
+            "the version of turnfold that made it, or a newer one, or another file"
+        )
+    return int(version)
+
+
+def migrate(sqlite: sqlite3.Connection, path: Path) -> None:
+    """Take the steps that are missing, all or none.
+
+    Of many processes that open a file at once one does it; the others find it done.
+
+    Raises:
+        SchemaMismatch: as `identify`.
+    """
+    sqlite.execute("BEGIN IMMEDIATE")
+    try:
+        for step in STEPS[identify(sqlite, path) :]:
+            for statement in _statements(step):
+                sqlite.execute(statement)
+        sqlite.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        sqlite.execute(f"PRAGMA user_version = {len(STEPS)}")
+        sqlite.execute("COMMIT")
+    except BaseException:
+        if sqlite.in_transaction:
+            sqlite.execute("ROLLBACK")
+        raise
+
+
+def _statements(step: str) -> Iterator[str]:
+    """One at a time: `executescript` would commit the transaction we are in."""
+    statement = ""
+    for line in step.strip().splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
