@@ -8,7 +8,7 @@ import re
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from turnfold_stores.errors import StoreError
+from turnfold_stores.errors import MissingDependency, StoreError
 from turnfold_stores.in_memory import InMemoryIndex, InMemoryLedger
 from turnfold_stores.store import Store
 
@@ -86,8 +86,14 @@ def _open_sqlite(rest: str) -> Store:
 
 
 def _open_postgres(url: str) -> Store:
-    from turnfold_stores.postgres import open_postgres
-
+    try:
+        from turnfold_stores.postgres import open_postgres
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        raise MissingDependency(
+            "psycopg", extra="postgres", feature="A store in PostgreSQL"
+        ) from error
     return open_postgres(url)
 
 

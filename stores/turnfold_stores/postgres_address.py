@@ -9,13 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from turnfold_stores.errors import MissingDependency, StoreError
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
-try:
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict
-except ImportError as error:
-    raise MissingDependency("psycopg", extra="postgres", feature="A store in PostgreSQL") from error
+from turnfold_stores.errors import StoreError
 
 IndexKind = Literal["exact", "hnsw"]
 
@@ -113,8 +110,11 @@ def _reason(error: Exception, base: str) -> str:
 
 
 def _schema(name: str) -> str:
-    if not name or "\0" in name or len(name.encode(errors="replace")) > _MOST_NAME_BYTES:
-        raise StoreError(f"schema must be 1 to {_MOST_NAME_BYTES} bytes long, not {name!r}")
+    # A percent sign would begin a parameter in every statement.
+    if not 0 < len(name.encode(errors="replace")) <= _MOST_NAME_BYTES or {"%", "\0"} & set(name):
+        raise StoreError(
+            f"schema must be 1 to {_MOST_NAME_BYTES} bytes without NUL and '%', not {name!r}"
+        )
     return name
 
 

@@ -57,6 +57,11 @@ SELECT id, vector::{sized} {times} %(query)s::{sized} AS distance FROM {vectors}
 WHERE user_id = %(user_id)s AND {dimension}(vector) = {size} {only}
 ORDER BY distance LIMIT %(page)s
 """
+# The planner cannot know how many of a user's vectors it will meet, so it is not asked.
+_SETTINGS = (
+    b"SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL hnsw.ef_search = %d; "
+    b"SET LOCAL enable_sort = off" % _EF_SEARCH
+)
 _HNSW: LiteralString = """
 CREATE INDEX IF NOT EXISTS {name} ON {vectors} USING hnsw ((vector::{sized}) {operators})
 WHERE {dimension}(vector) = {size}
@@ -194,8 +199,7 @@ class PostgresIndex:
         approximate = self._statement(_APPROXIMATE, only=only, **self._sized(query.size))
         # A transaction, though nothing is written: the settings are to end with the query.
         with self._connections.writing() as connection:
-            connection.execute(b"SET LOCAL hnsw.iterative_scan = strict_order")
-            connection.execute(f"SET LOCAL hnsw.ef_search = {_EF_SEARCH}".encode())
+            connection.execute(_SETTINGS)
             page = connection.execute(approximate, {**values, "page": _PAGE}).fetchall()
         # Fewer than asked for: HNSW gave up, so let the exact search begin.
         if len(page) == _PAGE:

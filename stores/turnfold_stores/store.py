@@ -112,10 +112,14 @@ class Store:
             if dimension < 1:
                 raise StoreError(f"dimension must be at least 1, not {dimension}")
             body = {"model": model, "dimension": dimension}
-            self.ledger.put(STORE_USER, [Record(_BINDING, "store", "", body)])
-            # First write wins, also against another process: what is there now counts.
-            found = self.ledger.get(STORE_USER, [_BINDING])[_BINDING].body
-            self._binding = _Binding(found["model"], found["dimension"])
+            # Read first: whoever uses a store need not be allowed to write what it says of itself.
+            found = self.ledger.get(STORE_USER, [_BINDING])
+            if not found:
+                self.ledger.put(STORE_USER, [Record(_BINDING, "store", "", body)])
+                # First write wins, also against another process: what is there now counts.
+                found = self.ledger.get(STORE_USER, [_BINDING])
+            known = found[_BINDING].body
+            self._binding = _Binding(known["model"], known["dimension"])
         if self._binding != wanted:
             raise SchemaMismatch(
                 f"this store holds vectors of the embedding model {self._binding.model!r} "

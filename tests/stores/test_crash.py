@@ -81,7 +81,8 @@ def check(store, user_id, numbers, seed):
 
 
 def test_a_few_kills(durable_url):
-    kill_and_check(durable_url, 5 if "sqlite:" not in durable_url else 3)
+    rounds = {"sqlite": 3, "postgresql": 10}.get(durable_url.partition(":")[0], 5)
+    kill_and_check(durable_url, rounds)
 
 
 @pytest.mark.soak

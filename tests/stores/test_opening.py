@@ -118,24 +118,24 @@ def test_where_nothing_can_be_written(url):
         open_store(url)
 
 
-def test_a_ledger_that_is_no_sqlite_file(tmp_path, durable_url):
-    open_store(durable_url).close()
-    file = _ledger_file(durable_url)
+def test_a_ledger_that_is_no_sqlite_file(tmp_path, embedded_url):
+    open_store(embedded_url).close()
+    file = _ledger_file(embedded_url)
     file.write_bytes(b"not a database, " * 1000)
     with pytest.raises(StoreCorrupt, match="backup"):
-        open_store(durable_url)
+        open_store(embedded_url)
     assert file.read_bytes() == b"not a database, " * 1000
 
 
-def test_a_ledger_of_a_newer_version(durable_url):
+def test_a_ledger_of_a_newer_version(embedded_url):
     import sqlite3
 
-    open_store(durable_url).close()
-    connection = sqlite3.connect(_ledger_file(durable_url))
+    open_store(embedded_url).close()
+    connection = sqlite3.connect(_ledger_file(embedded_url))
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(SchemaMismatch, match="layout 99"):
-        open_store(durable_url)
+        open_store(embedded_url)
 
 
 def test_a_sqlite_file_of_another_program(tmp_path):
@@ -151,10 +151,10 @@ def test_a_sqlite_file_of_another_program(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
-def test_nobody_else_may_read(durable_url, tmp_path):
+def test_nobody_else_may_read(embedded_url, tmp_path):
     old = os.umask(0o022)
     try:
-        with open_store(durable_url) as store:
+        with open_store(embedded_url) as store:
             store.ledger.put("u", [Record("a", "k", "c")])
             for path in tmp_path.iterdir():
                 assert path.stat().st_mode & 0o077 == 0
@@ -167,7 +167,7 @@ def test_nobody_else_may_read(durable_url, tmp_path):
 def test_importing_loads_no_chroma():
     code = (
         "import sys, turnfold_stores; turnfold_stores.open_store('memory:');"
-        "sys.exit(any(name in sys.modules for name in ('chromadb', 'pytest')))"
+        "sys.exit(any(name in sys.modules for name in ('chromadb', 'psycopg', 'pytest')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

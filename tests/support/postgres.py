@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import tempfile
 import warnings
 from contextlib import contextmanager
@@ -52,4 +53,8 @@ def running():
                 connection.execute("SELECT pg_reload_conf()")
             yield started
         finally:
+            process = server.get_postmaster_info().process
+            # At once, without writing to disk what is thrown away with it.
+            process.send_signal(getattr(signal, "SIGQUIT", signal.SIGTERM))
+            process.wait(30)
             server.cleanup()
