@@ -1,5 +1,6 @@
 """Where memory is kept: a ledger of records and an index of vectors, behind one contract."""
 
+from turnfold_stores.erasing import Erasing, Populated
 from turnfold_stores.errors import (
     MissingDependency,
     SchemaMismatch,
@@ -16,11 +17,13 @@ from turnfold_stores.vectors import vector_of, vector_record
 __all__ = [
     "STORE_USER",
     "Entry",
+    "Erasing",
     "Hit",
     "Index",
     "Ledger",
     "Mended",
     "MissingDependency",
+    "Populated",
     "Record",
     "SchemaMismatch",
     "Store",

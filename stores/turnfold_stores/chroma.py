@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from turnfold_stores.busy import BusyMark
+from turnfold_stores.chroma_erasing import purge_folder
 from turnfold_stores.encoding import check_text, check_user
 from turnfold_stores.errors import (
     MissingDependency,
@@ -184,6 +185,19 @@ class ChromaIndex:
         """Every user_id that has a collection."""
         with self._using():
             return {found.metadata["user_id"] for found in self._client.list_collections()}
+
+    def purge(self, user_id: str) -> None:
+        """See `Erasing.purge`. The user's collection goes, with all that was ever in it."""
+        check_user(user_id)
+        with self._using():
+            if _name(user_id) in {found.name for found in self._client.list_collections()}:
+                self._client.delete_collection(_name(user_id))
+            self._collections.clear()  # they belong to the client that is let go here
+            self._client.close()
+            purge_folder(self._path)
+            self._client = open_client(self._path)
+            self._close.detach()
+            self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
 
     def close(self) -> None:
         """See `Index.close`."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from turnfold_stores.erasing import Erasing, Populated
 from turnfold_stores.errors import SchemaMismatch, StoreError
 from turnfold_stores.protocols import Entry, Index, Ledger, Record
 from turnfold_stores.vectors import (
@@ -188,6 +189,63 @@ class Store:
             self.ledger.delete(user_id, [vector_record_id(entry_id) for entry_id in gone])
             self.index.delete(user_id, gone)
 
+    def put_records(self, user_id: str, records: Iterable[Record]) -> set[str]:
+        """Write records as they are, and index the vectors among them.
+
+        First write wins, for vectors too: the index gets what the ledger holds. The store is
+        not bound to a model by this; see `bind`.
+
+        Args:
+            user_id: whose records they are.
+            records: of any kind.
+
+        Returns:
+            The ids that are new.
+
+        Raises:
+            StoreError: a record is unfit; nothing is written then.
+        """
+        wanted = list(records)
+        vectors = [record.id for record in wanted if record.kind == VECTOR_KIND]
+        with self._together():
+            new = self.ledger.put(user_id, wanted)
+            if vectors:
+                stored = self.ledger.get(user_id, vectors).values()
+                self.index.put(user_id, [entry_of(one) for one in stored])
+        return new
+
+    def replace(self, user_id: str, gone: Iterable[str], records: Iterable[Record] = ()) -> None:
+        """Delete records, and write others in the place of those that have their ids.
+
+        At once where ledger and index are in one database; else a crash in between may leave
+        records deleted that were to be replaced.
+
+        Args:
+            user_id: whose records they are.
+            gone: ids to delete; unknown ids are ignored.
+            records: what to write; they come last in the order of writing.
+        """
+        wanted = list(records)
+        with self._together():
+            self.ledger.delete(user_id, [*gone, *(record.id for record in wanted)])
+            self.ledger.put(user_id, wanted)
+
+    def purge(self, user_id: str) -> bool:
+        """Take what was deleted of a user from the files, where the store has files.
+
+        Returns:
+            False where the store leaves that to a server.
+
+        Raises:
+            StoreUnavailable: another process keeps the files busy; nothing is lost, try again.
+        """
+        erasing = [part for part in (self.index, self.ledger) if isinstance(part, Erasing)]
+        for part in erasing:
+            part.purge(user_id)
+        if erasing:
+            self._mend_user(user_id)
+        return bool(erasing)
+
     def mend(self, indexed: Iterable[str] = ()) -> Mended:
         """Make the index hold what the ledger holds; nothing is embedded.
 
@@ -195,27 +253,33 @@ class Store:
         first, and whoever writes a vector writes it to the ledger first.
 
         Args:
-            indexed: users the index has who may be gone from the ledger; an `Index` cannot
-                list them.
+            indexed: users the index has who may be gone from the ledger, where it cannot list
+                them itself.
         """
+        known = self.index.users() if isinstance(self.index, Populated) else ()
         added = removed = 0
-        for user_id in {*self.users(), *indexed}:
-            strangers = self.index.ids(user_id)
-            lacking: list[Entry] = []
-            for record in self.ledger.scan(user_id, kind=VECTOR_KIND):
-                entry_id = entry_id_of(record)
-                if entry_id in strangers:
-                    strangers.discard(entry_id)
-                    continue
-                lacking.append(entry_of(record))
-                added += 1
-                if len(lacking) == _MEND_BATCH:
-                    self.index.put(user_id, lacking)
-                    lacking = []
-            self.index.put(user_id, lacking)
-            self.index.delete(user_id, strangers)
-            removed += len(strangers)
+        for user_id in {*self.users(), *indexed, *known}:
+            mended = self._mend_user(user_id)
+            added, removed = added + mended.added, removed + mended.removed
         return Mended(added, removed)
+
+    def _mend_user(self, user_id: str) -> Mended:
+        added = 0
+        strangers = self.index.ids(user_id)
+        lacking: list[Entry] = []
+        for record in self.ledger.scan(user_id, kind=VECTOR_KIND):
+            entry_id = entry_id_of(record)
+            if entry_id in strangers:
+                strangers.discard(entry_id)
+                continue
+            lacking.append(entry_of(record))
+            added += 1
+            if len(lacking) == _MEND_BATCH:
+                self.index.put(user_id, lacking)
+                lacking = []
+        self.index.put(user_id, lacking)
+        self.index.delete(user_id, strangers)
+        return Mended(added, len(strangers))
 
 
 def _close_parts(ledger: Ledger, index: Index, after: Callable[[], None] | None) -> None:

@@ -1,0 +1,122 @@
+"""What was deleted is in no file of the store any more, neither as text nor as a vector."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from turnfold_stores import Entry, Record, StoreUnavailable, open_store
+from turnfold_stores.vectors import to_bytes, unit
+
+SECRET = "Kestrelwood"
+
+
+def bytes_of(folder):
+    """Every file below a folder, and what is in it, whatever its case."""
+    files = (file for file in Path(folder).rglob("*") if file.is_file())
+    return {str(file): file.read_bytes() for file in files}
+
+
+def vector(seed):
+    return unit(np.random.default_rng(seed).normal(size=32).astype(np.float32))
+
+
+def fill(store, user_id, numbers, word):
+    """Records and vectors; those of one word are told from all others by it."""
+    names = [f"{word}-{n}" for n in numbers]
+    store.ledger.put(
+        user_id,
+        [
+            Record(name, "passage", f"in-{word}", {"said": word * 3}, f"The {word} flies at {n}.")
+            for n, name in zip(numbers, names, strict=True)
+        ],
+    )
+    entries = [
+        Entry(name, f"in-{word}", vector(f"{word}{n}".encode()[-1] + 1000 * n))
+        for n, name in zip(numbers, names, strict=True)
+    ]
+    store.put_vectors(user_id, entries, model="m")
+    return names, entries
+
+
+def left(folder, word, entries):
+    """What is left: files that hold the word, and how many of the vectors are in some file."""
+    files = bytes_of(folder)
+    with_word = [name for name, data in files.items() if word.lower().encode() in data.lower()]
+    found = [one.id for one in entries if any(to_bytes(one.vector) in d for d in files.values())]
+    return with_word, found
+
+
+@pytest.mark.parametrize("amid", [True, False], ids=["amid others", "alone"])
+def test_nothing_deleted_is_left_in_the_files(durable_url, tmp_path, amid):
+    with open_store(durable_url) as store:
+        kept = {}
+        if amid:
+            kept["ada"] = fill(store, "ada", range(300), "sparrow")
+            kept["bob"] = fill(store, "bob", range(40), "linnet")
+        gone, secrets = fill(store, "ada", range(300, 420), SECRET)
+        assert left(tmp_path, SECRET, secrets)[1], "the test can see vectors"
+        store.delete_vectors("ada", gone)
+        store.ledger.delete("ada", gone)
+        assert store.purge("ada")
+        assert left(tmp_path, SECRET, secrets) == ([], []), "while the store is open"
+        for user_id, (names, entries) in kept.items():
+            assert store.index.ids(user_id) == set(names)
+            for one in entries[:5]:
+                assert next(store.index.nearest(user_id, one.vector)).id == one.id
+            assert len(store.ledger.get(user_id, names)) == len(names)
+    assert left(tmp_path, SECRET, secrets) == ([], []), "and after it was closed"
+    with open_store(durable_url) as again:
+        for user_id, (names, _) in kept.items():
+            assert again.index.ids(user_id) == set(names)
+
+
+def test_what_stays_can_still_be_found_by_its_words(tmp_path):
+    with open_store(f"sqlite:{tmp_path / 'store.db'}") as store:
+        names, _ = fill(store, "ada", range(5), "sparrow")
+        gone, _ = fill(store, "ada", range(5), SECRET)
+        store.ledger.delete("ada", gone)
+        store.purge("ada")
+        assert {hit.id for hit in store.ledger.match("ada", "sparrow")} == set(names)
+        assert not list(store.ledger.match("ada", SECRET))
+
+
+def test_a_reader_in_another_connection_is_waited_for_and_then_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("turnfold_stores.sqlite_erasing._PATIENCE", 0.2)
+    import sqlite3
+
+    path = tmp_path / "store.db"
+    with open_store(f"sqlite:{path}") as store:
+        gone, _ = fill(store, "ada", range(5), SECRET)
+        reader = sqlite3.connect(path, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM records").fetchone()
+        store.delete_vectors("ada", gone)
+        store.ledger.delete("ada", gone)
+        store.ledger.file._connection.sqlite.execute("PRAGMA busy_timeout = 100")
+        with pytest.raises(StoreUnavailable):
+            store.purge("ada")
+        reader.execute("COMMIT")
+        reader.close()
+        store.purge("ada")
+        assert not left(tmp_path, SECRET, [])[0]
+
+
+def test_a_store_in_memory_has_nothing_to_purge():
+    with open_store("memory:") as store:
+        names, _ = fill(store, "ada", range(3), "sparrow")
+        assert not store.purge("ada")
+        assert store.index.ids("ada") == set(names)
+
+
+def test_records_are_replaced_and_vectors_among_records_are_indexed(store):
+    names, entries = fill(store, "ada", range(3), "sparrow")
+    records = list(store.ledger.scan("ada"))
+    store.replace("ada", [names[0]], [Record(names[1], "passage", "new", None, "instead")])
+    assert {r.id: r.conversation for r in store.ledger.scan("ada", kind="passage")} == {
+        names[2]: "in-sparrow",
+        names[1]: "new",
+    }
+    assert store.put_records("bob", records) == {record.id for record in records}
+    assert store.put_records("bob", records) == set()
+    assert store.index.ids("bob") == set(names)
+    assert next(store.index.nearest("bob", entries[1].vector)).id == names[1]
