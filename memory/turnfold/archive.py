@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from turnfold_stores import Entry, Record, Store
@@ -16,6 +16,7 @@ from turnfold_stores import Entry, Record, Store
 from turnfold.embedders import Embedder
 from turnfold.history import is_alive
 from turnfold.measures import Row
+from turnfold.memorable import Memorable
 from turnfold.plans import (
     Fold,
     Plan,
@@ -31,9 +32,10 @@ from turnfold.plans import (
     usage_id,
 )
 from turnfold.recall import Found, Passage, passages_of
+from turnfold.redaction import Redact
 from turnfold.scope import Scope
 from turnfold.summary import Node
-from turnfold.transcript import Exchange, Transcript
+from turnfold.transcript import Exchange, Transcript, seed_of
 
 # Exchanges remembered as stored, so that a turn writes only what is new.
 _MOST_REMEMBERED = 200_000
@@ -50,20 +52,30 @@ class Archive:
         scope: Scope,
         stored: OrderedDict[str, None],
         clock: Callable[[], float] = time.time,
+        *,
+        forgotten: Collection[str] = (),
+        mark: str = "",
+        redact: Redact | None = None,
     ) -> None:
         """Args:
         store: where it is kept.
         scope: whose it is.
         stored: ids of exchanges known to be stored, shared by the turns of a process.
         clock: tells the time, in seconds since the epoch.
+        forgotten: content ids of exchanges that were forgotten and are sent again.
+        mark: what `Tombstones.mark` said when they were looked up.
+        redact: what is done to texts before they are stored.
         """
         self.store = store
         self.scope = scope
         self.clock = clock
+        self.mark = mark
+        self.forgotten = forgotten
         self._stored = stored
+        self.redact = redact
 
     def remember(self, transcript: Transcript) -> None:
-        """Store every closed exchange when it is first seen.
+        """Store every closed exchange when it is first seen, and no forgotten one again.
 
         Raises:
             StoreError: the ledger could not be written.
@@ -72,13 +84,22 @@ class Archive:
         records: list[Record] = []
         new: list[str] = []
         parent = ""
+        kept = self.memorable(transcript.closed)
         for number, one in enumerate(transcript.closed, 1):
-            if one.exchange_id not in self._stored:
-                link = {"parent": parent, "content": one.content_id, "number": number}
-                said = {"messages": [dict(message) for message in one.messages]}
+            if self.forgot(one):
+                parent = ""  # no path leads through what is not there
+                continue
+            if self._name(one) not in self._stored:
+                link = {
+                    "parent": parent,
+                    "content": one.content_id,
+                    "number": number,
+                    "opening": one.opening_id,
+                }
+                said = {"messages": [dict(message) for message in kept[number - 1].messages]}
                 records.append(self._record(one.content_id, "content", said, at=now))
                 records.append(self._record(one.exchange_id, "exchange", link, at=now))
-                new.append(one.exchange_id)
+                new.append(self._name(one))
             parent = one.exchange_id
         if not records:
             return
@@ -271,7 +292,26 @@ class Archive:
 
     def is_stored(self, exchange: Exchange) -> bool:
         """Whether this exchange was seen before, on this very path."""
-        return exchange.exchange_id in self._stored or bool(self._get([exchange.exchange_id]))
+        return (
+            self.forgot(exchange)
+            or self._name(exchange) in self._stored
+            or bool(self._get([exchange.exchange_id]))
+        )
+
+    @property
+    def seed(self) -> str:
+        """What the paths of this conversation start from."""
+        return seed_of(self.scope.user_id, self.scope.conversation)
+
+    def forgot(self, exchange: Exchange) -> bool:
+        """Whether this exchange was forgotten: it may be sent and is never written."""
+        return exchange.content_id in self.forgotten
+
+    def memorable(self, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
+        """Exchanges as they may be stored, summarized and indexed."""
+        if not self.forgotten and self.redact is None:
+            return exchanges
+        return Memorable(exchanges, forgotten=self.forgotten, redact=self.redact)
 
     def messages_before(self, exchange_id: str) -> list[Mapping[str, Any]]:
         """All messages of a path, from its beginning to this exchange; [] where it has a gap."""
@@ -306,6 +346,10 @@ class Archive:
                 contents.update(fold.contents)
                 fold = self.fold(fold.previous) if fold.previous else None
         return contents
+
+    def _name(self, exchange: Exchange) -> str:
+        """What `stored` knows an exchange by: nothing is known for sure after a forgetting."""
+        return exchange.exchange_id + self.mark
 
     # --- rows ---------------------------------------------------------------------------------
 

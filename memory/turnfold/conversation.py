@@ -46,7 +46,7 @@ class _Talk:
         self.usage = Usage()
         self.growth: list[tuple[int, int]] = []
         self._user_id = user_id
-        self._history = History(memory.store, user_id, self.id)
+        self._history = History(memory.store, user_id, self.id, redact=memory.policy.redact)
         self._messages = self._history.load()
 
     @property

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -31,6 +31,7 @@ from turnfold.breakpoints import has_marks, lasts_an_hour
 from turnfold.embedders import Embedder
 from turnfold.errors import clean
 from turnfold.folding import Folding, Outcome
+from turnfold.forgetting import forget_again, mark_of, retain
 from turnfold.lookup import look_up
 from turnfold.measures import FIVE_MINUTES, ONE_HOUR, Measures, Row
 from turnfold.models import context_window
@@ -48,6 +49,7 @@ from turnfold.state import Carried, carried_from, head_of, until_uncited
 from turnfold.summary import SummaryJob
 from turnfold.thinking import thinking_ids
 from turnfold.tokens import count_fixed, count_message, estimate_text
+from turnfold.tombstones import Tombstones, forgotten_of, opening_name
 from turnfold.transcript import Exchange, Transcript, seed_of
 from turnfold.window import Rates, Standing, fold_until
 
@@ -78,7 +80,7 @@ class Engine:
         self.policy = policy
         self._summary_model = summary_model
         self._count = policy.count_tokens or estimate_text
-        self._shared = Shared(self._count, policy.prices)
+        self._shared = Shared(self._count, policy)
 
     def on(self, store: Store) -> Engine:
         """The same engine on another store."""
@@ -93,13 +95,16 @@ class Engine:
         """
         started = time.perf_counter()
         clock = self.policy.clock or time.time
-        archive = Archive(self.store, scope, self._shared.stored, clock)
+        if self.policy.retain_days and self._shared.retention_due(scope.user_id, clock()):
+            retain(self.store, self.policy, scope.user_id, clock())
         seed = seed_of(scope.user_id, scope.conversation)
         transcript = self._shared.reader.read(body["messages"], seed=seed)
+        archive = self._archive(scope, transcript, clock)
         if starts_anew(transcript, archive):
             if scope.conversation:
                 known = self._shared.path(scope)
-                transcript = rejoin(transcript, archive, known, self._count) or transcript
+                whole = rejoin(transcript, archive, known, self._count)
+                transcript = whole or transcript
             elif looks_cut(transcript, archive):
                 self._shared.warn_once(
                     "this history was cut at its front, and without a name for the conversation "
@@ -108,7 +113,7 @@ class Engine:
                 )
                 return None
         archive.remember(transcript)
-        self._shared.keep_path(scope, transcript.closed)
+        self._shared.keep_path(scope, [x for x in transcript.closed if not archive.forgot(x)])
         account = self._shared.account(scope, transcript.open.opening_id)
         turn = Turn(
             archive,
@@ -121,6 +126,32 @@ class Engine:
         )
         account.seconds["begin"] = time.perf_counter() - started
         return turn
+
+    def _archive(self, scope: Scope, transcript: Transcript, clock: Callable[[], float]) -> Archive:
+        """The archive of a scope, which knows what of the transcript was forgotten."""
+        tombstones = Tombstones(self.store.ledger, scope.user_id)
+        mark = tombstones.mark()
+        if self._shared.heed(scope.user_id, mark):
+            # A turn may have been cut off before it could take back what it wrote meanwhile.
+            forget_again(self.store, self.policy, scope.user_id)
+        forgotten = self._shared.forgotten(scope)
+        if mark:
+            forgotten |= forgotten_of(
+                transcript.closed,
+                tombstones,
+                seed=seed_of(scope.user_id, scope.conversation),
+                kept=lambda one: one.exchange_id + mark in self._shared.stored,
+                known=forgotten,
+            )
+        return Archive(
+            self.store,
+            scope,
+            self._shared.stored,
+            clock,
+            forgotten=forgotten,
+            mark=mark,
+            redact=self.policy.redact,
+        )
 
 
 class Turn:
@@ -149,7 +180,7 @@ class Turn:
         self.account = account
         self._folding = Folding(
             archive,
-            transcript.exchanges,
+            archive.memorable(transcript.exchanges),
             policy=policy,
             embedder=embedder,
             count=self._count,
@@ -299,6 +330,7 @@ class Turn:
         with self._timed("recall"):
             if self._plan is None:
                 self._plan = self._planned()
+                self._take_back()
         with self._timed("build"):
             self._sent = build(
                 self._body,
@@ -319,7 +351,14 @@ class Turn:
             return len(self._transcript.messages)
         thoughtful = (n for n in self._live_indexes if self._exchanges[n].thoughtful)
         first = next(thoughtful, None)
-        return 0 if first is None else self._archive.floor(self._transcript, first=first)
+        floor = 0 if first is None else self._archive.floor(self._transcript, first=first)
+        return max(floor, self._forgotten_until())
+
+    def _take_back(self) -> None:
+        """Undo what was written of exchanges that were forgotten since the turn began."""
+        store, user_id = self._archive.store, self._archive.scope.user_id
+        if mark_of(store, user_id) != self._archive.mark:
+            forget_again(store, self._policy, user_id)
 
     def _planned(self) -> Plan:
         """Decide the rest, write it down, and go by what then holds."""
@@ -336,6 +375,7 @@ class Turn:
             recalled=recall_block(self._found),
             shown=tuple(Shown(one.passage.id, one.turn, one.score) for one in self._found),
             measures=self._measures,
+            words=opening_name(self._transcript.open, self._archive.seed),
         )
         holds = self._archive.keep_plan(plan)
         if holds != plan:  # someone else planned this opening first
@@ -370,6 +410,11 @@ class Turn:
                 texts.setdefault(index, []).append(earlier.recalled)
         texts.setdefault(newest if plan.appends else head, []).append(plan.recalled)
         return {index: some for index, some in texts.items() if self._exchanges[index].opening}
+
+    def _forgotten_until(self) -> int:
+        """Index of the message before which thinking goes: what it was made under is forgotten."""
+        ends = zip(self._exchanges, self._transcript.starts[1:], strict=False)
+        return max((end for one, end in ends if self._archive.forgot(one)), default=0)
 
     def _carried(self) -> Carried:
         return carried_from(self._exchanges[self._head : self._in_memory])

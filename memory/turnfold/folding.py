@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from turnfold.account import Account
 from turnfold.archive import Archive
@@ -19,15 +19,39 @@ from turnfold.summary import (
     SummaryJob,
     accept_draft,
     coverage,
+    erased,
     fit,
     render,
 )
-from turnfold.tokens import CountText
+from turnfold.tokens import CountText, estimate_text
 from turnfold.transcript import Exchange
 from turnfold.window import runs
 
 Outcome = SummaryDraft | Exception
 Degrade = Callable[[str, Exception], None]
+
+
+def summary_of(
+    nodes: Sequence[Node],
+    *,
+    first: int,
+    last: int,
+    missing: Iterable[int] = (),
+    policy: Policy,
+) -> str:
+    """The rendered summary of some nodes: one block, within its budget.
+
+    Args:
+        nodes: oldest first.
+        first: number of the first exchange it stands for, from 1.
+        last: number of the last one.
+        missing: numbers of those of them that were forgotten.
+        policy: its budget, and what counts tokens.
+    """
+    count = policy.count_tokens or estimate_text
+    fitting = fit(nodes, budget=policy.summary_tokens, count=count)
+    parts = (render(fitting), coverage(first, last), erased(missing))
+    return summary_block("\n".join(filter(None, parts)))
 
 
 class Folding:
@@ -79,9 +103,13 @@ class Folding:
         known: list[Item] = [item for node in fitting for item in node.items]
         for first, last in runs(sizes, start, until, self._policy.leaf_tokens):
             part = self._exchanges[first:last]
+            said = [utterances(one.messages) for one in part]
+            if not any(said):  # forgotten: there is nothing to ask a summarizer about
+                silent = node_id(part[0], part[-1])
+                self._archive.keep_node(silent, Node(first + 1, last, ()), model="")
             self._jobs[node_id(part[0], part[-1])] = SummaryJob(
                 first=first + 1,
-                exchanges=[utterances(one.messages) for one in part],
+                exchanges=said,
                 before=utterances(self._exchanges[first - 1].messages) if first else (),
                 known=known,
                 max_tokens=max(256, self._policy.summary_tokens // 2),
@@ -132,20 +160,33 @@ class Folding:
             except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
                 self._degrade("index", wrong)
         nodes = (*(self._base.nodes if self._base else ()), *reached)
-        summary = (render(self._fitting(nodes)), coverage(self._head + 1, until))
         fold = Fold(
             id=fold_id(part[-1]),
             count=until,
             nodes=nodes,
-            summary=summary_block("\n".join(filter(None, summary))),
-            contents=tuple(one.content_id for one in part),
+            summary=summary_of(
+                self._written(nodes),
+                first=self._head + 1,
+                last=until,
+                missing=self._forgotten(until),
+                policy=self._policy,
+            ),
+            contents=tuple(one.content_id for one in part if not self._archive.forgot(one)),
             previous=self._base.id if self._base else "",
         )
         self._account.folded += len(part)
         return self._archive.keep_fold(fold)
 
+    def _forgotten(self, until: int) -> list[int]:
+        """Numbers of the exchanges up to there that were forgotten."""
+        folded = self._exchanges[self._head : until]
+        return [n for n, one in enumerate(folded, self._head + 1) if self._archive.forgot(one)]
+
+    def _written(self, ids: Sequence[str]) -> list[Node]:
+        """These nodes, as far as they exist."""
+        written = self._archive.nodes(ids)
+        return [written[name] for name in ids if name in written]
+
     def _fitting(self, ids: Sequence[str]) -> list[Node]:
         """What the summary of these nodes has room for."""
-        written = self._archive.nodes(ids)
-        nodes = [written[name] for name in ids if name in written]
-        return fit(nodes, budget=self._policy.summary_tokens, count=self._count)
+        return fit(self._written(ids), budget=self._policy.summary_tokens, count=self._count)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turnfold_stores import Record, Store
 
+from turnfold.redaction import Redact, redacted
 from turnfold.scope import Scope
 
 # Between the name of a conversation and its generation: a character no one types.
@@ -21,6 +23,11 @@ def generation_name(name: str, generation: int) -> str:
 def present_name(store: Store, user_id: str, name: str) -> str:
     """What the present generation of a conversation is called in the store."""
     return generation_name(name, _resets(store, user_id, name))
+
+
+def generations(store: Store, user_id: str, name: str) -> list[str]:
+    """What all generations of a conversation are called in the store, the oldest first."""
+    return [generation_name(name, n) for n in range(_resets(store, user_id, name) + 1)]
 
 
 def is_alive(store: Store, user_id: str, conversation: str) -> bool:
@@ -39,7 +46,16 @@ class History:
     A reset begins a new generation, a conversation of its own to all the rest of memory.
     """
 
-    def __init__(self, store: Store, user_id: str, name: str) -> None:
+    def __init__(
+        self, store: Store, user_id: str, name: str, *, redact: Redact | None = None
+    ) -> None:
+        """Args:
+        store: where it is kept.
+        user_id: whose it is.
+        name: which conversation.
+        redact: what is done to texts before they are kept.
+        """
+        self._redact = redact
         self._store = store
         self._user_id = user_id
         self._name = name
@@ -56,10 +72,11 @@ class History:
     def load(self) -> list[dict[str, Any]]:
         """All messages of the present generation, in order."""
         conversation = self.scope.conversation
-        records = self._store.ledger.scan(self._user_id, kind="said", conversation=conversation)
-        exchanges = [record.body["messages"] for record in records]
-        self._length = len(exchanges)
-        return [message for exchange in exchanges for message in exchange]
+        scan = self._store.ledger.scan(self._user_id, kind="said", conversation=conversation)
+        said = {record.id: record.body["messages"] for record in scan}
+        # The first may have been forgotten; the numbers of the others stay.
+        self._length = max((int(name.rpartition(":")[2]) for name in said), default=0)
+        return [message for exchange in said.values() for message in exchange]
 
     def append(self, exchange: Sequence[Mapping[str, Any]]) -> bool:
         """Keep a completed exchange.
@@ -72,7 +89,8 @@ class History:
         """
         conversation = self.scope.conversation
         name = f"said:{conversation}:{self._length + 1}"
-        record = Record(name, "said", conversation, {"messages": [dict(m) for m in exchange]})
+        said = [dict(m) if self._redact is None else redacted(m, self._redact) for m in exchange]
+        record = Record(name, "said", conversation, {"messages": said}, at=time.time())
         if name not in self._store.ledger.put(self._user_id, [record]):
             return False
         self._length += 1

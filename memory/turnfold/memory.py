@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any, Self, TypeVar
@@ -16,6 +18,7 @@ from turnfold_stores import STORE_USER, Store, open_store
 from turnfold.embedders import Embedder, SentenceTransformerEmbedder
 from turnfold.engine import Engine
 from turnfold.errors import MissingDependency, PolicyError, StoreError, TurnfoldError
+from turnfold.forgetting import Forgotten, forget, seconds_of
 from turnfold.history import present_name
 from turnfold.middleware import MemoryMiddleware
 from turnfold.policy import Policy
@@ -187,6 +190,52 @@ class Memory:
             conversation = present_name(self.store, user_id, conversation)
         hits = self.store.index.nearest(user_id, vector, conversation=conversation)
         return list(islice(living_hits(self.store, user_id, hits), limit))
+
+    def forget(
+        self,
+        *,
+        user_id: str,
+        conversation: str | None = None,
+        before: float | datetime | None = None,
+    ) -> Forgotten:
+        """Forget exchanges, and all that memory made of them, for good.
+
+        Exchanges, passages, vectors, plans and accounts are deleted, summaries rebuilt without
+        them (no model is asked), and files purged where the store keeps files. Keyed tombstones
+        remain, which say nothing by themselves: a history that is sent again with forgotten
+        exchanges in it passes as it is, and they are never stored, summarized or recalled
+        again. What another process is just being sent is forgotten when it is done.
+
+        Args:
+            user_id: whose.
+            conversation: only in this one, also before it was reset; None for all of theirs.
+            before: only what was last said before then: seconds since the epoch or a datetime
+                (without a time zone: local time); None for all.
+
+        Returns:
+            What was done, in numbers.
+
+        Raises:
+            TurnfoldError: an argument is out of range.
+            StoreError: the store failed; what was not forgotten is forgotten by the next call.
+        """
+        if user_id is None:
+            raise TurnfoldError("user_id=None does not say whose memory to forget")
+        _named("user_id", user_id)
+        _named("conversation", conversation)
+        age = math.inf if before is None else seconds_of(before)
+        return forget(self.store, self.policy, user_id, conversation=conversation, before=age)
+
+    async def aforget(
+        self,
+        *,
+        user_id: str,
+        conversation: str | None = None,
+        before: float | datetime | None = None,
+    ) -> Forgotten:
+        """`forget`, in a thread."""
+        step = partial(self.forget, user_id=user_id, conversation=conversation, before=before)
+        return await anyio.to_thread.run_sync(step)
 
     async def apreview(
         self,

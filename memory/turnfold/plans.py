@@ -55,6 +55,7 @@ class Plan:
         recalled: the rendered block of recalled passages; "" for none.
         shown: what the block holds.
         measures: what the conversation had shown before this turn.
+        words: names what the opening says, whatever the path.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Plan:
     recalled: str
     shown: tuple[Shown, ...]
     measures: Measures
+    words: str = ""
 
 
 def plan_id(opening: Exchange, revision: int = 0) -> str:
@@ -111,6 +113,7 @@ def read_plan(record: Record) -> Plan:
         recalled=body["recalled"],
         shown=tuple(Shown(*one) for one in body["shown"]),
         measures=Measures.from_json(body["measures"]),
+        words=body.get("words", ""),
     )
 
 
@@ -138,6 +141,7 @@ def plan_body(plan: Plan) -> dict[str, Any]:
         "recalled": plan.recalled,
         "shown": [[one.id, one.turn, one.score] for one in plan.shown],
         "measures": plan.measures.to_json(),
+        "words": plan.words,
     }
 
 

@@ -19,6 +19,30 @@ OnError = Literal["continue", "raise"]
 _LEAST_AUTO = 8_000
 _LEAST_BUDGET = 500
 
+_LEAST = {
+    "fold_at": 1_000,
+    "keep_tokens": 0,
+    "keep_exchanges": 0,
+    "keep_first": 0,
+    "max_prompt_tokens": 1_000,
+    "budget": _LEAST_BUDGET,
+    "summary_tokens": 100,
+    "recall_tokens": 0,
+    "leaf_tokens": 1_000,
+}
+_OPTIONAL = frozenset({"max_prompt_tokens", "budget"})
+_CHOICES = {
+    "scope": RecallScope,
+    "placement": Placement,
+    "cache": CacheMode,
+    "on_error": OnError,
+}
+_FUNCTIONS = {
+    "clock": "nothing to seconds since the epoch",
+    "count_tokens": "a text to its tokens",
+    "redact": "a text to a text",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -54,6 +78,11 @@ class Policy:
         leaf_tokens: the most one summary call is given to read; at least 1,000.
         deadline: seconds memory may add to one turn, summaries included; past it the request
             goes without memory. Above 0.
+        retain_days: exchanges older than so many days are forgotten, at the first turn of their
+            user in a process and once a day from then on; None keeps them. Above 0.
+        redact: applied to every text before it is stored or shown to a summarizer, as
+            `redact(text) -> text`; what is sent to the model you ask stays as it is. The same
+            text must always give the same, and what was redacted must stay as it is.
         on_error: "continue" answers the user without memory when a part of it fails;
             "raise" raises.
         clock: tells the time, in seconds since the epoch, for what is stored and for how long
@@ -81,6 +110,8 @@ class Policy:
     summary_model: str = "claude-haiku-5-5"
     leaf_tokens: int = 24_000
     deadline: float = 60.0
+    retain_days: float | None = None
+    redact: Callable[[str], str] | None = None
     on_error: OnError = "continue"
     clock: Callable[[], float] | None = None
     count_tokens: Callable[[str], int] | None = None
@@ -118,49 +149,29 @@ class Policy:
         return cls(**{**shares, **changes})
 
     def __post_init__(self) -> None:
-        if self.fold_at != "auto":
-            self._whole("fold_at", 1_000)
-        self._whole("keep_tokens", 0)
-        self._whole("keep_exchanges", 0)
-        self._whole("keep_first", 0)
-        self._whole("summary_tokens", 100)
-        self._whole("recall_tokens", 0)
-        self._whole("leaf_tokens", 1_000)
-        for name in ("max_prompt_tokens", "budget"):
-            if getattr(self, name) is not None:
-                self._whole(name, 1_000 if name == "max_prompt_tokens" else _LEAST_BUDGET)
+        for name, least in _LEAST.items():
+            if getattr(self, name) is not None or name not in _OPTIONAL:
+                self._whole(name, least)
         self._check_window()
-        if isinstance(self.recall_floor, bool) or not (
-            isinstance(self.recall_floor, int | float) and -1 <= self.recall_floor <= 1
-        ):
-            raise PolicyError(
-                f"recall_floor={self.recall_floor!r} is a cosine similarity: give a number "
-                f"from -1 to 1"
-            )
-        if isinstance(self.deadline, bool) or not (
-            isinstance(self.deadline, int | float) and self.deadline > 0
-        ):
-            raise PolicyError(f"deadline={self.deadline!r} is in seconds: give a number above 0")
-        self._one_of("scope", RecallScope)
-        self._one_of("placement", Placement)
-        self._one_of("cache", CacheMode)
-        self._one_of("on_error", OnError)
+        self._number("recall_floor", -1 <= _number(self.recall_floor) <= 1, "a cosine from -1 to 1")
+        self._number("deadline", _number(self.deadline) > 0, "seconds, above 0")
+        if self.retain_days is not None:
+            self._number("retain_days", _number(self.retain_days) > 0, "days above 0, or None")
+        for name, choices in _CHOICES.items():
+            self._one_of(name, choices)
+        for name, shape in _FUNCTIONS.items():
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                raise PolicyError(f"{name} must be a function from {shape}, or None")
         if not isinstance(self.summary_model, str) or not self.summary_model:
             raise PolicyError(
                 f"summary_model={self.summary_model!r} must name a model, e.g. 'claude-haiku-5-5'"
             )
-        if self.prices is not None and not (
-            isinstance(self.prices, Mapping)
-            and all(isinstance(price, Price) for price in self.prices.values())
-        ):
+        if self.prices is not None and not _are_prices(self.prices):
             raise PolicyError(
                 "prices must give a turnfold.pricing.Price by the beginning of a model's name, "
                 "e.g. {'claude-sonnet-5-5': Price.of(2, 10, read=0.1)}"
             )
-        if self.clock is not None and not callable(self.clock):
-            raise PolicyError("clock must be a function that gives seconds since the epoch")
-        if self.count_tokens is not None and not callable(self.count_tokens):
-            raise PolicyError("count_tokens must be a function from a text to its tokens, or None")
 
     def _check_window(self) -> None:
         """A fold has to leave less than what triggers it."""
@@ -179,8 +190,14 @@ class Policy:
                     f"less than what triggers it. A quarter of that does well"
                 )
 
+    def _number(self, name: str, fits: bool, wanted: str) -> None:
+        if not fits:
+            raise PolicyError(f"{name}={getattr(self, name)!r} must be a number: {wanted}")
+
     def _whole(self, name: str, least: int) -> None:
         value = getattr(self, name)
+        if name == "fold_at" and value == "auto":
+            return
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             hint = f"; did you mean {math.ceil(value)}?" if _is_near(value, least) else ""
             other = ", or 'auto'" if name == "fold_at" else ""
@@ -194,6 +211,16 @@ class Policy:
         if value not in choices:
             known = ", ".join(repr(choice) for choice in choices)
             raise PolicyError(f"{name}={value!r} is not known; choose one of {known}")
+
+
+def _number(value: object) -> float:
+    """The value, if it is a number; else one that is in no range."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else math.nan  # type: ignore[arg-type]
+
+
+def _are_prices(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(one, Price) for one in value.values())
 
 
 def _is_near(value: object, least: int) -> bool:

@@ -20,7 +20,10 @@ _LOOKED_UP = 50
 
 
 def rejoin(
-    transcript: Transcript, archive: Archive, known: Sequence[Exchange], count: CountText
+    transcript: Transcript,
+    archive: Archive,
+    known: Sequence[Exchange],
+    count: CountText,
 ) -> Transcript | None:
     """The transcript with its missing front.
 
@@ -33,12 +36,20 @@ def rejoin(
     Returns:
         None where the transcript does not continue a path.
     """
+    sent = _kept(transcript, archive)
     for path in (known, None):
         exchanges = known_path(archive, count) if path is None else path
-        joint = _joint(exchanges, transcript.closed)
+        joint = _joint(exchanges, sent.closed)
         if joint is not None:
-            return _joined(transcript, archive, exchanges, joint, count)
+            return _joined(sent, archive, exchanges, joint, count)
     return None
+
+
+def _kept(transcript: Transcript, archive: Archive) -> Transcript:
+    """The transcript without the forgotten exchanges it begins with: they join nothing."""
+    closed = transcript.closed
+    kept = next((n for n, one in enumerate(closed) if not archive.forgot(one)), len(closed))
+    return Transcript.of(transcript.exchanges[kept:]) if kept else transcript
 
 
 def known_path(archive: Archive, count: CountText) -> list[Exchange]:
@@ -50,7 +61,7 @@ def known_path(archive: Archive, count: CountText) -> list[Exchange]:
     if not messages:
         return []
     seed = seed_of(archive.scope.user_id, archive.scope.conversation)
-    return list(read(messages, seed=seed, count=count).exchanges)
+    return list(read(messages, seed=seed, count=count, redact=archive.redact).exchanges)
 
 
 def starts_anew(transcript: Transcript, archive: Archive) -> bool:
@@ -126,5 +137,6 @@ def _joined(
         seed=seed_of(archive.scope.user_id, archive.scope.conversation),
         path=front[-1].exchange_id if front else None,
         count=count,
+        redact=archive.redact,
     )
     return Transcript.of([*front, *rest.exchanges])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from turnfold.account import Account
-from turnfold.pricing import Price
+from turnfold.policy import Policy
 from turnfold.scope import Scope
 from turnfold.tokens import CountText
 from turnfold.transcript import Exchange, Reader
@@ -16,6 +17,8 @@ logger = logging.getLogger("turnfold")
 
 _MOST_PATHS = 64
 _MOST_ACCOUNTS = 256
+_MOST_USERS = 10_000
+_DAY = 86_400.0  # seconds
 
 
 class Shared:
@@ -24,13 +27,16 @@ class Shared:
     All of it can be lost without harm: it is read again from the ledger.
     """
 
-    def __init__(self, count: CountText, prices: Mapping[str, Price] | None = None) -> None:
+    def __init__(self, count: CountText, policy: Policy) -> None:
         self.stored: OrderedDict[str, None] = OrderedDict()
-        self.reader = Reader(count)
+        self.reader = Reader(count, policy.redact)
+        self._forgotten: OrderedDict[Scope, set[str]] = OrderedDict()
+        self._marks: OrderedDict[str, str] = OrderedDict()
+        self._retained: OrderedDict[str, float] = OrderedDict()
         self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
         self._accounts: OrderedDict[tuple[Scope, str], Account] = OrderedDict()
         self._warned: set[str] = set()
-        self._prices = prices
+        self._prices = policy.prices
 
     def path(self, scope: Scope) -> Sequence[Exchange]:
         """The closed exchanges this conversation had when it was last seen here."""
@@ -43,6 +49,34 @@ class Shared:
             self._paths.move_to_end(scope)
             while len(self._paths) > _MOST_PATHS:
                 self._paths.popitem(last=False)
+
+    def heed(self, user_id: str, mark: str) -> bool:
+        """Let go of what is known of a user, if something was forgotten since; True if so."""
+        if self._marks.get(user_id, "") == mark:
+            return False
+        self._marks[user_id] = mark
+        while len(self._marks) > _MOST_USERS:
+            self._marks.popitem(last=False)
+        for scope in [one for one in self._paths if one.user_id == user_id]:
+            del self._paths[scope]
+        return True
+
+    def forgotten(self, scope: Scope) -> set[str]:
+        """Content ids of a conversation known to be forgotten: what is forgotten remains so."""
+        known = self._forgotten.setdefault(scope, set())
+        self._forgotten.move_to_end(scope)
+        while len(self._forgotten) > _MOST_PATHS:
+            self._forgotten.popitem(last=False)
+        return known
+
+    def retention_due(self, user_id: str, now: float) -> bool:
+        """Whether a day has passed since this was asked for this user."""
+        if now - self._retained.get(user_id, -math.inf) < _DAY:
+            return False
+        self._retained[user_id] = now
+        while len(self._retained) > _MOST_USERS:
+            self._retained.popitem(last=False)
+        return True
 
     def account(self, scope: Scope, opening_id: str) -> Account:
         """The running account of an opening; an attempt that failed has spent, too.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -209,6 +209,18 @@ def render(nodes: Sequence[Node]) -> str:
 def coverage(first: int, last: int) -> str:
     """The last line of a summary: which turns it stands for, also those it has no room for."""
     return f"Nothing else of turns {first}-{last} is shown here."
+
+
+def erased(turns: Iterable[int]) -> str:
+    """What a summary says of forgotten turns; "" for none."""
+    runs: list[list[int]] = []
+    for turn in sorted(set(turns)):
+        if runs and turn == runs[-1][-1] + 1:
+            runs[-1].append(turn)
+        else:
+            runs.append([turn])
+    named = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
+    return f"Of turns {', '.join(named)} nothing is known: they were erased." if named else ""
 
 
 def _render_node(node: Node) -> str:

@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from turnfold.errors import TranscriptError
+from turnfold.redaction import Redact, redacted
 from turnfold.tokens import CountText, count_message, estimate_text
 
 Message = Mapping[str, Any]
@@ -120,7 +121,7 @@ class Exchange(NamedTuple):
     Attributes:
         messages: its messages; copies, in that the caller's later changes do not reach them.
         opening: how many of them are the opening.
-        names: a digest of the canonical form of each, 16 bytes.
+        names: a digest of the canonical form of each, redacted, 16 bytes.
         opening_id: names the path so far and the opening; known before any answer.
         exchange_id: names the path and the whole exchange.
         content_id: names what was said, whatever the path.
@@ -181,6 +182,7 @@ def read(
     seed: str,
     path: str | None = None,
     count: CountText = estimate_text,
+    redact: Redact | None = None,
 ) -> Transcript:
     """Cut messages into exchanges and name them.
 
@@ -189,6 +191,7 @@ def read(
         seed: differs between users and conversations.
         path: exchange id of what came before the first message; None for nothing.
         count: counts the tokens of a text.
+        redact: what is done to texts before they are named; what is sent stays as it is.
 
     Raises:
         TranscriptError: there are no messages, or one is not an object with a role.
@@ -202,7 +205,7 @@ def read(
     before = seed if path is None else path
     exchanges: list[Exchange] = []
     for first, end in pairwise(starts):
-        exchange = _exchange(messages[first:end], seed, before, count)
+        exchange = _exchange(messages[first:end], seed, before, count, redact)
         before = exchange.exchange_id
         exchanges.append(exchange)
     return Transcript(exchanges, starts, messages)
@@ -214,17 +217,19 @@ class Reader:
     A history is recognized by equality of its messages with those of the request before it.
     """
 
-    def __init__(self, count: CountText) -> None:
+    def __init__(self, count: CountText, redact: Redact | None = None) -> None:
         self._count = count
+        self._redact = redact
         self._read: OrderedDict[str, Transcript] = OrderedDict()
         self._sizes: dict[str, int] = {}
 
     def read(self, messages: Sequence[Message], *, seed: str) -> Transcript:
         """See the function `read`."""
         known = self._read.get(seed)
-        transcript = None if known is None else _continued(known, messages, seed, self._count)
+        how = (self._count, self._redact)
+        transcript = None if known is None else _continued(known, messages, seed, *how)
         if transcript is None:
-            transcript = read(messages, seed=seed, count=self._count)
+            transcript = read(messages, seed=seed, count=self._count, redact=self._redact)
         self._keep(seed, transcript)
         return transcript
 
@@ -242,7 +247,11 @@ class Reader:
 
 
 def _continued(
-    known: Transcript, messages: Sequence[Message], seed: str, count: CountText
+    known: Transcript,
+    messages: Sequence[Message],
+    seed: str,
+    count: CountText,
+    redact: Redact | None,
 ) -> Transcript | None:
     """The transcript of messages that begin as known ones do; None where they do not."""
     same = _common(known.messages, messages)
@@ -252,7 +261,7 @@ def _continued(
         return None
     start = known.starts[whole]
     path = known.exchanges[whole - 1].exchange_id
-    rest = read(messages[start:], seed=seed, path=path, count=count)
+    rest = read(messages[start:], seed=seed, path=path, count=count, redact=redact)
     return Transcript(
         [*known.exchanges[:whole], *rest.exchanges],
         [*known.starts[:whole], *(start + one for one in rest.starts)],
@@ -271,11 +280,14 @@ def _common(known: Sequence[Message], messages: Sequence[Message]) -> int:
     return least
 
 
-def _exchange(messages: Sequence[Message], seed: str, path: str, count: CountText) -> Exchange:
+def _exchange(
+    messages: Sequence[Message], seed: str, path: str, count: CountText, redact: Redact | None
+) -> Exchange:
     copies = [_copied(message) for message in messages]
+    named = copies if redact is None else [redacted(one, redact) for one in copies]
     names = [
         blake2b(canonical(one).encode("utf-8", "surrogatepass"), digest_size=_BITS).digest()
-        for one in copies
+        for one in named
     ]
     opening = next((i for i, one in enumerate(copies) if one["role"] != "user"), len(copies))
     opening_id = _name(path, names[:opening])

@@ -1,6 +1,6 @@
 """Where memory is kept: a ledger of records and an index of vectors, behind one contract."""
 
-from turnfold_stores.erasing import Erasing, Populated
+from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
 from turnfold_stores.errors import (
     MissingDependency,
     SchemaMismatch,
@@ -17,7 +17,8 @@ from turnfold_stores.vectors import vector_of, vector_record
 __all__ = [
     "STORE_USER",
     "Entry",
-    "Erasing",
+    "ErasingIndex",
+    "ErasingLedger",
     "Hit",
     "Index",
     "Ledger",

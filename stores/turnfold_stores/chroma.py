@@ -13,15 +13,16 @@ import importlib.util
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from turnfold_stores.busy import BusyMark
-from turnfold_stores.chroma_erasing import purge_folder
+from turnfold_stores.chroma_erasing import purge_folder, wipe_slack
 from turnfold_stores.encoding import check_text, check_user
 from turnfold_stores.errors import (
     MissingDependency,
@@ -186,18 +187,26 @@ class ChromaIndex:
         with self._using():
             return {found.metadata["user_id"] for found in self._client.list_collections()}
 
-    def purge(self, user_id: str) -> None:
-        """See `Erasing.purge`. The user's collection goes, with all that was ever in it."""
+    def purge(self, user_id: str, entries: Iterable[Entry]) -> None:
+        """See `ErasingIndex.purge`. The user's collection goes, with all that was ever in it."""
         check_user(user_id)
         with self._using():
             if _name(user_id) in {found.name for found in self._client.list_collections()}:
                 self._client.delete_collection(_name(user_id))
-            self._collections.clear()  # they belong to the client that is let go here
-            self._client.close()
-            purge_folder(self._path)
-            self._client = open_client(self._path)
-            self._close.detach()
-            self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
+            self._reopened(lambda: purge_folder(self._path))
+            left = iter(entries)
+            while batch := list(islice(left, self._batch)):
+                self.put(user_id, batch)
+            self._reopened(lambda: wipe_slack(self._path))
+
+    def _reopened(self, step: Callable[[], None]) -> None:
+        """Do something to the folder while Chroma has it closed."""
+        self._collections.clear()
+        self._close.detach()
+        self._client.close()
+        step()
+        self._client = open_client(self._path)
+        self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
 
     def close(self) -> None:
         """See `Index.close`."""

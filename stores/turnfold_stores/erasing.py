@@ -1,26 +1,40 @@
-"""What is deleted leaves its files, too: a capability of stores that keep files of their own."""
+"""What is deleted leaves its files, too: capabilities of stores that keep files of their own.
+
+Servers declare none: what they delete is found by no query any more, and their own maintenance
+(a vacuum, a compaction, the end of a backup's life) takes it from their disks.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
+
+from turnfold_stores.protocols import Entry
 
 
 @runtime_checkable
-class Erasing(Protocol):
-    """Declared by ledgers and indexes that write files, where a deletion leaves bytes behind.
-
-    Servers do not declare it: what they delete is found by no query any more, and their own
-    maintenance (a vacuum, a compaction, the end of a backup's life) takes it from their disks.
-    """
+class ErasingLedger(Protocol):
+    """Declared by ledgers that write files, where a deletion leaves bytes behind."""
 
     def purge(self, user_id: str) -> None:
         """Make sure that nothing which was deleted of this user is left in the files.
 
-        An index may lose the user's other vectors on the way; the caller puts them back from
-        the ledger (`Store.purge` does).
-
         Raises:
             StoreUnavailable: another process keeps the files busy; nothing is lost, try again.
+        """
+        ...
+
+
+@runtime_checkable
+class ErasingIndex(Protocol):
+    """Declared by indexes that write files of their own, where a deletion leaves bytes behind."""
+
+    def purge(self, user_id: str, entries: Iterable[Entry]) -> None:
+        """Build this user's part anew, so that nothing else of theirs is left in the files.
+
+        Args:
+            user_id: whose.
+            entries: all there is of them from then on.
         """
         ...
 

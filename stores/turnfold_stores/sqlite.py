@@ -158,7 +158,7 @@ class SqliteLedger:
                 return
 
     def purge(self, user_id: str) -> None:  # noqa: ARG002 - one file holds all users
-        """See `Erasing.purge`. Writes the whole file anew: about a second for 100 MB."""
+        """See `ErasingLedger.purge`. Writes the whole file anew: about a second for 100 MB."""
         purge_file(self.file)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from turnfold_stores.erasing import Erasing, Populated
+from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
 from turnfold_stores.errors import SchemaMismatch, StoreError
 from turnfold_stores.protocols import Entry, Index, Ledger, Record
 from turnfold_stores.vectors import (
@@ -239,12 +239,13 @@ class Store:
         Raises:
             StoreUnavailable: another process keeps the files busy; nothing is lost, try again.
         """
-        erasing = [part for part in (self.index, self.ledger) if isinstance(part, Erasing)]
-        for part in erasing:
-            part.purge(user_id)
-        if erasing:
-            self._mend_user(user_id)
-        return bool(erasing)
+        ledger, index = self.ledger, self.index
+        if isinstance(index, ErasingIndex):
+            vectors = ledger.scan(user_id, kind=VECTOR_KIND)
+            index.purge(user_id, (entry_of(record) for record in vectors))
+        if isinstance(ledger, ErasingLedger):
+            ledger.purge(user_id)
+        return isinstance(index, ErasingIndex) or isinstance(ledger, ErasingLedger)
 
     def mend(self, indexed: Iterable[str] = ()) -> Mended:
         """Make the index hold what the ledger holds; nothing is embedded.

@@ -1,0 +1,68 @@
+"""A message goes in; what of its texts memory may keep comes out.
+
+A redaction is applied where messages are named, and before anything is stored or shown to a
+summarizer. Ids are digests of the redacted text: a digest of the text as it was would let
+whoever holds the store try out what stood there. So the same text must always be redacted
+alike, and what was redacted must stay as it is when it is redacted again: then a history read
+back from the store is the same history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from turnfold.errors import PolicyError
+
+Redact = Callable[[str], str]
+
+# What holds a message together and says nothing that a person wrote.
+_STRUCTURE = frozenset(
+    {
+        "role",
+        "type",
+        "id",
+        "name",
+        "tool_use_id",
+        "file_id",
+        "signature",
+        "media_type",
+        "cache_control",
+        "encrypted_content",
+        "encrypted_index",
+    }
+)
+# A picture, a file, sealed thinking: `data` is not text, and broken after a change.
+_BINARY = frozenset({"base64", "redacted_thinking"})
+
+
+def redacted(message: Mapping[str, Any], redact: Redact) -> dict[str, Any]:
+    """A copy of a message with every text redacted: those of tool calls and results, too.
+
+    Raises:
+        PolicyError: the redaction gives something that is no text.
+    """
+    copy = _redacted(message, redact, _STRUCTURE)
+    assert isinstance(copy, dict)
+    return copy
+
+
+def _redacted(value: Any, redact: Redact, as_it_is: frozenset[str]) -> Any:
+    if isinstance(value, str):
+        clean = redact(value)
+        if not isinstance(clean, str):
+            raise PolicyError(f"redact must give a text for a text, not {type(clean).__name__}")
+        return clean
+    if isinstance(value, Mapping):
+        binary = as_it_is and value.get("type") in _BINARY
+        kept = as_it_is | {"data"} if binary else as_it_is
+        return {
+            # What a tool is given is free: an "id" in it may be anything.
+            name: inner
+            if name in kept
+            else _redacted(inner, redact, frozenset() if name == "input" else as_it_is)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_redacted(inner, redact, as_it_is) for inner in value]
+    return value

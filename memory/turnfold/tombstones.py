@@ -1,0 +1,126 @@
+"""Names of what was forgotten go in; whether one of them comes again can be told, nothing more.
+
+A tombstone is a keyed digest: it holds no name, no text and no user_id, and stands under the
+store's own user. The key is drawn at random by each store when it first forgets something. It
+stands in the store as well, so a tombstone tells who has both the store and the very exchange
+that it was forgotten there; it tells nobody what was said.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from hashlib import blake2b
+
+from turnfold_stores import STORE_USER, Ledger, Record
+
+from turnfold.transcript import Exchange, digest
+
+_KEY = "tombstone-key"
+_TOMBSTONE = "tombstone"
+_MARK = "forgetting"
+_BYTES = 16
+_BATCH = 1_000
+
+
+class Tombstones:
+    """What was forgotten of one user, read anew for each turn."""
+
+    def __init__(self, ledger: Ledger, user_id: str) -> None:
+        self._ledger = ledger
+        self._user_id = user_id
+        # Several where two stores were made one by an import.
+        scan = ledger.scan(STORE_USER, kind=_KEY)
+        self._keys = [bytes.fromhex(record.body["key"]) for record in scan]
+
+    def mark(self) -> str:
+        """Another one after each time something of this user was forgotten; "" before."""
+        marks = [
+            record.id
+            for key in self._keys
+            for record in self._ledger.scan(STORE_USER, kind=_MARK, conversation=self._owner(key))
+        ]
+        return "+".join(sorted(marks))
+
+    def among(self, names: Collection[str]) -> set[str]:
+        """Those of the names that were forgotten."""
+        if not self._keys or not names:
+            return set()
+        by_id = {self._id(key, name): name for key in self._keys for name in names}
+        return {by_id[found] for found in self._ledger.get(STORE_USER, by_id)}
+
+    def put(self, names: Iterable[str]) -> None:
+        """Set tombstones. Call `renew` when all are set."""
+        key = self._any_key()
+        owner = self._owner(key)
+        records = [Record(self._id(key, name), _TOMBSTONE, owner) for name in names]
+        for start in range(0, len(records), _BATCH):
+            self._ledger.put(STORE_USER, records[start : start + _BATCH])
+
+    def renew(self) -> None:
+        """Tell all who are at work that something was forgotten: set another mark."""
+        key = self._any_key()
+        owner = self._owner(key)
+        old = [r.id for r in self._ledger.scan(STORE_USER, kind=_MARK, conversation=owner)]
+        mark = Record(f"{_MARK}:{secrets.token_hex(_BYTES)}", _MARK, owner)
+        self._ledger.put(STORE_USER, [mark])
+        self._ledger.delete(STORE_USER, old)
+
+    def _any_key(self) -> bytes:
+        if not self._keys:
+            drawn = secrets.token_bytes(_BYTES)
+            record = Record(f"{_KEY}:{digest(drawn)}", _KEY, "", {"key": drawn.hex()})
+            self._ledger.put(STORE_USER, [record])
+            self._keys.append(drawn)
+        return self._keys[0]
+
+    def _id(self, key: bytes, name: str) -> str:
+        return f"{_TOMBSTONE}:{_keyed(key, self._user_id, name)}"
+
+    def _owner(self, key: bytes) -> str:
+        return _keyed(key, self._user_id)
+
+
+def _keyed(key: bytes, *parts: str) -> str:
+    return blake2b(digest(*parts).encode(), key=key, digest_size=_BYTES).hexdigest()
+
+
+def opening_name(exchange: Exchange, seed: str) -> str:
+    """Names what an opening says, whatever the path: for an exchange not closed when forgotten."""
+    return "opening:" + digest(seed, *exchange.names[: exchange.opening])
+
+
+def forgotten_of(
+    closed: Sequence[Exchange],
+    tombstones: Tombstones,
+    *,
+    seed: str,
+    kept: Callable[[Exchange], bool],
+    known: Container[str],
+) -> set[str]:
+    """Content ids of the closed exchanges that were forgotten and are sent again.
+
+    Args:
+        closed: exchanges in order.
+        tombstones: of their user.
+        seed: of their conversation.
+        kept: tells what is known to be stored, and so was not forgotten.
+        known: content ids known to be forgotten.
+    """
+    forgotten = {one.content_id for one in closed if one.content_id in known}
+    fresh = [one for one in closed if one.content_id not in forgotten and not kept(one)]
+    names = {one.content_id for one in fresh} | {opening_name(one, seed) for one in fresh}
+    buried = tombstones.among(names)
+    forgotten |= {one.content_id for one in fresh} & buried
+    if not buried:
+        return forgotten
+    # The newest of what was forgotten was still open then, so only its opening is known. It
+    # stands right behind the others; the same words elsewhere are somebody's new words.
+    follows = True
+    for one in closed:
+        name = opening_name(one, seed)
+        if follows and one.content_id not in forgotten and name in buried:
+            buried.discard(name)
+            forgotten.add(one.content_id)
+        follows = one.content_id in forgotten
+    return forgotten
