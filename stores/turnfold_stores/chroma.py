@@ -13,7 +13,7 @@ import importlib.util
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -114,6 +114,7 @@ class ChromaIndex:
             wanted = checked(entries, dimension=dimension)
             if not wanted:
                 return
+            new = collection is None
             if collection is None:
                 collection = self._create(user_id, wanted[0].vector.size)
             for start in range(0, len(wanted), self._batch):
@@ -123,6 +124,9 @@ class ChromaIndex:
                     embeddings=np.stack([entry.vector for entry in batch]),
                     metadatas=[{"conversation": entry.conversation} for entry in batch],
                 )
+            if new:
+                collection.chroma.get(limit=1, include=["embeddings"])  # makes the graph
+                wipe_slack(self._path, str(collection.chroma.id))
 
     def nearest(
         self, user_id: str, vector: Vector, *, conversation: str | None = None
@@ -193,20 +197,15 @@ class ChromaIndex:
         with self._using():
             if _name(user_id) in {found.name for found in self._client.list_collections()}:
                 self._client.delete_collection(_name(user_id))
-            self._reopened(lambda: purge_folder(self._path))
+            self._collections.clear()  # they belong to the client that is closed here
+            self._close.detach()
+            self._client.close()
+            purge_folder(self._path)
+            self._client = open_client(self._path)
+            self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
             left = iter(entries)
             while batch := list(islice(left, self._batch)):
                 self.put(user_id, batch)
-            self._reopened(lambda: wipe_slack(self._path))
-
-    def _reopened(self, step: Callable[[], None]) -> None:
-        """Do something to the folder while Chroma has it closed."""
-        self._collections.clear()
-        self._close.detach()
-        self._client.close()
-        step()
-        self._client = open_client(self._path)
-        self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
 
     def close(self) -> None:
         """See `Index.close`."""
@@ -239,6 +238,7 @@ class ChromaIndex:
             # Left by a crash. A new one may have another dimension.
             self._drop(user_id)
             return None
+        wipe_slack(self._path, str(found.id))
         self._collections[user_id] = _Collection(found, len(first[0]))
         return self._collections[user_id]
 

@@ -12,6 +12,7 @@ from turnfold_stores.errors import StoreCorrupt
 
 # The head of header.bin, as Chroma's hnswlib writes it: version, offset of the first element,
 # room for elements, elements, bytes of one.
+DATABASE = "chroma.sqlite3"
 _HEADER = struct.Struct("<iQQQQ")
 _LENGTH = 4  # bytes of length.bin for each element
 
@@ -28,7 +29,7 @@ def purge_folder(path: Path) -> None:
     Raises:
         StoreCorrupt: the database cannot be read.
     """
-    database = path / "chroma.sqlite3"
+    database = path / DATABASE
     try:
         with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as sqlite:
             segments = {row[0] for row in sqlite.execute("SELECT id FROM segments")}
@@ -40,22 +41,30 @@ def purge_folder(path: Path) -> None:
             shutil.rmtree(folder)
 
 
-def wipe_slack(path: Path) -> None:
-    """Overwrite the room that graphs have for elements to come.
+def wipe_slack(path: Path, collection: str) -> None:
+    """Overwrite the room that the graph of a collection has for elements to come.
 
+    When a graph is made, and each time one is opened that is too young to have been written,
     hnswlib allocates that room and writes it out as it finds it: whatever the process had in
-    memory there before, such as a vector or a text that was just deleted. Measured: one in
-    seven purged folders held a deleted vector again.
+    memory there before, such as a vector that was just deleted. Measured: one in four folders
+    held a deleted vector again after their next opening.
 
     Args:
-        path: the folder.
+        path: the folder; may be open.
+        collection: Chroma's id of the collection.
     """
-    for header in path.glob("*/header.bin"):
-        packed = header.read_bytes()[: _HEADER.size]
+    with contextlib.closing(sqlite3.connect(path / DATABASE, isolation_level=None)) as sqlite:
+        found = sqlite.execute("SELECT id FROM segments WHERE collection = ?", (collection,))
+        segments = [row[0] for row in found]
+    for segment in segments:
+        folder = path / segment
+        if not (folder / "header.bin").exists():
+            continue
+        packed = (folder / "header.bin").read_bytes()[: _HEADER.size]
         if len(packed) == _HEADER.size:
             _, _, _, elements, size = _HEADER.unpack(packed)
-            _zero(header.with_name("data_level0.bin"), elements * size)
-            _zero(header.with_name("length.bin"), elements * _LENGTH)
+            _zero(folder / "data_level0.bin", elements * size)
+            _zero(folder / "length.bin", elements * _LENGTH)
 
 
 def _zero(file: Path, start: int) -> None:

@@ -25,7 +25,6 @@ from pathlib import Path
 
 from turnfold_stores.busy import was_idle
 from turnfold_stores.chroma import BUSY, ChromaIndex, require_chroma
-from turnfold_stores.chroma_erasing import wipe_slack
 from turnfold_stores.errors import StoreCorrupt, StoreError
 from turnfold_stores.ownership import Ownership
 from turnfold_stores.sqlite import SqliteLedger
@@ -211,7 +210,6 @@ def _after_close(path: Path, ownership: Ownership, index: ChromaIndex) -> None:
     try:
         if index.sound and path.is_dir():
             _make_private(path / CHROMA)
-            wipe_slack(path / CHROMA)
             descriptor = os.open(path / CLOSED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor
                 file.write(_state(path))

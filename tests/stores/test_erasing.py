@@ -70,6 +70,21 @@ def test_nothing_deleted_is_left_in_the_files(durable_url, tmp_path, amid):
             assert again.index.ids(user_id) == set(names)
 
 
+def test_no_deleted_vector_comes_back_from_memory_into_a_graph(folder_url, tmp_path):
+    """A young graph is made anew at each opening, in memory that held other vectors before."""
+    with open_store(folder_url) as store:
+        gone, secrets = fill(store, "ada", range(60), SECRET)
+        fill(store, "ada", range(20), "sparrow")
+        store.delete_vectors("ada", gone)
+        store.ledger.delete("ada", gone)
+        store.purge("ada")
+    for _ in range(4):
+        with open_store(folder_url) as store:
+            assert len(list(store.index.nearest("ada", vector(1)))) == 20
+            assert left(tmp_path, SECRET, secrets) == ([], [])
+        assert left(tmp_path, SECRET, secrets) == ([], [])
+
+
 def test_what_stays_can_still_be_found_by_its_words(tmp_path):
     with open_store(f"sqlite:{tmp_path / 'store.db'}") as store:
         names, _ = fill(store, "ada", range(5), "sparrow")
