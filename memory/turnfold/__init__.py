@@ -5,6 +5,7 @@ client = with_memory(Anthropic(), store="./chat-memory")
 
 from turnfold_stores import open_store
 
+from turnfold.caps import Cap
 from turnfold.conversation import AsyncConversation, Conversation
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError
@@ -16,6 +17,7 @@ from turnfold.thinking import strip_thinking
 
 __all__ = [
     "AsyncConversation",
+    "Cap",
     "Conversation",
     "Embedder",
     "Memory",

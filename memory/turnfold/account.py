@@ -40,6 +40,15 @@ class Account:
         else:
             self.summary_cost += cost(usage, price)
 
+    def take_over(self, other: Account) -> None:
+        """Count what was spent, and what failed, apart from any turn."""
+        self.degraded += other.degraded
+        self.summary_usage += other.summary_usage
+        if self.summary_cost is None or other.summary_cost is None:
+            self.summary_cost = None
+        else:
+            self.summary_cost += other.summary_cost
+
     def receipt(
         self,
         *,

@@ -20,12 +20,14 @@ from turnfold.memorable import Memorable
 from turnfold.plans import (
     Fold,
     Plan,
+    Preparation,
     Shown,
     floor_id,
     fold_body,
     fold_id,
     plan_body,
     plan_id,
+    preparation_id,
     read_fold,
     read_plan,
     replies_in,
@@ -219,6 +221,31 @@ class Archive:
         """Write a fold and read back the one that holds."""
         return read_fold(self._keep(self._record(fold.id, "fold", fold_body(fold))))
 
+    def keep_preparation(self, preparation: Preparation) -> None:
+        """Write how far a fold is being prepared."""
+        body = {
+            "base": preparation.base,
+            "start": preparation.start,
+            "until": preparation.until,
+        }
+        record = self._record(preparation.id, "ahead", body)
+        self.store.ledger.put(self.scope.user_id, [record])
+
+    def preparations(
+        self, exchanges: Sequence[Exchange], *, base: str, start: int
+    ) -> list[Preparation]:
+        """The folds that are or were being prepared on a path, the furthest first.
+
+        Args:
+            exchanges: its closed exchanges.
+            base: the fold they have to grow from.
+            start: the first exchange that is not in memory.
+        """
+        names = [preparation_id(one) for one in reversed(exchanges[start:])]
+        records = self._get(names)
+        found = (Preparation(n, **records[n].body) for n in names if n in records)
+        return [one for one in found if (one.base, one.start) == (base, start)]
+
     def nodes(self, ids: Iterable[str]) -> dict[str, Node]:
         """The nodes that exist, by id."""
         return {name: Node.from_json(record.body) for name, record in self._get(ids).items()}
@@ -227,6 +254,17 @@ class Archive:
         """Write a node; one that is there already stays."""
         body = {**node.to_json(), "model": model}
         self.store.ledger.put(self.scope.user_id, [self._record(name, "node", body)])
+
+    def keep_spending(self, name: str, body: Mapping[str, Any]) -> None:
+        """Write what a summary cost."""
+        self.store.ledger.put(self.scope.user_id, [self._record(name, "spend", dict(body))])
+
+    def spending(self) -> list[Mapping[str, Any]]:
+        """What summaries of the conversation have cost, one by one."""
+        scan = self.store.ledger.scan(
+            self.scope.user_id, kind="spend", conversation=self.scope.conversation
+        )
+        return [record.body for record in scan]
 
     # --- proofs, usage, passages --------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
     begin     read the caller's messages as exchanges and store those that are closed; find what
               was planned for this opening, or decide what to fold
+    ahead     a fold to be prepared while the request is on its way, so that none waits for it
     due       the summaries wanted before the request can go out
     accept    the summaries written; the oldest exchanges move into memory
     body      recall what bears on the opening, write the plan once and read it back, and
@@ -20,12 +21,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from turnfold_stores import Store
 
 from turnfold.account import Account
+from turnfold.ahead import Chore, Readiness, leases_of, next_step, prepared, soon
 from turnfold.archive import Archive
 from turnfold.breakpoints import has_marks, lasts_an_hour
 from turnfold.embedders import Embedder
@@ -35,7 +38,7 @@ from turnfold.forgetting import forget_again, mark_of, retain
 from turnfold.lookup import look_up
 from turnfold.measures import FIVE_MINUTES, ONE_HOUR, Measures, Row
 from turnfold.models import context_window
-from turnfold.plans import Plan, Shown, plan_id, replies_in, usage_id
+from turnfold.plans import Plan, Preparation, Shown, plan_id, replies_in, usage_id
 from turnfold.policy import Policy
 from turnfold.pricing import Usage, price_of
 from turnfold.prompt import Sent, build, live_thinking_ids, recall_block
@@ -45,6 +48,7 @@ from turnfold.refusals import Refusal
 from turnfold.rejoin import looks_cut, rejoin, starts_anew
 from turnfold.scope import Scope
 from turnfold.shared import Shared
+from turnfold.spending import Spending
 from turnfold.state import Carried, carried_from, head_of, until_uncited
 from turnfold.summary import SummaryJob
 from turnfold.thinking import thinking_ids
@@ -86,8 +90,15 @@ class Engine:
         """The same engine on another store."""
         return Engine(store, self.embedder, self.policy, self._summary_model)
 
-    def begin(self, body: Mapping[str, Any], scope: Scope) -> Turn | None:
+    def begin(
+        self, body: Mapping[str, Any], scope: Scope, *, background: bool = False
+    ) -> Turn | None:
         """Start the turn of a request; None where memory had better keep out.
+
+        Args:
+            body: the request.
+            scope: whose memory.
+            background: whether there is a worker for what `Turn.ahead` gives.
 
         Raises:
             TranscriptError: the messages cannot be read.
@@ -115,6 +126,7 @@ class Engine:
         archive.remember(transcript)
         self._shared.keep_path(scope, [x for x in transcript.closed if not archive.forgot(x)])
         account = self._shared.account(scope, transcript.open.opening_id)
+        self._shared.settle(scope, account)
         turn = Turn(
             archive,
             body,
@@ -123,6 +135,7 @@ class Engine:
             embedder=self.embedder,
             account=account,
             summary_model=self._summary_model,
+            apart=partial(self._shared.spent_apart, scope) if background else None,
         )
         account.seconds["begin"] = time.perf_counter() - started
         return turn
@@ -167,6 +180,7 @@ class Turn:
         embedder: Embedder | None,
         account: Account,
         summary_model: str,
+        apart: Callable[[Account], None] | None,
     ) -> None:
         self._policy = policy
         self._summary_model = summary_model
@@ -178,6 +192,16 @@ class Turn:
         self._model = str(body.get("model", ""))
         self._count = policy.count_tokens or estimate_text
         self.account = account
+        self._spending = Spending(
+            archive,
+            of_turn=policy.turn_cap,
+            of_conversation=policy.conversation_cap,
+            turn=transcript.open.opening_id,
+            root=transcript.exchanges[0].opening_id,
+            model=summary_model,
+            prices=policy.prices,
+            count=self._count,
+        )
         self._folding = Folding(
             archive,
             archive.memorable(transcript.exchanges),
@@ -186,9 +210,13 @@ class Turn:
             count=self._count,
             account=self.account,
             degrade=self._degrade,
+            spending=self._spending,
         )
         self._revision = 0
         self._strip = False  # all thinking goes: the API refused some of it
+        self._apart = apart  # where accounts of the background go; None for no background
+        self._chore: Chore | None = None
+        self._awaited: Preparation | None = None
         self._found: Sequence[Found] | None = None
         self._sent: Sent | None = None
 
@@ -208,7 +236,7 @@ class Turn:
             self._fold = archive.fold(self._plan.fold) if self._plan.fold else None
         self._earlier = self._plans_of_this_epoch()
         if self._plan is None:
-            self._want(self._fold_until())
+            self._decide()
 
     @property
     def _in_memory(self) -> int:
@@ -242,26 +270,100 @@ class Turn:
 
     # --- folding ------------------------------------------------------------------------------
 
-    def _fold_until(self) -> int:
-        """Up to which exchange to fold at this opening."""
+    def _decide(self) -> None:
+        """Fold at this opening, or leave a fold to be prepared; see `turnfold.ahead`."""
+        until = self._fold_until()
+        if self._apart is None:
+            self._want(until)
+            return
+        start = max(self._in_memory, self._head)
+        due = until > start
+        aim = until if due else self._fold_until(ahead=True)
+        aim, _ = until_uncited(self._exchanges, start, max(aim, start))
+        if aim == start:
+            return
+        found, readiness = self._preparation(start)
+        step = next_step(
+            due=due,
+            over=self._over,
+            readiness=readiness,
+            lasting=self._policy.background == "on",
+        )
+        if found is not None and step in {"adopt", "fold now"}:
+            self._awaited = found
+            self._want(found.until)
+            if step == "adopt":
+                self._adopt()
+                self._decide()  # the rest may still be too much
+        elif step == "fold now":
+            self._want(aim)
+        elif step == "prepare":
+            self._chore = self._prepare(found, start, aim)
+
+    def _preparation(self, start: int) -> tuple[Preparation | None, Readiness]:
+        """The preparation to go by, and how far it has come."""
+        closed = self._transcript.closed
+        best: tuple[Preparation | None, Readiness] = (None, "none")
+        for one in self._archive.preparations(closed, base=self._fold_id, start=start):
+            if until_uncited(self._exchanges, start, one.until)[0] < one.until:
+                continue
+            self._want(one.until)
+            if self._folding.is_ready:
+                return one, "ready"
+            if best[0] is None:
+                state = leases_of(self._archive, self._policy).state(one.id)
+                best = one, "idle" if state == "free" else state
+        self._want(start)
+        return best
+
+    def _prepare(self, found: Preparation | None, start: int, aim: int) -> Chore:
+        assert self._apart is not None
+        if found is None:
+            found = prepared(self._exchanges, base=self._fold_id, start=start, until=aim)
+        return Chore(
+            self._archive,
+            self._exchanges,
+            found,
+            base=self._fold,
+            head=self._head,
+            policy=self._policy,
+            embedder=self._embedder,
+            count=self._count,
+            spending=self._spending,
+            done=self._apart,
+        )
+
+    def ahead(self) -> Chore | None:
+        """A fold to be prepared while the request is on its way; None for none."""
+        return self._chore
+
+    def waits(self) -> bool:
+        """Whether someone else is writing the summaries that this turn cannot do without."""
+        if self._awaited is None or self._folding.is_ready:
+            return False
+        return leases_of(self._archive, self._policy).state(self._awaited.id) == "running"
+
+    def _fold_until(self, *, ahead: bool = False) -> int:
+        """Up to which exchange to fold at this opening, or at one that is near."""
         rate = 1.0 if self._policy.count_tokens else self._measures.rate(self._model)
         start = max(self._in_memory, self._head)
         head = sum(self._sizes[: self._head]) if self._in_memory > self._head else 0
         an_hour = lasts_an_hour(self._body)
         lifetime = ONE_HOUR if an_hour else FIVE_MINUTES
-        until, self.account.fold_reason = fold_until(
-            Standing(
-                sizes=[int(size * rate) for size in self._sizes],
-                requests=[max(1, replies_in(one)) for one in self._exchanges],
-                window=start if self._in_memory else 0,
-                first=start,
-                fixed=int((self._fixed + head) * rate),
-                summary=int(self._summary_size * rate),
-                recalled=[int(size * rate) for size in self._recalled_sizes],
-                ceiling=self._ceiling,
-                cold=self._measures.is_cold(self._archive.clock(), lifetime=lifetime),
-                cold_share=self._measures.cold_share,
-            ),
+        standing = Standing(
+            sizes=[int(size * rate) for size in self._sizes],
+            requests=[max(1, replies_in(one)) for one in self._exchanges],
+            window=start if self._in_memory else 0,
+            first=start,
+            fixed=int((self._fixed + head) * rate),
+            summary=int(self._summary_size * rate),
+            recalled=[int(size * rate) for size in self._recalled_sizes],
+            ceiling=self._ceiling,
+            cold=self._measures.is_cold(self._archive.clock(), lifetime=lifetime),
+            cold_share=self._measures.cold_share,
+        )
+        until, reason = fold_until(
+            soon(standing) if ahead else standing,
             self._policy,
             Rates.of(
                 price_of(self._model, self._policy.prices),
@@ -270,7 +372,10 @@ class Turn:
                 an_hour=an_hour,
             ),
         )
-        return until
+        if not ahead:
+            self.account.fold_reason = reason
+            self._over = standing.prompt > standing.ceiling or self._policy.budget is not None
+        return min(until, len(self._transcript.closed))
 
     @property
     def _summary_size(self) -> int:
@@ -322,6 +427,9 @@ class Turn:
         if fold is not None:
             self._fold = fold
             self._earlier = {}
+            if self._awaited is not None:
+                leases_of(self._archive, self._policy).clear(self._awaited.id)
+                self._awaited = None
 
     # --- the request --------------------------------------------------------------------------
 

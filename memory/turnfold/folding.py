@@ -12,6 +12,7 @@ from turnfold.plans import Fold, fold_id, node_id
 from turnfold.policy import Policy
 from turnfold.prompt import summary_block
 from turnfold.speech import utterances
+from turnfold.spending import Spending
 from turnfold.summary import (
     Item,
     Node,
@@ -67,6 +68,7 @@ class Folding:
         count: CountText,
         account: Account,
         degrade: Degrade,
+        spending: Spending,
     ) -> None:
         self._archive = archive
         self._exchanges = exchanges
@@ -75,6 +77,7 @@ class Folding:
         self._count = count
         self._account = account
         self._degrade = degrade
+        self._spending = spending
         self._base: Fold | None = None  # what the new fold grows from
         self._start = 0
         self._head = 0
@@ -116,25 +119,41 @@ class Folding:
             )
         return True
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether all that was wanted is written."""
+        return self._jobs.keys() <= self._archive.nodes(self._jobs).keys()
+
     def due(self) -> list[SummaryJob]:
-        """The jobs that no one has done yet."""
+        """The jobs that no one has done yet and that may be paid for."""
         written = self._archive.nodes(self._jobs)
         self._waiting = {name: job for name, job in self._jobs.items() if name not in written}
+        refused = self._spending.refusals(list(self._waiting.values()))
+        for name, why in zip(list(self._waiting), refused, strict=True):
+            if why:
+                del self._waiting[name]
+                self._degrade("summary", SummaryError(why))
         return list(self._waiting.values())
 
     def take(self, outcomes: Sequence[Outcome]) -> None:
         """Write the nodes that the answers to the jobs of `due` make, in order."""
-        for (name, job), outcome in zip(self._waiting.items(), outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                self._degrade("summary", outcome)
-                continue
-            self._account.spent_on_summary(outcome.model, outcome.usage)
-            try:
-                node = accept_draft(job, outcome)
-            except SummaryError as empty:
-                self._degrade("summary", empty)
-            else:
-                self._archive.keep_node(name, node, model=outcome.model)
+        for job, outcome in zip(list(self._waiting.values()), outcomes, strict=True):
+            self.answer(job, outcome)
+
+    def answer(self, job: SummaryJob, outcome: Outcome) -> None:
+        """Write the node that the answer to one of the jobs of `due` makes."""
+        name = next(name for name, one in self._waiting.items() if one is job)
+        if isinstance(outcome, Exception):
+            self._degrade("summary", outcome)
+            return
+        self._account.spent_on_summary(outcome.model, outcome.usage)
+        self._spending.paid(outcome.model, outcome.usage)
+        try:
+            node = accept_draft(job, outcome)
+        except SummaryError as empty:
+            self._degrade("summary", empty)
+        else:
+            self._archive.keep_node(name, node, model=outcome.model)
 
     def fold(self) -> Fold | None:
         """Fold as far as the exchanges are summarized; None where nothing is.

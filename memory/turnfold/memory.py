@@ -15,6 +15,7 @@ import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
 from turnfold_stores import STORE_USER, Store, open_store
 
+from turnfold.background import Background
 from turnfold.embedders import Embedder, SentenceTransformerEmbedder
 from turnfold.engine import Engine
 from turnfold.errors import MissingDependency, PolicyError, StoreError, TurnfoldError
@@ -72,6 +73,7 @@ class Memory:
         self._embedder = embedder if embedder is not None else default_embedder()
         self._summarizer = summarizer
         self._on_receipt = on_receipt
+        self._background = Background()
         self.store = open_store(store)
         self._owns_store = not isinstance(store, Store)
         if self._embedder is not None:
@@ -111,6 +113,7 @@ class Memory:
         tell = [each for each in (self._on_receipt, on_receipt) if each is not None]
         middleware = MemoryMiddleware(
             self._engine,
+            self._background,
             user_id=user_id,
             conversation=conversation or "",
             summarize=self._summarizer or self._by_claude(client),
@@ -256,11 +259,16 @@ class Memory:
         return await anyio.to_thread.run_sync(step)
 
     async def aclose(self) -> None:
-        """`close`, in a thread."""
+        """`close`, in a thread; folds being prepared on this event loop get the same time."""
+        await self._background.aclose()
         await anyio.to_thread.run_sync(self.close)
 
     def close(self) -> None:
-        """Close the store, unless it was handed in open. Closing twice is harmless."""
+        """Close the store, unless it was handed in open. Closing twice is harmless.
+
+        Waits up to five seconds for a summary that is being written in the background.
+        """
+        self._background.close()
         if self._owns_store:
             self.store.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 import threading
@@ -15,6 +16,7 @@ import anyio.to_thread
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
 from turnfold.account import Account
+from turnfold.background import Background
 from turnfold.engine import Engine, Turn
 from turnfold.errors import TurnfoldError, clean
 from turnfold.folding import Outcome
@@ -32,6 +34,8 @@ logger = logging.getLogger("turnfold")
 
 # Summaries asked for at once. They share the caller's rate limit.
 _SIDE_BY_SIDE = 4
+# Seconds between two looks whether someone else's summary is there.
+_POLL = 0.05
 
 Summarize = Callable[[SummaryJob], SummaryDraft]
 SummarizeAsync = Callable[[SummaryJob], Awaitable[SummaryDraft]]
@@ -45,6 +49,7 @@ class MemoryMiddleware(Middleware):
     def __init__(
         self,
         engine: Engine,
+        background: Background,
         *,
         user_id: str | None,
         conversation: str,
@@ -55,6 +60,7 @@ class MemoryMiddleware(Middleware):
     ) -> None:
         """Args:
         engine: does the work.
+        background: where folds are prepared.
         user_id: whose memory; None reads the body's `metadata.user_id`.
         conversation: which conversation of theirs; "" for all there is.
         summarize: writes summaries for a sync client.
@@ -64,6 +70,7 @@ class MemoryMiddleware(Middleware):
         """
         self.memory = memory
         self._engine = engine
+        self._background = background
         self.user_id = user_id
         self._conversation = conversation
         self._summarize = summarize
@@ -97,12 +104,17 @@ class MemoryMiddleware(Middleware):
         return self._tap(response, turn)
 
     def _prepare(self, body: Mapping[str, Any]) -> tuple[Turn, Mapping[str, Any]] | None:
-        turn = self._engine.begin(body, self._scope(body))
+        turn = self._engine.begin(body, self._scope(body), background=self._has_background)
         if turn is None:
             return None
+        while turn.waits():
+            time.sleep(_POLL)
         if jobs := turn.due():
             turn.accept(self._run(jobs))
-        return turn, turn.body()
+        rewritten = turn.body()
+        if (chore := turn.ahead()) is not None:
+            self._background.start(chore, self._attempt)
+        return turn, rewritten
 
     def _mend(self, turn: Turn, refusal: Refusal) -> Mapping[str, Any] | None:
         if not turn.mend(refusal):
@@ -200,13 +212,21 @@ class MemoryMiddleware(Middleware):
     async def _prepare_async(
         self, body: Mapping[str, Any]
     ) -> tuple[Turn, Mapping[str, Any]] | None:
-        turn = await _in_thread(lambda: self._engine.begin(body, self._scope(body)))
+        background = self._has_background and _on_asyncio()
+        turn = await _in_thread(
+            lambda: self._engine.begin(body, self._scope(body), background=background)
+        )
         if turn is None:
             return None
+        while await _in_thread(turn.waits):  # noqa: ASYNC110 - what changes is in the ledger
+            await anyio.sleep(_POLL)
         if jobs := await _in_thread(turn.due):
             outcomes = await self._run_async(jobs)
             await _in_thread(lambda: turn.accept(outcomes))
-        return turn, await _in_thread(turn.body)
+        rewritten = await _in_thread(turn.body)
+        if (chore := turn.ahead()) is not None:
+            self._background.start_on_loop(chore, self._attempt_async)
+        return turn, rewritten
 
     async def _mend_async(self, turn: Turn, refusal: Refusal) -> Mapping[str, Any] | None:
         if not await _in_thread(lambda: turn.mend(refusal)):
@@ -223,18 +243,20 @@ class MemoryMiddleware(Middleware):
 
         async def attempt(index: int, job: SummaryJob) -> None:
             async with free:
-                try:
-                    if self._summarize_async is not None:
-                        outcomes[index] = await self._summarize_async(job)
-                    else:
-                        outcomes[index] = await _in_thread(lambda: self._attempt(job))
-                except Exception as wrong:  # noqa: BLE001 - nothing of it reaches the user
-                    outcomes[index] = wrong
+                outcomes[index] = await self._attempt_async(job)
 
         async with anyio.create_task_group() as group:
             for index, job in enumerate(jobs):
                 group.start_soon(attempt, index, job)
         return outcomes
+
+    async def _attempt_async(self, job: SummaryJob) -> Outcome:
+        try:
+            if self._summarize_async is not None:
+                return await self._summarize_async(job)
+            return await _in_thread(lambda: self._attempt(job))
+        except Exception as wrong:  # noqa: BLE001 - nothing of a summarizer reaches the user
+            return wrong
 
     async def _bounded_async(
         self, limit: Deadline, step: Callable[[], Awaitable[_T | None]]
@@ -286,6 +308,10 @@ class MemoryMiddleware(Middleware):
                 )
             return None
         return body
+
+    @property
+    def _has_background(self) -> bool:
+        return self._engine.policy.prepares and self._background.is_open
 
     def _scope(self, body: Mapping[str, Any]) -> Scope:
         return scope_of(body, self.user_id, self._conversation)
@@ -373,6 +399,14 @@ class Deadline:
     def left(self) -> float:
         """Seconds; not below 0."""
         return max(0.0, self._ends - time.monotonic())
+
+
+def _on_asyncio() -> bool:
+    """Whether tasks can be left on the running event loop; on trio they cannot."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False
 
 
 def _thoughtless(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,26 @@ class Fold:
 
 
 @dataclass(frozen=True, slots=True)
+class Preparation:
+    """A fold whose summaries are written ahead of time.
+
+    It says how far the fold will reach, and so which nodes it will have; whoever folds goes by
+    it and needs no model.
+
+    Attributes:
+        id: hangs on the last exchange it reaches, as the fold will.
+        base: id of the fold it will grow from; "" for none.
+        start: the first exchange it folds.
+        until: up to which exchange it folds.
+    """
+
+    id: str
+    base: str
+    start: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """A recalled passage in a plan: its id, its exchange number (0: elsewhere), its score."""
 
@@ -93,6 +113,11 @@ def replies_in(exchange: Exchange) -> int:
 def fold_id(last: Exchange) -> str:
     """The id of the fold that ends with this exchange."""
     return "fold:" + last.exchange_id
+
+
+def preparation_id(last: Exchange) -> str:
+    """The id of the preparation of the fold that will end with this exchange."""
+    return "ahead:" + last.exchange_id
 
 
 def node_id(first: Exchange, last: Exchange) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from turnfold.caps import Cap
 from turnfold.errors import PolicyError
 from turnfold.pricing import Price
 
@@ -14,6 +15,7 @@ Placement = Literal["auto", "append", "before_window"]
 CacheMode = Literal["auto", "on", "off"]
 RecallScope = Literal["conversation", "user"]
 OnError = Literal["continue", "raise"]
+BackgroundMode = Literal["auto", "on", "off"]
 
 # The prompt from which "auto" may fold; see turnfold.window.
 _LEAST_AUTO = 8_000
@@ -35,6 +37,7 @@ _CHOICES = {
     "scope": RecallScope,
     "placement": Placement,
     "cache": CacheMode,
+    "background": BackgroundMode,
     "on_error": OnError,
 }
 _FUNCTIONS = {
@@ -56,8 +59,9 @@ class Policy:
         keep_tokens: size of the window a fold leaves behind; 0 to `fold_at` - 1.
         keep_exchanges: closed exchanges that stay verbatim whatever their size; 0 or more.
         keep_first: exchanges at the very beginning that are never folded; 0 or more.
-        max_prompt_tokens: the most a prompt may have, whatever folding costs; at least 1,000.
-            None for the model's context window less the request's `max_tokens`.
+        max_prompt_tokens: the most a prompt may have, whatever folding costs, and though the
+            user may have to wait for it; at least 1,000. None for the model's context window
+            less the request's `max_tokens`.
         budget: the most that summary, recalled passages and closed exchanges in the window may
             have together: all of the prompt but `system`, `tools` and the newest message. None
             for no such limit. Best set by `Policy.for_budget`.
@@ -74,8 +78,18 @@ class Policy:
         cache: "on" sets cache breakpoints, at most four with the caller's; "off" sets none;
             "auto" sets them until more than half of the measured turns came too late for what
             the turn before had written.
+        background: "on" prepares a fold away from the turn when the prompt reaches 70% of the
+            size at which it will fold, and folds when it is ready; until then the history goes
+            out as it is, so nobody waits for a fold while it fits. "off" folds within the turn
+            that passes `fold_at`. "auto" is "on", but folds within the turn where a worker was
+            lost with its process before it was done, as in scripts that end after each turn;
+            and it is "off" where a `clock` is given, so that replays come out alike.
         summary_model: the model that writes summaries.
         leaf_tokens: the most one summary call is given to read; at least 1,000.
+        turn_cap: the most that one turn may spend on summaries, also of a fold it has prepared
+            in the background. Past a cap summaries are made of sentences of the turns, without
+            a model, and the receipt says so.
+        conversation_cap: the most that a conversation may spend on summaries in all.
         deadline: seconds memory may add to one turn, summaries included; past it the request
             goes without memory. Above 0.
         retain_days: exchanges older than so many days are forgotten, at the first turn of their
@@ -107,8 +121,11 @@ class Policy:
     scope: RecallScope = "conversation"
     placement: Placement = "auto"
     cache: CacheMode = "auto"
+    background: BackgroundMode = "auto"
     summary_model: str = "claude-haiku-5-5"
     leaf_tokens: int = 24_000
+    turn_cap: Cap | None = None
+    conversation_cap: Cap | None = None
     deadline: float = 60.0
     retain_days: float | None = None
     redact: Callable[[str], str] | None = None
@@ -149,14 +166,21 @@ class Policy:
         return cls(**{**shares, **changes})
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_window()
+        self._check_choices()
+        self._check_money()
+
+    def _check_numbers(self) -> None:
         for name, least in _LEAST.items():
             if getattr(self, name) is not None or name not in _OPTIONAL:
                 self._whole(name, least)
-        self._check_window()
         self._number("recall_floor", -1 <= _number(self.recall_floor) <= 1, "a cosine from -1 to 1")
         self._number("deadline", _number(self.deadline) > 0, "seconds, above 0")
         if self.retain_days is not None:
             self._number("retain_days", _number(self.retain_days) > 0, "days above 0, or None")
+
+    def _check_choices(self) -> None:
         for name, choices in _CHOICES.items():
             self._one_of(name, choices)
         for name, shape in _FUNCTIONS.items():
@@ -167,6 +191,14 @@ class Policy:
             raise PolicyError(
                 f"summary_model={self.summary_model!r} must name a model, e.g. 'claude-haiku-5-5'"
             )
+
+    def _check_money(self) -> None:
+        for name in ("turn_cap", "conversation_cap"):
+            if not isinstance(getattr(self, name), Cap | None):
+                raise PolicyError(
+                    f"{name}={getattr(self, name)!r} must be a turnfold.Cap, such as "
+                    f"Cap(tokens=50_000) or Cap(dollars=0.10), or None"
+                )
         if self.prices is not None and not _are_prices(self.prices):
             raise PolicyError(
                 "prices must give a turnfold.pricing.Price by the beginning of a model's name, "
@@ -189,6 +221,11 @@ class Policy:
                     f"keep_tokens={self.keep_tokens} must be below {shown}: a fold has to leave "
                     f"less than what triggers it. A quarter of that does well"
                 )
+
+    @property
+    def prepares(self) -> bool:
+        """Whether folds are prepared in the background."""
+        return self.background == "on" or (self.background == "auto" and self.clock is None)
 
     def _number(self, name: str, fits: bool, wanted: str) -> None:
         if not fits:

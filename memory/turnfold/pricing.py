@@ -6,7 +6,7 @@ Prices are Anthropic's list prices as read on 2026-11-20.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 
@@ -50,6 +50,12 @@ def price_of(model: str, own: Mapping[str, Price] | None = None) -> Price | None
         if known:
             return table[max(known, key=len)]
     return None
+
+
+def dearest() -> Price:
+    """The highest price there is of each kind: for a model that must not be underestimated."""
+    columns = zip(*map(astuple, _PRICES.values()), strict=True)
+    return Price(*map(max, columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 
 from turnfold.account import Account
@@ -19,6 +19,7 @@ _MOST_PATHS = 64
 _MOST_ACCOUNTS = 256
 _MOST_USERS = 10_000
 _DAY = 86_400.0  # seconds
+_MOST_APART = 1_000
 
 
 class Shared:
@@ -35,6 +36,7 @@ class Shared:
         self._retained: OrderedDict[str, float] = OrderedDict()
         self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
         self._accounts: OrderedDict[tuple[Scope, str], Account] = OrderedDict()
+        self._apart: deque[tuple[Scope, Account]] = deque(maxlen=_MOST_APART)
         self._warned: set[str] = set()
         self._prices = policy.prices
 
@@ -91,6 +93,22 @@ class Shared:
         while len(self._accounts) > _MOST_ACCOUNTS:
             self._accounts.popitem(last=False)
         return account
+
+    def spent_apart(self, scope: Scope, account: Account) -> None:
+        """Leave an account that belongs to no turn to the next turn of its conversation."""
+        self._apart.append((scope, account))
+
+    def settle(self, scope: Scope, account: Account) -> None:
+        """Count in the account of a turn what was left to it. Safe while others leave more."""
+        for _ in range(len(self._apart)):
+            try:
+                whose, other = self._apart.popleft()
+            except IndexError:  # another turn was quicker
+                return
+            if whose == scope:
+                account.take_over(other)
+            else:
+                self._apart.append((whose, other))
 
     def warn_once(self, text: str) -> None:
         """Log a warning the first time."""

@@ -48,7 +48,8 @@ def chat(body):
 
 fake = FakeClaude(chat, summary=summary)
 policy = Policy(
-    fold_at=3_000, keep_tokens=800, leaf_tokens=1_000, recall_floor=0.35, on_error="raise"
+    fold_at=3_000, keep_tokens=800, leaf_tokens=1_000, recall_floor=0.35, on_error="raise",
+    background="off",
 )
 receipts = []
 memory = Memory(store, policy=policy, embedder=HashedWords(), on_receipt=receipts.append)

@@ -188,6 +188,7 @@ def request_with(exchange, summarize, placement="auto"):
         recall_tokens=4_000,
         recall_floor=-1.0,
         placement=placement,
+        background="off",
     )
     fake, receipts = FakeClaude(lambda _: Reply("So.", thinking=False)), []
     with Memory(

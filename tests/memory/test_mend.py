@@ -115,7 +115,7 @@ def test_a_fault_that_stays_reaches_the_caller_after_one_more_try():
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_prompt_that_is_too_long_is_folded_and_sent_once_more(stream):
     fake, receipts = FakeClaude(window=2_500), []
-    policy = Policy(fold_at=100_000, keep_tokens=50_000, leaf_tokens=1_000)
+    policy = Policy(fold_at=100_000, keep_tokens=50_000, leaf_tokens=1_000, background="off")
     history = [*turns(24), {"role": "user", "content": "What was question 3?"}]
     with Memory(
         "memory:", policy=policy, embedder=HashedWords(), on_receipt=receipts.append
@@ -138,7 +138,7 @@ def test_a_prompt_that_is_too_long_is_folded_and_sent_once_more(stream):
 
 async def test_the_async_client_mends_too():
     fake = FakeClaude(window=2_500)
-    policy = Policy(fold_at=100_000, keep_tokens=50_000, leaf_tokens=1_000)
+    policy = Policy(fold_at=100_000, keep_tokens=50_000, leaf_tokens=1_000, background="off")
     history = [*turns(24), {"role": "user", "content": "What was question 3?"}]
     with Memory("memory:", policy=policy, embedder=HashedWords()) as memory:
         client = memory.wrap(fake.async_client(max_retries=0))
@@ -157,7 +157,7 @@ def test_when_there_is_nothing_to_fold_the_caller_gets_the_error():
 
 def test_a_history_can_leave_memory_with_its_thinking_stripped():
     fake = FakeClaude()
-    policy = Policy(fold_at=1_000, keep_tokens=300)
+    policy = Policy(fold_at=1_000, keep_tokens=300, background="off")
     with Memory("memory:", policy=policy, embedder=HashedWords()) as memory:
         client = memory.wrap(fake.client(max_retries=0), conversation="c")
         history = []

@@ -23,7 +23,9 @@ from support.people import (
 from turnfold import Policy
 
 policies = st.builds(
-    lambda fold_at, keep, **rest: Policy(fold_at=fold_at, keep_tokens=int(fold_at * keep), **rest),
+    lambda fold_at, keep, **rest: Policy(
+        fold_at=fold_at, keep_tokens=int(fold_at * keep), background="off", **rest
+    ),
     st.sampled_from([1_000, 1_000, 1_500]),
     st.sampled_from([0.0, 0.2, 0.6]),
     keep_exchanges=st.integers(0, 2),

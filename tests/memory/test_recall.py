@@ -218,7 +218,9 @@ def test_all_minilm_finds_what_other_words_ask_for():
     fake, receipts = stand_in(), []
     embedder = SentenceTransformerEmbedder()
     assert embedder.model == DEFAULT_MODEL
-    rules = Policy(fold_at=1_000, keep_tokens=300, recall_tokens=60, recall_floor=0.25)
+    rules = Policy(
+        fold_at=1_000, keep_tokens=300, recall_tokens=60, recall_floor=0.25, background="off"
+    )
     with memory(policy=rules, embedder=embedder, on_receipt=receipts.append) as remembering:
         client = remembering.wrap(fake.client(), conversation="c")
         client.messages.create(**ask(messages, "Which nuts must not go into her birthday cake?"))

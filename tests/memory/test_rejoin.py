@@ -7,7 +7,9 @@ from support.embedders import HashedWords
 from turnfold import Memory, Policy
 from turnfold_fake import FakeClaude
 
-POLICY = Policy(fold_at=1_000, keep_tokens=300, recall_tokens=300, recall_floor=-1.0)
+POLICY = Policy(
+    fold_at=1_000, keep_tokens=300, recall_tokens=300, recall_floor=-1.0, background="off"
+)
 
 
 def say(number):

@@ -5,7 +5,7 @@ from support.embedders import HashedWords
 from turnfold import Memory, Policy
 from turnfold_fake import FakeClaude
 
-POLICY = Policy(fold_at=1_000, keep_tokens=200, keep_exchanges=1)
+POLICY = Policy(fold_at=1_000, keep_tokens=200, keep_exchanges=1, background="off")
 MODEL = "claude-sonnet-5-5"
 
 
@@ -155,7 +155,7 @@ def test_nothing_up_to_a_compaction_of_the_provider_is_touched():
 
 @pytest.mark.parametrize("keep", [1, 2])
 def test_the_first_exchanges_stay_where_the_policy_keeps_them(keep):
-    policy = Policy(fold_at=1_000, keep_tokens=200, keep_first=keep)
+    policy = Policy(fold_at=1_000, keep_tokens=200, keep_first=keep, background="off")
     history = [*filler(0, 12), NOW]
     sent, receipt = send(history, policy=policy)
     assert sent[: 2 * keep] == history[: 2 * keep]

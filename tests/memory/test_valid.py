@@ -11,7 +11,9 @@ from turnfold import Memory, Policy
 from turnfold.prompt import thinking_ids
 
 by_number = st.builds(
-    lambda fold_at, keep, **rest: Policy(fold_at=fold_at, keep_tokens=int(fold_at * keep), **rest),
+    lambda fold_at, keep, **rest: Policy(
+        fold_at=fold_at, keep_tokens=int(fold_at * keep), background="off", **rest
+    ),
     st.sampled_from([1_000, 1_000, 1_500, 4_000]),
     st.sampled_from([0.0, 0.2, 0.6]),
     keep_exchanges=st.integers(0, 3),
@@ -111,7 +113,7 @@ def test_a_conversation_through_memory_stays_valid_at_length(history, policy, mo
 
 def test_thinking_is_kept_within_an_epoch_and_dropped_after_a_fold():
     fake = Scripted()
-    policy = Policy(fold_at=1_000, keep_tokens=500, keep_exchanges=1)
+    policy = Policy(fold_at=1_000, keep_tokens=500, keep_exchanges=1, background="off")
     with Memory("memory:", policy=policy, embedder=HashedWords()) as memory:
         caller = Caller(memory.wrap(fake.client(), conversation="c"), fake)
         kept = []

@@ -10,7 +10,12 @@ WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron")
 
 # An exchange of `history` has some 130 tokens, so about every fifth turn folds.
 SMALL = Policy(
-    fold_at=1_000, keep_tokens=300, summary_tokens=400, recall_tokens=200, recall_floor=0.3
+    fold_at=1_000,
+    keep_tokens=300,
+    summary_tokens=400,
+    recall_tokens=200,
+    recall_floor=0.3,
+    background="off",
 )
 
 

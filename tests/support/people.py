@@ -496,4 +496,6 @@ def whole(name, conversation="c", *, thinking=None):
     return Person(name, conversation, "whole", thinking=thinking)
 
 
-SMALL = Policy(fold_at=1_000, keep_tokens=200, recall_tokens=200, recall_floor=-1.0)
+SMALL = Policy(
+    fold_at=1_000, keep_tokens=200, recall_tokens=200, recall_floor=-1.0, background="off"
+)

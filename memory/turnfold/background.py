@@ -1,0 +1,189 @@
+"""Chores are worked on here while requests are on their way; nothing of it reaches the caller.
+
+For a sync client there is one daemon thread, which lives as long as there is work. For an async
+client there are tasks on the caller's own event loop, since that is where its connections live.
+Both may be lost at any time, with their process or their loop: what is written is written, and
+at most the summary in flight is paid again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import contextvars
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from turnfold.ahead import Chore
+from turnfold.folding import Outcome
+from turnfold.summary import SummaryJob
+
+logger = logging.getLogger("turnfold")
+
+Attempt = Callable[[SummaryJob], Outcome]
+AttemptAsync = Callable[[SummaryJob], Awaitable[Outcome]]
+
+# Seconds a closing memory, or an interpreter that exits, waits for a summary in flight.
+_PATIENCE = 5.0
+
+
+class Background:
+    """The workers of one memory."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._queue: deque[tuple[Chore, Callable[[], None]]] = deque()
+        self._thread: threading.Thread | None = None
+        self._current: Chore | None = None
+        self._tasks: dict[asyncio.Task[None], Chore] = {}
+        self._names: set[str] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether chores are taken."""
+        self._own()
+        return not self._stopping.is_set()
+
+    def start(self, chore: Chore, attempt: Attempt) -> None:
+        """Work on a chore in the worker thread; not twice at a time."""
+        if not self._enter(chore):
+            return
+        context = contextvars.copy_context()
+        with self._lock:
+            self._queue.append((chore, lambda: context.run(self._work, chore, attempt)))
+            if self._thread is None:
+                thread = threading.Thread(
+                    target=self._work_off, name="turnfold-background", daemon=True
+                )
+                try:
+                    thread.start()
+                except RuntimeError:  # too many threads, or the interpreter is about to exit
+                    self._queue.pop()
+                    self._names.discard(chore.name)
+                    return
+                self._thread = thread
+                atexit.register(self.close)
+
+    def start_on_loop(self, chore: Chore, attempt: AttemptAsync) -> None:
+        """Work on a chore as a task of the running event loop; not twice at a time."""
+        if not self._enter(chore):
+            return
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._work_async(chore, attempt), name="turnfold-background")
+        # A loop that is closed over it loses it, which is allowed for: no need to complain.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+        with self._lock:
+            self._tasks = {
+                one: its for one, its in self._tasks.items() if not one.get_loop().is_closed()
+            }
+            self._tasks[task] = chore
+        task.add_done_callback(self._forget)
+
+    def close(self) -> None:
+        """Let the summary in flight come in, if it does so in time, and stop."""
+        self._own()
+        self._stopping.set()
+        with self._lock:
+            self._queue.clear()
+            thread, tasks = self._thread, list(self._tasks)
+        for task in tasks:
+            with contextlib.suppress(RuntimeError):  # its loop is closed
+                task.get_loop().call_soon_threadsafe(task.cancel)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_PATIENCE)
+            if thread.is_alive() and (chore := self._current) is not None:
+                chore.let_go(lost=True)
+
+    async def aclose(self) -> None:
+        """The same for the tasks of the running loop."""
+        self._own()
+        self._stopping.set()
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            tasks = [task for task in self._tasks if task.get_loop() is loop]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_PATIENCE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _own(self) -> None:
+        """A child made by fork has no workers, and may find the lock held by a thread it lacks."""
+        if self._pid != os.getpid():
+            self._reset()
+
+    def _enter(self, chore: Chore) -> bool:
+        self._own()
+        with self._lock:
+            if self._stopping.is_set() or chore.name in self._names:
+                return False
+            self._names.add(chore.name)
+        return True
+
+    # --- the worker thread --------------------------------------------------------------------
+
+    def _work_off(self) -> None:
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._thread = None
+                    atexit.unregister(self.close)
+                    return
+                chore, work = self._queue.popleft()
+                self._current = chore
+            work()
+            with self._lock:
+                self._current = None
+                self._names.discard(chore.name)
+
+    def _work(self, chore: Chore, attempt: Attempt) -> None:
+        try:
+            if not chore.begin():
+                return
+            while not self._stopping.is_set() and (job := chore.next()) is not None:
+                chore.accept(attempt(job))
+            if self._stopping.is_set():
+                chore.let_go(lost=True)
+            else:
+                chore.end()
+        except Exception as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
+            self._failed(chore, wrong)
+
+    # --- tasks --------------------------------------------------------------------------------
+
+    async def _work_async(self, chore: Chore, attempt: AttemptAsync) -> None:
+        try:
+            if not await asyncio.to_thread(chore.begin):
+                return
+            while not self._stopping.is_set() and (job := await asyncio.to_thread(chore.next)):
+                outcome = await attempt(job)
+                await asyncio.to_thread(chore.accept, outcome)
+            if self._stopping.is_set():
+                chore.let_go(lost=True)
+            else:
+                await asyncio.to_thread(chore.end)
+        except Exception as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
+            self._failed(chore, wrong)
+        finally:
+            chore.let_go(lost=True)  # if it was cancelled
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        with self._lock:
+            chore = self._tasks.pop(task, None)
+            if chore is not None:
+                self._names.discard(chore.name)
+
+    def _failed(self, chore: Chore, wrong: Exception) -> None:
+        if not self._stopping.is_set():
+            chore.failed(wrong)
+        with contextlib.suppress(Exception):
+            chore.let_go(lost=self._stopping.is_set())
