@@ -213,6 +213,29 @@ def test_a_pause_is_taken_to_fold():
     assert any("the cache has run out" in one.fold_reason for one in receipts)
 
 
+def test_workers_that_share_a_store_decide_as_one_would(tmp_path):
+    """Measured growth, cold turns and prices come from the ledger, not from a process."""
+
+    def requests(stores, fake):
+        policy = Policy(clock=fake.clock)
+        workers = [memory(store, policy=policy) for store in stores]
+        messages = []
+        for number in range(100):
+            client = workers[number % len(workers)].wrap(fake.client(), conversation="c")
+            chat = Chat(client, messages)
+            chat.say(said(number) * 3)
+            messages = chat.messages
+            fake.clock.advance(600 if number % 9 == 8 else 60)
+        for one in workers:
+            one.close()
+        return chats(fake)
+
+    alone = requests([f"sqlite:{tmp_path / 'a.db'}"], stand_in(seed=1))
+    shared = requests([f"sqlite:{tmp_path / 'b.db'}"] * 3, stand_in(seed=1))
+    assert alone == shared
+    assert any("Notes on the earlier part" in json.dumps(body) for body in alone)
+
+
 def test_your_own_prices_decide():
     free = {"claude-sonnet-5-5": Price.of(2, 10, read=0.0)}
     assert not any(one.folded for one in folds_of({"prices": free}))
