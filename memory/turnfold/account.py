@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from turnfold.passages import Found
 from turnfold.pricing import Price, Usage, cost, price_of
-from turnfold.recall import Found
 from turnfold.receipt import Recalled, Receipt, Tokens
 from turnfold.scope import Scope
 

@@ -17,6 +17,7 @@ from turnfold.embedders import Embedder
 from turnfold.history import is_alive
 from turnfold.measures import Row
 from turnfold.memorable import Memorable
+from turnfold.passages import Found, Passage, passages_of, place_of
 from turnfold.plans import (
     Fold,
     Plan,
@@ -33,9 +34,9 @@ from turnfold.plans import (
     replies_in,
     usage_id,
 )
-from turnfold.recall import Found, Passage, passages_of
 from turnfold.redaction import Redact
 from turnfold.scope import Scope
+from turnfold.speech import utterances
 from turnfold.summary import Node
 from turnfold.transcript import Exchange, Transcript, seed_of
 
@@ -128,7 +129,13 @@ class Archive:
         if not passages:
             return
         now = self.clock()
-        records = [one.to_record(self.scope.conversation, now) for one in passages.values()]
+        seen = self._get({one.content_id for one in passages.values()})
+        records = [
+            one.to_record(
+                self.scope.conversation, seen[one.content_id].at if one.content_id in seen else now
+            )
+            for one in passages.values()
+        ]
         owed = self._record(f"owed:{next(iter(passages))}", "owed", list(passages), at=now)
         self.store.ledger.put(self.scope.user_id, [*records, owed])
 
@@ -315,12 +322,24 @@ class Archive:
     def found(self, shown: Iterable[Shown]) -> list[Found]:
         """The passages of a plan."""
         shown = list(shown)
-        records = self._get(one.id for one in shown)
-        return [
-            Found(Passage.from_record(records[one.id]), one.turn, one.score)
-            for one in shown
-            if one.id in records
-        ]
+        places = {one.id: place_of(one.id) for one in shown}
+        records = self._get({*places, *(content for content, _, _ in places.values())})
+        found: list[Found] = []
+        for one in shown:
+            content_id, number, _ = places[one.id]
+            if one.id in records:
+                passage = Passage.from_record(records[one.id])
+            elif content_id in records:
+                said = utterances(records[content_id].body["messages"])[number]
+                passage = Passage(one.id, content_id, said.source, said.text, one.turn)
+            else:
+                continue
+            found.append(Found(passage, one.turn, one.score))
+        return found
+
+    def records(self, ids: Iterable[str]) -> Mapping[str, Record]:
+        """Records of the user as they are stored, by id."""
+        return self._get(ids)
 
     # --- paths --------------------------------------------------------------------------------
 

@@ -38,11 +38,11 @@ from turnfold.forgetting import forget_again, mark_of, retain
 from turnfold.lookup import look_up
 from turnfold.measures import FIVE_MINUTES, ONE_HOUR, Measures, Row
 from turnfold.models import context_window
+from turnfold.passages import Found
 from turnfold.plans import Plan, Preparation, Shown, plan_id, replies_in, usage_id
 from turnfold.policy import Policy
 from turnfold.pricing import Usage, price_of
 from turnfold.prompt import Sent, build, live_thinking_ids, recall_block
-from turnfold.recall import Found
 from turnfold.receipt import Receipt, Tokens
 from turnfold.refusals import Refusal
 from turnfold.rejoin import looks_cut, rejoin, starts_anew
@@ -527,24 +527,28 @@ class Turn:
     def _carried(self) -> Carried:
         return carried_from(self._exchanges[self._head : self._in_memory])
 
-    def _recall(self, appends: bool) -> list[Found]:
+    def _recall(self, appends: bool) -> Sequence[Found]:
         """What bears on the opening; nothing where that fails."""
         appended = [plan for plan in self._earlier.values() if appends and plan.appends]
         budget = self._recall_budget()
         try:
-            found = look_up(
+            looked_up = look_up(
                 self._archive,
                 self._transcript,
                 folded=range(self._head, self._in_memory),
                 shown={shown.id for plan in appended for shown in plan.shown},
+                summary=self._fold.summary if self._fold else "",
                 embedder=self._embedder,
                 policy=self._policy,
                 budget=budget,
                 count=self._count,
             )
-        except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
+        except Exception as wrong:  # noqa: BLE001 - a store may raise anything
             self._degrade("recall", wrong)
             return []
+        if looked_up.wrong is not None:
+            self._degrade("recall", looked_up.wrong)
+        found = list(looked_up.found)
         limited = self._policy.budget is not None
         while limited and found and self._count(recall_block(found)) > budget:
             found.remove(min(found, key=lambda one: one.score))

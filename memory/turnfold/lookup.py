@@ -2,17 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from turnfold_stores import Hit, match_words
 
 from turnfold.archive import Archive
-from turnfold.eligible import Eligible
+from turnfold.asking import Asked, coverage, need, read_opening
+from turnfold.choosing import Chosen, choose
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError
+from turnfold.passages import Found, Passage, place_of
+from turnfold.past import Past
 from turnfold.policy import Policy
-from turnfold.recall import Found, find
+from turnfold.prompt import RECALL_OVERHEAD
+from turnfold.ranking import Floats, Message, fused, relevance, value
 from turnfold.speech import utterances
+from turnfold.timewords import day_of, span_in
 from turnfold.tokens import CountText
 from turnfold.transcript import Exchange, Transcript
+
+# Passages taken from each ranking, and how many are looked at to find that many that may be
+# recalled: others are in view, or on a branch that is dead.
+_TAKEN = 200
+_LOOKED_AT = 1_000
+# Openings looked back at for what a follow-up follows up on.
+_BACK = 4
+# Messages sharing most words with the opening, by which it is told how much of it is not new.
+_COVERING = 3
+# How likely an opening must be to ask for the past to be given the whole budget; below it is
+# given its share. docs/recall.md has the curve.
+_SURE = 0.5
+# Where nothing is near in meaning, the share of its words a text must have to be recalled.
+_BY_WORDS_ALONE = 0.5
+# How much more a message counts that was said when the opening says.
+_IN_TIME = 2.0
+_NO_FLOOR = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What a look-up brought.
+
+    Attributes:
+        found: the passages, in the order they were said.
+        wrong: why only words were searched, not meaning; None where both were.
+    """
+
+    found: Sequence[Found] = ()
+    wrong: Exception | None = None
 
 
 def look_up(
@@ -21,11 +61,12 @@ def look_up(
     *,
     folded: range,
     shown: Collection[str],
+    summary: str,
     embedder: Embedder | None,
     policy: Policy,
     budget: int,
     count: CountText,
-) -> list[Found]:
+) -> LookedUp:
     """What bears on the newest opening, out of the exchanges that are no longer in view.
 
     Args:
@@ -33,40 +74,132 @@ def look_up(
         transcript: the whole path.
         folded: indexes of the exchanges that are in memory.
         shown: ids of passages that stand in the request already.
-        embedder: makes the query's vector; None raises where there is something to look for.
+        summary: the summary in it: what it has verbatim does not come again.
+        embedder: makes the query's vector; without one only words are searched.
         policy: scope and floor.
         budget: tokens to spend.
         count: counts tokens.
 
     Raises:
-        TurnfoldError: there is no embedder.
-        Exception: whatever the embedder or the store raises.
+        StoreError: the ledger could not be read.
     """
-    opening = transcript.open
-    query = "\n".join(said.text for said in utterances(opening.messages[: opening.opening]))
     alone = policy.scope == "conversation"
-    if budget <= 0 or not query or (alone and not folded):
-        return []
+    if budget <= 0 or (alone and not folded):
+        return LookedUp()
+    asked = _asked(transcript, anything=policy.recall_floor <= _NO_FLOOR)
+    if asked is None:
+        return LookedUp()
+    where = archive.scope.conversation if alone else None
+    past = Past(archive, transcript, folded, closed=bool(where))
+    by_words = match_words(
+        archive.store.ledger, archive.scope.user_id, asked.query, conversation=where, kind="passage"
+    )
+    lexical = list(islice(past.living(by_words, _LOOKED_AT), _TAKEN))
+    dense: list[str] = []
+    wrong: Exception | None = None
+    try:
+        near = _nearest(archive, asked.query, embedder, policy.recall_floor, where)
+        dense = list(islice(past.living(near, _LOOKED_AT), _TAKEN))
+    except Exception as failed:  # noqa: BLE001 - an embedder or an index may raise anything
+        wrong = failed
+    messages = past.messages([*lexical, *dense])
+    share = _share(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
+    budget = int(budget * share)
+    if not budget or not messages:
+        return LookedUp((), wrong)
+    of_pieces = fused(lexical, dense)
+    relevant = relevance(messages, fused(_utterances_of(lexical), _utterances_of(dense)))
+    in_view = past.in_view(summary)
+    chosen = choose(
+        messages,
+        list(value(messages, relevant * _timeliness(archive, past, asked, messages))),
+        budget=budget - min(RECALL_OVERHEAD, budget // 2),
+        count=count,
+        pieces=_by_message(of_pieces),
+        shown=shown,
+        stands=lambda text: " ".join(text.split()) in in_view,
+    )
+    return LookedUp(_found(archive, past, chosen), wrong)
+
+
+def _asked(transcript: Transcript, *, anything: bool) -> Asked | None:
+    opening = _said_in(transcript.open)
+    before = transcript.exchanges[-2 : -2 - _BACK : -1]
+    asked = read_opening(opening, [_said_in(one) for one in before])
+    if asked is None and anything and opening:
+        return Asked(opening, frozenset(), asks=True, words=0)
+    return asked
+
+
+def _said_in(exchange: Exchange) -> str:
+    said = utterances(exchange.messages[: exchange.opening])
+    return "\n".join(one.text for one in said)
+
+
+def _nearest(
+    archive: Archive, query: str, embedder: Embedder | None, floor: float, where: str | None
+) -> Iterator[Hit]:
     if embedder is None:
         raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
     archive.embed_owed(embedder)
-    return find(
-        archive.store,
-        embedder.embed([query])[0],
-        user_id=archive.scope.user_id,
-        conversation=archive.scope.conversation if alone else None,
-        turn_of=_eligible(archive, transcript.exchanges, folded),
-        shown=shown,
-        floor=policy.recall_floor,
-        budget=budget,
-        count=count,
+    vector = embedder.embed([query])[0]
+    for hit in archive.store.index.nearest(archive.scope.user_id, vector, conversation=where):
+        if hit.score < floor:
+            return
+        yield hit
+
+
+def _share(
+    policy: Policy,
+    asked: Asked,
+    messages: Sequence[Message],
+    lexical: Sequence[str],
+    *,
+    by_meaning: bool,
+) -> float:
+    """Which part of the budget to spend on what an opening asks: 0 to 1."""
+    if policy.recall_floor > _NO_FLOOR:
+        best = list(_utterances_of(lexical[:_COVERING]))
+        texts = [one.text for one in messages if one.id in best]
+        if not by_meaning and all(coverage(asked.terms, one) < _BY_WORDS_ALONE for one in texts):
+            return 0.0
+        return min(1.0, need(asked, texts) / _SURE)
+    return 1.0
+
+
+def _utterances_of(passage_ids: Sequence[str]) -> Iterator[str]:
+    return (name.rpartition(".")[0] for name in passage_ids)
+
+
+def _by_message(pieces: dict[str, float]) -> dict[str, dict[int, float]]:
+    found: dict[str, dict[int, float]] = {}
+    for name, score in pieces.items():
+        _, _, piece = place_of(name)
+        if piece is not None:
+            found.setdefault(name.rpartition(".")[0], {})[piece] = score
+    return found
+
+
+def _timeliness(archive: Archive, past: Past, asked: Asked, messages: Sequence[Message]) -> Floats:
+    """How much more each message counts for when it was said; shape (messages,)."""
+    span = span_in(asked.query, archive.clock())
+    if span is None:
+        return np.ones(len(messages))
+    times = past.times([f"{one.id}.0" for one in messages])
+    return np.array(
+        [_IN_TIME if span.holds(times.get(f"{one.id}.0", 0.0)) else 1.0 for one in messages]
     )
 
 
-def _eligible(archive: Archive, exchanges: Sequence[Exchange], folded: range) -> Eligible:
-    return Eligible(
-        archive,
-        turns={exchanges[index].content_id: index + 1 for index in folded},
-        live={one.content_id for n, one in enumerate(exchanges) if n not in folded},
-        root=exchanges[0].opening_id,
-    )
+def _found(archive: Archive, past: Past, chosen: Sequence[Chosen]) -> list[Found]:
+    today = day_of(archive.clock())
+    times = past.times([f"{one.message.id}.0" for one in chosen])
+    found = []
+    for one in chosen:
+        message = one.message
+        at = times.get(f"{message.id}.0", 0.0)
+        name = message.id if one.piece is None else f"{message.id}.{one.piece}"
+        passage = Passage(name, message.content_id, message.source, one.text, message.turn)
+        dated = at if at and day_of(at) != today else 0.0
+        found.append(Found(passage, message.turn, one.score, dated))
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from turnfold_stores import Entry, Hit, Index, Ledger, Record, Store, Vector
+from turnfold_stores import Entry, Hit, Index, Ledger, Record, Store, Vector, match_words
 
 
 class _Scratch:
@@ -31,6 +31,9 @@ class _Scratch:
         self, user_id: str, *, kind: str | None = None, conversation: str | None = None
     ) -> Iterator[Record]:
         return self._base.scan(user_id, kind=kind, conversation=conversation)
+
+    def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
+        return match_words(self._base, user_id, text, conversation=conversation, kind="passage")
 
     def delete(self, user_id: str, ids: Iterable[str]) -> None:
         for name in ids:

@@ -1,5 +1,6 @@
 """Where memory is kept: a ledger of records and an index of vectors, behind one contract."""
 
+from turnfold_stores.bm25 import match_words
 from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
 from turnfold_stores.errors import (
     MissingDependency,
@@ -12,9 +13,11 @@ from turnfold_stores.errors import (
 from turnfold_stores.opening import open_store
 from turnfold_stores.protocols import Entry, Hit, Index, Ledger, Record, Vector, Words
 from turnfold_stores.store import STORE_USER, Mended, Store
+from turnfold_stores.terms import STOP_WORDS, terms, words
 from turnfold_stores.vectors import vector_of, vector_record
 
 __all__ = [
+    "STOP_WORDS",
     "STORE_USER",
     "Entry",
     "ErasingIndex",
@@ -34,7 +37,10 @@ __all__ = [
     "TurnfoldError",
     "Vector",
     "Words",
+    "match_words",
     "open_store",
+    "terms",
     "vector_of",
     "vector_record",
+    "words",
 ]

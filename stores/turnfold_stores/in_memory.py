@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 
+from turnfold_stores.bm25 import Bm25
 from turnfold_stores.encoding import check_user, decode_body, encode_body
 from turnfold_stores.errors import StoreUnavailable
 from turnfold_stores.exact import ExactVectors
@@ -13,12 +14,16 @@ from turnfold_stores.vectors import unit
 
 
 class InMemoryLedger:
-    """A ledger of dicts. Bodies are kept as JSON, so no caller can change what is stored."""
+    """A ledger of dicts that also implements `Words`.
+
+    Bodies are kept as JSON, so no caller can change what is stored.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         # In each record the body is its JSON text. dicts keep the order of writing.
         self._users: dict[str, dict[str, Record]] | None = {}
+        self._words: dict[str, Bm25] = {}
 
     def put(self, user_id: str, records: Iterable[Record]) -> set[str]:
         """See `Ledger.put`."""
@@ -28,7 +33,9 @@ class InMemoryLedger:
             stored = self._open().setdefault(user_id, {}) if encoded else {}
             new = {record.id for record in encoded} - stored.keys()
             for record in encoded:
-                stored.setdefault(record.id, record)
+                if stored.setdefault(record.id, record) is record and record.text:
+                    words = self._words.setdefault(user_id, Bm25())
+                    words.add(record.id, record.conversation, record.text)
         return new
 
     def get(self, user_id: str, ids: Iterable[str]) -> Mapping[str, Record]:
@@ -56,10 +63,21 @@ class InMemoryLedger:
         gone = list(ids)
         with self._lock:
             stored = self._open().get(user_id, {})
+            words = self._words.get(user_id)
             for record_id in gone:
                 stored.pop(record_id, None)
+                if words is not None:
+                    words.remove(record_id)
             if not stored:
                 self._open().pop(user_id, None)
+                self._words.pop(user_id, None)
+
+    def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
+        """See `Words.match`."""
+        with self._lock:
+            self._open()
+            words = self._words.get(user_id)
+            return iter(()) if words is None else words.match(text, conversation=conversation)
 
     def users(self) -> Iterator[str]:
         """See `Ledger.users`."""
@@ -71,6 +89,7 @@ class InMemoryLedger:
         """Let go of every record."""
         with self._lock:
             self._users = None
+            self._words = {}
 
     def _open(self) -> dict[str, dict[str, Record]]:
         if self._users is None:

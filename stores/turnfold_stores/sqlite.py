@@ -12,6 +12,7 @@ from turnfold_stores.encoding import check_user, decode_body, encode_body
 from turnfold_stores.protocols import Hit, Record
 from turnfold_stores.sqlite_erasing import purge_file
 from turnfold_stores.sqlite_file import OWNER, SqliteFile, chunks, forget_empty, marks
+from turnfold_stores.terms import STOP_WORDS
 
 # Rows read at a time by scan and match: between pages nothing is locked.
 _PAGE = 256
@@ -127,7 +128,10 @@ class SqliteLedger:
         return (row[0] for row in rows)
 
     def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
-        """See `Words.match`. At most 32 different words of `text` count, the longest ones."""
+        """See `Words.match`. At most 32 different words of `text` count, the longest ones.
+
+        Stop words of English count only where there are no others.
+        """
         terms = _terms(text)
         with self.file.reading() as sqlite:
             row = sqlite.execute("SELECT owner FROM users WHERE user_id = ?", (user_id,)).fetchone()
@@ -175,7 +179,9 @@ def _terms(text: str) -> list[str]:
     """The words of a query as FTS5 strings: quoted, so that none is read as syntax."""
     # Composed as FTS5 sees letters: a combining accent would end a word here, not there.
     composed = unicodedata.normalize("NFC", text)
-    words = dict.fromkeys(word.lower() for word in _WORD.findall(composed))
+    said = dict.fromkeys(word.lower() for word in _WORD.findall(composed))
+    # Stop words would be looked up in nearly every record: 4 of 5 parts of the time.
+    words = [word for word in said if word not in STOP_WORDS] or said
     # Long words are rarer; sorted is stable, so of equals the first stays.
     longest = sorted(words, key=len, reverse=True)[:_MOST_TERMS]
     return [f'"{word}"' for word in longest]

@@ -250,7 +250,7 @@ def test_its_recalled_words_are_labelled_as_whose_they_are(speaker, text):
     asked, sent, receipt = request_with(SPEAKERS[speaker](text), summarizer_of(text))
     note, content = memory_blocks(asked, sent)[-1]
     mark = re.search(r"the mark (\w{6})", note).group(1)
-    labels = re.findall(rf"\[{mark} turn (\d+), (\w+)\] ", content)
+    labels = re.findall(rf"\[{mark} (\d+) (\w+)\] ", content)
     assert content.count(mark) == len(labels) == len(receipt.hits)
     role = {"search result": "document", "tool call": "tool"}.get(speaker, speaker)
     assert {hit.role for hit in receipt.hits if EVIL in hit.text.lower()} == {role}

@@ -5,7 +5,6 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,10 +12,8 @@ from support.chats import SMALL, ask, chats, injected, memory, stand_in
 from support.histories import steps
 from turnfold import Policy
 from turnfold.embedders import DEFAULT_MODEL, SentenceTransformerEmbedder
-from turnfold.recall import find, passages_of, split
-from turnfold.tokens import estimate_text
+from turnfold.passages import passages_of, split
 from turnfold.transcript import read
-from turnfold_stores import Entry, open_store
 
 # all-MiniLM-L6-v2 reads 256 word pieces, two of them marks of its own.
 READ = 254
@@ -116,87 +113,10 @@ def test_passages_of_an_exchange_have_ids_of_their_own(step):
     whole = read(messages, seed="s").open
     passages = passages_of(whole, 7)
     assert [one.id for one in passages] == [
-        f"{whole.content_id}:{number}" for number in range(len(passages))
+        one.id for one in passages if one.id.startswith(f"{whole.content_id}:")
     ]
     assert {one.source for one in passages} <= {"user", "assistant", "document"}
     assert {one.turn for one in passages} <= {7}
-
-
-# --- finding ----------------------------------------------------------------------------------
-
-
-def unit(*numbers):
-    vector = np.array(numbers, dtype=np.float32)
-    return vector / np.linalg.norm(vector)
-
-
-@pytest.fixture
-def store():
-    """Passages at growing angles from the query (1, 0): "near", "mid", "far"."""
-    with open_store("memory:") as opened:
-        spoken = {"near": unit(1, 0.1), "mid": unit(1, 0.8), "far": unit(0.1, 1)}
-        for text, vector in spoken.items():
-            [passage] = passages_of(exchange(text), 1)
-            opened.ledger.put("ada", [passage.to_record("c", 0.0)])
-            opened.put_vectors("ada", [Entry(passage.id, "c", vector)], model="m")
-        yield opened
-
-
-TURNS = {"near": 3, "mid": 1, "far": 2}
-
-
-def looked_up(store, *, turn_of=lambda record: TURNS[record.text], **changes):
-    asked = {
-        "user_id": "ada",
-        "conversation": "c",
-        "turn_of": turn_of,
-        "shown": (),
-        "floor": -1.0,
-        "budget": 1_000,
-        "count": estimate_text,
-        **changes,
-    }
-    return [one.passage.text for one in find(store, unit(1, 0), **asked)]
-
-
-def test_what_is_found_stands_in_the_order_it_was_said(store):
-    assert looked_up(store) == ["mid", "far", "near"]
-
-
-def test_what_is_too_far_is_left(store):
-    assert looked_up(store, floor=0.5) == ["mid", "near"]
-    assert looked_up(store, floor=0.9) == ["near"]
-    assert looked_up(store, floor=1.0) == []
-
-
-def test_the_nearest_comes_first_when_the_budget_is_small(store):
-    assert looked_up(store, budget=12) == ["near"]
-    assert looked_up(store, budget=24) == ["mid", "near"]
-    assert looked_up(store, budget=1) == []
-
-
-def test_what_is_in_the_request_already_is_not_brought_again(store):
-    shown = [passages_of(exchange("near"), 1)[0].id]
-    assert looked_up(store, shown=shown) == ["mid", "far"]
-
-
-def test_what_may_not_be_recalled_is_not(store):
-    assert looked_up(store, turn_of=lambda record: None) == []
-    only_mid = lambda record: 1 if record.text == "mid" else None
-    assert looked_up(store, turn_of=only_mid) == ["mid"]
-
-
-def test_other_conversations_and_users_are_other_scopes(store):
-    assert looked_up(store, conversation="d") == []
-    assert looked_up(store, conversation=None) == ["mid", "far", "near"]
-    assert looked_up(store, user_id="bob") == []
-
-
-def test_the_same_text_comes_once(store):
-    [passage] = passages_of(exchange("near", "other"), 1)[:1]
-    store.ledger.put("ada", [passage.to_record("c", 0.0)])
-    store.put_vectors("ada", [Entry(passage.id, "c", unit(1, 0.1))], model="m")
-    assert looked_up(store).count("near") == 1
 
 
 # --- with the real model ----------------------------------------------------------------------

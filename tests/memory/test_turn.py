@@ -230,9 +230,9 @@ def test_between_folds_each_request_is_the_one_before_and_more(store, tmp_path):
     rules = policy(fold_at=2_000, keep_tokens=500, placement="append")
     with memory(url, policy=rules, on_receipt=receipts.append) as remembering:
         chat = Chat(remembering.wrap(fake.client(), conversation="c"))
-        for number in range(1, 40):
+        for number in range(1, 80):
             about = question(number // 3) if number % 2 else ""
-            chat.say(f"{said(number)} {about}")
+            chat.say(f"{number}. {about}" if about else said(number))
     bodies = chats(fake)
     folds = [receipt.folded for receipt in receipts]
     assert sum(map(bool, folds)) >= 3
@@ -537,10 +537,10 @@ class Broken:
         return HashedWords().embed(texts)
 
 
-def test_an_embedder_that_fails_does_not_fail_the_user(caplog):
+def test_an_embedder_that_fails_leaves_recall_by_words(caplog):
     with caplog.at_level(logging.WARNING):
         sent, receipt = send(ask(history(12), question(2)), embedder=Broken())
-    assert len(injected(sent)) == 1
+    assert said(2, "told") in injected(sent)[1][2]
     assert receipt.folded > 0
     assert any(reason.startswith("recall") for reason in receipt.degraded)
     assert "the model is gone" in caplog.text
@@ -692,13 +692,13 @@ def test_an_edited_turn_starts_a_branch_that_never_sees_the_dead_one(scope, conv
         dead = Chat(client, HELLO)
         dead.say(f"{WRONG} {said(2)}")
         dead.go_on(16, first=3)
-        dead.say("Of saffron wyvern. Of saffron wyvern.")
+        dead.say("What of saffron wyvern?")
         assert len([text for _, _, text in injected(chats(fake)[-1]) if "wyvern" in text]) == 2
         before = len(fake.calls)
 
         branch = Chat(client, HELLO)
-        for number in range(2, 20):
-            branch.say(f"{said(number)} What of saffron?")
+        for number in range(2, 32):
+            branch.say(said(number) if number % 2 else "What of saffron?")
         branch.say("What of saffron? Of saffron.")
     new = [call.body for call in fake.calls[before:]]
     assert any(injected(body) for body in new)
@@ -723,7 +723,7 @@ def test_a_regenerated_answer_is_asked_for_with_the_same_bytes():
     with memory() as remembering:
         chat = Chat(remembering.wrap(fake.client(), conversation="c"), history(12))
         for number in range(13, 17):
-            request = ask(chat.messages, f"{said(number)} {question(2)}")
+            request = ask(chat.messages, f"{number}. {question(2)}")
             chat.client.messages.create(**request)
             chat.say(request["messages"][-1]["content"])
     bodies = chats(fake)
@@ -788,11 +788,11 @@ def test_nothing_of_one_user_reaches_another(scope, url, names, tmp_path):
             user: Chat(remembering.wrap(fakes[user].client(), user_id=user, conversation=name))
             for user, name in zip(secrets, names, strict=True)
         }
-        for number in range(1, 16):
+        for number in range(1, 24):
             for user, chat in talks.items():
                 secret = secrets[user] if number == 3 else ""
-                asking = "What of saffron, of wyvern, of saffron?" if number > 9 else ""
-                chat.say(f"{said(number)} {secret} {asking}".strip())
+                asking = "What of saffron, of wyvern, of saffron?" if number > 18 else ""
+                chat.say(asking or f"{said(number)} {secret}".strip())
     told = {user: json.dumps([call.body for call in fakes[user].calls]) for user in secrets}
     asked = "What of saffron, of wyvern, of saffron?"
     for user, other in (("ada", "bob"), ("bob", "ada")):

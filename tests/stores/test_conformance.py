@@ -1,5 +1,6 @@
 import pytest
 from turnfold_stores.conformance import IndexContract, LedgerContract, WordsContract
+from turnfold_stores.in_memory import InMemoryLedger
 from turnfold_stores.sqlite import SqliteLedger
 
 
@@ -19,5 +20,13 @@ class TestSqliteWords(WordsContract):
     @pytest.fixture
     def ledger(self, tmp_path):
         ledger = SqliteLedger(tmp_path / "ledger.sqlite3")
+        yield ledger
+        ledger.close()
+
+
+class TestInMemoryWords(WordsContract):
+    @pytest.fixture
+    def ledger(self):
+        ledger = InMemoryLedger()
         yield ledger
         ledger.close()

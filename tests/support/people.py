@@ -421,7 +421,7 @@ class World:
         assert turns == list(range(head + 1, folded + 1)), "a turn is in no node"
         if not self.indexed:
             return
-        names = [f"{one.content_id}:0" for one in exchanges[head:folded]]
+        names = [f"{one.content_id}:0.0" for one in exchanges[head:folded]]
         passages = self.store.ledger.get(person.name, names)
         assert len(passages) == len(set(names)), "a folded exchange cannot be found"
         assert set(names) <= self.store.index.ids(person.name), "a passage has no vector"

@@ -1,17 +1,15 @@
-"""Exchanges go in as passages; a query goes in, and the passages that bear on it come out."""
+"""An exchange goes in; the passages it is indexed by come out."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
-from turnfold_stores import Hit, Record, Store, Vector
+from turnfold_stores import Record
 
 from turnfold.speech import utterances
-from turnfold.tokens import CountText
 from turnfold.transcript import Exchange
 
 # all-MiniLM-L6-v2 reads 256 word pieces, two of them marks of its own, and drops the rest
@@ -21,11 +19,6 @@ _COMMON = 7  # letters up to which a word is taken for a common one
 _VOWELS = frozenset("aeiouyAEIOUY")
 _WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
 _BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"(?<=[.!?。！？])\s+"))
-# Hits looked at before recall gives up filling its budget.
-_MOST_HITS = 400
-_BATCH = 50
-# Words around a passage when it is rendered: its label and the line break.
-_LABEL_TOKENS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +26,8 @@ class Passage:
     """A piece of an exchange no longer than the embedding model really reads.
 
     Attributes:
-        id: `content_id:number`.
+        id: `content_id:said.piece`: of the exchange's utterances the which, and of its pieces;
+            `content_id:said` for an utterance that is brought back whole.
         content_id: the exchange it is a piece of.
         source: who said it: "user", "assistant", "tool" or "document".
         text: verbatim.
@@ -60,22 +54,39 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A passage brought back: the turn it is from (0: another conversation) and its score."""
+    """A passage brought back.
+
+    Attributes:
+        passage: what was said.
+        turn: number of the exchange it is from; 0 for another conversation.
+        score: how much it bears on the opening; comparable within one turn only.
+        at: when it was said, in seconds since the epoch; 0.0 for unknown.
+    """
 
     passage: Passage
     turn: int
     score: float
+    at: float = 0.0
 
 
 def passages_of(exchange: Exchange, turn: int) -> list[Passage]:
     """An exchange cut into passages, in order; `turn` is its number, from 1."""
-    pieces = [
-        (said.source, piece) for said in utterances(exchange.messages) for piece in split(said.text)
-    ]
+    content_id = exchange.content_id
     return [
-        Passage(f"{exchange.content_id}:{number}", exchange.content_id, source, piece, turn)
-        for number, (source, piece) in enumerate(pieces)
+        Passage(f"{content_id}:{number}.{k}", content_id, said.source, piece, turn)
+        for number, said in enumerate(utterances(exchange.messages))
+        for k, piece in enumerate(split(said.text))
     ]
+
+
+def place_of(passage_id: str) -> tuple[str, int, int | None]:
+    """The exchange a passage id names, which of its utterances, and which piece of that.
+
+    The piece is None for an utterance as a whole.
+    """
+    content_id, _, place = passage_id.rpartition(":")
+    number, _, piece = place.partition(".")
+    return content_id, int(number), int(piece) if piece else None
 
 
 def word_pieces(text: str) -> int:
@@ -139,66 +150,3 @@ def _hard_cut(text: str, limit: int) -> list[str]:
             start, size = word.start(), 0
         size += cost
     return [*parts, text[start:]]
-
-
-def find(
-    store: Store,
-    vector: Vector,
-    *,
-    user_id: str,
-    conversation: str | None,
-    turn_of: Callable[[Record], int | None],
-    shown: Collection[str],
-    floor: float,
-    budget: int,
-    count: CountText,
-) -> list[Found]:
-    """The passages nearest to a query that fit a budget, in the order they were said.
-
-    Args:
-        store: where passages and vectors are.
-        vector: the query, unit length.
-        user_id: whose memory.
-        conversation: only from this one; None for all of the user's.
-        turn_of: the exchange number of a stored passage, 0 if it is from another conversation,
-            None if it may not be recalled: it is in the window, or on a dead branch.
-        shown: ids of passages that stand in the request already.
-        floor: least cosine similarity.
-        budget: tokens to spend.
-        count: counts tokens.
-    """
-    found: list[Found] = []
-    texts: set[str] = set()
-    hits = iter(store.index.nearest(user_id, vector, conversation=conversation))
-    for batch in _batches(hits):
-        good = [hit for hit in batch if hit.score >= floor and hit.id not in shown]
-        records = store.ledger.get(user_id, [hit.id for hit in good])
-        for hit in good:
-            record = records.get(hit.id)
-            turn = turn_of(record) if record is not None else None
-            if record is None or turn is None or record.text in texts:
-                continue
-            passage = Passage.from_record(record)
-            cost = count(passage.text) + _LABEL_TOKENS
-            if cost > budget:
-                continue
-            budget -= cost
-            texts.add(passage.text)
-            found.append(Found(passage, turn, hit.score))
-        if len(good) < len(batch) and batch[-1].score < floor:
-            break
-        if budget < _LABEL_TOKENS * 2:
-            break
-    return sorted(found, key=lambda one: (one.turn, _number(one.passage.id)))
-
-
-def _batches(hits: Iterator[Hit]) -> Iterator[Sequence[Hit]]:
-    for _ in range(_MOST_HITS // _BATCH):
-        batch = list(islice(hits, _BATCH))
-        if not batch:
-            return
-        yield batch
-
-
-def _number(passage_id: str) -> int:
-    return int(passage_id.rpartition(":")[2])

@@ -1,0 +1,143 @@
+"""An opening goes in; what it asks of the past comes out: what to look for, and how much."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from turnfold_stores import terms, words
+
+# What people say without asking or telling anything.
+_SAID_PHATIC = (
+    "absolutely ah agreed aha alright amazing appreciate awesome aw aww brilliant btw bye cheers "
+    "congrats cool correct cute damn day dear definitely done exactly excellent fab fair fantastic "
+    "fine fun funny ha haha hahaha hah he hehe hello hey hi hilarious hm hmm hmmm hooray hug hugs "
+    "interesting joke kind know lmao lol lovely luck makes merci mhm morning much nah neat night "
+    "nope noted ok okay okey oh omg oops ouch perfect phew please pleasure point really right "
+    "rofl roger see seriously sense sorry sounds super sure sweet talk thank thanks thx tomorrow "
+    "true tysm ty ugh understood understand welcome well whoa wonderful wow yay yeah yep yes yup "
+    "good great nice best better glad happy hope keep later made need one ones think time told "
+    "wait want way work works wish evening afternoon weekend laughing gotcha got get go going "
+    "let lets say said bit lot thing things something anything everything nothing"
+)
+_PHATIC = frozenset(_SAID_PHATIC.split())
+# Words that stand for something named before.
+_SAID_POINTING = (
+    "it its that this those these they them their he him his she her one ones there then other "
+    "another first second third fourth last next former latter same both either neither again "
+    "else more before after instead ago"
+)
+_POINTING = frozenset(_SAID_POINTING.split())
+_SAID_STARTS = (
+    "what whats who whos whom whose when where wheres which why how hows is are was were do does "
+    "did can could would will should have has had am may tell show remind list give find recall "
+    "summarize summarise explain describe compare name repeat quote"
+)
+_STARTS = frozenset(_SAID_STARTS.split())
+_SAID_LINKS = "and but so or also then ok okay well now hey please hmm oh"
+_LINKS = frozenset(_SAID_LINKS.split())
+_ASKING = re.compile(r"[?？؟;⸮]\W*\s*$")
+
+# Words of an opening that are looked for; of a long one its two ends, where people say what
+# they want. all-MiniLM-L6-v2 reads about twice as many word pieces and drops the rest.
+_MOST_WORDS = 160
+_CONTEXT_WORDS = 60
+# Terms up to which an opening that points back is taken to name nothing itself.
+_BARE_POINTING = 2
+_BARE = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an opening asks of the past.
+
+    Attributes:
+        query: what to look for: the opening, and what it follows up on where it names nothing.
+        terms: the telling words of it.
+        asks: whether it is a question or a request.
+        words: how long the opening itself is.
+    """
+
+    query: str
+    terms: frozenset[str]
+    asks: bool
+    words: int
+
+
+def read_opening(opening: str, earlier: Sequence[str] = ()) -> Asked | None:
+    """Read an opening; None for small talk.
+
+    Args:
+        opening: its text.
+        earlier: the openings before it, newest first, for what a follow-up follows up on.
+    """
+    said = words(opening)
+    named = _named(opening)
+    asks = is_asking(opening)
+    bare = len(named) <= (_BARE_POINTING if _POINTING.intersection(said) else _BARE)
+    if not asks and not named:
+        return None
+    query = _ends(opening)
+    if asks and bare:
+        for text in earlier:
+            context = _named(text)
+            query = f"{_ends(text, _CONTEXT_WORDS)}\n{query}"
+            named |= context
+            if len(context) > _BARE_POINTING:
+                break
+    if not named:
+        return None
+    return Asked(query, named, asks, len(said))
+
+
+def is_asking(text: str) -> bool:
+    """Whether a text ends as a question, or begins as a question or a request."""
+    if _ASKING.search(text):
+        return True
+    said = words(text)
+    start = next((word for word in said if word not in _LINKS), "")
+    return start in _STARTS
+
+
+def need(asked: Asked, texts: Collection[str]) -> float:
+    """How likely it is that an opening wants something said before: 0 to 1.
+
+    A short question whose words stand together in one message of the past does; a long
+    statement that brings its own details does not. The weights were fitted (logistic
+    regression) to tell questions about the past from ordinary turns; docs/recall.md says on
+    what, and how well they do on others.
+
+    Args:
+        asked: the opening.
+        texts: the messages that share most words with it.
+    """
+    covered = max((coverage(asked.terms, text) for text in texts), default=0.0)
+    odds = (
+        _WEIGHTS["bias"]
+        + _WEIGHTS["asks"] * asked.asks
+        + _WEIGHTS["words"] * math.log(asked.words + 5)
+        + _WEIGHTS["covered"] * covered
+    )
+    return 1 / (1 + math.exp(-odds))
+
+
+_WEIGHTS = {"bias": 3.7, "asks": 7.2, "words": -4.2, "covered": 7.3}
+
+
+def coverage(asked: frozenset[str], text: str) -> float:
+    """Which share of the words asked for a text has: 0 to 1, low where few are asked for."""
+    return len(asked.intersection(terms(text))) / (len(asked) + 1)
+
+
+def _named(text: str) -> frozenset[str]:
+    said = [word for word in words(text) if word not in _PHATIC and word not in _POINTING]
+    return frozenset(terms(" ".join(said))) if said else frozenset()
+
+
+def _ends(text: str, most: int = _MOST_WORDS) -> str:
+    said = text.split()
+    if len(said) <= most:
+        return text
+    return " ".join([*said[: most // 2], *said[-most // 2 :]])
