@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from turnfold_stores import terms, words
+from turnfold_stores import STOP_WORDS, terms, words
 
 # What people say without asking or telling anything.
 _SAID_PHATIC = (
@@ -35,6 +35,7 @@ _SAID_STARTS = (
     "did can could would will should have has had am may tell show remind list give find recall "
     "summarize summarise explain describe compare name repeat quote"
 )
+_SAYS_LITTLE = _PHATIC | _POINTING | STOP_WORDS
 _STARTS = frozenset(_SAID_STARTS.split())
 _SAID_LINKS = "and but so or also then ok okay well now hey please hmm oh"
 _LINKS = frozenset(_SAID_LINKS.split())
@@ -132,8 +133,7 @@ def coverage(asked: frozenset[str], text: str) -> float:
 
 
 def _named(text: str) -> frozenset[str]:
-    said = [word for word in words(text) if word not in _PHATIC and word not in _POINTING]
-    return frozenset(terms(" ".join(said))) if said else frozenset()
+    return frozenset(terms(" ".join(word for word in words(text) if word not in _SAYS_LITTLE)))
 
 
 def _ends(text: str, most: int = _MOST_WORDS) -> str:
