@@ -4,7 +4,7 @@ import os
 
 import pytest
 from hypothesis import settings
-from support import postgres
+from support.stores import Servers
 
 settings.register_profile("steady", derandomize=True)
 settings.register_profile("soak", derandomize=False, print_blob=True)
@@ -12,9 +12,16 @@ settings.load_profile("soak" if os.environ.get("TURNFOLD_SOAK") else "steady")
 
 
 @pytest.fixture(scope="session")
-def postgres_server():
-    with postgres.running() as server:
-        yield server
+def servers(tmp_path_factory):
+    """Real ones, each started when a test first asks for it."""
+    running = Servers(tmp_path_factory.mktemp("servers"))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers):
+    return servers.postgres
 
 
 @pytest.fixture

@@ -14,15 +14,13 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from turnfold_stores.busy import BusyMark
 from turnfold_stores.chroma_erasing import purge_folder, wipe_slack
+from turnfold_stores.chroma_collection import CONFIGURATION, Collection
 from turnfold_stores.encoding import check_text, check_user
 from turnfold_stores.errors import (
     MissingDependency,
@@ -33,13 +31,8 @@ from turnfold_stores.errors import (
 from turnfold_stores.fork import at_fork
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.vectors import checked, unit
+from turnfold_stores.widening import Found, widening
 
-# How many hits are asked for at first, and how much more each time the reader wants more.
-_FIRST = 32
-_GROWTH = 4
-# Candidates HNSW keeps while it searches: at Chroma's default of 100, 11% of the first 64 of
-# 5,000 random vectors were missed.
-_EF_SEARCH = 256
 _NAME_DIGITS = 48
 
 # The file of the `BusyMark`, beside Chroma's own.
@@ -97,7 +90,7 @@ class ChromaIndex:
         self._path = path
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._collections: dict[str, _Collection] = {}
+        self._collections: dict[str, Collection] = {}
         with self._errors_as_ours():
             self._client = open_client(path)
         self._batch = int(self._client.get_max_batch_size())
@@ -117,13 +110,7 @@ class ChromaIndex:
             new = collection is None
             if collection is None:
                 collection = self._create(user_id, wanted[0].vector.size)
-            for start in range(0, len(wanted), self._batch):
-                batch = wanted[start : start + self._batch]
-                collection.chroma.upsert(
-                    ids=[entry.id for entry in batch],
-                    embeddings=np.stack([entry.vector for entry in batch]),
-                    metadatas=[{"conversation": entry.conversation} for entry in batch],
-                )
+            collection.upsert(wanted, batch=self._batch)
             if new:
                 collection.chroma.get(limit=1, include=["embeddings"])  # makes the graph
                 wipe_slack(self._path, str(collection.chroma.id))
@@ -134,34 +121,13 @@ class ChromaIndex:
         """See `Index.nearest`. Asks Chroma for more, and ever more, as the reader goes on."""
         check_user(user_id)
         query = unit(vector, what="the query vector")
-        seen: set[str] = set()
-        wanted, more = _FIRST, True
-        while more:
+
+        def search(wanted: int) -> Found | None:
             with self._using():
                 collection = self._collection(user_id)
-                if collection is None:
-                    return
-                if query.size != collection.dimension:
-                    raise StoreError(
-                        f"the query vector has {query.size} numbers where the stored ones have "
-                        f"{collection.dimension}: it comes from another embedding model"
-                    )
-                answer = collection.chroma.query(
-                    query_embeddings=query[np.newaxis],
-                    n_results=wanted,
-                    include=["distances", "metadatas"],
-                )
-                ids = answer["ids"][0]
-                # HNSW may find fewer than there are; only the count tells the end.
-                more = len(ids) == wanted or wanted < collection.chroma.count()
-            hits = zip(ids, answer["distances"][0], answer["metadatas"][0], strict=True)
-            for entry_id, distance, metadata in hits:
-                if entry_id in seen:
-                    continue
-                seen.add(entry_id)
-                if conversation is None or metadata["conversation"] == conversation:
-                    yield Hit(entry_id, 1.0 - float(distance))
-            wanted *= _GROWTH
+                return None if collection is None else collection.search(query, wanted)
+
+        yield from widening(search, conversation=conversation)
 
     def ids(self, user_id: str) -> set[str]:
         """See `Index.ids`."""
@@ -181,8 +147,7 @@ class ChromaIndex:
             collection = self._collection(user_id)
             if collection is None or not gone:
                 return
-            for start in range(0, len(gone), self._batch):
-                collection.chroma.delete(ids=gone[start : start + self._batch])
+            collection.delete(gone, batch=self._batch)
             if collection.chroma.count() == 0:
                 self._drop(user_id)
 
@@ -218,7 +183,7 @@ class ChromaIndex:
         # child would hang at its exit. A reference that is never given back keeps it.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._client))
 
-    def _collection(self, user_id: str) -> _Collection | None:
+    def _collection(self, user_id: str) -> Collection | None:
         """The user's collection, None when there is none or nothing is in it."""
         if user_id in self._collections:
             return self._collections[user_id]
@@ -239,17 +204,17 @@ class ChromaIndex:
             self._drop(user_id)
             return None
         wipe_slack(self._path, str(found.id))
-        self._collections[user_id] = _Collection(found, len(first[0]))
+        self._collections[user_id] = Collection(found, len(first[0]))
         return self._collections[user_id]
 
-    def _create(self, user_id: str, dimension: int) -> _Collection:
+    def _create(self, user_id: str, dimension: int) -> Collection:
         created = self._client.create_collection(
             _name(user_id),
             embedding_function=None,
             metadata={"user_id": user_id},
-            configuration={"hnsw": {"space": "cosine", "ef_search": _EF_SEARCH}},
+            configuration=CONFIGURATION,
         )
-        self._collections[user_id] = _Collection(created, dimension)
+        self._collections[user_id] = Collection(created, dimension)
         return self._collections[user_id]
 
     def _drop(self, user_id: str) -> None:
@@ -289,12 +254,6 @@ class ChromaIndex:
                 "ledger is not affected: close the store and open it again, and the index is "
                 "checked and, where needed, rebuilt from the ledger"
             ) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Collection:
-    chroma: Any
-    dimension: int
 
 
 def _name(user_id: str) -> str:

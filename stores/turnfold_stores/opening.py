@@ -5,12 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from turnfold_stores.addresses import without_secret
 from turnfold_stores.errors import MissingDependency, StoreError
 from turnfold_stores.in_memory import InMemoryIndex, InMemoryLedger
+from turnfold_stores.protocols import Ledger
 from turnfold_stores.store import Store
+
+if TYPE_CHECKING:
+    from turnfold_stores.sqlite import SqliteLedger
 
 _LOG = logging.getLogger("turnfold.stores")
 _GROUP = "turnfold.stores"
@@ -29,6 +37,10 @@ def open_store(store: str | os.PathLike[str] | Store) -> Store:
             `"sqlite:path"`, one SQLite file that many processes may open at once;
             `"postgresql://user@host/database"`, tables in PostgreSQL, for any number of processes
             on any number of machines;
+            `"chroma+http://host:port/tenant/database?ledger=URL"` (or `chroma+https`), an index
+            on a Chroma server over a ledger that is elsewhere;
+            `"milvus+http://host:port/database?ledger=URL"` (or `milvus+https`), an index on a
+            Milvus server; `"milvus:path.db?ledger=URL"`, one in a file of Milvus Lite;
             a URL whose scheme another package registered as an entry point of the group
             `turnfold.stores`: the name is the scheme, the value a callable from URL to `Store`;
             a `Store`, which is returned as it is.
@@ -48,18 +60,12 @@ def open_store(store: str | os.PathLike[str] | Store) -> Store:
     found = _SCHEME.fullmatch(url) if isinstance(store, str) else None
     if found is None:
         return _open_folder(url)
-    scheme, rest = found.group(1).lower(), found.group(2)
-    if scheme == "memory":
-        return _open_memory(rest)
-    if scheme == "sqlite":
-        return _open_sqlite(rest)
-    if scheme in ("postgresql", "postgres"):
-        return _open_postgres(url)
-    return _open_registered(scheme, url)
+    scheme = found.group(1).lower()
+    return _OPENERS.get(scheme, partial(_open_registered, scheme))(url)
 
 
-def _open_memory(rest: str) -> Store:
-    if rest:
+def _open_memory(url: str) -> Store:
+    if rest := _rest(url):
         raise StoreError(f"'memory:' stands alone, but {rest!r} follows it")
     _LOG.info(
         "the store 'memory:' forgets everything when this process ends; to keep it, name a "
@@ -74,15 +80,60 @@ def _open_folder(path: str) -> Store:
     return open_folder(Path(path).expanduser())
 
 
-def _open_sqlite(rest: str) -> Store:
-    from turnfold_stores.sqlite import SqliteLedger
+def _open_sqlite(url: str) -> Store:
     from turnfold_stores.sqlite_index import SqliteIndex
 
-    path = rest.removeprefix("//")
+    ledger = _sqlite_ledger(url)
+    return Store(ledger, SqliteIndex(ledger.file), together=ledger.file.writing)
+
+
+def _open_chroma_server(url: str) -> Store:
+    from turnfold_stores.chroma_server import ChromaServerIndex, chroma_address
+    from turnfold_stores.remote import open_remote
+
+    address = chroma_address(url)
+    ledger, close = _open_ledger(address.ledger)
+    return open_remote(ledger, partial(ChromaServerIndex, address), after_close=close)
+
+
+def _open_milvus(url: str) -> Store:
+    from turnfold_stores.milvus import MilvusIndex
+    from turnfold_stores.milvus_address import milvus_address
+    from turnfold_stores.remote import open_remote
+
+    address = milvus_address(url)
+    ledger, close = _open_ledger(address.ledger)
+    return open_remote(ledger, partial(MilvusIndex, address), after_close=close)
+
+
+def _open_ledger(url: str) -> tuple[Ledger, Callable[[], None]]:
+    """The ledger of a store whose index is elsewhere, and what closes it."""
+    scheme, _, _ = url.partition(":")
+    if scheme.lower() == "sqlite":
+        ledger = _sqlite_ledger(url)
+        return ledger, ledger.close
+    found = _SCHEME.fullmatch(url)
+    if found is None or scheme.lower() == "memory":
+        raise StoreError(
+            f"the ledger of an index on a server must be durable and open to all who use the "
+            f"index, which {without_secret(url)!r} is not: use 'postgresql://…' or 'sqlite:path'"
+        )
+    # Its index stays empty; the store is kept because it closes its parts when it is garbage.
+    store = open_store(url)
+    return store.ledger, store.close
+
+
+def _sqlite_ledger(url: str) -> SqliteLedger:
+    from turnfold_stores.sqlite import SqliteLedger
+
+    path = _rest(url).removeprefix("//")
     if path in ("", ":memory:"):
         raise StoreError("'sqlite:' needs the path of a file; a store in memory is 'memory:'")
-    ledger = SqliteLedger(Path(path).expanduser())
-    return Store(ledger, SqliteIndex(ledger.file), together=ledger.file.writing)
+    return SqliteLedger(Path(path).expanduser())
+
+
+def _rest(url: str) -> str:
+    return url.partition(":")[2]
 
 
 def _open_postgres(url: str) -> Store:
@@ -100,9 +151,7 @@ def _open_postgres(url: str) -> Store:
 def _open_registered(scheme: str, url: str) -> Store:
     registered = {point.name.lower(): point for point in entry_points(group=_GROUP)}
     if scheme not in registered:
-        known = ", ".join(
-            f"'{name}:'" for name in sorted({"memory", "sqlite", "postgresql", *registered})
-        )
+        known = ", ".join(f"'{name}:'" for name in sorted({*_OPENERS, *registered}))
         raise StoreError(
             f"no store knows the scheme {scheme!r}; known are {known}, and paths of folders. "
             f"If it is a folder's name, write it as a path: './{scheme}:…'"
@@ -114,3 +163,17 @@ def _open_registered(scheme: str, url: str) -> Store:
             f"not {type(opened).__name__}"
         )
     return opened
+
+
+# A new kind of store is one line here, or an entry point of another package.
+_OPENERS: Mapping[str, Callable[[str], Store]] = {
+    "memory": _open_memory,
+    "sqlite": _open_sqlite,
+    "postgresql": _open_postgres,
+    "postgres": _open_postgres,
+    "chroma+http": _open_chroma_server,
+    "chroma+https": _open_chroma_server,
+    "milvus": _open_milvus,
+    "milvus+http": _open_milvus,
+    "milvus+https": _open_milvus,
+}

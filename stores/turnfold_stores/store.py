@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,6 +11,7 @@ from typing import Self
 
 from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
 from turnfold_stores.errors import SchemaMismatch, StoreError
+from turnfold_stores.journal import Journal
 from turnfold_stores.protocols import Entry, Index, Ledger, Record
 from turnfold_stores.vectors import (
     VECTOR_KIND,
@@ -63,6 +64,7 @@ class Store:
         index: Index,
         *,
         together: Callable[[], AbstractContextManager[object]] = nullcontext,
+        journal: Journal | None = None,
         after_close: Callable[[], None] | None = None,
     ) -> None:
         """Args:
@@ -70,11 +72,14 @@ class Store:
         index: where vectors go.
         together: what a write to ledger and index is wrapped in: a transaction, where both are
             in one database.
+        journal: notes what the index is about to be told, so that `settle` can complete what
+            a crash cut short: for an index that is elsewhere than the ledger.
         after_close: called once, when ledger and index are closed.
         """
         self.ledger = ledger
         self.index = index
         self._together = together
+        self._journal = journal
         self._binding: _Binding | None = None
         self._close = weakref.finalize(self, _close_parts, ledger, index, after_close)
 
@@ -165,7 +170,7 @@ class Store:
             vector_record(entry.id, entry.conversation, entry.vector, model=model)
             for entry in wanted.values()
         ]
-        with self._together():
+        with self._changing(user_id, list(wanted)):
             new = self.ledger.put(user_id, records)
             known = [record.id for record in records if record.id not in new]
             # The index follows the ledger: what that had before is what is indexed.
@@ -185,7 +190,9 @@ class Store:
             ids: ids of entries.
         """
         gone = list(ids)
-        with self._together():
+        if not gone:
+            return
+        with self._changing(user_id, gone):
             self.ledger.delete(user_id, [vector_record_id(entry_id) for entry_id in gone])
             self.index.delete(user_id, gone)
 
@@ -206,8 +213,8 @@ class Store:
             StoreError: a record is unfit; nothing is written then.
         """
         wanted = list(records)
-        vectors = [record.id for record in wanted if record.kind == VECTOR_KIND]
-        with self._together():
+        vectors = {r.id: entry_id_of(r) for r in wanted if r.kind == VECTOR_KIND}
+        with self._changing(user_id, list(vectors.values())) if vectors else self._together():
             new = self.ledger.put(user_id, wanted)
             if vectors:
                 stored = self.ledger.get(user_id, vectors).values()
@@ -246,6 +253,29 @@ class Store:
         if isinstance(ledger, ErasingLedger):
             ledger.purge(user_id)
         return isinstance(index, ErasingIndex) or isinstance(ledger, ErasingLedger)
+    def _changing(self, user_id: str, ids: Sequence[str]) -> AbstractContextManager[object]:
+        if self._journal is None:
+            return self._together()
+        return self._journal.noting(user_id, ids)
+
+    def settle(self) -> Mended:
+        """Finish what others began and did not end, as the journal tells; see `journal`.
+
+        Takes as long as what is left takes, not as the store is large. Safe while others write.
+        """
+        added = removed = 0
+        for note in () if self._journal is None else self._journal.left():
+            wanted = [vector_record_id(entry_id) for entry_id in note.ids]
+            there = [entry_of(record) for record in self.ledger.get(note.user_id, wanted).values()]
+            self.index.put(note.user_id, there)
+            # Asked again: what was deleted meanwhile must not have come back by this.
+            still = self.ledger.get(note.user_id, wanted)
+            gone = [entry_id for entry_id in note.ids if vector_record_id(entry_id) not in still]
+            self.index.delete(note.user_id, gone)
+            added, removed = added + len(there), removed + len(gone)
+            if note.settled and self._journal is not None:
+                self._journal.remove(note)
+        return Mended(added, removed)
 
     def mend(self, indexed: Iterable[str] = ()) -> Mended:
         """Make the index hold what the ledger holds; nothing is embedded.

@@ -2,39 +2,40 @@ import pytest
 
 pytest.register_assert_rewrite("turnfold_stores.conformance")
 
+from support.stores import STORES  # noqa: E402
 from turnfold_stores import open_store  # noqa: E402
 
-# Every store there is, by what makes a URL of an empty one. Tests and benchmarks take them from
-# here.
-STORES = {
-    "memory": lambda _request, _folder: "memory:",
-    "folder": lambda _request, folder: str(folder / "store"),
-    "sqlite": lambda _request, folder: f"sqlite:{folder / 'store.db'}",
-    "postgres": lambda request, _folder: request.getfixturevalue("postgres_url"),
-}
-DURABLE = [name for name in STORES if name != "memory"]
+# An index on a server is tried by the contract, over the ledger of another line.
+WHOLE = [name for name, kind in STORES.items() if kind.ledger]
+DURABLE = [name for name in WHOLE if STORES[name].durable]
 # What they keep is in files of our own.
-EMBEDDED = ["folder", "sqlite"]
-
-
-@pytest.fixture(params=STORES)
-def url(request, tmp_path):
-    return STORES[request.param](request, tmp_path)
-
-
-@pytest.fixture(params=DURABLE)
-def durable_url(request, tmp_path):
-    return STORES[request.param](request, tmp_path)
-
-
-@pytest.fixture(params=EMBEDDED)
-def embedded_url(request, tmp_path):
-    return STORES[request.param](request, tmp_path)
+EMBEDDED = [name for name in DURABLE if STORES[name].embedded]
 
 
 @pytest.fixture
-def folder_url(request, tmp_path):
-    return STORES["folder"](request, tmp_path)
+def url_of(tmp_path, servers):
+    """From the name of a kind of store to the URL of a new one."""
+    return lambda name: STORES[name].url(tmp_path, servers)
+
+
+@pytest.fixture(params=WHOLE)
+def url(request, url_of):
+    return url_of(request.param)
+
+
+@pytest.fixture(params=DURABLE)
+def durable_url(request, url_of):
+    return url_of(request.param)
+
+
+@pytest.fixture(params=EMBEDDED)
+def embedded_url(request, url_of):
+    return url_of(request.param)
+
+
+@pytest.fixture
+def folder_url(url_of):
+    return url_of("folder")
 
 
 @pytest.fixture

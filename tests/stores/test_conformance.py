@@ -1,19 +1,72 @@
+"""The contract, on every store of the table."""
+
 import pytest
-from turnfold_stores.conformance import IndexContract, LedgerContract, WordsContract
+from support.stores import STORES
+from turnfold_stores import open_store
+from turnfold_stores.conformance import (
+    DurableContract,
+    IndexContract,
+    LedgerContract,
+    SharedContract,
+    TogetherContract,
+    WordsContract,
+)
 from turnfold_stores.in_memory import InMemoryLedger
 from turnfold_stores.sqlite import SqliteLedger
 
 
-class TestLedgers(LedgerContract):
+def kinds(**wanted):
+    return [
+        name
+        for name, kind in STORES.items()
+        if all(getattr(kind, one) == value for one, value in wanted.items())
+    ]
+
+
+class OfKind:
+    """Opens the kind of store that the class is parametrized with."""
+
+    @pytest.fixture
+    def url(self, kind, url_of):
+        return url_of(kind)
+
+    @pytest.fixture
+    def store(self, url):
+        with open_store(url) as opened:
+            yield opened
+
+    @pytest.fixture
+    def recall(self, kind):
+        return STORES[kind].recall
+
+
+@pytest.mark.parametrize("kind", kinds(ledger=True))
+class TestLedgers(OfKind, LedgerContract):
     @pytest.fixture
     def ledger(self, store):
         return store.ledger
 
 
-class TestIndexes(IndexContract):
+@pytest.mark.parametrize("kind", STORES)
+class TestIndexes(OfKind, IndexContract):
     @pytest.fixture
     def index(self, store):
         return store.index
+
+
+@pytest.mark.parametrize("kind", STORES)
+class TestStores(OfKind, TogetherContract):
+    pass
+
+
+@pytest.mark.parametrize("kind", kinds(durable=True))
+class TestDurable(OfKind, DurableContract):
+    pass
+
+
+@pytest.mark.parametrize("kind", kinds(shared=True))
+class TestShared(OfKind, SharedContract):
+    pass
 
 
 class TestSqliteWords(WordsContract):

@@ -61,7 +61,7 @@ def test_sqlite_is_one_file(tmp_path, prefix):
 
 @pytest.mark.parametrize("url", ["redis://somewhere", "mem:"])
 def test_an_unknown_scheme_names_the_known(url):
-    with pytest.raises(StoreError, match=r"known are 'memory:', 'postgresql:', 'sqlite:'"):
+    with pytest.raises(StoreError, match=r"known are .*'memory:'.*'sqlite:'"):
         open_store(url)
 
 

@@ -53,6 +53,10 @@ class TestWordsThatAreCommon(WordsContract):
 
 class TestHnsw(IndexContract):
     @pytest.fixture
+    def recall(self):
+        return 0.95
+
+    @pytest.fixture
     def index(self, postgres_server, monkeypatch):
         # As if every user had many vectors.
         monkeypatch.setattr(postgres_index, "_FEW", 1)

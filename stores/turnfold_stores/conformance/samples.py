@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from turnfold_stores.protocols import Hit, Record, Vector
+from turnfold_stores.protocols import Hit, Ledger, Record, Vector
+from turnfold_stores.store import STORE_USER
 
 ODD_TEXTS = [
     "",
@@ -64,6 +65,11 @@ def plain(record_id: str, *, body: Any = None) -> Record:
 def said(record_id: str, text: str) -> Record:
     """A record that lexical search reads."""
     return Record(record_id, "kind", "conversation", None, text)
+
+
+def users_of(ledger: Ledger) -> list[str]:
+    """Every user; what a store keeps for itself is nobody's."""
+    return [user_id for user_id in ledger.users() if user_id != STORE_USER]
 
 
 def random_vectors(count: int, dimension: int, *, seed: int = 0) -> Vector:

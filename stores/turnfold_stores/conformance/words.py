@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 
 import pytest
 
 from turnfold_stores.conformance.samples import assert_falling, plain, said
+from turnfold_stores.errors import StoreError
 from turnfold_stores.protocols import Ledger, Record, Words
 
 
@@ -74,7 +77,7 @@ class WordsContract:
         query = " ".join(f"w{number}" for number in range(5000)) + " electroencephalography"
         assert [hit.id for hit in words.match("u", query)] == ["a"]
 
-    def test_only_the_conversation_asked_for(self, ledger: Ledger, words: Words) -> None:
+    def test_only_words_of_the_conversation_asked_for(self, ledger: Ledger, words: Words) -> None:
         records = [Record(str(n), "k", f"c{n % 2}", None, "fox") for n in range(10)]
         ledger.put("u", records)
         found = {hit.id for hit in words.match("u", "fox", conversation="c1")}
@@ -96,7 +99,18 @@ class WordsContract:
         assert len(hits) == len({hit.id for hit in hits}) == 1000
         assert_falling(hits)
 
-    def test_nothing_crosses_the_wall(self, ledger: Ledger, words: Words) -> None:
+    def test_reading_matches_may_be_given_up(self, ledger: Ledger, words: Words) -> None:
+        ledger.put("u", [said(str(n), "fox") for n in range(600)])
+        for taken in (0, 1, 300):
+            assert len(list(islice(words.match("u", "fox"), taken))) == taken
+            ledger.put("u", [said(f"more {taken}", "hen")])
+        left = words.match("u", "fox")
+        next(left)
+        ledger.close()
+        with suppress(StoreError):
+            assert {hit.id for hit in left} <= {str(number) for number in range(600)}
+
+    def test_no_word_crosses_the_wall(self, ledger: Ledger, words: Words) -> None:
         ledger.put("u", [said("mine", "fox")])
         ledger.put("v", [said("theirs", "fox fox u v")])
         assert [hit.id for hit in words.match("u", "fox v u1 u2")] == ["mine"]

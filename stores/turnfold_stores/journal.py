@@ -1,0 +1,73 @@
+"""What was about to change in an index that is elsewhere than its ledger.
+
+A note is written to the ledger before the index is told, and removed afterwards. A process that
+dies in between, or a server that fails, leaves the note; whoever opens the store next reads it
+and puts the index right, without comparing all of it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from turnfold_stores.protocols import Ledger, Record
+
+_KIND = "indexing"
+# Seconds. Its writer may still be at work on a younger note, so such a note stays.
+_SETTLED_AFTER = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Entries that the index may hold wrongly.
+
+    Attributes:
+        id: of the note's record.
+        user_id: whose entries they are.
+        ids: of the entries.
+        settled: whether its writer is surely gone, so that the note can go, too.
+    """
+
+    id: str
+    user_id: str
+    ids: tuple[str, ...]
+    settled: bool
+
+
+class Journal:
+    """Notes in a ledger."""
+
+    def __init__(
+        self, ledger: Ledger, owner: str, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Args:
+        ledger: where the notes are.
+        owner: the user_id they are kept under.
+        clock: tells the time, in seconds since the epoch.
+        """
+        self._ledger = ledger
+        self._owner = owner
+        self._clock = clock
+
+    @contextmanager
+    def noting(self, user_id: str, ids: Sequence[str]) -> Iterator[None]:
+        """Around a change of these entries; an error inside leaves the note."""
+        note_id = f"{_KIND}:{uuid.uuid4().hex}"
+        body = {"user_id": user_id, "ids": list(ids)}
+        self._ledger.put(self._owner, [Record(note_id, _KIND, "", body, at=self._clock())])
+        yield
+        self._ledger.delete(self._owner, [note_id])
+
+    def left(self) -> Iterator[Note]:
+        """The notes that were not removed."""
+        settled = self._clock() - _SETTLED_AFTER
+        for record in self._ledger.scan(self._owner, kind=_KIND):
+            body = record.body
+            yield Note(record.id, body["user_id"], tuple(body["ids"]), record.at < settled)
+
+    def remove(self, note: Note) -> None:
+        """The index is right again."""
+        self._ledger.delete(self._owner, [note.id])

@@ -1,0 +1,79 @@
+"""A store whose index is kept by a server, over a ledger that is elsewhere.
+
+The index belongs to the ledger: its names on the server begin with the ledger's identity, so that
+stores may share a server, and one that was emptied, or never seen, is noticed and filled.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+
+from turnfold_stores.journal import Journal
+from turnfold_stores.protocols import Index, Ledger, Record
+from turnfold_stores.store import STORE_USER, Store
+
+_LOG = logging.getLogger("turnfold.stores")
+_IDENTITY = "identity"
+
+
+class RemoteIndex(Index, Protocol):
+    """An index that remembers whether it was ever completed from its ledger."""
+
+    def is_complete(self) -> bool:
+        """Whether `set_complete` was called on what the server holds now."""
+        ...
+
+    def set_complete(self) -> None:
+        """From now on only what the journal tells is missing."""
+        ...
+
+
+def identity_of(ledger: Ledger) -> str:
+    """The name a ledger bears for life: 32 hexadecimal digits, given when first asked for."""
+    mine = Record(_IDENTITY, "store", "", uuid.uuid4().hex)
+    # First write wins, also against another process: what is there now counts.
+    ledger.put(STORE_USER, [mine])
+    return str(ledger.get(STORE_USER, [_IDENTITY])[_IDENTITY].body)
+
+
+def open_remote(
+    ledger: Ledger,
+    connect: Callable[[str], RemoteIndex],
+    *,
+    after_close: Callable[[], None],
+) -> Store:
+    """A store of a ledger and of the index that `connect` opens for the ledger's identity.
+
+    The index is completed from the ledger where it is new to the server, and otherwise where the
+    journal says that something was left half done.
+
+    Args:
+        ledger: durable, and shared by all who use the index.
+        connect: from the identity to the index.
+        after_close: called once, when the store is closed or could not be opened.
+    """
+    try:
+        index = connect(identity_of(ledger))
+    except BaseException:
+        after_close()
+        raise
+    store = Store(ledger, index, journal=Journal(ledger, STORE_USER), after_close=after_close)
+    try:
+        if index.is_complete():
+            mended = store.settle()
+        else:
+            mended = store.mend()
+            index.set_complete()
+        if mended.added or mended.removed:
+            _LOG.info(
+                "the index on the server was completed from the ledger: %d vectors put, %d removed",
+                mended.added,
+                mended.removed,
+            )
+    except BaseException:
+        store.close()
+        raise
+    return store

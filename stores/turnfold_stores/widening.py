@@ -1,0 +1,59 @@
+"""Nearest neighbours read lazily from an engine that wants to know how many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from turnfold_stores.protocols import Hit
+
+# How many hits are asked for at first, and how much more each time the reader wants more.
+_FIRST = 32
+_GROWTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Hits with what is needed to choose among them, and whether there may be more.
+
+    Attributes:
+        hits: best first.
+        conversations: of each hit.
+        more: False when these are all there are.
+    """
+
+    hits: list[Hit]
+    conversations: list[str]
+    more: bool
+
+
+def widening(
+    search: Callable[[int], Found | None],
+    *,
+    conversation: str | None,
+    most: int | None = None,
+    rest: Callable[[], Iterable[Hit]] = tuple,
+) -> Iterator[Hit]:
+    """Hits, each once, asked for in ever larger numbers as the reader goes on.
+
+    Args:
+        search: asks for so many of the nearest; None when there is nothing.
+        conversation: the only one wanted of those that were found; None for any.
+        most: what the server gives at most; None without limit.
+        rest: all hits of the conversation wanted, best first, when `most` are not enough.
+    """
+    seen: set[str] = set()
+    wanted = _FIRST
+    while (found := search(wanted)) is not None:
+        for hit, its in zip(found.hits, found.conversations, strict=True):
+            if hit.id not in seen:
+                seen.add(hit.id)
+                if conversation in (None, its):
+                    yield hit
+        if not found.more:
+            return
+        if wanted == most:
+            yield from (hit for hit in rest() if hit.id not in seen)
+            return
+        wanted *= _GROWTH
+        wanted = wanted if most is None else min(wanted, most)
