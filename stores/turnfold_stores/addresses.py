@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 from turnfold_stores.errors import StoreError, StoreUnavailable
 
-_SECRET = re.compile(r"(//)[^/?#@]*@")
+# To the last @, since a secret that was not percent-encoded may hold anything.
+_SECRET = re.compile(r"(//)[^?]*@")
 _LEDGER = re.compile(r"[?&]ledger=")
 # Seconds until a server that does not answer at all is given up.
 _PATIENCE = 3.0
@@ -78,7 +79,10 @@ def read_address(url: str, *, port: int, options: Collection[str] = ()) -> Addre
         parts = urlsplit(front)
         host, number = parts.hostname, parts.port
     except ValueError:
-        raise StoreError(f"{shown!r} has a host or port that cannot be read") from None
+        raise StoreError(
+            f"{shown!r} has a host or port that cannot be read, or its credentials hold a "
+            "character that must be percent-encoded: '/' is %2F, '@' is %40"
+        ) from None
     if not host or "@" in parts.path:
         raise StoreError(
             f"the URL of scheme {parts.scheme!r} names no host, or its credentials hold a "

@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from turnfold_stores.encoding import check_text, check_user
 from turnfold_stores.errors import MissingDependency, StoreError, StoreUnavailable
 from turnfold_stores.exact import ExactVectors
 from turnfold_stores.milvus_address import TOKEN, MilvusAddress
+from turnfold_stores.ownership import Ownership
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.vectors import checked, unit
 from turnfold_stores.widening import Found, widening
@@ -40,6 +42,9 @@ _TIMEOUT = 10.0
 _HNSW = {"M": 16, "efConstruction": 128}
 _EF = 256
 _UNAVAILABLE = 2
+
+# Inside the folder that Milvus Lite calls a file.
+_OWNER = "turnfold.owner"
 
 _QUIET: contextvars.ContextVar[bool] = contextvars.ContextVar("turnfold-milvus", default=False)
 
@@ -70,13 +75,21 @@ class MilvusIndex:
         self._prefix = f"turnfold_{identity[:16]}_"
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        self._ownership: Ownership | None = None
         self._dimensions: set[int] = set()
         self._client: Any = None
         if address.server is not None:
             check_reachable(address.server)
-        with self._errors_as_ours():
-            self._client = _client(address)
-            self._refresh()
+        if address.file is not None:
+            _make_private(address.file)
+            self._ownership = Ownership(address.file / _OWNER)
+        try:
+            with self._errors_as_ours():
+                self._client = _client(address)
+                self._refresh()
+        except BaseException:
+            self.close()
+            raise
 
     def put(self, user_id: str, entries: Iterable[Entry]) -> None:
         """See `Index.put`."""
@@ -170,11 +183,14 @@ class MilvusIndex:
         """See `Index.close`."""
         with self._lock:
             client, self._client = self._client, None
-        if client is None or os.getpid() != self._pid:
+        if os.getpid() != self._pid:
             return
-        client.close()
-        if self._address.file is not None:
+        if client is not None:
+            client.close()
+        if self._ownership is not None and self._ownership.held:
+            assert self._address.file is not None
             _close_file(self._address.file)
+            self._ownership.release()
 
     def __repr__(self) -> str:
         return f"MilvusIndex({str(self._address)!r})"
@@ -322,11 +338,6 @@ def _client(address: MilvusAddress) -> Any:
     from pymilvus import MilvusClient
 
     if address.file is not None:
-        # Milvus Lite makes what is inside readable to all; the folder's own mode guards it.
-        try:
-            address.file.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot write {str(address.file)!r}: {error.strerror}") from error
         return MilvusClient(str(address.file), timeout=_TIMEOUT)
     assert address.server is not None
     return MilvusClient(
@@ -334,7 +345,15 @@ def _client(address: MilvusAddress) -> Any:
     )
 
 
-def _close_file(file: Any) -> None:
+def _make_private(file: Path) -> None:
+    """Milvus Lite makes what is inside readable to all; the folder's own mode guards it."""
+    try:
+        file.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {str(file)!r}: {error.strerror}") from error
+
+
+def _close_file(file: Path) -> None:
     from milvus_lite.server_manager import server_manager_instance
 
     server_manager_instance.release_server(str(file))
@@ -353,8 +372,6 @@ def _ours(error: Exception, address: MilvusAddress, said: str) -> StoreError:
             f"the Milvus server at {address} does not accept the token ({said}): set {TOKEN}, or "
             "write 'user:password@' before the host"
         )
-    if address.file is not None and "lock" in said.lower():
-        return StoreUnavailable(f"another process has {address} open ({said})")
     return StoreError(f"Milvus failed at {address} ({said})")
 
 
@@ -387,17 +404,10 @@ def _row(wall: str, entry: Entry) -> dict[str, Any]:
 
 def _silence_logger() -> None:
     """Keep pymilvus from printing, with a traceback, the errors that are raised as ours."""
-    logger = logging.getLogger("pymilvus")
-    for one in (logger, *_loggers_below(logger.name)):
-        if _unless_quiet not in one.filters:
-            one.addFilter(_unless_quiet)
-
-
-def _loggers_below(name: str) -> list[logging.Logger]:
-    known = logging.getLogger().manager.loggerDict.items()
-    return [
-        one for key, one in known if key.startswith(f"{name}.") and isinstance(one, logging.Logger)
-    ]
+    for name, logger in list(logging.getLogger().manager.loggerDict.items()):
+        theirs = name.partition(".")[0] in ("pymilvus", "milvus_lite")
+        if theirs and isinstance(logger, logging.Logger) and _unless_quiet not in logger.filters:
+            logger.addFilter(_unless_quiet)
 
 
 def _unless_quiet(_record: logging.LogRecord) -> bool:

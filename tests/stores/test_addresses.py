@@ -1,0 +1,76 @@
+"""URLs of index servers: what they may say, and that no secret is ever shown."""
+
+import pytest
+from turnfold_stores import StoreError, open_store
+from turnfold_stores.addresses import read_address, without_secret
+from turnfold_stores.chroma_server import chroma_address
+from turnfold_stores.milvus_address import milvus_address
+
+SECRET = "s3cr/et@?"
+QUOTED = "s3cr%2Fet%40%3F"
+
+
+@pytest.mark.parametrize("user", ["", "ada:", ":"])
+def test_a_url_is_taken_apart(user):
+    url = f"kind+https://{user}{QUOTED}@host:99/a%2Fb/c?x=%26&ledger=postgresql://u:p@h/db?y=1&z=2"
+    address = read_address(url, port=1, options=["x"])
+    assert (address.url, address.host, address.port) == ("https://host:99", "host", 99)
+    assert address.path == ("a/b", "c")
+    assert address.options == {"x": "&"}
+    assert address.secret == SECRET
+    assert address.user == user.removesuffix(":")
+    # Just as it stands, to its end.
+    assert address.ledger == "postgresql://u:p@h/db?y=1&z=2"
+    assert address.encrypted
+
+
+def test_what_is_not_said_has_a_default():
+    assert chroma_address("chroma+http://h?ledger=sqlite:x").url == "http://h:8000"
+    assert chroma_address("chroma+https://h?ledger=sqlite:x").url == "https://h:443"
+    assert chroma_address("chroma+http://[::1]:5?ledger=sqlite:x").url == "http://[::1]:5"
+    found = milvus_address("milvus+http://h?ledger=sqlite:x")
+    assert (found.server.url, found.database, found.token) == ("http://h:19530", "", "")
+    assert (found.search, found.partitions) == ("flat", 64)
+
+
+def test_a_token_of_milvus_is_the_urls_or_the_environments(monkeypatch):
+    monkeypatch.setenv("TURNFOLD_MILVUS_TOKEN", "from-outside")
+    assert milvus_address("milvus+http://ada:pw@h?ledger=sqlite:x").token == "ada:pw"
+    assert milvus_address("milvus+http://key@h?ledger=sqlite:x").token == "key"
+    assert milvus_address("milvus+http://h?ledger=sqlite:x").token == "from-outside"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("chroma+http://KEY@h/", "names no ledger.*'\\?ledger=postgresql://…'"),
+        ("chroma+http://KEY@h?ledger=", "names no ledger"),
+        ("chroma+http://KEY@h:port?ledger=sqlite:x", "host or port"),
+        ("chroma+http://KEY@?ledger=sqlite:x", "no host"),
+        ("chroma+http://u:K/EY@h?ledger=sqlite:x", "percent-encoded|host or port"),
+        ("chroma+http://KEY@h/a/b/c?ledger=sqlite:x", "tenant and a database"),
+        ("chroma+http://KEY@h?tenant=x&ledger=sqlite:x", "option 'tenant'; known are 'ledger'"),
+        ("chroma+http://KEY@h?ledger=memory:", "durable"),
+        ("chroma+http://KEY@h?ledger=./folder", "durable"),
+        ("chroma+http://KEY@h?ledger=nonsense://u:KEY@h", "'nonsense'"),
+        ("milvus+http://KEY@h/a/b?ledger=sqlite:x", "database"),
+        ("milvus+http://KEY@h?index=best&ledger=sqlite:x", "'flat' or 'hnsw'"),
+        ("milvus+http://KEY@h?partitions=0&ledger=sqlite:x", "1 to 1024"),
+        ("milvus:x.sqlite?ledger=sqlite:x", r"ends in \.db"),
+        ("milvus:x.db", "names no ledger"),
+    ],
+)
+def test_a_url_that_will_not_do_says_why_and_keeps_the_secret(url, said):
+    with pytest.raises(StoreError, match=said) as caught:
+        open_store(url)
+    assert "KEY" not in str(caught.value)
+    assert "K/EY" not in str(caught.value)
+
+
+def test_no_secret_is_shown():
+    url = f"chroma+http://ada:{QUOTED}@h?ledger=postgresql://u:{QUOTED}@h/db"
+    address = chroma_address(url)
+    milvus = milvus_address(url.replace("chroma", "milvus"))
+    for shown in (repr(address), str(address), repr(milvus), str(milvus), without_secret(url)):
+        assert "s3cr" not in shown
+    assert without_secret("a//u:p@h?ledger=b//q@h") == "a//***@h?ledger=b//***@h"

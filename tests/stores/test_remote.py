@@ -1,0 +1,127 @@
+"""An index elsewhere than its ledger: who died in between, and whose index it is."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from turnfold_stores import STORE_USER, Entry, StoreError, open_store
+from turnfold_stores.journal import Journal
+
+VECTORS = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+ENTRIES = [Entry(str(number), "c", row) for number, row in enumerate(VECTORS)]
+
+
+@pytest.fixture(params=["chroma-server", "milvus"])
+def url(request, url_of):
+    return url_of(request.param)
+
+
+def fail(*_args):
+    raise StoreError("the server is on fire")
+
+
+def notes(store):
+    return list(store.ledger.scan(STORE_USER, kind="indexing"))
+
+
+def test_what_went_well_leaves_no_note(url):
+    with open_store(url) as store:
+        store.put_vectors("u", ENTRIES, model="m")
+        store.delete_vectors("u", ["1"])
+        store.delete_vectors("u", [])
+        assert notes(store) == []
+
+
+def test_what_the_index_was_not_told_is_made_up_for_at_the_next_opening(url, monkeypatch):
+    with open_store(url) as store:
+        store.put_vectors("u", ENTRIES[:10], model="m")
+        with monkeypatch.context() as patch:
+            patch.setattr(store.index, "put", fail)
+            patch.setattr(store.index, "delete", fail)
+            with pytest.raises(StoreError):
+                store.put_vectors("u", ENTRIES[10:20], model="m")
+            with pytest.raises(StoreError):
+                store.delete_vectors("u", ["3"])
+        assert store.index.ids("u") == {str(number) for number in range(10)}
+        assert len(notes(store)) == 2
+    with open_store(url) as store:
+        assert store.index.ids("u") == {str(number) for number in range(20)} - {"3"}
+        assert next(store.index.nearest("u", VECTORS[15])).id == "15"
+
+
+def test_a_note_goes_when_its_writer_is_surely_gone(url, monkeypatch):
+    with open_store(url) as store:
+        store.put_vectors("u", ENTRIES[:1], model="m")
+        for age in (10.0, 10_000.0):
+            past = Journal(store.ledger, STORE_USER, clock=lambda age=age: age)
+            with pytest.raises(StoreError), past.noting("u", ["0", "gone"]):
+                fail()
+        now = Journal(store.ledger, STORE_USER, clock=lambda: 10_100.0)
+        monkeypatch.setattr(store, "_journal", now)
+        store.settle()
+        # The younger one's writer may be about to write.
+        assert [note.at for note in notes(store)] == [10_000.0]
+        assert store.index.ids("u") == {"0"}
+
+
+def test_an_index_the_server_has_lost_is_filled_again(url_of, tmp_path):
+    url = url_of("milvus")
+    with open_store(url) as store:
+        store.put_vectors("u", ENTRIES, model="m")
+    shutil.rmtree(tmp_path / "index.db")
+    with open_store(url) as store:
+        assert store.index.ids("u") == {entry.id for entry in ENTRIES}
+        assert next(store.index.nearest("u", VECTORS[7])).id == "7"
+
+
+def test_two_ledgers_share_a_server_and_nothing_else(url):
+    mine, theirs = f"{url}-1", f"{url}-2"
+    with open_store(mine) as store:
+        store.put_vectors("u", ENTRIES[:3], model="m")
+    with open_store(theirs) as store:
+        assert store.index.ids("u") == set()
+        store.put_vectors("u", ENTRIES[3:5], model="m")
+        store.mend(["u"])
+        assert {hit.id for hit in store.index.nearest("u", VECTORS[0])} == {"3", "4"}
+    with open_store(mine) as store:
+        assert store.index.ids("u") == {"0", "1", "2"}
+
+
+def test_the_server_learns_no_user_id(url_of, tmp_path):
+    user_id = "ada.lovelace@example.org"
+    with open_store(url_of("milvus")) as store:
+        store.put_vectors(user_id, ENTRIES, model="m")
+    files = [file for file in (tmp_path / "index.db").rglob("*") if file.is_file()]
+    assert files
+    assert not any(user_id.encode() in file.read_bytes() for file in files)
+
+
+WRITER = """
+import os, sys
+import numpy as np
+from turnfold_stores import Entry, open_store
+store = open_store(sys.argv[1])
+store.put_vectors("u", [Entry("first", "c", np.ones(8))], model="m")
+store.index.put = lambda *_: os.kill(os.getpid(), 9)
+store.put_vectors("u", [Entry("second", "c", np.ones(8))], model="m")
+"""
+
+
+def test_a_kill_between_ledger_and_index(url):
+    done = subprocess.run([sys.executable, "-c", WRITER, url], check=False)
+    assert done.returncode == -9
+    with open_store(url) as store:
+        assert store.index.ids("u") == {"first", "second"}
+
+
+def test_a_ledger_that_cannot_be_opened_leaves_the_server_alone(url_of, tmp_path):
+    url = url_of("milvus")
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    with pytest.raises(StoreError, match="another program"):
+        open_store(url)
+    assert not (tmp_path / "index.db").exists()
