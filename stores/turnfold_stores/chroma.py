@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import importlib.util
 import os
+import shutil
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
@@ -34,6 +35,9 @@ from turnfold_stores.vectors import checked, unit
 from turnfold_stores.widening import Found, widening
 
 _NAME_DIGITS = 48
+
+# Bytes free on a disk that is full: Chroma says it in many ways, and not always.
+_NO_ROOM = 2**20
 
 # The file of the `BusyMark`, beside Chroma's own.
 BUSY = "turnfold.busy"
@@ -249,6 +253,11 @@ class ChromaIndex:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             self.sound = False
+            if shutil.disk_usage(self._path).free < _NO_ROOM:
+                raise StoreError(
+                    f"no room left to write {str(self._path)!r}: {error}. Make room and open the "
+                    "store again: the index is rebuilt from the ledger"
+                ) from error
             raise StoreCorrupt(
                 f"Chroma failed on {str(self._path)!r} ({type(error).__name__}: {error}). The "
                 "ledger is not affected: close the store and open it again, and the index is "

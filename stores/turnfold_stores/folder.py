@@ -14,6 +14,7 @@ tried in a child process before it is trusted, and completed from the ledger.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import logging
@@ -26,7 +27,7 @@ from pathlib import Path
 from turnfold_stores.busy import was_idle
 from turnfold_stores.chroma import BUSY, ChromaIndex, require_chroma
 from turnfold_stores.errors import StoreCorrupt, StoreError
-from turnfold_stores.ownership import Ownership
+from turnfold_stores.ownership import Ownership, make_private
 from turnfold_stores.sqlite import SqliteLedger
 from turnfold_stores.store import Store
 
@@ -120,7 +121,7 @@ def _distrust(path: Path) -> str | None:
     # Chroma writes its graph in place and before a call returns. Half of one may well answer a
     # few searches and crash at the next.
     if not was_idle(path / BUSY):
-        return "its process died while Chroma was at work"
+        return "its process died, or Chroma failed, while Chroma was at work"
     return _probe(path)
 
 
@@ -209,19 +210,22 @@ def _after_close(path: Path, ownership: Ownership, index: ChromaIndex) -> None:
         return
     try:
         if index.sound and path.is_dir():
-            _make_private(path / CHROMA)
-            descriptor = os.open(path / CLOSED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor
-                file.write(_state(path))
+            make_private(path / CHROMA)
+            _write_mark(path)
     finally:
         ownership.release()
 
 
-def _make_private(path: Path) -> None:
-    """Chroma makes its files readable to all; the folder's own mode guards them meanwhile."""
-    for folder, _, names in os.walk(path):
-        for name in names:
-            Path(folder, name).chmod(0o600)
+def _write_mark(path: Path) -> None:
+    """Say that the folder was closed in order; where the disk is full, it is tried next time."""
+    mark = path / CLOSED
+    try:
+        descriptor = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor
+            file.write(_state(path))
+    except OSError:
+        with contextlib.suppress(OSError):
+            mark.unlink(missing_ok=True)
 
 
 def _sync_folder(path: Path) -> None:

@@ -25,7 +25,7 @@ from turnfold_stores.encoding import check_text, check_user
 from turnfold_stores.errors import MissingDependency, StoreError, StoreUnavailable
 from turnfold_stores.exact import ExactVectors
 from turnfold_stores.milvus_address import TOKEN, MilvusAddress
-from turnfold_stores.ownership import Ownership
+from turnfold_stores.ownership import Ownership, make_private
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.vectors import checked, unit
 from turnfold_stores.widening import Found, widening
@@ -81,7 +81,7 @@ class MilvusIndex:
         if address.server is not None:
             check_reachable(address.server)
         if address.file is not None:
-            _make_private(address.file)
+            _make_folder(address.file)
             self._ownership = Ownership(address.file / _OWNER)
         try:
             with self._errors_as_ours():
@@ -345,7 +345,7 @@ def _client(address: MilvusAddress) -> Any:
     )
 
 
-def _make_private(file: Path) -> None:
+def _make_folder(file: Path) -> None:
     """Milvus Lite makes what is inside readable to all; the folder's own mode guards it."""
     try:
         file.mkdir(mode=0o700, exist_ok=True)
@@ -357,10 +357,7 @@ def _close_file(file: Path) -> None:
     from milvus_lite.server_manager import server_manager_instance
 
     server_manager_instance.release_server(str(file))
-    for folder, _, names in os.walk(file):
-        for name in names:
-            with contextlib.suppress(OSError):
-                os.chmod(os.path.join(folder, name), 0o600)  # noqa: PTH101, PTH118
+    make_private(file)
 
 
 def _ours(error: Exception, address: MilvusAddress, said: str) -> StoreError:

@@ -64,6 +64,14 @@ class Ownership:
             os.close(self._descriptor)
 
 
+def make_private(path: Path) -> None:
+    """Close what is in a folder to others; meanwhile the folder's own mode has guarded it."""
+    for folder, _, names in os.walk(path):
+        Path(folder).chmod(0o700)
+        for name in names:
+            Path(folder, name).chmod(0o600)
+
+
 def _unlock(descriptor: int, pid: int) -> None:
     if os.getpid() == pid:
         os.ftruncate(descriptor, 0)

@@ -17,6 +17,8 @@ from turnfold_stores.vectors import checked, from_bytes, to_bytes, unit
 # Bytes of vectors kept in memory: 256 MiB are 170,000 vectors of 384 numbers. The user searched
 # last stays, however many vectors that user has.
 _MOST_BYTES = 256 * 2**20
+# Rows read from the file at once.
+_PAGE = 2048
 
 
 @dataclass(slots=True)
@@ -125,15 +127,9 @@ class SqliteIndex:
                 loaded = self._loaded.pop(owner, None)
                 if loaded is None or loaded.rewrites != rewrites:
                     loaded = _Loaded(rewrites)
-                rows = sqlite.execute(
-                    "SELECT seq, id, conversation, vector FROM vectors "
-                    "WHERE owner = ? AND seq > ? ORDER BY seq",
-                    (owner, loaded.last),
-                ).fetchall()
+                _read_on(sqlite, owner, loaded)
             finally:
                 sqlite.execute("COMMIT")
-        loaded.vectors.put(Entry(row[1], row[2], from_bytes(row[3])) for row in rows)
-        loaded.last = rows[-1][0] if rows else loaded.last
         self._loaded[owner] = loaded
         self._make_room()
         return loaded.vectors
@@ -143,6 +139,20 @@ class SqliteIndex:
         while held > _MOST_BYTES and len(self._loaded) > 1:
             _, oldest = self._loaded.popitem(last=False)
             held -= oldest.vectors.nbytes
+
+
+def _read_on(sqlite: sqlite3.Connection, owner: int, loaded: _Loaded) -> None:
+    """Append the rows that were added since, a page at a time: no second copy of all of them."""
+    rows = sqlite.execute(
+        "SELECT seq, id, conversation, vector FROM vectors "
+        "WHERE owner = ? AND seq > ? ORDER BY seq",
+        (owner, loaded.last),
+    )
+    while page := rows.fetchmany(_PAGE):
+        seqs, ids, conversations, packed = zip(*page, strict=True)
+        vectors = from_bytes(b"".join(packed)).reshape(len(page), -1)
+        loaded.vectors.extend(ids, conversations, vectors)
+        loaded.last = seqs[-1]
 
 
 def _remove(sqlite: sqlite3.Connection, user_id: str, ids: list[str]) -> None:

@@ -6,7 +6,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from support.stores import STORES
 from turnfold_stores import (
+    Entry,
     MissingDependency,
     Record,
     SchemaMismatch,
@@ -151,17 +153,26 @@ def test_a_sqlite_file_of_another_program(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
-def test_nobody_else_may_read(embedded_url, tmp_path):
+@pytest.mark.parametrize(
+    "kind", [k for k, kind in STORES.items() if kind.embedded and kind.durable]
+)
+def test_nobody_else_may_read(kind, url_of, tmp_path):
     old = os.umask(0o022)
     try:
-        with open_store(embedded_url) as store:
+        with open_store(url_of(kind)) as store:
             store.ledger.put("u", [Record("a", "k", "c")])
-            for path in tmp_path.iterdir():
-                assert path.stat().st_mode & 0o077 == 0
-        for path in tmp_path.rglob("*.*"):
-            assert path.stat().st_mode & 0o077 == 0
+            store.put_vectors("u", [Entry("a", "c", [1.0, 0.0])], model="m")
+            # Whatever an engine makes below them.
+            assert {mode(path) for path in tmp_path.iterdir()} <= {0o600, 0o700}
     finally:
         os.umask(old)
+    below = list(tmp_path.rglob("*"))
+    assert {mode(path) for path in below if path.is_file()} == {0o600}
+    assert {mode(path) for path in below if path.is_dir()} <= {0o700}
+
+
+def mode(path):
+    return path.stat().st_mode & 0o777
 
 
 def test_importing_loads_no_chroma():

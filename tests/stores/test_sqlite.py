@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -81,6 +82,24 @@ def test_vectors_that_were_not_used_for_long_leave_memory(url, monkeypatch):
                 hits = list(store.index.nearest(user_id, vectors[3]))
                 assert (len(hits), hits[0].id) == (16, "3")
                 assert len(store.index._loaded) <= 2
+
+
+def test_memory_does_not_grow_with_the_number_of_users(url, monkeypatch):
+    monkeypatch.setattr(index_module, "_MOST_BYTES", 2_000_000)
+    vectors = np.random.default_rng(0).normal(size=(600, 384)).astype(np.float32)
+    rows = [Entry(str(number), "c", row) for number, row in enumerate(vectors)]
+    with open_store(url) as store:
+        for number in range(12):
+            store.index.put(f"u{number}", rows)
+    with open_store(url) as store:
+        tracemalloc.start()
+        for _ in range(2):
+            for number in range(12):
+                assert next(store.index.nearest(f"u{number}", vectors[7])).id == "7"
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    # All twelve are 11 MB; two of them fit, and one more while it is read.
+    assert peak < 6_000_000
 
 
 def test_a_file_that_stays_locked(url, monkeypatch):
