@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from turnfold_stores.busy import BusyMark
-from turnfold_stores.chroma_erasing import purge_folder, wipe_slack
 from turnfold_stores.chroma_collection import CONFIGURATION, Collection
+from turnfold_stores.chroma_erasing import purge_folder, wipe_slack
 from turnfold_stores.encoding import check_text, check_user
 from turnfold_stores.errors import (
     MissingDependency,

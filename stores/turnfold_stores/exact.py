@@ -15,6 +15,8 @@ from turnfold_stores.vectors import checked, unit
 # Readers seldom take more; sorting these alone is several times faster than sorting all.
 _FIRST = 128
 _NO_CONVERSATION = -1
+# Of an id: the text, and its place in a dict and in a list.
+_ID_BYTES = 250
 
 
 class ExactVectors:
@@ -39,8 +41,9 @@ class ExactVectors:
 
     @property
     def nbytes(self) -> int:
-        """The size of the array, in bytes."""
-        return 0 if self._matrix is None else self._matrix.nbytes
+        """What is held in memory, in bytes, roughly."""
+        array = 0 if self._matrix is None else self._matrix.nbytes
+        return array + _ID_BYTES * len(self._ids)
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Insert or replace, all or none.
@@ -51,16 +54,20 @@ class ExactVectors:
         with self._lock:
             dimension = None if self._matrix is None else self._matrix.shape[1]
             wanted = checked(entries, dimension=dimension)
-            if wanted:
-                self._make_room(len(self._ids) + len(wanted), wanted[0].vector.size)
+            if not wanted:
+                return
+            self._make_room(len(self._ids) + len(wanted), wanted[0].vector.size)
+            assert self._matrix is not None
+            rows = []
             for entry in wanted:
                 row = self._rows.setdefault(entry.id, len(self._ids))
                 if row == len(self._ids):
                     self._ids.append(entry.id)
-                assert self._matrix is not None
-                self._matrix[row] = entry.vector
-                code = self._codes.setdefault(entry.conversation, len(self._codes))
-                self._conversations[row] = code
+                rows.append(row)
+            self._matrix[rows] = np.stack([entry.vector for entry in wanted])
+            self._conversations[rows] = [
+                self._codes.setdefault(entry.conversation, len(self._codes)) for entry in wanted
+            ]
 
     def extend(self, ids: Sequence[str], conversations: Sequence[str], rows: Vector) -> None:
         """Append what was written by `put` before, unchecked: ids that are new, unit vectors.
@@ -125,24 +132,25 @@ class ExactVectors:
                     f"{self._matrix.shape[1]}: it comes from another embedding model"
                 )
             if conversation is None:
-                rows = np.arange(count)
                 scores = self._matrix[:count] @ query
             else:
                 code = self._codes.get(conversation, _NO_CONVERSATION - 1)
                 rows = np.flatnonzero(self._conversations[:count] == code)
                 scores = self._matrix[rows] @ query
-        for position in _best_first(scores):
-            yield Hit(ids[rows[position]], float(scores[position]))
+                ids = [ids[row] for row in rows.tolist()]
+        for position, score in _best_first(scores):
+            yield Hit(ids[position], score)
 
 
-def _best_first(scores: Vector) -> Iterator[int]:
-    """Positions by falling score; only what is read beyond the first hits sorts all."""
+def _best_first(scores: Vector) -> Iterator[tuple[int, float]]:
+    """Positions and scores, by falling score; only what is read beyond the first sorts all."""
     first: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
     if len(scores) > 2 * _FIRST:
-        first = np.sort(np.argpartition(-scores, _FIRST)[:_FIRST])
+        first = np.sort(np.argpartition(scores, len(scores) - _FIRST)[-_FIRST:])
         first = first[np.argsort(-scores[first], kind="stable")]
-        yield from first.tolist()
+        yield from zip(first.tolist(), scores[first].tolist(), strict=True)
+    order = np.argsort(-scores, kind="stable")
     done = set(first.tolist())
-    for position in np.argsort(-scores, kind="stable").tolist():
+    for position, score in zip(order.tolist(), scores[order].tolist(), strict=True):
         if position not in done:
-            yield position
+            yield position, score

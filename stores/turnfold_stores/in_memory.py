@@ -116,11 +116,12 @@ class InMemoryIndex:
         self, user_id: str, vector: Vector, *, conversation: str | None = None
     ) -> Iterator[Hit]:
         """See `Index.nearest`."""
-        unit(vector, what="the query vector")
         with self._lock:
             vectors = self._open().get(user_id)
-        if vectors is not None:
-            yield from vectors.nearest(vector, conversation=conversation)
+        if vectors is None:
+            unit(vector, what="the query vector")
+            return iter(())
+        return vectors.nearest(vector, conversation=conversation)
 
     def ids(self, user_id: str) -> set[str]:
         """See `Index.ids`."""

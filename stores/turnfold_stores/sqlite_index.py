@@ -44,6 +44,10 @@ class SqliteIndex:
         self._file = file
         self._lock = threading.Lock()
         self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
+        self._held = 0
+        # Whose vectors in memory are those of the file, as long as its version is this one.
+        self._version: tuple[sqlite3.Connection, int, int] | None = None
+        self._owners: dict[str, int] = {}
 
     def put(self, user_id: str, entries: Iterable[Entry]) -> None:
         """See `Index.put`. On disk when it returns."""
@@ -83,11 +87,12 @@ class SqliteIndex:
         self, user_id: str, vector: Vector, *, conversation: str | None = None
     ) -> Iterator[Hit]:
         """See `Index.nearest`. Exact."""
-        unit(vector, what="the query vector")
         with self._lock:
             vectors = self._current(user_id)
-        if vectors is not None:
-            yield from vectors.nearest(vector, conversation=conversation)
+        if vectors is None:
+            unit(vector, what="the query vector")
+            return iter(())
+        return vectors.nearest(vector, conversation=conversation)
 
     def ids(self, user_id: str) -> set[str]:
         """See `Index.ids`."""
@@ -111,34 +116,53 @@ class SqliteIndex:
         """See `Index.close`."""
         with self._lock:
             self._loaded.clear()
+            self._owners.clear()
         self._file.close()
 
     def _current(self, user_id: str) -> ExactVectors | None:
         with self._file.reading() as sqlite:
-            # One transaction: the number of rewrites belongs to the rows.
-            sqlite.execute("BEGIN")
-            try:
-                user = sqlite.execute(
-                    "SELECT owner, rewrites FROM users WHERE user_id = ?", (user_id,)
-                ).fetchone()
-                if user is None:
-                    return None
-                owner, rewrites = user
-                loaded = self._loaded.pop(owner, None)
-                if loaded is None or loaded.rewrites != rewrites:
-                    loaded = _Loaded(rewrites)
-                _read_on(sqlite, owner, loaded)
-            finally:
-                sqlite.execute("COMMIT")
+            # A number of SQLite's that changes when somebody else commits, and one that changes
+            # when this connection writes: cheaper than asking for rows that are not there.
+            (theirs,) = sqlite.execute("PRAGMA data_version").fetchone()
+            version = (sqlite, theirs, sqlite.total_changes)
+            if version != self._version:
+                self._owners.clear()
+            owner = self._owners.get(user_id)
+            if owner is None or owner not in self._loaded:
+                owner = self._load(sqlite, user_id)
+            if owner is None:
+                return None
+            self._version = version
+            self._owners[user_id] = owner
+            self._loaded.move_to_end(owner)
+            return self._loaded[owner].vectors
+
+    def _load(self, sqlite: sqlite3.Connection, user_id: str) -> int | None:
+        # One transaction: the number of rewrites belongs to the rows.
+        sqlite.execute("BEGIN")
+        try:
+            user = sqlite.execute(
+                "SELECT owner, rewrites FROM users WHERE user_id = ?", (user_id,)
+            ).fetchone()
+            if user is None:
+                return None
+            owner, rewrites = user
+            loaded = self._loaded.pop(owner, None)
+            self._held -= 0 if loaded is None else loaded.vectors.nbytes
+            if loaded is None or loaded.rewrites != rewrites:
+                loaded = _Loaded(rewrites)
+            _read_on(sqlite, owner, loaded)
+        finally:
+            sqlite.execute("COMMIT")
         self._loaded[owner] = loaded
+        self._held += loaded.vectors.nbytes
         self._make_room()
-        return loaded.vectors
+        return int(owner)
 
     def _make_room(self) -> None:
-        held = sum(loaded.vectors.nbytes for loaded in self._loaded.values())
-        while held > _MOST_BYTES and len(self._loaded) > 1:
+        while self._held > _MOST_BYTES and len(self._loaded) > 1:
             _, oldest = self._loaded.popitem(last=False)
-            held -= oldest.vectors.nbytes
+            self._held -= oldest.vectors.nbytes
 
 
 def _read_on(sqlite: sqlite3.Connection, owner: int, loaded: _Loaded) -> None:

@@ -253,6 +253,7 @@ class Store:
         if isinstance(ledger, ErasingLedger):
             ledger.purge(user_id)
         return isinstance(index, ErasingIndex) or isinstance(ledger, ErasingLedger)
+
     def _changing(self, user_id: str, ids: Sequence[str]) -> AbstractContextManager[object]:
         if self._journal is None:
             return self._together()

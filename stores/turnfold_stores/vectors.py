@@ -11,6 +11,7 @@ import binascii
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from turnfold_stores.encoding import check_text
 from turnfold_stores.errors import StoreCorrupt, StoreError
@@ -88,15 +89,10 @@ def unit(vector: Vector, *, what: str = "the vector") -> Vector:
     Raises:
         StoreError: it is not one-dimensional, is empty, all zero, or not finite; `what` names it.
     """
-    array = np.asarray(vector, dtype=np.float32)
-    if array.ndim != 1 or array.size == 0:
-        raise StoreError(f"{what} must have shape (dimension,), not {array.shape}")
-    length = float(np.linalg.norm(array.astype(np.float64)))
-    if not np.isfinite(length):
-        raise StoreError(f"{what} holds a number that is not finite")
-    if length == 0.0:
-        raise StoreError(f"{what} is all zeros: it has no direction, so nothing is near it")
-    return np.asarray(array / np.float32(length), dtype=np.float32)
+    array = _shaped(vector, what=what)
+    lengths = _lengths(array[np.newaxis])
+    _check_length(float(lengths[0]), what=what)
+    return np.asarray(array / np.float32(lengths[0]), dtype=np.float32)
 
 
 def checked(entries: Iterable[Entry], *, dimension: int | None = None) -> list[Entry]:
@@ -110,17 +106,50 @@ def checked(entries: Iterable[Entry], *, dimension: int | None = None) -> list[E
         StoreError: an id is empty, a vector has no direction, or dimensions differ.
     """
     by_id: dict[str, Entry] = {}
+    arrays: dict[str, Vector] = {}
     for entry in entries:
         check_text(entry.id, what="the id of an entry")
         check_text(entry.conversation, what=f"conversation of entry {entry.id!r}")
         if not entry.id:
             raise StoreError("an entry needs an id that is not empty")
-        vector = unit(entry.vector, what=f"the vector of {entry.id!r}")
-        dimension = vector.size if dimension is None else dimension
-        if vector.size != dimension:
+        array = _shaped(entry.vector, what=f"the vector of {entry.id!r}")
+        dimension = array.size if dimension is None else dimension
+        if array.size != dimension:
             raise StoreError(
-                f"the vector of {entry.id!r} has {vector.size} numbers where the others have "
+                f"the vector of {entry.id!r} has {array.size} numbers where the others have "
                 f"{dimension}: vectors of two embedding models do not mix"
             )
-        by_id[entry.id] = Entry(entry.id, entry.conversation, vector)
-    return list(by_id.values())
+        by_id[entry.id] = entry
+        arrays[entry.id] = array
+    if not by_id:
+        return []
+    # All at once: one by one it would take longer than the search engine does.
+    matrix = np.stack(list(arrays.values()))
+    lengths = _lengths(matrix)
+    if not np.all(np.isfinite(lengths) & (lengths > 0)):
+        for entry_id, length in zip(by_id, lengths.tolist(), strict=True):
+            _check_length(length, what=f"the vector of {entry_id!r}")
+    matrix /= lengths.astype(np.float32)[:, np.newaxis]
+    rows = zip(by_id.values(), matrix, strict=True)
+    return [Entry(entry.id, entry.conversation, row) for entry, row in rows]
+
+
+def _shaped(vector: Vector, *, what: str) -> Vector:
+    array = np.asarray(vector, dtype=np.float32)
+    if array.ndim != 1 or array.size == 0:
+        raise StoreError(f"{what} must have shape (dimension,), not {array.shape}")
+    return array
+
+
+def _lengths(matrix: Vector) -> npt.NDArray[np.float64]:
+    """Of each row; the same number whatever the other rows are."""
+    exact = matrix.astype(np.float64)
+    lengths: npt.NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", exact, exact))
+    return lengths
+
+
+def _check_length(length: float, *, what: str) -> None:
+    if not np.isfinite(length):
+        raise StoreError(f"{what} holds a number that is not finite")
+    if length == 0.0:
+        raise StoreError(f"{what} is all zeros: it has no direction, so nothing is near it")

@@ -153,9 +153,7 @@ def test_a_sqlite_file_of_another_program(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
-@pytest.mark.parametrize(
-    "kind", [k for k, kind in STORES.items() if kind.embedded and kind.durable]
-)
+@pytest.mark.parametrize("kind", [k for k, one in STORES.items() if one.embedded and one.durable])
 def test_nobody_else_may_read(kind, url_of, tmp_path):
     old = os.umask(0o022)
     try:
