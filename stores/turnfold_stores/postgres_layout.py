@@ -47,9 +47,10 @@ LEDGER = Layout(
             body json NOT NULL,
             text text COLLATE "C" NOT NULL,
             at double precision NOT NULL,
-            words bigint[] STORAGE MAIN,
+            words bigint[],
             PRIMARY KEY (user_id, id)
         );
+        ALTER TABLE {records} ALTER COLUMN words SET STORAGE MAIN;
         CREATE INDEX records_by_seq ON {records} (user_id, seq);
         CREATE INDEX records_by_kind ON {records} (user_id, kind, seq);
         CREATE INDEX records_by_conversation ON {records} (user_id, conversation, kind, seq);

