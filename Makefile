@@ -18,7 +18,7 @@ $(READY): pyproject.toml
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install -q --disable-pip-version-check 'torch==2.13.0'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[all,minilm,milvus,postgres]' --group dev
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[all,fast,minilm,milvus,postgres]' --group dev
 	@touch $@
 
 demo: install

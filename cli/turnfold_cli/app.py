@@ -15,8 +15,8 @@ import httpx2
 import typer
 from anthropic import Anthropic, APIError
 from turnfold import Conversation, Embedder, Memory, Policy, TurnfoldError
+from turnfold.embedders import default_embedder
 from turnfold.errors import EmbedderError, MissingDependency
-from turnfold.memory import default_embedder
 from turnfold_fake import FakeClaude
 from turnfold_stores import open_store
 

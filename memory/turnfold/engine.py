@@ -31,7 +31,7 @@ from turnfold.account import Account
 from turnfold.ahead import Chore, Readiness, leases_of, next_step, prepared, soon
 from turnfold.archive import Archive
 from turnfold.breakpoints import has_marks, lasts_an_hour
-from turnfold.embedders import Embedder
+from turnfold.embedders.start import ModelNotReady, ModelStart
 from turnfold.errors import clean
 from turnfold.folding import Folding, Outcome
 from turnfold.forgetting import forget_again, mark_of, retain
@@ -55,7 +55,7 @@ from turnfold.thinking import thinking_ids
 from turnfold.tokens import count_fixed, count_message, estimate_text
 from turnfold.tombstones import Tombstones, forgotten_of, opening_name
 from turnfold.transcript import Exchange, Transcript, seed_of
-from turnfold.window import Rates, Standing, fold_until
+from turnfold.window import Rates, Standing, fold_until, nears_first_fold
 
 logger = logging.getLogger("turnfold")
 
@@ -69,7 +69,7 @@ class Engine:
     def __init__(
         self,
         store: Store,
-        embedder: Embedder | None,
+        embedder: ModelStart | None,
         policy: Policy,
         summary_model: str = "",
     ) -> None:
@@ -177,7 +177,7 @@ class Turn:
         transcript: Transcript,
         *,
         policy: Policy,
-        embedder: Embedder | None,
+        embedder: ModelStart | None,
         account: Account,
         summary_model: str,
         apart: Callable[[Account], None] | None,
@@ -237,6 +237,7 @@ class Turn:
         self._earlier = self._plans_of_this_epoch()
         if self._plan is None:
             self._decide()
+            self._begin_loading()
 
     @property
     def _in_memory(self) -> int:
@@ -267,6 +268,14 @@ class Turn:
             for index, one in enumerate(live, self._in_memory)
             if one.opening_id in plans and plans[one.opening_id].fold == self._fold_id
         }
+
+    def _begin_loading(self) -> None:
+        """Have the embedding model loaded by the time that something is to be recalled."""
+        wanted = self._policy.scope == "user" or nears_first_fold(
+            sum(self._sizes), self._fixed, self._policy
+        )
+        if self._embedder is not None and self._policy.recall_tokens and wanted:
+            self._embedder.begin()
 
     # --- folding ------------------------------------------------------------------------------
 
@@ -678,6 +687,7 @@ class Turn:
     def _degrade(self, step: str, wrong: Exception) -> None:
         reason = str(wrong).partition("\n")[0] or type(wrong).__name__
         self.account.degraded.append(f"{step}: {reason}")
-        logger.warning("memory is degraded at %s: %s", step, reason)
+        if not isinstance(wrong, ModelNotReady):  # which has warned, once
+            logger.warning("memory is degraded at %s: %s", step, reason)
         if self._policy.on_error == "raise":
             raise clean(wrong, f"{step} failed")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from turnfold.account import Account
 from turnfold.archive import Archive
 from turnfold.embedders import Embedder
+from turnfold.embedders.start import ModelNotReady
 from turnfold.errors import SummaryError
 from turnfold.plans import Fold, fold_id, node_id
 from turnfold.policy import Policy
@@ -176,6 +177,8 @@ class Folding:
         if self._embedder is not None:
             try:
                 self._archive.embed_owed(self._embedder)
+            except ModelNotReady:
+                pass  # the vectors are owed, and it is recall that goes without them
             except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
                 self._degrade("index", wrong)
         nodes = (*(self._base.nodes if self._base else ()), *reached)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -16,7 +15,8 @@ from anthropic import Anthropic, AsyncAnthropic
 from turnfold_stores import STORE_USER, Store, open_store
 
 from turnfold.background import Background
-from turnfold.embedders import Embedder, SentenceTransformerEmbedder
+from turnfold.embedders import Embedder, default_embedder, named_embedder
+from turnfold.embedders.start import ModelStart
 from turnfold.engine import Engine
 from turnfold.errors import MissingDependency, PolicyError, StoreError, TurnfoldError
 from turnfold.forgetting import Forgotten, forget, seconds_of
@@ -45,32 +45,40 @@ class Memory:
         store: str | os.PathLike[str] | Store = "memory:",
         *,
         policy: Policy | None = None,
-        embedder: Embedder | None = None,
+        embedder: Embedder | str | None = None,
         summarizer: Summarizer | None = None,
         on_receipt: Callable[[Receipt], None] | None = None,
     ) -> None:
         """Args:
             store: a URL ("memory:", "./folder", "sqlite:file"), a path, or a Store.
             policy: when to fold and what to recall; the default suits a chat.
-            embedder: turns texts into vectors; by default all-MiniLM-L6-v2 by
-                sentence-transformers where that is installed, else recall is off.
+            embedder: turns texts into vectors: "fast" (all-MiniLM-L6-v2 without torch),
+                "sentence-transformers", another model's name or folder, or an Embedder. By
+                default all-MiniLM-L6-v2, by what of the two is installed; else recall is by
+                words alone. The model is loaded in the background once a conversation comes
+                near to its first fold.
             summarizer: writes summaries; by default Claude, through the client that is wrapped.
             on_receipt: called with the receipt of every answered request.
 
         Raises:
             StoreError: the store cannot be opened.
             SchemaMismatch: the store holds vectors of another embedding model.
+            EmbedderError: the embedder named is not known.
         """
         self.policy = policy if policy is not None else Policy()
         if not isinstance(self.policy, Policy):
             raise PolicyError(f"policy must be a turnfold.Policy, not {type(policy).__name__}")
         if not isinstance(store, str | os.PathLike | Store):
             raise StoreError(f"a store is a URL, a path or a Store, not {store!r}")
-        if embedder is not None:
+        if isinstance(embedder, str):
+            embedder = named_embedder(embedder)
+        elif embedder is not None:
             _fits("embedder", embedder, Embedder, "an Embedder: it has `model` and `embed(texts)`")
         if summarizer is not None:
             _fits("summarizer", summarizer, Summarizer, "a function from a SummaryJob to a draft")
-        self._embedder = embedder if embedder is not None else default_embedder()
+        embedder = embedder if embedder is not None else default_embedder()
+        patient = self.policy.on_error == "raise"
+        self._embedder = None if embedder is None else ModelStart(embedder, patient=patient)
         self._summarizer = summarizer
         self._on_receipt = on_receipt
         self._background = Background()
@@ -188,6 +196,7 @@ class Memory:
             )
         if not query.strip():
             return []
+        self._embedder.wait()
         vector = self._embedder.embed([query])[0]
         if conversation is not None:
             conversation = present_name(self.store, user_id, conversation)
@@ -258,6 +267,18 @@ class Memory:
         step = partial(self.search, query, user_id=user_id, conversation=conversation, limit=limit)
         return await anyio.to_thread.run_sync(step)
 
+    def load(self) -> None:
+        """Load the embedding model now; without this it loads in the background when needed.
+
+        Returns when it is loaded, or has failed to load: turns say why.
+        """
+        if self._embedder is not None:
+            self._embedder.wait()
+
+    async def aload(self) -> None:
+        """`load`, in a thread."""
+        await anyio.to_thread.run_sync(self.load)
+
     async def aclose(self) -> None:
         """`close`, in a thread; folds being prepared on this event loop get the same time."""
         await self._background.aclose()
@@ -314,13 +335,6 @@ def memory_of(client: object) -> Memory | None:
         if isinstance(entry, MemoryMiddleware) and isinstance(entry.memory, Memory):
             return entry.memory
     return None
-
-
-def default_embedder() -> Embedder | None:
-    """all-MiniLM-L6-v2 where sentence-transformers is installed; nothing is loaded yet."""
-    if importlib.util.find_spec("sentence_transformers") is None:
-        return None
-    return SentenceTransformerEmbedder()
 
 
 def _check_wrap(client: object, user_id: str | None, conversation: str | None) -> None:

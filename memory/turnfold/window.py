@@ -197,6 +197,21 @@ def fold_until(standing: Standing, policy: Policy, rates: Rates) -> tuple[int, s
     return (until, reason) if reason else (standing.first, "")
 
 
+def nears_first_fold(said: int, fixed: int, policy: Policy) -> bool:
+    """Whether a conversation is half way to where its oldest exchanges may be folded.
+
+    Args:
+        said: tokens of all its messages.
+        fixed: tokens of all else in the request.
+        policy: the settings.
+    """
+    if policy.budget is not None:
+        return 2 * said > policy.keep_tokens
+    if policy.fold_at == "auto":
+        return 2 * said > LEAST_PROMPT
+    return 2 * (said + fixed) > policy.fold_at
+
+
 def _reason(standing: Standing, until: int, policy: Policy, rates: Rates) -> str:
     prompt = standing.prompt
     if policy.budget is not None:

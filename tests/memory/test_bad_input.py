@@ -8,7 +8,7 @@ import pytest
 from support.chats import Chat, ask, history, memory, said, stand_in
 from support.embedders import HashedWords
 from turnfold import Conversation, Memory, Policy, TurnfoldError, with_memory
-from turnfold.errors import MissingDependency, PolicyError, SchemaMismatch
+from turnfold.errors import EmbedderError, MissingDependency, PolicyError, SchemaMismatch
 from turnfold_stores import StoreError, StoreUnavailable, open_store
 
 # --- policies ---------------------------------------------------------------------------------
@@ -92,8 +92,14 @@ def test_a_store_of_another_type_is_refused(store):
 
 
 def test_an_embedder_is_an_embedder(tmp_path):
-    with pytest.raises(TurnfoldError, match="embedder='all-MiniLM-L6-v2'"):
-        Memory(tmp_path / "store", embedder="all-MiniLM-L6-v2")
+    with pytest.raises(TurnfoldError, match="embedder=3 is not an Embedder"):
+        Memory(tmp_path / "store", embedder=3)
+
+
+@pytest.mark.parametrize(("name", "why"), [("", "empty"), ("./nowhere", "no folder")])
+def test_an_embedder_named_is_one_that_may_exist(tmp_path, name, why):
+    with pytest.raises(EmbedderError, match=why):
+        Memory(tmp_path / "store", embedder=name)
 
 
 def test_a_summarizer_is_a_function():
@@ -235,9 +241,9 @@ async def test_messages_the_api_refuses_are_refused_by_the_api(door, messages):
 # --- extras that are missing ------------------------------------------------------------------
 
 
-def without(module, program, *args):
-    """What a program prints where a package is not installed."""
-    lines = f"import sys; sys.modules[{module!r}] = None\n{program}"
+def without(modules, program, *args):
+    """What a program prints where packages are not installed."""
+    lines = f"import sys; sys.modules |= dict.fromkeys({modules.split()!r})\n{program}"
     done = subprocess.run(
         [sys.executable, "-c", lines, *args], capture_output=True, text=True, check=True
     )
@@ -257,7 +263,7 @@ def test_without_chroma_a_folder_says_which_extra_to_install(tmp_path):
     assert not folder.exists() or list(folder.iterdir()) == []
 
 
-def test_without_sentence_transformers_recall_is_off_and_says_so():
+def test_without_an_embedder_recall_is_off_and_says_so():
     program = f"""
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from support.chats import SMALL, ask, history, stand_in, chats, injected
@@ -267,7 +273,7 @@ memory = Memory(policy=SMALL, on_receipt=receipts.append)
 memory.wrap(fake.client()).messages.create(**ask(history(12)))
 print(receipts[0].folded > 0, len(injected(chats(fake)[0])), *receipts[0].degraded)
 """
-    folded, blocks, told = without("sentence_transformers", program).split(" ", 2)
+    folded, blocks, told = without("sentence_transformers openvino", program).split(" ", 2)
     assert (folded, blocks) == ("True", "1")
     assert "recall" in told
     assert "pip install 'turnfold[embeddings]'" in told

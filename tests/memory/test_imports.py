@@ -14,6 +14,9 @@ HEAVY = [
     "typer",
     "rich",
     "onnxruntime",
+    "openvino",
+    "tokenizers",
+    "huggingface_hub",
     "psycopg",
 ]
 

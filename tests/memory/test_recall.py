@@ -148,6 +148,7 @@ def test_all_minilm_finds_what_other_words_ask_for():
     )
     options = {"summarizer": says_nothing, "on_receipt": receipts.append}
     with memory(policy=rules, embedder=embedder, **options) as remembering:
+        remembering.load()
         client = remembering.wrap(fake.client(), conversation="c")
         client.messages.create(**ask(messages, "Which nuts must not go into her birthday cake?"))
     assert receipts[0].degraded == ()

