@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +16,9 @@ import httpx2
 import typer
 from anthropic import Anthropic, APIError
 from turnfold import Conversation, Embedder, Memory, Policy, TurnfoldError
-from turnfold.embedders import default_embedder
+from turnfold.embedders import HttpEmbedder, default_embedder, named_embedder
 from turnfold.errors import EmbedderError, MissingDependency
+from turnfold.reindexing import reindex
 from turnfold_fake import FakeClaude
 from turnfold_stores import open_store
 
@@ -238,6 +240,43 @@ def _ask_claude(console: Console, conversation: Transcript, embedder: Embedder) 
     except APIError as wrong:
         rendering.complain(in_one_line(wrong))
         raise typer.Exit(1) from None
+
+
+@app.command("reindex")
+def reindex_command(
+    store: Annotated[str, typer.Argument(help="The store: ./folder, sqlite:file, a URL.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="The new model: fast, sentence-transformers, a model's name or folder; with "
+            "--service, its name there."
+        ),
+    ] = "sentence-transformers",
+    service: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of an embedding service that speaks the OpenAI API, e.g. "
+            "https://api.openai.com/v1; the key is read from OPENAI_API_KEY."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Embed all that a store holds with another model. The old one serves until all is done.
+
+    It can be stopped and run again: it goes on where it was.
+    """
+    with _told(), ExitStack() as opened:
+        embedder = named_embedder(model) if service is None else HttpEmbedder(service, model=model)
+        kept = opened.enter_context(open_store(store))
+        with rendering.counting("passages embedded") as count:
+            done = reindex(kept, embedder, on_progress=count)
+    if as_json:
+        rendering.print_json(asdict(done))
+    else:
+        rendering.console_for(sys.stdout).print(
+            f"{done.passages:,} passages have vectors of {done.model} ({done.dimension} numbers "
+            f"each); {done.embedded:,} were embedded now."
+        )
 
 
 @app.command("chat")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
@@ -65,6 +65,33 @@ def progress(total: int) -> Iterator[Step]:
             bars.update(task, advance=1, description=what)
 
         yield step
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress told as so many of so many: a bar on a terminal, else a line for each tenth."""
+    if not sys.stderr.isatty():
+        yield _Tenths(what)
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+class _Tenths:
+    """Writes a line to standard error whenever another tenth is done."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._told = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        tenth = 10 * done // max(1, total)
+        if tenth != self._told:
+            self._told = tenth
+            sys.stderr.write(f"{self._what}: {done:,} of {total:,}\n")
+            sys.stderr.flush()
 
 
 def replay_as_json(name: str, results: Sequence[Result]) -> dict[str, Any]:

@@ -44,6 +44,8 @@ from turnfold.transcript import Exchange, Transcript, seed_of
 _MOST_REMEMBERED = 200_000
 # Folds are looked for from the newest exchange back, this many at a time.
 _LOOK_BACK = 200
+# Passages embedded and written at a time.
+_EMBED_BATCH = 128
 
 
 class Archive:
@@ -142,27 +144,31 @@ class Archive:
     def embed_owed(self, embedder: Embedder) -> None:
         """Give their vectors to all passages of the conversation that have none yet.
 
+        They are written some at a time, so that a long debt that is cut short is a shorter one.
         Those of a fold are owed from the moment they are stored; what an embedder or an index
         failed at, or a crash left, is made up for when the conversation next folds or recalls.
 
         Raises:
             StoreError: the store could not be read or written.
+            SchemaMismatch: the store has been re-indexed with another model.
             EmbedderError: or whatever the embedder raises; what is owed stays owed.
         """
+        self.store.check_model(embedder.model)
         user_id, conversation = self.scope.user_id, self.scope.conversation
         scan = self.store.ledger.scan(user_id, kind="owed", conversation=conversation)
         debts = {record.id: record.body for record in scan}
         if not debts:
             return
         names = dict.fromkeys(name for body in debts.values() for name in body)
-        have = self.store.index.ids(user_id)
+        have = self.store.index_again(user_id, names)
         stored = self._get(name for name in names if name not in have)
         todo = [name for name in names if name in stored]
-        if todo:
-            vectors = embedder.embed([stored[name].text for name in todo])
+        for start in range(0, len(todo), _EMBED_BATCH):
+            batch = todo[start : start + _EMBED_BATCH]
+            vectors = embedder.embed([stored[name].text for name in batch])
             entries = [
                 Entry(name, conversation, vector)
-                for name, vector in zip(todo, vectors, strict=True)
+                for name, vector in zip(batch, vectors, strict=True)
             ]
             self.store.put_vectors(user_id, entries, model=embedder.model)
         self.store.ledger.delete(user_id, debts)

@@ -1,5 +1,6 @@
 """Where memory is kept: a ledger of records and an index of vectors, behind one contract."""
 
+from turnfold_stores.binding import STORE_USER
 from turnfold_stores.bm25 import match_words
 from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
 from turnfold_stores.errors import (
@@ -12,7 +13,8 @@ from turnfold_stores.errors import (
 )
 from turnfold_stores.opening import open_store
 from turnfold_stores.protocols import Entry, Hit, Index, Ledger, Record, Vector, Words
-from turnfold_stores.store import STORE_USER, Mended, Store
+from turnfold_stores.reindexing import Reindexing
+from turnfold_stores.store import Mended, Store
 from turnfold_stores.terms import STOP_WORDS, terms, words
 from turnfold_stores.vectors import vector_of, vector_record
 
@@ -29,6 +31,7 @@ __all__ = [
     "MissingDependency",
     "Populated",
     "Record",
+    "Reindexing",
     "SchemaMismatch",
     "Store",
     "StoreCorrupt",

@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from turnfold_stores.binding import (
+    STORE_USER,
+    Binding,
+    first_binding,
+    read_binding,
+    read_switch,
+)
 from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
 from turnfold_stores.errors import SchemaMismatch, StoreError
 from turnfold_stores.journal import Journal
@@ -18,13 +25,11 @@ from turnfold_stores.vectors import (
     checked,
     entry_id_of,
     entry_of,
+    staged_record_id,
     vector_record,
     vector_record_id,
 )
 
-# What the store says about itself is kept under this user_id; it is nobody's.
-STORE_USER = "turnfold:store"
-_BINDING = "embedding"
 _MEND_BATCH = 512
 
 
@@ -39,12 +44,6 @@ class Mended:
 
     added: int = 0
     removed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Binding:
-    model: str
-    dimension: int
 
 
 class Store:
@@ -80,7 +79,6 @@ class Store:
         self.index = index
         self._together = together
         self._journal = journal
-        self._binding: _Binding | None = None
         self._close = weakref.finalize(self, _close_parts, ledger, index, after_close)
 
     def close(self) -> None:
@@ -113,26 +111,14 @@ class Store:
             SchemaMismatch: the store was filled with another model.
             StoreError: the dimension is not positive.
         """
-        wanted = _Binding(model, dimension)
-        if self._binding is None:
-            if dimension < 1:
-                raise StoreError(f"dimension must be at least 1, not {dimension}")
-            body = {"model": model, "dimension": dimension}
-            # Read first: whoever uses a store need not be allowed to write what it says of itself.
-            found = self.ledger.get(STORE_USER, [_BINDING])
-            if not found:
-                self.ledger.put(STORE_USER, [Record(_BINDING, "store", "", body)])
-                # First write wins, also against another process: what is there now counts.
-                found = self.ledger.get(STORE_USER, [_BINDING])
-            known = found[_BINDING].body
-            self._binding = _Binding(known["model"], known["dimension"])
-        if self._binding != wanted:
-            raise SchemaMismatch(
-                f"this store holds vectors of the embedding model {self._binding.model!r} "
-                f"({self._binding.dimension} numbers each), but {model!r} ({dimension}) was "
-                "given. Vectors of two models cannot be compared: use the former model, or "
-                "re-index the store, which embeds everything again"
-            )
+        if dimension < 1:
+            raise StoreError(f"dimension must be at least 1, not {dimension}")
+        # Read each time: another process may have re-indexed the store meanwhile. And first: not
+        # everyone who uses a store may write what it says of itself.
+        wanted = Binding(model, dimension)
+        bound = self._bound() or first_binding(self.ledger, wanted)
+        if bound != wanted:
+            raise _mismatch(bound, f"{model!r} ({dimension})")
 
     def check_model(self, model: str) -> None:
         """Check a model against the one recorded, before anything is embedded or loaded.
@@ -140,9 +126,50 @@ class Store:
         Raises:
             SchemaMismatch: the store was filled with another model.
         """
-        found = self.ledger.get(STORE_USER, [_BINDING]).get(_BINDING)
-        if found is not None and found.body["model"] != model:
-            self.bind(model, found.body["dimension"])
+        bound = self._bound()
+        if bound is not None and bound.model != model:
+            raise _mismatch(bound, repr(model))
+
+    @property
+    def model(self) -> str:
+        """The name of the embedding model that the vectors are of; "" before there are any.
+
+        Raises:
+            SchemaMismatch: a re-index was cut short, and they are of none.
+        """
+        bound = self._bound()
+        return "" if bound is None else bound.model
+
+    def _bound(self) -> Binding | None:
+        target = read_switch(self.ledger)
+        if target is not None:
+            raise SchemaMismatch(
+                f"this store was being switched to the embedding model {target.model!r}, and "
+                "that was cut short. Finish it: run `turnfold reindex` with this store's URL"
+            )
+        return read_binding(self.ledger)
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """What makes writes to ledger and index one, where both are in one database."""
+        return self._together()
+
+    def have_vectors(self, user_id: str, ids: Iterable[str]) -> set[str]:
+        """Those of the entry ids whose vector the ledger has."""
+        names = {vector_record_id(entry_id): entry_id for entry_id in ids}
+        return {names[name] for name in self.ledger.get(user_id, names)}
+
+    def index_again(self, user_id: str, ids: Iterable[str]) -> set[str]:
+        """Write to the index the vectors that the ledger has of these entries.
+
+        For entries of which it is not known whether a write of both got as far as the index.
+
+        Returns:
+            The entry ids whose vector the ledger has.
+        """
+        found = self.ledger.get(user_id, [vector_record_id(entry_id) for entry_id in ids])
+        entries = [entry_of(record) for record in found.values()]
+        self.index.put(user_id, entries)
+        return {entry.id for entry in entries}
 
     def put_vectors(self, user_id: str, entries: Iterable[Entry], *, model: str) -> set[str]:
         """Write vectors to the ledger, then to the index.
@@ -165,12 +192,12 @@ class Store:
         wanted = {entry.id: entry for entry in checked(entries)}
         if not wanted:
             return set()
-        self.bind(model, next(iter(wanted.values())).vector.size)
         records = [
             vector_record(entry.id, entry.conversation, entry.vector, model=model)
             for entry in wanted.values()
         ]
         with self._changing(user_id, list(wanted)):
+            self.bind(model, next(iter(wanted.values())).vector.size)
             new = self.ledger.put(user_id, records)
             known = [record.id for record in records if record.id not in new]
             # The index follows the ledger: what that had before is what is indexed.
@@ -193,7 +220,8 @@ class Store:
         if not gone:
             return
         with self._changing(user_id, gone):
-            self.ledger.delete(user_id, [vector_record_id(entry_id) for entry_id in gone])
+            names = (vector_record_id, staged_record_id)
+            self.ledger.delete(user_id, [name(entry_id) for entry_id in gone for name in names])
             self.index.delete(user_id, gone)
 
     def put_records(self, user_id: str, records: Iterable[Record]) -> set[str]:
@@ -312,6 +340,15 @@ class Store:
         self.index.put(user_id, lacking)
         self.index.delete(user_id, strangers)
         return Mended(added, len(strangers))
+
+
+def _mismatch(bound: Binding, given: str) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"this store holds vectors of the embedding model {bound.model!r} ({bound.dimension} "
+        f"numbers each), but {given} was given. Vectors of two models cannot be compared: use "
+        "the former model, or re-index the store, which embeds everything again: run "
+        "`turnfold reindex` with the store's URL and --model"
+    )
 
 
 def _close_parts(ledger: Ledger, index: Index, after: Callable[[], None] | None) -> None:

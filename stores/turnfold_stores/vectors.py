@@ -18,7 +18,10 @@ from turnfold_stores.errors import StoreCorrupt, StoreError
 from turnfold_stores.protocols import Entry, Record, Vector
 
 VECTOR_KIND = "vector"
+STAGED_KIND = "staged vector"
+"""A vector of the model that a store is being re-indexed with; see turnfold_stores.reindexing."""
 _PREFIX = "vector:"
+_STAGED_PREFIX = "staged:"
 
 
 def vector_record(entry_id: str, conversation: str, vector: Vector, *, model: str) -> Record:
@@ -47,9 +50,14 @@ def vector_record_id(entry_id: str) -> str:
     return _PREFIX + entry_id
 
 
+def staged_record_id(entry_id: str) -> str:
+    """The id of the ledger's record of the vector that entry `entry_id` is to have."""
+    return _STAGED_PREFIX + entry_id
+
+
 def entry_id_of(record: Record) -> str:
-    """The id of the index entry that this vector record belongs to."""
-    return record.id.removeprefix(_PREFIX)
+    """The id of the index entry that this vector record, staged or not, belongs to."""
+    return record.id.removeprefix(_STAGED_PREFIX if record.kind == STAGED_KIND else _PREFIX)
 
 
 def vector_of(record: Record) -> Vector:

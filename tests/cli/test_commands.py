@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support.services import EmbeddingService
 from support.talks import messages_of, talk
 from turnfold import Conversation, Memory, open_store
 from turnfold_cli import app as app_module
@@ -289,3 +290,37 @@ def test_an_answer_can_be_stopped(quick, monkeypatch):
     assert Chat(talk, shown.append).take("Hello")
     assert "".join(shown).startswith("Well, [31m … (stopped")
     assert talk.messages == []
+
+
+# --- reindex --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def filled(command, quick, write, tmp_path):
+    """A store that a replay has filled with vectors of hashed words."""
+    url = f"sqlite:{tmp_path / 'memory.db'}"
+    options = ["--store", url, "--strategy", "turnfold", *SMALL]
+    assert command("replay", write([talk()]), *options).exit_code == 0
+    return url
+
+
+def test_a_store_is_reindexed_with_an_embedding_service(command, filled):
+    with EmbeddingService(dimension=16) as service:
+        arguments = ["reindex", filled, "--model", "tiny", "--service", service.url]
+        done = command(*arguments)
+        assert done.exit_code == 0, done.output
+        assert "vectors of tiny (16 numbers each)" in done.stdout
+        assert "passages embedded: 0 of" in done.stderr
+        again = json.loads(command(*arguments, "--json").stdout)
+    assert again["embedded"] == 0
+    assert again["passages"] > 0
+    with open_store(filled) as store:
+        assert store.model == "tiny"
+
+
+def test_a_service_that_is_not_there_leaves_the_store_as_it_was(command, filled):
+    done = command("reindex", filled, "--model", "tiny", "--service", "http://127.0.0.1:9/v1")
+    assert done.exit_code == 1
+    assert "turnfold: the embedding service" in done.stderr
+    with open_store(filled) as store:
+        assert store.model == "hashed-words-64"

@@ -116,7 +116,7 @@ def test_a_store_that_fails_from_some_call_on_loses_nothing_that_comes_later():
             assert len(kept) == TURNS
 
 
-@pytest.mark.parametrize("part", ["ledger.put passage", "index.ids", "index.put", "embed"])
+@pytest.mark.parametrize("part", ["ledger.put passage", "index.put", "embed"])
 def test_what_was_folded_while_the_index_failed_is_found_later(part):
     """Not verbatim in the request, it has to be findable."""
     trouble = Trouble(act=store_fails)

@@ -1,0 +1,53 @@
+"""Which embedding model a store's vectors are of, as the store itself remembers it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from turnfold_stores.protocols import Ledger, Record
+
+# What the store says about itself is kept under this user_id; it is nobody's.
+STORE_USER = "turnfold:store"
+_BOUND = "embedding"
+_SWITCH = "embedding.switch"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """An embedding model by name, and how many numbers its vectors have."""
+
+    model: str
+    dimension: int
+
+
+def read_binding(ledger: Ledger) -> Binding | None:
+    """The model of the vectors in a store; None before there are any."""
+    return _read(ledger, _BOUND)
+
+
+def first_binding(ledger: Ledger, wanted: Binding) -> Binding:
+    """Bind a store, and read back what holds: first write wins, also against other processes."""
+    ledger.put(STORE_USER, [Record(_BOUND, "store", "", asdict(wanted))])
+    return _read(ledger, _BOUND) or wanted
+
+
+def read_switch(ledger: Ledger) -> Binding | None:
+    """The model that a store is just being switched to; None where no switch is under way."""
+    return _read(ledger, _SWITCH)
+
+
+def begin_switch(ledger: Ledger, target: Binding) -> None:
+    """Mark that the vectors are being replaced: from now on they are of no one model."""
+    ledger.put(STORE_USER, [Record(_SWITCH, "store", "", asdict(target))])
+
+
+def end_switch(ledger: Ledger, target: Binding) -> None:
+    """Bind the store to another model. The mark goes last: a crash before leaves it."""
+    ledger.delete(STORE_USER, [_BOUND])
+    ledger.put(STORE_USER, [Record(_BOUND, "store", "", asdict(target))])
+    ledger.delete(STORE_USER, [_SWITCH])
+
+
+def _read(ledger: Ledger, name: str) -> Binding | None:
+    found = ledger.get(STORE_USER, [name]).get(name)
+    return None if found is None else Binding(found.body["model"], found.body["dimension"])
