@@ -247,18 +247,19 @@ def test_without_its_libraries_the_command_names_the_extra(package):
 
 
 @pytest.mark.parametrize(
-    ("package", "extra"), [("sentence_transformers", "embeddings"), ("chromadb", "chroma")]
+    ("packages", "extra"),
+    [("sentence_transformers openvino", "embeddings"), ("chromadb", "chroma")],
 )
-def test_the_demo_names_the_extra_it_lacks(package, extra):
+def test_the_demo_names_the_extra_it_lacks(packages, extra):
     code = (
         "import sys\n"
         "class Blocked:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name.partition('.')[0] == '{package}':\n"
+        f"        if name.partition('.')[0] in {packages.split()}:\n"
         "            raise ModuleNotFoundError(name=name)\n"
         "sys.meta_path.insert(0, Blocked())\n"
         "import importlib.util as u; known = u.find_spec\n"
-        f"u.find_spec = lambda name, *a: None if name == '{package}' else known(name, *a)\n"
+        f"u.find_spec = lambda name, *a: None if name in {packages.split()} else known(name, *a)\n"
         "from turnfold_cli import main; main()"
     )
     done = turnfold("demo", code=code)
