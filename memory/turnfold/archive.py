@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from turnfold_stores import Entry, Record, Store
+from turnfold_stores import Entry, Record, Store, latest_record
 
 from turnfold.embedders import Embedder
 from turnfold.history import is_alive
@@ -197,13 +197,15 @@ class Archive:
         several, told apart by their first opening.
         """
         newest: dict[str, Plan] = {}
-        ledger = self.store.ledger
-        for record in ledger.scan(self.scope.user_id, kind="plan", conversation=conversation):
+        ledger, user_id = self.store.ledger, self.scope.user_id
+        if conversation:
+            last = latest_record(ledger, user_id, kind="plan", conversation=conversation)
+            return [] if last is None else [read_plan(last)]
+        for record in ledger.scan(user_id, kind="plan", conversation=conversation):
             plan = read_plan(record)
             newest.pop(plan.root, None)
             newest[plan.root] = plan
-        plans = list(newest.values())
-        return plans[-1:] if conversation else plans
+        return list(newest.values())
 
     def fold(self, name: str) -> Fold | None:
         """A fold by its id."""

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from turnfold_stores import Record
 
@@ -99,6 +100,8 @@ def word_pieces(text: str) -> int:
     return sum(_pieces(word) for word in _WORD.findall(text))
 
 
+# Speech repeats its words: most are counted once a process.
+@lru_cache(maxsize=50_000)
 def _pieces(word: str) -> int:
     if not word.isascii():
         return len(unicodedata.normalize("NFD", word))

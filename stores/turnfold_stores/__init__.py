@@ -11,6 +11,7 @@ from turnfold_stores.errors import (
     StoreUnavailable,
     TurnfoldError,
 )
+from turnfold_stores.latest import Latest, latest_record
 from turnfold_stores.opening import open_store
 from turnfold_stores.protocols import Entry, Hit, Index, Ledger, Record, Vector, Words
 from turnfold_stores.reindexing import Reindexing
@@ -26,6 +27,7 @@ __all__ = [
     "ErasingLedger",
     "Hit",
     "Index",
+    "Latest",
     "Ledger",
     "Mended",
     "MissingDependency",
@@ -40,6 +42,7 @@ __all__ = [
     "TurnfoldError",
     "Vector",
     "Words",
+    "latest_record",
     "match_words",
     "open_store",
     "terms",

@@ -46,6 +46,14 @@ class InMemoryLedger:
             found = [stored[record_id] for record_id in wanted if record_id in stored]
         return {record.id: _with_body(record, decode_body(record.body)) for record in found}
 
+    def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
+        """See `Latest.latest`."""
+        with self._lock:
+            for record in reversed(self._open().get(user_id, {}).values()):
+                if (record.kind, record.conversation) == (kind, conversation):
+                    return _with_body(record, decode_body(record.body))
+        return None
+
     def scan(
         self, user_id: str, *, kind: str | None = None, conversation: str | None = None
     ) -> Iterator[Record]:

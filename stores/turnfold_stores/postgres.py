@@ -61,6 +61,9 @@ WHERE user_id = %(user_id)s AND seq > %(after)s AND seq <= %(last)s {only}
 ORDER BY seq LIMIT %(page)s
 """
 _LAST: LiteralString = "SELECT max(seq) FROM {records} WHERE user_id = %(user_id)s"
+_LATEST: LiteralString = """
+SELECT {columns} FROM {records} WHERE user_id = %(user_id)s {only} ORDER BY seq DESC LIMIT 1
+"""
 _DELETE: LiteralString = """
 DELETE FROM {records} WHERE user_id = %(user_id)s AND id = ANY(%(ids)s)
 """
@@ -205,6 +208,13 @@ class PostgresLedger:
             if len(page) < _PAGE:
                 return
             page = self._connections.read(scan, {**values, "after": page[-1][-1]})
+
+    def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
+        """See `Latest.latest`."""
+        only = _only(kind=kind, conversation=conversation)
+        latest = self._connections.statement(_LATEST, columns=_COLUMNS, only=only.condition)
+        rows = self._connections.read(latest, {"user_id": stored(user_id), **only.values})
+        return _record(rows[0]) if rows else None
 
     def delete(self, user_id: str, ids: Iterable[str]) -> None:
         """See `Ledger.delete`. The bytes leave the server's files with its next VACUUM."""

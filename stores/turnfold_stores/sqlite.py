@@ -106,6 +106,17 @@ class SqliteLedger:
             if len(page) < _PAGE:
                 return
 
+    def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
+        """See `Latest.latest`."""
+        with self.file.reading() as sqlite:
+            row = sqlite.execute(
+                f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - constants
+                f"WHERE owner = {OWNER} AND conversation = ? AND kind = ? "
+                "ORDER BY seq DESC LIMIT 1",
+                (user_id, conversation, kind),
+            ).fetchone()
+        return None if row is None else _record(row)
+
     def delete(self, user_id: str, ids: Iterable[str]) -> None:
         """See `Ledger.delete`. Lexical search forgets them in the same transaction."""
         gone = list(ids)

@@ -70,6 +70,10 @@ CREATE VIRTUAL TABLE words USING fts5 (
 INSERT INTO words (rowid, owner, text)
 SELECT seq, 'u' || owner, text FROM records WHERE text <> '';
 """,
+    # The newest plan of a conversation is read at once, however much the user has.
+    """
+CREATE INDEX records_by_place ON records (owner, conversation, kind);
+""",
 )
 
 

@@ -1,0 +1,28 @@
+"""The last record written of a kind and conversation is read without those before it."""
+
+import pytest
+from turnfold_stores import Latest, Record, latest_record
+
+
+class Scanned:
+    """A ledger that cannot read from its end."""
+
+    def __init__(self, inner):
+        self.scan = inner.scan
+
+
+@pytest.mark.parametrize("scanned", [False, True])
+def test_the_last_record_of_a_kind_in_a_conversation(store, scanned):
+    ledger = Scanned(store.ledger) if scanned else store.ledger
+    assert isinstance(ledger, Latest) is not scanned
+    latest = lambda user_id, **where: latest_record(ledger, user_id, **where)
+    assert latest("u", kind="k", conversation="c") is None
+    for number in range(7):
+        place = ("k", "c") if number % 2 else ("other", "c")
+        store.ledger.put("u", [Record(f"{number}", *place, body={"number": number})])
+    store.ledger.put("u", [Record("d", "k", "d"), Record("5", "k", "c", body="again")])
+    store.ledger.put("v", [Record("x", "k", "c")])
+    assert latest("u", kind="k", conversation="c") == Record("5", "k", "c", {"number": 5})
+    store.ledger.delete("u", ["5"])
+    assert latest("u", kind="k", conversation="c") == Record("3", "k", "c", {"number": 3})
+    assert latest("u", kind="k", conversation="") is None
