@@ -31,7 +31,6 @@ from turnfold.plans import (
     preparation_id,
     read_fold,
     read_plan,
-    replies_in,
     usage_id,
 )
 from turnfold.redaction import Redact
@@ -85,31 +84,35 @@ class Archive:
         Raises:
             StoreError: the ledger could not be written.
         """
-        now = self.clock()
+        closed = transcript.closed
+        # Each was written together with all that came before it on its path.
+        known = next(
+            (n for n in range(len(closed), 0, -1) if self._name(closed[n - 1]) in self._stored), 0
+        )
+        new = [one for one in closed[known:] if not self.forgot(one)]
+        if not new:
+            return
+        kept = self.memorable(closed)
+        now, conversation = self.clock(), self.scope.conversation
+        parent = closed[known - 1].exchange_id if known else ""
         records: list[Record] = []
-        new: list[str] = []
-        parent = ""
-        kept = self.memorable(transcript.closed)
-        for number, one in enumerate(transcript.closed, 1):
+        for index in range(known, len(closed)):
+            one = closed[index]
             if self.forgot(one):
                 parent = ""  # no path leads through what is not there
                 continue
-            if self._name(one) not in self._stored:
-                link = {
-                    "parent": parent,
-                    "content": one.content_id,
-                    "number": number,
-                    "opening": one.opening_id,
-                }
-                said = {"messages": [dict(message) for message in kept[number - 1].messages]}
-                records.append(self._record(one.content_id, "content", said, at=now))
-                records.append(self._record(one.exchange_id, "exchange", link, at=now))
-                new.append(self._name(one))
+            said = {"messages": list(kept[index].messages)}
+            link = {
+                "parent": parent,
+                "content": one.content_id,
+                "number": index + 1,
+                "opening": one.opening_id,
+            }
+            records.append(Record(one.content_id, "content", conversation, said, at=now))
+            records.append(Record(one.exchange_id, "exchange", conversation, link, at=now))
             parent = one.exchange_id
-        if not records:
-            return
         self.store.ledger.put(self.scope.user_id, records)
-        self._stored.update(dict.fromkeys(new))
+        self._stored.update((self._name(one), None) for one in new)
         while len(self._stored) > _MOST_REMEMBERED:
             self._stored.popitem(last=False)
 
@@ -298,7 +301,7 @@ class Archive:
 
     def rows(self, exchange: Exchange) -> list[Row]:
         """The answered requests of an exchange, in order."""
-        names = [usage_id(exchange, number) for number in range(replies_in(exchange) + 1)]
+        names = [usage_id(exchange, number) for number in range(exchange.replies + 1)]
         records = self._get(names)
         return [
             Row.from_json(records[name].body, records[name].at) for name in names if name in records
@@ -316,7 +319,7 @@ class Archive:
         named = {
             floor_id(one, number): start
             for one, start in paths
-            for number in range(replies_in(one) + 1)
+            for number in range(one.replies + 1)
         }
         records = self._get(named)
         return max((named[n] + r.body["messages"] for n, r in records.items()), default=0)
@@ -324,7 +327,7 @@ class Archive:
     def keep_floor(self, exchange: Exchange) -> None:
         """Write that all thinking up to the end of this open exchange was refused."""
         body = {"messages": len(exchange.messages)}
-        name = floor_id(exchange, replies_in(exchange))
+        name = floor_id(exchange, exchange.replies)
         self.store.ledger.put(self.scope.user_id, [self._record(name, "floor", body)])
 
     def found(self, shown: Iterable[Shown]) -> list[Found]:
@@ -357,11 +360,13 @@ class Archive:
 
     def is_stored(self, exchange: Exchange) -> bool:
         """Whether this exchange was seen before, on this very path."""
-        return (
-            self.forgot(exchange)
-            or self._name(exchange) in self._stored
-            or bool(self._get([exchange.exchange_id]))
-        )
+        name = self._name(exchange)
+        if self.forgot(exchange) or name in self._stored:
+            return True
+        found = bool(self._get([exchange.exchange_id]))
+        if found and not self.mark:
+            self._stored[name] = None
+        return found
 
     @property
     def seed(self) -> str:
@@ -370,7 +375,7 @@ class Archive:
 
     def forgot(self, exchange: Exchange) -> bool:
         """Whether this exchange was forgotten: it may be sent and is never written."""
-        return exchange.content_id in self.forgotten
+        return bool(self.forgotten) and exchange.content_id in self.forgotten
 
     def memorable(self, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
         """Exchanges as they may be stored, summarized and indexed."""

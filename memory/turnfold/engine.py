@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
 from typing import Any
 
 from turnfold_stores import Store
@@ -39,10 +38,10 @@ from turnfold.lookup import look_up
 from turnfold.measures import FIVE_MINUTES, ONE_HOUR, Measures, Row
 from turnfold.models import context_window
 from turnfold.passages import Found
-from turnfold.plans import Plan, Preparation, Shown, plan_id, replies_in, usage_id
+from turnfold.plans import Plan, Preparation, Shown, plan_id, usage_id
 from turnfold.policy import Policy
 from turnfold.pricing import Usage, price_of
-from turnfold.prompt import Sent, build, live_thinking_ids, recall_block
+from turnfold.prompt import Sent, build, recall_block
 from turnfold.receipt import Receipt, Tokens
 from turnfold.refusals import Refusal
 from turnfold.rejoin import looks_cut, rejoin, starts_anew
@@ -54,7 +53,7 @@ from turnfold.summary import SummaryJob
 from turnfold.thinking import thinking_ids
 from turnfold.tokens import count_fixed, count_message, estimate_text
 from turnfold.tombstones import Tombstones, forgotten_of, opening_name
-from turnfold.transcript import Exchange, Transcript, seed_of
+from turnfold.transcript import Transcript, seed_of
 from turnfold.window import Rates, Standing, fold_until, nears_first_fold
 
 logger = logging.getLogger("turnfold")
@@ -124,7 +123,10 @@ class Engine:
                 )
                 return None
         archive.remember(transcript)
-        self._shared.keep_path(scope, [x for x in transcript.closed if not archive.forgot(x)])
+        kept = transcript.closed
+        if archive.forgotten:
+            kept = [one for one in kept if not archive.forgot(one)]
+        self._shared.keep_path(scope, kept)
         account = self._shared.account(scope, transcript.open.opening_id)
         self._shared.settle(scope, account)
         turn = Turn(
@@ -222,7 +224,7 @@ class Turn:
 
         self._sizes = [one.size for one in self._exchanges]
         self._fixed = count_fixed(body, self._count)
-        self._head = head_of(transcript.closed, policy.keep_first)
+        self._head = head_of(transcript, policy.keep_first)
         self._before = self._exchanges[-2] if len(self._exchanges) > 1 else None
         openings = [transcript.open, *([self._before] if self._before else [])]
         plans = archive.plans(openings)
@@ -361,7 +363,7 @@ class Turn:
         lifetime = ONE_HOUR if an_hour else FIVE_MINUTES
         standing = Standing(
             sizes=[int(size * rate) for size in self._sizes],
-            requests=[max(1, replies_in(one)) for one in self._exchanges],
+            requests=[one.replies or 1 for one in self._exchanges],
             window=start if self._in_memory else 0,
             first=start,
             fixed=int((self._fixed + head) * rate),
@@ -456,7 +458,7 @@ class Turn:
                 folded=self._in_memory,
                 injections=self._injections(self._plan),
                 carried=self._carried(),
-                proofs=self._archive.proofs(live_thinking_ids(self._live)),
+                proofs=self._archive.proofs(self._live_thinking()),
                 thinking_from=self._floor(),
                 cache=self._plan.cached,
             )
@@ -466,8 +468,7 @@ class Turn:
         """Index of the first message whose thinking may stay; what came before was refused."""
         if self._strip:
             return len(self._transcript.messages)
-        thoughtful = (n for n in self._live_indexes if self._exchanges[n].thoughtful)
-        first = next(thoughtful, None)
+        first = next((n for n in self._live_special if self._exchanges[n].thoughtful), None)
         floor = 0 if first is None else self._archive.floor(self._transcript, first=first)
         return max(floor, self._forgotten_until())
 
@@ -514,7 +515,7 @@ class Turn:
             return next(iter(self._earlier.values())).appends
         thinking = self._body.get("thinking")
         thinks = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
-        return cached or has_marks(self._body) or thinks or bool(live_thinking_ids(self._live))
+        return cached or has_marks(self._body) or thinks or bool(self._live_thinking())
 
     def _injections(self, plan: Plan) -> dict[int, list[str]]:
         newest = len(self._exchanges) - 1
@@ -530,6 +531,8 @@ class Turn:
 
     def _forgotten_until(self) -> int:
         """Index of the message before which thinking goes: what it was made under is forgotten."""
+        if not self._archive.forgotten:
+            return 0
         ends = zip(self._exchanges, self._transcript.starts[1:], strict=False)
         return max((end for one, end in ends if self._archive.forgot(one)), default=0)
 
@@ -575,15 +578,19 @@ class Turn:
         return min(most, self._policy.budget - taken - _BREAKS)
 
     @property
-    def _live_indexes(self) -> Iterator[int]:
-        """Where the exchanges stand that are sent verbatim."""
-        head = min(self._head, self._in_memory)
-        return chain(range(head), range(self._in_memory, len(self._exchanges)))
+    def _live_special(self) -> Iterator[int]:
+        """Where those of the exchanges stand that are sent verbatim and are not plain."""
+        folded = range(min(self._head, self._in_memory), self._in_memory)
+        return (index for index in self._transcript.special if index not in folded)
 
-    @property
-    def _live(self) -> list[Exchange]:
-        """The exchanges that are sent verbatim."""
-        return [self._exchanges[index] for index in self._live_indexes]
+    def _live_thinking(self) -> list[str]:
+        """Names of all thinking blocks that may be sent."""
+        return [
+            name
+            for index in self._live_special
+            for position in self._exchanges[index].thoughtful
+            for name in thinking_ids(self._exchanges[index].messages[position])
+        ]
 
     # --- the answer ---------------------------------------------------------------------------
 
@@ -627,7 +634,7 @@ class Turn:
                 opening = self._transcript.open
                 try:
                     self._archive.keep_answer(
-                        usage_id(opening, replies_in(opening)),
+                        usage_id(opening, opening.replies),
                         row,
                         thinking_ids(message),
                         self._sent.prefix,
@@ -650,7 +657,7 @@ class Turn:
         plan = self._plan
         if plan is None or not plan.cached or plan.fold != plan.measures.fold:
             return 0
-        if replies_in(self._transcript.open) or not usage.prompt_tokens:
+        if self._transcript.open.replies or not usage.prompt_tokens:
             return 0  # within an exchange the request before is not in the measures
         return max(0, plan.measures.prompt - usage.cache_read)
 

@@ -21,9 +21,10 @@ from turnfold.errors import TurnfoldError
 from turnfold.history import generations
 from turnfold.plans import plan_body, read_plan
 from turnfold.policy import Policy
+from turnfold.reader import read
 from turnfold.rebuilding import Link, Path, rebuilt
 from turnfold.tombstones import Tombstones
-from turnfold.transcript import read, seed_of
+from turnfold.transcript import seed_of
 
 _BATCH = 500
 _DAY = 86_400.0  # seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from dataclasses import replace
 from typing import overload
 
 from turnfold.redaction import Redact, redacted
@@ -45,7 +46,7 @@ class Memorable(Sequence[Exchange]):
 
     def _kept(self, exchange: Exchange) -> Exchange:
         if exchange.content_id in self._forgotten:
-            return exchange._replace(messages=())
+            return replace(exchange, messages=())
         if self._redact is None:
             return exchange
-        return exchange._replace(messages=[redacted(m, self._redact) for m in exchange.messages])
+        return replace(exchange, messages=[redacted(m, self._redact) for m in exchange.messages])

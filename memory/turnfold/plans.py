@@ -105,11 +105,6 @@ def floor_id(opening: Exchange, number: int) -> str:
     return f"floor:{opening.opening_id}" + (f":{number}" if number else "")
 
 
-def replies_in(exchange: Exchange) -> int:
-    """How many assistant messages an exchange has."""
-    return sum(message.get("role") == "assistant" for message in exchange.messages)
-
-
 def fold_id(last: Exchange) -> str:
     """The id of the fold that ends with this exchange."""
     return "fold:" + last.exchange_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -15,7 +15,14 @@ from turnfold.passages import Found
 from turnfold.state import Carried
 from turnfold.thinking import thinking_ids, unproven, without_thinking
 from turnfold.timewords import day_of
-from turnfold.transcript import Exchange, Message, Transcript, blocks_of, canonical, digest
+from turnfold.transcript import (
+    DIGEST_SIZE,
+    Message,
+    Transcript,
+    blocks_of,
+    canonical,
+    digest,
+)
 
 # Characters that pass for an opening angle bracket, for a slash, and for letters of our mark.
 _BRACKETS = "<＜﹤‹〈〈⟨❮❬❰《⟪«˂ᐸ⧼≺"
@@ -114,16 +121,6 @@ class Sent:
     dropped_thinking: int = 0
 
 
-def live_thinking_ids(exchanges: Iterable[Exchange]) -> list[str]:
-    """Names of all thinking blocks of these exchanges."""
-    return [
-        name
-        for exchange in exchanges
-        for position in exchange.thoughtful
-        for name in thinking_ids(exchange.messages[position])
-    ]
-
-
 def build(
     body: Mapping[str, Any],
     transcript: Transcript,
@@ -154,15 +151,19 @@ def build(
     before: dict[int, str] = {}
     at = 0
     for index, _ in draft.thoughts:
-        state.update(b"".join(draft.names[at:index]))
+        state.update(draft.names[at * DIGEST_SIZE : index * DIGEST_SIZE])
         before[index], at = state.hexdigest(), index
-    state.update(b"".join(draft.names[at:]))
-    banned = (
-        name for message in transcript.messages[:thinking_from] for name in thinking_ids(message)
-    )
+    state.update(draft.names[at * DIGEST_SIZE :])
+    refused = [
+        name
+        for index in transcript.special
+        for position in transcript.exchanges[index].thoughtful
+        if transcript.starts[index] + position < thinking_from
+        for name in thinking_ids(transcript.exchanges[index].messages[position])
+    ]
     bare = unproven(
         draft.thoughts,
-        {**proofs, **dict.fromkeys(banned, "")},
+        {**proofs, **dict.fromkeys(refused, "")},
         before=before,
         touched_from=draft.touched_from,
     )
@@ -191,7 +192,7 @@ class _Draft:
 
     Attributes:
         messages: what to send.
-        names: a digest of what each says, with what was put into it, 16 bytes.
+        names: digests of what each says, with what was put into it, 16 bytes each.
         thoughts: index of each message that has thinking, and the names of its blocks.
         marked: indexes of the messages that carry the caller's cache marks.
         touched_from: index of the first message that is changed or has a gap before it.
@@ -199,7 +200,7 @@ class _Draft:
     """
 
     messages: list[Message]
-    names: list[bytes]
+    names: bytearray
     thoughts: list[tuple[int, Sequence[str]]]
     marked: list[int]
     touched_from: int
@@ -218,20 +219,20 @@ def _drafted(
         head = folded = 0
     messages = [*transcript.messages[: starts[head]], *transcript.messages[starts[folded] :]]
     live = [*exchanges[:head], *exchanges[folded:]]
-    names = [name for one in live for name in one.names]
+    names = bytearray(b"".join([one.names for one in live]))
     gap = starts[folded] - starts[head]
     draft = _Draft(messages, names, [], [], len(messages), None)
     if gap:
         draft.touched_from = starts[head]
-    where = 0
-    for exchange in live:
-        if exchange.thoughtful:
-            draft.thoughts += [
-                (where + position, thinking_ids(exchange.messages[position]))
-                for position in exchange.thoughtful
-            ]
+    for index in transcript.special:
+        if head <= index < folded:
+            continue
+        exchange, where = exchanges[index], starts[index] - (gap if index >= folded else 0)
+        draft.thoughts += [
+            (where + position, thinking_ids(exchange.messages[position]))
+            for position in exchange.thoughtful
+        ]
         draft.marked += [where + position for position in exchange.marked]
-        where += len(exchange.names)
     for index in sorted({*injections, *([folded] if gap else ())}):
         if head <= index < folded:
             continue
@@ -245,7 +246,8 @@ def _drafted(
             message = messages[place]
             messages[place] = {**message, "content": [*blocks, *blocks_of(message)]}
             put_in = json.dumps(blocks, sort_keys=True, ensure_ascii=False, default=str)
-            names[place] = bytes.fromhex(digest(names[place], put_in))
+            name = slice(place * DIGEST_SIZE, (place + 1) * DIGEST_SIZE)
+            names[name] = bytes.fromhex(digest(bytes(names[name]), put_in))
             draft.touched_from = min(draft.touched_from, place)
     if gap and carried.system:
         _insert(draft, starts[head] + exchanges[folded].opening, carried.system)
@@ -255,7 +257,8 @@ def _drafted(
 def _insert(draft: _Draft, place: int, message: Message) -> None:
     """Put a message of ours in; what stands behind it moves on by one."""
     draft.messages.insert(place, message)
-    draft.names.insert(place, bytes.fromhex(digest(canonical(message), _json([message]))))
+    name = bytes.fromhex(digest(canonical(message), _json([message])))
+    draft.names[place * DIGEST_SIZE : place * DIGEST_SIZE] = name
     draft.thoughts = [(i + (i >= place), names) for i, names in draft.thoughts]
     draft.marked = [i + (i >= place) for i in draft.marked]
 

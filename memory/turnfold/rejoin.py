@@ -7,11 +7,13 @@ ledger knows, by what was said, and the missing front counts as folded.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from turnfold.archive import Archive
+from turnfold.reader import read
 from turnfold.tokens import CountText
-from turnfold.transcript import Exchange, Transcript, read, seed_of
+from turnfold.transcript import Exchange, Transcript, seed_of
 
 # Exchanges that have to agree before two histories are taken for one.
 _LEAST_OVERLAP = 2
@@ -81,7 +83,8 @@ def looks_cut(transcript: Transcript, archive: Archive) -> bool:
     An edited or regenerated turn leaves them too, but with something new.
     """
     closed = transcript.closed
-    leaves = next((n for n, one in enumerate(closed) if not archive.is_stored(one)), len(closed))
+    # Once it has left the known paths, it stays away.
+    leaves = bisect_left(closed, True, key=lambda one: not archive.is_stored(one))
     contents = [one.content_id for one in closed[leaves : leaves + _LOOKED_UP]]
     seen = archive.known(contents)
     if leaves:
@@ -124,11 +127,7 @@ def _joined(
     front = list(path[:place])
     if place == skip:  # nothing is missing, but the first exchange reads differently each time
         front = [
-            theirs._replace(
-                opening_id=ours.opening_id,
-                exchange_id=ours.exchange_id,
-                content_id=ours.content_id,
-            )
+            theirs.known_as(ours)
             for ours, theirs in zip(front, transcript.exchanges[:skip], strict=True)
         ]
     messages = [message for one in transcript.exchanges[skip:] for message in one.messages]

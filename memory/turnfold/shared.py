@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from turnfold.account import Account
 from turnfold.policy import Policy
+from turnfold.reader import Reader
 from turnfold.scope import Scope
 from turnfold.tokens import CountText
-from turnfold.transcript import Exchange, Reader
+from turnfold.transcript import Exchange
 
 logger = logging.getLogger("turnfold")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from turnfold.transcript import Exchange, Message, blocks_of
+from turnfold.transcript import Exchange, Message, Transcript, blocks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +85,15 @@ def _unmarked(block: Any) -> Any:
     return block
 
 
-def head_of(exchanges: Sequence[Exchange], keep_first: int) -> int:
+def head_of(transcript: Transcript, keep_first: int) -> int:
     """How many of the oldest exchanges stay whatever happens.
 
     Those the caller asked for, and all up to a `compaction` block of the provider, which has
     to come first and stands for what was before it.
     """
-    head = min(keep_first, len(exchanges))
-    compacted = max((n for n, one in enumerate(exchanges, 1) if one.compacted), default=0)
-    return max(head, compacted)
+    closed = transcript.closed
+    compacted = [n for n in transcript.special if n < len(closed) and closed[n].compacted]
+    return max(min(keep_first, len(closed)), compacted[-1] + 1 if compacted else 0)
 
 
 def until_uncited(exchanges: Sequence[Exchange], head: int, until: int) -> tuple[int, str]:

@@ -21,8 +21,8 @@ _THREE_BYTE = 1.0
 _IMAGE = 1_600
 # A page of a PDF is read as text and as image; a page is about 50 kB of base64.
 _BASE64_PER_DOCUMENT_TOKEN = 25
-_MESSAGE_OVERHEAD = 4
-_BLOCK_OVERHEAD = 2
+MESSAGE_OVERHEAD = 4
+BLOCK_OVERHEAD = 2
 
 
 def estimate_text(text: str) -> int:
@@ -45,20 +45,20 @@ def estimate_text(text: str) -> int:
 def count_block(block: Any, count: CountText) -> int:
     """Tokens of one content block, by what it holds; an unknown one by its JSON."""
     if type(block) is dict and block.get("type") == "text":
-        return _BLOCK_OVERHEAD + count(block.get("text") or "")
+        return BLOCK_OVERHEAD + count(block.get("text") or "")
     if isinstance(block, str):
         return count(block)
     if not isinstance(block, Mapping):
         return 0
     kind = block.get("type")
     if kind == "text":
-        return _BLOCK_OVERHEAD + count(str(block.get("text") or ""))
+        return BLOCK_OVERHEAD + count(str(block.get("text") or ""))
     if kind == "thinking":
-        return _BLOCK_OVERHEAD + count(str(block.get("thinking") or ""))
+        return BLOCK_OVERHEAD + count(str(block.get("thinking") or ""))
     if kind == "image":
         return _IMAGE
     if kind == "document":
-        return _BLOCK_OVERHEAD + _document(block, count)
+        return BLOCK_OVERHEAD + _document(block, count)
     if kind == "tool_result":
         content = block.get("content")
         inner = [content] if isinstance(content, str) else content or []
@@ -66,7 +66,7 @@ def count_block(block: Any, count: CountText) -> int:
     if kind == "tool_use":
         arguments = json.dumps(block.get("input"), ensure_ascii=False)
         return 12 + count(str(block.get("name", ""))) + count(arguments)
-    return _BLOCK_OVERHEAD + count(json.dumps(block, ensure_ascii=False, default=str))
+    return BLOCK_OVERHEAD + count(json.dumps(block, ensure_ascii=False, default=str))
 
 
 def _document(block: Mapping[str, Any], count: CountText) -> int:
@@ -86,8 +86,8 @@ def count_message(message: Mapping[str, Any], count: CountText) -> int:
     """Tokens of one message."""
     content = message.get("content")
     if type(content) is str:
-        return _MESSAGE_OVERHEAD + count(content)
-    return _MESSAGE_OVERHEAD + sum(count_block(block, count) for block in content or [])
+        return MESSAGE_OVERHEAD + count(content)
+    return MESSAGE_OVERHEAD + sum(count_block(block, count) for block in content or [])
 
 
 def count_fixed(body: Mapping[str, Any], count: CountText) -> int:

@@ -87,7 +87,7 @@ def _keyed(key: bytes, *parts: str) -> str:
 
 def opening_name(exchange: Exchange, seed: str) -> str:
     """Names what an opening says, whatever the path: for an exchange not closed when forgotten."""
-    return "opening:" + digest(seed, *exchange.names[: exchange.opening])
+    return "opening:" + digest(seed, *exchange.opening_names)
 
 
 def forgotten_of(

@@ -11,9 +11,10 @@ import uuid
 from collections.abc import Callable
 from typing import Protocol
 
+from turnfold_stores.binding import STORE_USER
 from turnfold_stores.journal import Journal
 from turnfold_stores.protocols import Index, Ledger, Record
-from turnfold_stores.store import STORE_USER, Store
+from turnfold_stores.store import Store
 
 _LOG = logging.getLogger("turnfold.stores")
 _IDENTITY = "identity"

@@ -13,8 +13,8 @@ from support.histories import steps
 from turnfold import Policy
 from turnfold.embedders import DEFAULT_MODEL, SentenceTransformerEmbedder
 from turnfold.passages import passages_of, split
+from turnfold.reader import read
 from turnfold.summary import Item, SummaryDraft
-from turnfold.transcript import read
 
 # all-MiniLM-L6-v2 reads 256 word pieces, two of them marks of its own.
 READ = 254

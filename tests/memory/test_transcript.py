@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.histories import steps, text
 from turnfold.errors import TranscriptError
+from turnfold.reader import read
 from turnfold.speech import utterances
-from turnfold.transcript import canonical, read, seed_of
+from turnfold.transcript import canonical, seed_of
 
 
 def user(content):

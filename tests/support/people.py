@@ -14,7 +14,8 @@ from pathlib import Path
 
 import anthropic
 from turnfold import Memory, Policy
-from turnfold.transcript import read, seed_of
+from turnfold.reader import read
+from turnfold.transcript import seed_of
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_stores import open_store
 
