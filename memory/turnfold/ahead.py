@@ -23,6 +23,7 @@ from turnfold.account import Account
 from turnfold.archive import Archive
 from turnfold.embedders import Embedder
 from turnfold.folding import Folding, Outcome
+from turnfold.forgetting import forget_again, mark_of
 from turnfold.lease import Lease, Leases
 from turnfold.plans import Fold, Preparation, preparation_id
 from turnfold.policy import Policy
@@ -108,11 +109,12 @@ class Chore:
         embedder: Embedder | None,
         count: CountText,
         spending: Spending,
+        sizes: Sequence[int],
         done: Callable[[Account], None],
     ) -> None:
         """Args:
         archive: the ledger and index.
-        exchanges: the path, at least as far as the preparation reaches.
+        exchanges: the path, at least as far as the preparation reaches, as it may be stored.
         preparation: how far it reaches.
         base: the fold it grows from.
         head: how many of the oldest exchanges are never folded.
@@ -120,12 +122,15 @@ class Chore:
         embedder: makes the vectors; None for none.
         count: counts tokens.
         spending: held against the caps.
+        sizes: tokens of each exchange.
         done: given the account of what was spent and what failed, once it is over.
         """
         self.name = preparation.id
         self._archive = archive
         self._exchanges = exchanges[: preparation.until]
         self._preparation = preparation
+        self._policy = policy
+        self._sizes = sizes
         self._embedder = embedder
         self._done = done
         self._account = Account(prices=policy.prices)
@@ -160,10 +165,12 @@ class Chore:
     def next(self) -> SummaryJob | None:
         """The next summary to be written; None where none is left, or one could not be.
 
+        None, too, once something was forgotten meanwhile: later turns know what.
+
         Raises:
             StoreError: the ledger could not be read or written.
         """
-        if self._lease is None:
+        if self._lease is None or is_stale(self._archive):
             return None
         if self._job is None:
             self._want()
@@ -183,6 +190,8 @@ class Chore:
         """
         assert self._job is not None
         self._folding.answer(self._job, outcome)
+        if is_stale(self._archive):
+            self._archive.take_back([self.name, *self._folding.wrote])
 
     def end(self) -> None:
         """Embed what will be folded, if its summaries are there, and let go.
@@ -192,8 +201,9 @@ class Chore:
         """
         try:
             self._want()
-            if self._lease is not None and self._folding.is_ready:
+            if self._lease is not None and self._folding.is_ready and not is_stale(self._archive):
                 self._index()
+                take_back(self._archive, self._policy)
                 self._leases.clear(self.name)
                 self._lease = None
         finally:
@@ -218,9 +228,8 @@ class Chore:
         self._degrade("background", wrong)
 
     def _want(self) -> None:
-        sizes = [one.size for one in self._exchanges]
         start, until = self._preparation.start, self._preparation.until
-        self._folding.want(self._base, start, until, head=self._head, sizes=sizes)
+        self._folding.want(self._base, start, until, head=self._head, sizes=self._sizes)
 
     def _index(self) -> None:
         start = self._preparation.start
@@ -235,6 +244,17 @@ class Chore:
         reason = str(wrong).partition("\n")[0] or type(wrong).__name__
         self._account.degraded.append(f"{step}: {reason} (while preparing a fold)")
         logger.warning("memory could not prepare a fold, %s: %s", step, reason)
+
+
+def is_stale(archive: Archive) -> bool:
+    """Whether something was forgotten since this work began."""
+    return mark_of(archive.store, archive.scope.user_id) != archive.mark
+
+
+def take_back(archive: Archive, policy: Policy) -> None:
+    """Undo what was written of exchanges that were forgotten since this work began."""
+    if is_stale(archive):
+        forget_again(archive.store, policy, archive.scope.user_id)
 
 
 def leases_of(archive: Archive, policy: Policy) -> Leases:

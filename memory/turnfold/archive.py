@@ -43,8 +43,9 @@ from turnfold.transcript import Exchange, Transcript, seed_of
 _MOST_REMEMBERED = 200_000
 # Folds are looked for from the newest exchange back, this many at a time.
 _LOOK_BACK = 200
-# Passages embedded and written at a time.
-_EMBED_BATCH = 128
+# Passages embedded at a time. An embedder serves one caller at a time: a turn that has a query
+# to embed should not wait for the whole of a long history.
+_EMBEDDED_AT_ONCE = 64
 
 
 class Archive:
@@ -78,8 +79,14 @@ class Archive:
         self._stored = stored
         self.redact = redact
 
-    def remember(self, transcript: Transcript) -> None:
+    def remember(self, transcript: Transcript, times: Sequence[float | None] | None = None) -> None:
         """Store every closed exchange when it is first seen, and no forgotten one again.
+
+        Args:
+            transcript: the path.
+            times: when each of its messages was said, in seconds since the epoch, where known;
+                an exchange is dated by the first time known of it, else by when it is first
+                seen.
 
         Raises:
             StoreError: the ledger could not be written.
@@ -101,23 +108,30 @@ class Archive:
             if self.forgot(one):
                 parent = ""  # no path leads through what is not there
                 continue
-            said = {"messages": list(kept[index].messages)}
-            link = {
+            link: dict[str, Any] = {
                 "parent": parent,
                 "content": one.content_id,
                 "number": index + 1,
                 "opening": one.opening_id,
             }
-            records.append(Record(one.content_id, "content", conversation, said, at=now))
-            records.append(Record(one.exchange_id, "exchange", conversation, link, at=now))
+            start = transcript.starts[index]
+            dated = list(times[start : start + len(one.messages)]) if times else []
+            at = next((when for when in dated if when is not None), now)
+            if at != now:
+                link["times"] = dated
+            said = {"messages": list(kept[index].messages)}
+            records.append(Record(one.content_id, "content", conversation, said, at=at))
+            records.append(Record(one.exchange_id, "exchange", conversation, link, at=at))
             parent = one.exchange_id
         self.store.ledger.put(self.scope.user_id, records)
         self._stored.update((self._name(one), None) for one in new)
         while len(self._stored) > _MOST_REMEMBERED:
             self._stored.popitem(last=False)
 
-    def keep_passages(self, exchanges: Iterable[Exchange], *, first: int) -> None:
+    def keep_passages(self, exchanges: Sequence[Exchange], *, first: int) -> None:
         """Store the passages of exchanges, and that their vectors are owed.
+
+        A passage is dated as its exchange is.
 
         Args:
             exchanges: a run of a path.
@@ -144,12 +158,19 @@ class Archive:
         owed = self._record(f"owed:{next(iter(passages))}", "owed", list(passages), at=now)
         self.store.ledger.put(self.scope.user_id, [*records, owed])
 
-    def embed_owed(self, embedder: Embedder) -> None:
+    def embed_owed(
+        self, embedder: Embedder, told: Callable[[int, int], None] = lambda _done, _of: None
+    ) -> None:
         """Give their vectors to all passages of the conversation that have none yet.
 
-        They are written some at a time, so that a long debt that is cut short is a shorter one.
+        They are embedded and written so many at a time: what is written is not embedded again.
+
         Those of a fold are owed from the moment they are stored; what an embedder or an index
         failed at, or a crash left, is made up for when the conversation next folds or recalls.
+
+        Args:
+            embedder: makes the vectors.
+            told: called with how many passages have theirs, and of how many.
 
         Raises:
             StoreError: the store could not be read or written.
@@ -166,14 +187,15 @@ class Archive:
         have = self.store.index_again(user_id, names)
         stored = self._get(name for name in names if name not in have)
         todo = [name for name in names if name in stored]
-        for start in range(0, len(todo), _EMBED_BATCH):
-            batch = todo[start : start + _EMBED_BATCH]
+        for start in range(0, len(todo), _EMBEDDED_AT_ONCE):
+            batch = todo[start : start + _EMBEDDED_AT_ONCE]
             vectors = embedder.embed([stored[name].text for name in batch])
             entries = [
                 Entry(name, conversation, vector)
                 for name, vector in zip(batch, vectors, strict=True)
             ]
             self.store.put_vectors(user_id, entries, model=embedder.model)
+            told(start + len(batch), len(todo))
         self.store.ledger.delete(user_id, debts)
 
     # --- plans and folds --------------------------------------------------------------------
@@ -239,6 +261,10 @@ class Archive:
         """Write a fold and read back the one that holds."""
         return read_fold(self._keep(self._record(fold.id, "fold", fold_body(fold))))
 
+    def take_back(self, names: Sequence[str]) -> None:
+        """Delete records that were written too late: what they stand on was forgotten."""
+        self.store.ledger.delete(self.scope.user_id, names)
+
     def keep_preparation(self, preparation: Preparation) -> None:
         """Write how far a fold is being prepared."""
         body = {
@@ -268,10 +294,10 @@ class Archive:
         """The nodes that exist, by id."""
         return {name: Node.from_json(record.body) for name, record in self._get(ids).items()}
 
-    def keep_node(self, name: str, node: Node, *, model: str) -> None:
-        """Write a node; one that is there already stays."""
+    def keep_node(self, name: str, node: Node, *, model: str) -> bool:
+        """Write a node; one that is there already stays. Whether it is new."""
         body = {**node.to_json(), "model": model}
-        self.store.ledger.put(self.scope.user_id, [self._record(name, "node", body)])
+        return bool(self.store.ledger.put(self.scope.user_id, [self._record(name, "node", body)]))
 
     def keep_spending(self, name: str, body: Mapping[str, Any]) -> None:
         """Write what a summary cost."""

@@ -27,13 +27,14 @@ from typing import Any
 from turnfold_stores import Store
 
 from turnfold.account import Account
-from turnfold.ahead import Chore, Readiness, leases_of, next_step, prepared, soon
+from turnfold.ahead import Chore, Readiness, leases_of, next_step, prepared, soon, take_back
 from turnfold.archive import Archive
+from turnfold.backfill import Filling, Progress
 from turnfold.breakpoints import has_marks, lasts_an_hour
 from turnfold.embedders.start import ModelNotReady, ModelStart
 from turnfold.errors import clean
 from turnfold.folding import Folding, Outcome
-from turnfold.forgetting import forget_again, mark_of, retain
+from turnfold.forgetting import forget_again, retain
 from turnfold.lookup import look_up
 from turnfold.measures import FIVE_MINUTES, ONE_HOUR, Measures, Row
 from turnfold.models import context_window
@@ -166,6 +167,31 @@ class Engine:
             forgotten=forgotten,
             mark=mark,
             redact=self.policy.redact,
+        )
+
+    def filling(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        scope: Scope,
+        times: Sequence[float | None] | None,
+        progress: Progress,
+    ) -> Filling:
+        """Start a backfill; see `turnfold.backfill`.
+
+        Raises:
+            TranscriptError: the messages cannot be read.
+        """
+        seed = seed_of(scope.user_id, scope.conversation)
+        transcript = self._shared.reader.read(messages, seed=seed)
+        return Filling(
+            self._archive(scope, transcript, self.policy.clock or time.time),
+            transcript,
+            times,
+            policy=self.policy,
+            embedder=self.embedder,
+            count=self._count,
+            summary_model=self._summary_model,
+            progress=progress,
         )
 
 
@@ -333,7 +359,7 @@ class Turn:
             found = prepared(self._exchanges, base=self._fold_id, start=start, until=aim)
         return Chore(
             self._archive,
-            self._exchanges,
+            self._archive.memorable(self._exchanges),
             found,
             base=self._fold,
             head=self._head,
@@ -341,6 +367,7 @@ class Turn:
             embedder=self._embedder,
             count=self._count,
             spending=self._spending,
+            sizes=self._sizes,
             done=self._apart,
         )
 
@@ -449,7 +476,7 @@ class Turn:
         with self._timed("recall"):
             if self._plan is None:
                 self._plan = self._planned()
-                self._take_back()
+                take_back(self._archive, self._policy)
         with self._timed("build"):
             self._sent = build(
                 self._body,
@@ -471,12 +498,6 @@ class Turn:
         first = next((n for n in self._live_special if self._exchanges[n].thoughtful), None)
         floor = 0 if first is None else self._archive.floor(self._transcript, first=first)
         return max(floor, self._forgotten_until())
-
-    def _take_back(self) -> None:
-        """Undo what was written of exchanges that were forgotten since the turn began."""
-        store, user_id = self._archive.store, self._archive.scope.user_id
-        if mark_of(store, user_id) != self._archive.mark:
-            forget_again(store, self._policy, user_id)
 
     def _planned(self) -> Plan:
         """Decide the rest, write it down, and go by what then holds."""

@@ -57,7 +57,11 @@ def summary_of(
 
 
 class Folding:
-    """The way of some exchanges into memory, within one turn."""
+    """The way of some exchanges into memory, within one turn.
+
+    Attributes:
+        wrote: ids of the nodes that answers have made, and nobody had made before.
+    """
 
     def __init__(
         self,
@@ -83,6 +87,7 @@ class Folding:
         self._start = 0
         self._head = 0
         self._jobs: dict[str, SummaryJob] = {}  # by node id
+        self.wrote: list[str] = []
         self._waiting: dict[str, SummaryJob] = {}  # those of them that no one has written yet
 
     def want(
@@ -125,6 +130,17 @@ class Folding:
         """Whether all that was wanted is written."""
         return self._jobs.keys() <= self._archive.nodes(self._jobs).keys()
 
+    @property
+    def reached(self) -> int:
+        """Up to which exchange all that was wanted is written."""
+        written = self._archive.nodes(self._jobs)
+        until = self._start
+        for name, job in self._jobs.items():
+            if name not in written:
+                break
+            until = job.last
+        return until
+
     def due(self) -> list[SummaryJob]:
         """The jobs that no one has done yet and that may be paid for."""
         written = self._archive.nodes(self._jobs)
@@ -154,7 +170,8 @@ class Folding:
         except SummaryError as empty:
             self._degrade("summary", empty)
         else:
-            self._archive.keep_node(name, node, model=outcome.model)
+            if self._archive.keep_node(name, node, model=outcome.model):
+                self.wrote.append(name)
 
     def fold(self) -> Fold | None:
         """Fold as far as the exchanges are summarized; None where nothing is.

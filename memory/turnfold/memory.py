@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -14,18 +14,20 @@ import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
 from turnfold_stores import STORE_USER, Store, open_store
 
+from turnfold.backfill import BackfillReport, Filling, Progress, times_of, untold
 from turnfold.background import Background
 from turnfold.embedders import Embedder, default_embedder, named_embedder
 from turnfold.embedders.start import ModelStart
 from turnfold.engine import Engine
 from turnfold.errors import MissingDependency, PolicyError, StoreError, TurnfoldError
+from turnfold.filling import afill, fill, in_thread
 from turnfold.forgetting import Forgotten, forget, seconds_of
 from turnfold.history import present_name
 from turnfold.middleware import MemoryMiddleware
 from turnfold.policy import Policy
 from turnfold.preview import scratch
 from turnfold.receipt import Receipt
-from turnfold.scope import scope_of
+from turnfold.scope import Scope, scope_of
 from turnfold.searching import SearchHit, living_hits
 from turnfold.summarizers import AsyncClaudeSummarizer, ClaudeSummarizer, Summarizer
 
@@ -139,6 +141,71 @@ class Memory:
     def _by_claude_async(self, client: Any) -> AsyncClaudeSummarizer | None:
         is_async = isinstance(client, AsyncAnthropic) or _is_async(client)
         return AsyncClaudeSummarizer(client, self.policy.summary_model) if is_async else None
+
+    def backfill(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        client: Any,
+        user_id: str,
+        conversation: str,
+        times: Sequence[float | datetime | None] | None = None,
+        progress: Progress = untold,
+    ) -> BackfillReport:
+        """Take in a history that was held without memory, so that its next turn has it.
+
+        All of it is stored, and all but the newest exchanges are summarized, some summaries
+        side by side, indexed and folded. Called again, it goes on where it was stopped. Another
+        worker that is folding the same history is waited for.
+
+        Args:
+            messages: the whole history, as it would be given to `messages.create`.
+            client: the sync client that is asked for summaries; with or without memory.
+            user_id: whose memory.
+            conversation: which conversation of theirs.
+            times: when each message was said: seconds since the epoch, a datetime, or None
+                where that is not known.
+            progress: called with "summaries", "items" or "vectors", with how many there are,
+                and of how many.
+
+        Raises:
+            TranscriptError: the messages cannot be read.
+            TurnfoldError: an argument does not fit.
+            StoreError: the store cannot be read or written.
+        """
+        filling = self._filling(messages, user_id, conversation, times, progress)
+        return fill(filling, self._summarizer or self._by_claude(bare(client)))
+
+    async def abackfill(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        client: Any,
+        user_id: str,
+        conversation: str,
+        times: Sequence[float | datetime | None] | None = None,
+        progress: Progress = untold,
+    ) -> BackfillReport:
+        """`backfill` over an async client."""
+        step = partial(self._filling, messages, user_id, conversation, times, progress)
+        filling = await anyio.to_thread.run_sync(step)
+        if self._summarizer is not None:
+            return await afill(filling, in_thread(self._summarizer))
+        return await afill(filling, self._by_claude_async(bare(client)))
+
+    def _filling(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        user_id: str,
+        conversation: str,
+        times: Sequence[float | datetime | None] | None,
+        progress: Progress,
+    ) -> Filling:
+        _named("user_id", user_id)
+        _named("conversation", conversation)
+        return self._engine.filling(
+            messages, Scope(user_id, conversation), times_of(times, messages), progress
+        )
 
     def preview(
         self,
@@ -335,6 +402,13 @@ def memory_of(client: object) -> Memory | None:
         if isinstance(entry, MemoryMiddleware) and isinstance(entry.memory, Memory):
             return entry.memory
     return None
+
+
+def bare(client: Any) -> Any:
+    """The client without memory, which would else see the requests for summaries."""
+    chain: Any = getattr(client, "middleware", ())
+    others = [entry for entry in chain if not isinstance(entry, MemoryMiddleware)]
+    return client if len(others) == len(chain) else client.copy(middleware=others)
 
 
 def _check_wrap(client: object, user_id: str | None, conversation: str | None) -> None:

@@ -255,6 +255,45 @@ def test_a_preview_shows_what_is_ready_and_prepares_nothing(slow):
         assert not list(remembering.store.ledger.scan("local"))
 
 
+# --- what must not be kept --------------------------------------------------------------------
+
+
+def everything(store):
+    return str([(r.id, r.body, r.text) for user in store.users() for r in store.ledger.scan(user)])
+
+
+def test_what_is_redacted_reaches_neither_summarizer_nor_store():
+    asked = []
+
+    def summarize(job):
+        asked.append(str(job))
+        return fact(job)
+
+    policy = replace(AHEAD, redact=lambda text: text.replace("amber3", "[gone]"))
+    with memory(policy=policy, summarizer=summarize) as remembering:
+        client = remembering.wrap(stand_in().client(), conversation="c")
+        client.messages.create(**ask(history(10)))
+        idle(remembering)
+        kept = everything(remembering.store)
+    assert "[gone]" in "".join(asked)
+    assert "amber3" not in "".join(asked)
+    assert "[gone]" in kept
+    assert "amber3" not in kept
+
+
+def test_what_is_forgotten_while_a_fold_is_prepared_does_not_come_back(slow):
+    with memory(policy=AHEAD, summarizer=slow) as remembering:
+        client = remembering.wrap(stand_in().client(), user_id="ada", conversation="c")
+        client.messages.create(**ask(history(10)))
+        assert slow.begun.wait(30)
+        remembering.forget(user_id="ada")
+        slow.go.set()
+        idle(remembering)
+        kept = everything(remembering.store)
+    assert "Turn" not in kept
+    assert "amber" not in kept
+
+
 # --- the promises hold ------------------------------------------------------------------------
 
 
@@ -289,7 +328,7 @@ acts = st.builds(
 
 
 @settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=set(Phase) - {Phase.explain},
@@ -318,7 +357,7 @@ def test_every_call_of_store_and_embedder_fails_once(at_once, late):
     policy = replace(SMALL, background="on", recall_floor=-1.0)
     total = talked(Trouble(), policy, 5)
     assert total > 60
-    for number in range(1, total + 1, 6):
+    for number in range(1, total + 1, 9):
         trouble = Trouble(lambda n, _, hit=number: n == hit, late=late)
         talked(trouble, policy, 5)
         assert trouble.struck == 1

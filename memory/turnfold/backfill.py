@@ -1,0 +1,298 @@
+"""A history that was held without memory goes in; it is stored, summarized, indexed and folded.
+
+A conversation that grows turn by turn is summarized leaf by leaf, each leaf in the light of
+those before it. Here all leaves are written side by side, and one pass over their items then
+finds what a later one supersedes. Every leaf, and every batch of vectors, is written when it is
+there: whoever begins again pays for what was in flight and for nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from turnfold.account import Account
+from turnfold.ahead import is_stale, leases_of, take_back
+from turnfold.archive import Archive
+from turnfold.embedders import Embedder
+from turnfold.errors import TurnfoldError, clean
+from turnfold.folding import Folding, Outcome
+from turnfold.lease import Lease
+from turnfold.measures import Measures
+from turnfold.plans import Fold, Plan, plan_id, preparation_id
+from turnfold.policy import Policy
+from turnfold.pricing import Usage
+from turnfold.spending import Spending
+from turnfold.state import head_of, until_uncited
+from turnfold.summary import SummaryJob
+from turnfold.tokens import CountText
+from turnfold.tombstones import opening_name
+from turnfold.transcript import Transcript
+from turnfold.window import keep_from
+
+logger = logging.getLogger("turnfold")
+
+Step = Literal["summaries", "vectors"]
+Progress = Callable[[Step, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillReport:
+    """What one backfill did.
+
+    Attributes:
+        exchanges: closed exchanges of the history; all of them are stored.
+        folded: those of them that are in memory now; the newest stay in the window.
+        leaves: runs of exchanges that were summarized by this call.
+        calls: requests for summaries, those that failed included.
+        usage: tokens the API counted for them.
+        cost: their dollars; None where the model's price is not known.
+        seconds: how long it took.
+        degraded: what did not work, in words. Called again, it is made up for.
+    """
+
+    exchanges: int
+    folded: int
+    leaves: int = 0
+    calls: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: float | None = 0.0
+    seconds: float = 0.0
+    degraded: tuple[str, ...] = ()
+
+
+class Filling:
+    """One backfill, step by step; the shells of `Memory` ask the model.
+
+    begin     store the exchanges, decide what to fold, claim the work
+    due       the summaries that are to be written, side by side
+    accept    one of them, as it comes
+    end       vectors, the fold, the report
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        transcript: Transcript,
+        times: Sequence[float | None] | None,
+        *,
+        policy: Policy,
+        embedder: Embedder | None,
+        count: CountText,
+        summary_model: str,
+        progress: Progress,
+    ) -> None:
+        """Args:
+        archive: the ledger and index.
+        transcript: the history.
+        times: of its messages, as `times_of` gives them.
+        policy: sizes and limits.
+        embedder: makes the vectors; None for none.
+        count: counts tokens.
+        summary_model: the model that writes summaries; "" where its cost is not known.
+        progress: called with a step, how much of it is done, and of how much.
+        """
+        self._began = time.perf_counter()
+        self._archive = archive
+        self._transcript = transcript
+        self._times = times
+        self._policy = policy
+        self._embedder = embedder
+        self._progress = progress
+        self._account = Account(prices=policy.prices)
+        self._leases = leases_of(archive, policy)
+        self._lease: Lease | None = None
+        self._name = ""
+        self._tried: list[SummaryJob] = []
+        self._leaves = self._of = 0
+        self._head = head_of(transcript.closed, policy.keep_first)
+        self._start = self._until = 0
+        self._base: Fold | None = None
+        self._folding = Folding(
+            archive,
+            archive.memorable(transcript.exchanges),
+            policy=policy,
+            embedder=None,  # vectors are made here, and told of
+            count=count,
+            account=self._account,
+            degrade=self._degrade,
+            spending=Spending(
+                archive,
+                of_turn=None,
+                of_conversation=policy.conversation_cap,
+                turn="",
+                root=transcript.exchanges[0].opening_id,
+                model=summary_model,
+                prices=policy.prices,
+                count=count,
+            ),
+        )
+
+    def begin(self) -> bool:
+        """Store the history and claim its folding; False while another worker is folding it.
+
+        Raises:
+            StoreError: the ledger could not be read or written.
+        """
+        closed, exchanges = self._transcript.closed, self._transcript.exchanges
+        self._archive.remember(self._transcript, self._times)
+        self._base = self._archive.fold_in_force(closed, previous=None)
+        self._start = max(self._base.count if self._base else 0, self._head)
+        sizes = [one.size for one in exchanges]
+        until = keep_from(sizes, self._start, self._policy)
+        self._until, why = until_uncited(exchanges, self._start, max(until, self._start))
+        if why:
+            self._account.stayed.append(why)
+        if self._until == self._start:
+            return True
+        self._name = preparation_id(exchanges[self._until - 1])
+        self._lease = self._leases.take(self._name)
+        if self._lease is None:
+            return False
+        self._folding.want(self._base, self._start, self._until, head=self._head, sizes=sizes)
+        return True
+
+    def due(self) -> list[SummaryJob]:
+        """The summaries to be written next; none where all are, or the rest failed.
+
+        Raises:
+            StoreError: the ledger could not be read or written.
+        """
+        if self._lease is None:
+            return []
+        if is_stale(self._archive):
+            self._degrade("forgetting", TurnfoldError("something was forgotten meanwhile"))
+            self.let_go()
+            return []
+        jobs = [
+            job for job in self._folding.due() if not any(job is tried for tried in self._tried)
+        ]
+        self._tried += jobs
+        self._of = max(self._of, len(jobs))
+        return jobs
+
+    def accept(self, job: SummaryJob, outcome: Outcome) -> None:
+        """Write what the answer to one of the jobs of `due` makes.
+
+        Raises:
+            StoreError: the ledger could not be written.
+        """
+        self._folding.answer(job, outcome)
+        if is_stale(self._archive):
+            self._archive.take_back(self._folding.wrote)
+        self._leaves += not isinstance(outcome, Exception)
+        self._progress("summaries", min(self._leaves, self._of), self._of)
+        if self._lease is not None:
+            self._lease = self._leases.renew(self._lease) or self._lease
+
+    def end(self) -> BackfillReport:
+        """Embed what is summarized, fold it, and tell.
+
+        Raises:
+            StoreError: the store could not be read or written.
+        """
+        if self._lease is not None:
+            kept = self._archive.memorable(self._transcript.exchanges)
+            part = kept[self._start : self._folding.reached]
+            self._archive.keep_passages(part, first=self._start + 1)
+        self._embed()
+        if self._lease is not None:
+            self._folding.fold()
+            self._leases.clear(self._name)
+            self._lease = None
+        in_force = self._archive.fold_in_force(self._transcript.closed, previous=None)
+        if not is_stale(self._archive):
+            self._archive.keep_plan(self._plan(in_force))
+        take_back(self._archive, self._policy)
+        return BackfillReport(
+            exchanges=len(self._transcript.closed),
+            folded=max(0, (in_force.count if in_force else 0) - self._head),
+            leaves=min(self._leaves, self._of),
+            calls=len(self._tried),
+            usage=self._account.summary_usage,
+            cost=self._account.summary_cost,
+            seconds=time.perf_counter() - self._began,
+            degraded=tuple(self._account.degraded),
+        )
+
+    def let_go(self) -> None:
+        """Leave the rest to whoever calls again."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._leases.give_up(lease, lost=True)
+
+    def _plan(self, fold: Fold | None) -> Plan:
+        """What makes this the living history of its conversation, as an answered turn does.
+
+        It is the plan of the newest opening, which nobody will ask about again: what is in
+        memory is found from now on, and a history cut at its front is joined to this one.
+        """
+        exchanges = self._transcript.exchanges
+        return Plan(
+            id=plan_id(exchanges[-1]),
+            parent=exchanges[-2].exchange_id if len(exchanges) > 1 else "",
+            root=exchanges[0].opening_id,
+            fold=fold.id if fold else "",
+            appends=self._policy.placement != "before_window",
+            cached=self._policy.cache != "off",
+            recalled="",
+            shown=(),
+            measures=Measures(),
+            words=opening_name(exchanges[-1], self._archive.seed),
+        )
+
+    def _embed(self) -> None:
+        if self._embedder is not None:
+            try:
+                self._archive.embed_owed(
+                    self._embedder, lambda done, of: self._progress("vectors", done, of)
+                )
+            except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
+                self._degrade("index", wrong)
+
+    def _degrade(self, step: str, wrong: Exception) -> None:
+        reason = str(wrong).partition("\n")[0] or type(wrong).__name__
+        self._account.degraded.append(f"{step}: {reason}")
+        logger.warning("backfill is degraded at %s: %s", step, reason)
+        if self._policy.on_error == "raise":
+            raise clean(wrong, f"{step} failed")
+
+
+def untold(_step: Step, _done: int, _of: int) -> None:
+    """Tells no one."""
+
+
+def times_of(
+    times: Sequence[float | datetime | None] | None, messages: Sequence[Mapping[str, Any]]
+) -> list[float | None] | None:
+    """Times as seconds since the epoch, one a message.
+
+    Args:
+        times: seconds, or datetimes (without a zone: local time), or None where not known.
+        messages: what they are the times of.
+
+    Raises:
+        TurnfoldError: there are not as many times as messages, or one is no time.
+    """
+    if times is None:
+        return None
+    if len(times) != len(messages):
+        raise TurnfoldError(
+            f"times holds {len(times)} entries for {len(messages)} messages: give one for each, "
+            f"None where a time is not known"
+        )
+    return [_seconds(number, one) for number, one in enumerate(times)]
+
+
+def _seconds(number: int, value: object) -> float | None:
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return None if value is None else float(value)
+    raise TurnfoldError(
+        f"times[{number}]={value!r} must be a datetime, seconds since the epoch, or None"
+    )
