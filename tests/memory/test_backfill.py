@@ -1,6 +1,9 @@
 """A history held without memory is taken in: side by side, resumable, with its dates."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +16,7 @@ from turnfold import Cap, TurnfoldError
 from turnfold.backfill import times_of
 from turnfold.errors import TranscriptError
 from turnfold.filling import SIDE_BY_SIDE
+from turnfold.lease import this_process
 from turnfold.pricing import Usage
 from turnfold.summary import Item, SummaryDraft
 from turnfold_fake import Fault
@@ -178,6 +182,62 @@ def test_killed_half_way_only_what_was_in_flight_is_paid_again(number, tmp_path)
 def noted(where, job):
     where.append((job.first, job.last))
     return fact(job)
+
+
+KILLED = """
+import os, sys, threading
+from dataclasses import replace
+from support.chats import SMALL, history, memory, stand_in
+from turnfold.summary import Item, SummaryDraft
+
+lock, asked = threading.Lock(), []
+
+def tell(what, number):
+    os.write(1, f"{what} {number}\\n".encode())
+
+def summarize(job):
+    with lock:
+        asked.append(job)
+        number = len(asked)
+    if number > 5:
+        threading.Event().wait()  # in flight when it is killed
+    tell("answered", job.first)
+    return SummaryDraft([Item("fact", "So it was.", (job.first,))])
+
+remembering = memory("sqlite:" + sys.argv[1], policy=replace(SMALL, leaf_tokens=1_000),
+                     summarizer=summarize)
+told = lambda step, done, of: tell("written", done)
+remembering.backfill(history(60), client=stand_in().client(), user_id="ada", conversation="c",
+                     progress=told)
+"""
+
+
+@pytest.mark.skipif(not this_process(), reason="this system does not tell whose lease it is")
+def test_a_process_killed_half_way_is_taken_over_at_once(tmp_path):
+    file = tmp_path / "s.db"
+    paths = os.pathsep.join(path for path in sys.path if path)
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(file)],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as killed:
+        answered = set()
+        for line in killed.stdout:
+            if line.startswith("answered"):
+                answered.add(int(line.split()[1]))
+            if line == "written 5\n":
+                break
+        killed.kill()
+    asked = []
+    with memory(
+        f"sqlite:{file}", policy=LEAVES, summarizer=lambda job: noted(asked, job)
+    ) as remembering:
+        report = remembering.backfill(history(60), client=stand_in().client(), **WHOSE)
+    assert len(answered) == 5
+    assert report.calls == len(asked) == 3
+    assert not {first for first, _ in asked} & answered
+    assert report.folded > 50
 
 
 def test_killed_between_two_batches_no_vector_is_made_twice():
