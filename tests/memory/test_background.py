@@ -101,7 +101,7 @@ def test_a_fold_is_ready_when_the_threshold_is_reached():
     with memory(policy=AHEAD, summarizer=summarize, on_receipt=receipts.append) as remembering:
         chat = Chat(remembering.wrap(fake.client(), conversation="c"))
         prompts = []
-        for number in range(1, 40):
+        for number in range(1, 50):
             chat.say(said(number))
             prompts.append(receipts[-1].tokens.sent)
             idle(remembering)
