@@ -103,7 +103,7 @@ class Chat:
             return
         newest = folds[-1].body
         self._write(f"{newest['count']} exchanges are in memory; the summary in force:\n\n")
-        self._write(f"{newest['summary']}\n")
+        self._write("\n".join(newest["blocks"]) + "\n")
 
     def _recall(self, text: str) -> None:
         if not text:

@@ -13,11 +13,11 @@ from itertools import zip_longest
 from typing import Any
 
 from anthropic import Anthropic
-from turnfold import Embedder, Memory, Policy
+from turnfold import Embedder, Memory
 from turnfold.pricing import Price, price_of
 from turnfold_stores import Store
 
-from turnfold_cli.figures import MODEL, Result
+from turnfold_cli.figures import MODEL, SUMMARY_MODEL, Result
 from turnfold_cli.replay import Replay
 from turnfold_cli.strategies import STRATEGIES, Strategy
 from turnfold_cli.transcripts import Conversation
@@ -118,7 +118,7 @@ def estimate_dollars(conversation: Conversation, result: Result) -> float:
     most = max((one.prompt_tokens for one in result.asked), default=0)
     said = sum(len(str(message["content"])) for message in conversation.messages) // 3
     chat = _price(MODEL)
-    summarizer = _price(Policy().summary_model)
+    summarizer = _price(SUMMARY_MODEL)
     count = real_questions(conversation)
     return (
         count * (1.5 * most * chat.write_5m + _MAX_REAL_TOKENS * chat.output)

@@ -10,6 +10,8 @@ from turnfold.pricing import Price, Usage, cost, price_of
 
 MODEL = "claude-sonnet-5-5"
 """The model whose prices a replay is accounted at; the summarizer has its own."""
+SUMMARY_MODEL = "claude-haiku-5-5"
+"""The model that writes summaries, where nothing else is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

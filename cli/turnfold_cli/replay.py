@@ -163,7 +163,7 @@ class Replay:
         )
         self._client = self._memory.wrap(self._client, user_id=USER, conversation=conversation.id)
         nodes = self._memory.store.ledger.scan(USER, kind="node", conversation=conversation.id)
-        self._found = sum(1 for _ in nodes)
+        self._found = sum(not node.body["children"] for node in nodes)  # merging costs nothing
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from turnfold.caps import Cap
 from turnfold.conversation import AsyncConversation, Conversation
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError
+from turnfold.extractive import ExtractiveSummarizer
 from turnfold.memory import Memory, memory_of, with_memory
 from turnfold.policy import Policy
 from turnfold.receipt import Receipt
@@ -20,6 +21,7 @@ __all__ = [
     "Cap",
     "Conversation",
     "Embedder",
+    "ExtractiveSummarizer",
     "Memory",
     "Policy",
     "Receipt",

@@ -175,7 +175,7 @@ class Chore:
         if self._job is None:
             self._want()
         jobs = self._folding.due()
-        if not jobs or jobs[0] is self._job:  # nothing is left, or it failed
+        if not jobs or self._folding.has_failed:
             return None
         if self._job is not None:
             self._lease = self._leases.renew(self._lease)

@@ -15,6 +15,7 @@ from turnfold_stores import Entry, Record, Store, latest_record
 
 from turnfold.embedders import Embedder
 from turnfold.history import is_alive
+from turnfold.layers import Correction
 from turnfold.measures import Row
 from turnfold.memorable import Memorable
 from turnfold.passages import Found, Passage, passages_of, place_of
@@ -37,7 +38,7 @@ from turnfold.redaction import Redact
 from turnfold.scope import Scope
 from turnfold.speech import utterances
 from turnfold.summary import Node
-from turnfold.transcript import Exchange, Transcript, seed_of
+from turnfold.transcript import Exchange, Transcript, digest, seed_of
 
 # Exchanges remembered as stored, so that a turn writes only what is new.
 _MOST_REMEMBERED = 200_000
@@ -309,6 +310,21 @@ class Archive:
             self.scope.user_id, kind="spend", conversation=self.scope.conversation
         )
         return [record.body for record in scan]
+
+    def corrections(self) -> dict[str, Correction]:
+        """What was said of items and nodes later on, by their id; the newest word counts."""
+        scan = self.store.ledger.scan(
+            self.scope.user_id, kind="correction", conversation=self.scope.conversation
+        )
+        found = (Correction(**record.body) for record in scan)
+        return {one.target: one for one in found}
+
+    def keep_correction(self, correction: Correction) -> None:
+        """Write a correction; what it is about stays in the ledger as it was."""
+        body = {"target": correction.target, "text": correction.text, "kind": correction.kind}
+        at = self.clock()
+        name = f"correction:{digest(correction.target, correction.text, str(at))}"
+        self.store.ledger.put(self.scope.user_id, [self._record(name, "correction", body, at=at)])
 
     # --- proofs, usage, passages --------------------------------------------------------------
 

@@ -109,7 +109,7 @@ class Filling:
         self._name = ""
         self._tried: list[SummaryJob] = []
         self._leaves = self._of = 0
-        self._head = head_of(transcript.closed, policy.keep_first)
+        self._head = head_of(transcript, policy.keep_first)
         self._start = self._until = 0
         self._base: Fold | None = None
         self._folding = Folding(

@@ -35,17 +35,21 @@ def lasts_an_hour(body: Mapping[str, Any]) -> bool:
     return any(mark.get("ttl") == "1h" for mark in marks)
 
 
-def set_breakpoints(body: dict[str, Any], *, summary_at: int | None, marked: Sequence[int]) -> None:
+def set_breakpoints(
+    body: dict[str, Any], *, summary_end: tuple[int, int] | None, marked: Sequence[int]
+) -> None:
     """Add breakpoints, so that there are at most four with the caller's.
 
     In this order, as long as there is room: the new end; where the request before this one
     ended, since parallel tools outrun the look-back of 20 blocks; the end of the system prompt;
-    the end of the summary. The time to live follows the caller's marks.
+    the end of the summary, from where the next epoch reads it back as far as it goes on unchanged.
+    The time to live follows the caller's marks.
 
     Args:
         body: the request; its `messages` is a list of our own, its parts are replaced, never
             changed.
-        summary_at: index of the message whose first block is the summary; None without one.
+        summary_end: index of the message and, in it, of the last block of the summary; None
+            without one.
         marked: indexes of the messages that carry marks of the caller.
     """
     theirs = dict(_marks(body, marked))
@@ -57,7 +61,7 @@ def set_breakpoints(body: dict[str, Any], *, summary_at: int | None, marked: Seq
         None if automatic is not None else _end_of(messages, len(messages) - 1),
         _end_of(messages, _previous_end(messages)),
         _end_of_system(body),
-        None if summary_at is None else _Place(_MESSAGES, summary_at, 0),
+        None if summary_end is None else _Place(_MESSAGES, *summary_end),
     ]
     places = [one for one in dict.fromkeys(wanted) if one is not None and one not in theirs]
     for place in places[: max(_MOST - len(theirs), 0)]:

@@ -432,13 +432,18 @@ class Turn:
         answer = self._body.get("max_tokens")
         return context_window(self._model) - (answer if isinstance(answer, int) else 0)
 
-    def _want(self, until: int) -> bool:
-        """Ask for the summaries that folding up to there takes; False if nothing can be folded."""
+    def _want(self, until: int, *, must: bool = False) -> bool:
+        """Ask for the summaries that folding up to there takes; False if nothing can be folded.
+
+        Where it must be folded, it is folded without the summarizer if need be.
+        """
         start = max(self._in_memory, self._head)
         until, why = until_uncited(self._exchanges, start, max(until, start))
         if why:
             self.account.stayed.append(why)
-        return self._folding.want(self._fold, start, until, head=self._head, sizes=self._sizes)
+        return self._folding.want(
+            self._fold, start, until, head=self._head, sizes=self._sizes, must=must
+        )
 
     def due(self) -> list[SummaryJob]:
         """The summaries wanted before the request can go out; none once they are accepted."""
@@ -451,12 +456,15 @@ class Turn:
     def accept(self, outcomes: Sequence[Outcome]) -> int:
         """Take the answers to the jobs of `due`, in order, and fold as far as they reach.
 
+        An answer that is refused in part leaves more due: ask `due` again.
+
         Returns:
             How many exchanges this turn has moved into memory.
         """
         with self._timed("fold"):
             self._folding.take(outcomes)
-            self._adopt()
+            if not self._folding.due():
+                self._adopt()
         return self.account.folded
 
     def _adopt(self) -> None:
@@ -484,6 +492,7 @@ class Turn:
                 head=self._head,
                 folded=self._in_memory,
                 injections=self._injections(self._plan),
+                summary=len(self._fold.blocks) if self._fold else 0,
                 carried=self._carried(),
                 proofs=self._archive.proofs(self._live_thinking()),
                 thinking_from=self._floor(),
@@ -543,7 +552,7 @@ class Turn:
         head = self._in_memory if self._fold else newest
         texts: dict[int, list[str]] = {}
         if self._fold:
-            texts.setdefault(head, []).append(self._fold.summary)
+            texts.setdefault(head, []).extend(self._fold.blocks)
         for index, earlier in sorted(self._earlier.items()):
             if earlier.appends:
                 texts.setdefault(index, []).append(earlier.recalled)
@@ -631,7 +640,7 @@ class Turn:
             return True
         if refusal.kind == "too_long" and not self._revision:
             self._revision = 1
-            if not self._want(len(self._transcript.closed)):
+            if not self._want(len(self._transcript.closed), must=True):
                 return False
             self.account.fold_reason = "the API found the prompt too long"
             self.account.degraded.append(

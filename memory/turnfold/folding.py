@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from turnfold.account import Account
 from turnfold.archive import Archive
+from turnfold.drafting import Drafting
 from turnfold.embedders import Embedder
 from turnfold.embedders.start import ModelNotReady
 from turnfold.errors import SummaryError
+from turnfold.layers import correct, coverage, erased, fit, live_items, render, settle
 from turnfold.plans import Fold, fold_id, node_id
 from turnfold.policy import Policy
 from turnfold.prompt import summary_block
 from turnfold.speech import utterances
 from turnfold.spending import Spending
-from turnfold.summary import (
-    Item,
-    Node,
-    SummaryDraft,
-    SummaryJob,
-    accept_draft,
-    coverage,
-    erased,
-    fit,
-    render,
-)
+from turnfold.summary import Item, Node, SummaryDraft, SummaryJob
 from turnfold.tokens import CountText, estimate_text
 from turnfold.transcript import Exchange
 from turnfold.window import runs
 
 Outcome = SummaryDraft | Exception
 Degrade = Callable[[str, Exception], None]
+
+# Blocks of a summary before it is sent as one again: each has marks and a note of its own.
+_MOST_BLOCKS = 8
 
 
 def summary_of(
@@ -41,7 +37,7 @@ def summary_of(
     missing: Iterable[int] = (),
     policy: Policy,
 ) -> str:
-    """The rendered summary of some nodes: one block, within its budget.
+    """The summary of some nodes rendered anew: one block, within its budget.
 
     Args:
         nodes: oldest first.
@@ -51,9 +47,17 @@ def summary_of(
         policy: its budget, and what counts tokens.
     """
     count = policy.count_tokens or estimate_text
+    live = {item.id for item in live_items(nodes)}
+    nodes = [replace(node, items=tuple(i for i in node.items if i.id in live)) for node in nodes]
     fitting = fit(nodes, budget=policy.summary_tokens, count=count)
-    parts = (render(fitting), coverage(first, last), erased(missing))
-    return summary_block("\n".join(filter(None, parts)))
+    return _block(map(render, fitting), first, last, missing)
+
+
+def _block(
+    texts: Iterable[str], first: int, last: int, missing: Iterable[int], *, more: bool = False
+) -> str:
+    parts = (*texts, coverage(first, last), erased(missing))
+    return summary_block("\n".join(filter(None, parts)), more=more)
 
 
 class Folding:
@@ -86,14 +90,24 @@ class Folding:
         self._base: Fold | None = None  # what the new fold grows from
         self._start = 0
         self._head = 0
-        self._jobs: dict[str, SummaryJob] = {}  # by node id
         self.wrote: list[str] = []
-        self._waiting: dict[str, SummaryJob] = {}  # those of them that no one has written yet
+        self._must = False
+        self._known: list[Item] | None = None
+        self._runs: dict[str, tuple[int, int]] = {}  # by node id: from which exchange to which
+        self._drafts: dict[str, Drafting] = {}  # of those that were not written
+        self._waiting: dict[str, Drafting] = {}  # of those, the ones that wait for an answer
 
     def want(
-        self, base: Fold | None, start: int, until: int, *, head: int, sizes: Sequence[int]
+        self,
+        base: Fold | None,
+        start: int,
+        until: int,
+        *,
+        head: int,
+        sizes: Sequence[int],
+        must: bool = False,
     ) -> bool:
-        """Make a job of every run of exchanges from `start` up to `until`.
+        """Ask for a node about every run of exchanges from `start` up to `until`.
 
         Args:
             base: the fold in force.
@@ -101,92 +115,135 @@ class Folding:
             until: where to stop.
             head: how many of the oldest exchanges are never folded.
             sizes: tokens of each exchange.
+            must: whether a run is folded by extraction where the summarizer fails.
 
         Returns:
             Whether there is anything to fold.
         """
-        self._base, self._start, self._head, self._jobs = base, start, head, {}
+        self._base, self._start, self._head, self._must = base, start, head, must
+        self._runs, self._drafts, self._known = {}, {}, None
         if until <= start:
             return False
-        fitting = self._fitting(base.nodes) if base else []
-        known: list[Item] = [item for node in fitting for item in node.items]
         for first, last in runs(sizes, start, until, self._policy.leaf_tokens):
             part = self._exchanges[first:last]
-            said = [utterances(one.messages) for one in part]
-            if not any(said):  # forgotten: there is nothing to ask a summarizer about
-                silent = node_id(part[0], part[-1])
-                self._archive.keep_node(silent, Node(first + 1, last, ()), model="")
-            self._jobs[node_id(part[0], part[-1])] = SummaryJob(
-                first=first + 1,
-                exchanges=said,
-                before=utterances(self._exchanges[first - 1].messages) if first else (),
-                known=known,
-                max_tokens=max(256, self._policy.summary_tokens // 2),
-            )
+            name = node_id(part[0], part[-1])
+            if not any(utterances(one.messages) for one in part):
+                # Forgotten: there is nothing to ask a summarizer about.
+                self._archive.keep_node(name, Node(first + 1, last, ()), model="")
+            self._runs[name] = first, last
         return True
 
     @property
     def is_ready(self) -> bool:
         """Whether all that was wanted is written."""
-        return self._jobs.keys() <= self._archive.nodes(self._jobs).keys()
+        return self._runs.keys() <= self._archive.nodes(self._runs).keys()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the summarizer failed at something that was wanted."""
+        return any(draft.due is None and draft.items is None for draft in self._drafts.values())
 
     @property
     def reached(self) -> int:
         """Up to which exchange all that was wanted is written."""
-        written = self._archive.nodes(self._jobs)
+        written = self._archive.nodes(self._runs)
         until = self._start
-        for name, job in self._jobs.items():
+        for name, (_, last) in self._runs.items():
             if name not in written:
                 break
-            until = job.last
+            until = last
         return until
 
     def due(self) -> list[SummaryJob]:
-        """The jobs that no one has done yet and that may be paid for."""
-        written = self._archive.nodes(self._jobs)
-        self._waiting = {name: job for name, job in self._jobs.items() if name not in written}
-        refused = self._spending.refusals(list(self._waiting.values()))
-        for name, why in zip(list(self._waiting), refused, strict=True):
+        """What a summarizer is to be asked next, as far as it may be paid for.
+
+        What is written already is not asked for, nor what the summarizer failed at. What may
+        not be paid for is made of the turns' own sentences.
+        """
+        written = self._archive.nodes(self._runs)
+        self._waiting = {}
+        for name in self._runs:
+            if name not in written:
+                if name not in self._drafts:
+                    self._drafts[name] = self._draft(name)
+                if self._drafts[name].due is not None:
+                    self._waiting[name] = self._drafts[name]
+        jobs = [draft.due for draft in self._waiting.values() if draft.due is not None]
+        for (name, draft), why in zip(
+            list(self._waiting.items()), self._spending.refusals(jobs), strict=True
+        ):
             if why:
                 del self._waiting[name]
-                self._degrade("summary", SummaryError(why))
-        return list(self._waiting.values())
+                draft.extract(why)
+                self._write(name, draft)
+        return [draft.due for draft in self._waiting.values() if draft.due is not None]
+
+    def _draft(self, name: str) -> Drafting:
+        if self._known is None:
+            nodes = self._nodes(self._base.nodes) if self._base else {}
+            holding, _ = correct(nodes, self._archive.corrections() if nodes else {})
+            self._known = live_items(holding.values())
+        first, last = self._runs[name]
+        job = SummaryJob(
+            first=first + 1,
+            exchanges=[utterances(one.messages) for one in self._exchanges[first:last]],
+            before=utterances(self._exchanges[first - 1].messages) if first else (),
+            known=self._known,
+            max_tokens=max(256, self._policy.summary_tokens // 2),
+        )
+        return Drafting(job, self._count)
 
     def take(self, outcomes: Sequence[Outcome]) -> None:
-        """Write the nodes that the answers to the jobs of `due` make, in order."""
-        for job, outcome in zip(list(self._waiting.values()), outcomes, strict=True):
+        """Take the answers to the jobs of `due`, in order."""
+        jobs = [draft.due for draft in self._waiting.values() if draft.due is not None]
+        for job, outcome in zip(jobs, outcomes, strict=True):
             self.answer(job, outcome)
 
     def answer(self, job: SummaryJob, outcome: Outcome) -> None:
-        """Write the node that the answer to one of the jobs of `due` makes."""
-        name = next(name for name, one in self._waiting.items() if one is job)
+        """Take the answer to one of the jobs of `due`; write the node, if it completes one."""
+        name, draft = next(one for one in self._waiting.items() if one[1].due is job)
+        wrong: Exception | None = None
         if isinstance(outcome, Exception):
-            self._degrade("summary", outcome)
-            return
-        self._account.spent_on_summary(outcome.model, outcome.usage)
-        self._spending.paid(outcome.model, outcome.usage)
-        try:
-            node = accept_draft(job, outcome)
-        except SummaryError as empty:
-            self._degrade("summary", empty)
+            wrong = outcome
         else:
-            if self._archive.keep_node(name, node, model=outcome.model):
-                self.wrote.append(name)
+            self._account.spent_on_summary(outcome.model, outcome.usage)
+            self._spending.paid(outcome.model, outcome.usage)
+            try:
+                draft.take(outcome)
+            except SummaryError as empty:
+                wrong = empty
+        if wrong is not None:
+            draft.fail()
+            self._degrade("summary", wrong)
+            if self._must and draft.items is None:
+                draft.extract("the summarizer failed, and the prompt was too long without it")
+        if draft.items is not None:
+            self._write(name, draft)
+
+    def _write(self, name: str, draft: Drafting) -> None:
+        job = draft.job
+        named = {one.id: one for one in (item.named(name) for item in draft.items or ())}
+        node = Node(job.first, job.last, tuple(named.values()), degraded=draft.degraded)
+        node = replace(node, text=render(node, {item.id: item.text for item in job.known}))
+        if self._archive.keep_node(name, node, model=draft.model):
+            self.wrote.append(name)
+        if draft.degraded:
+            self._degrade("summary", SummaryError(draft.degraded))
 
     def fold(self) -> Fold | None:
         """Fold as far as the exchanges are summarized; None where nothing is.
 
         A run whose summary failed folds nothing, and neither does anything after it.
         """
-        written = self._archive.nodes(self._jobs)
-        reached: list[str] = []
+        written = self._archive.nodes(self._runs)
+        reached: dict[str, Node] = {}
         until = self._start
-        for name, job in self._jobs.items():
+        for name, (_, last) in self._runs.items():
             if name not in written:
                 break
-            reached.append(name)
-            until = job.last
-        self._jobs = {}
+            reached[name] = written[name]
+            until = last
+        self._runs, self._drafts = {}, {}
         if not reached:
             return None
         part = self._exchanges[self._start : until]
@@ -198,34 +255,52 @@ class Folding:
                 pass  # the vectors are owed, and it is recall that goes without them
             except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
                 self._degrade("index", wrong)
-        nodes = (*(self._base.nodes if self._base else ()), *reached)
+        nodes, blocks = self._rendered(reached, until)
         fold = Fold(
             id=fold_id(part[-1]),
             count=until,
             nodes=nodes,
-            summary=summary_of(
-                self._written(nodes),
-                first=self._head + 1,
-                last=until,
-                missing=self._forgotten(until),
-                policy=self._policy,
-            ),
+            blocks=blocks,
             contents=tuple(one.content_id for one in part if not self._archive.forgot(one)),
             previous=self._base.id if self._base else "",
         )
         self._account.folded += len(part)
         return self._archive.keep_fold(fold)
 
-    def _forgotten(self, until: int) -> list[int]:
-        """Numbers of the exchanges up to there that were forgotten."""
-        folded = self._exchanges[self._head : until]
-        return [n for n, one in enumerate(folded, self._head + 1) if self._archive.forgot(one)]
+    def _rendered(
+        self, new: Mapping[str, Node], until: int
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Ids of the nodes the summary then has, and its blocks.
 
-    def _written(self, ids: Sequence[str]) -> list[Node]:
-        """These nodes, as far as they exist."""
+        Where all fits, what was there stays as it was and the new nodes are one more block.
+        """
+        base = self._base
+        nodes = {**(self._nodes(base.nodes) if base else {}), **new}
+        settled = settle(
+            nodes,
+            budget=self._policy.summary_tokens,
+            count=self._count,
+            corrections=self._archive.corrections(),
+        )
+        blocks = base.blocks if base else ()
+        if blocks and settled.keys() == nodes.keys() and len(blocks) < _MOST_BLOCKS:
+            first, texts = self._start + 1, [node.text for node in new.values()]
+            more = _block(texts, first, until, self._forgotten(first, until), more=True)
+            return tuple(nodes), (*blocks, more)
+        for name, node in settled.items():
+            if name not in nodes:
+                # Whoever wrote it first, it says the same: its id tells what it is made of.
+                if self._archive.keep_node(name, node, model=""):
+                    self.wrote.append(name)
+        first, texts = self._head + 1, [node.text for node in settled.values()]
+        return tuple(settled), (_block(texts, first, until, self._forgotten(first, until)),)
+
+    def _forgotten(self, first: int, last: int) -> list[int]:
+        """Numbers of the exchanges in a run that were forgotten."""
+        run = enumerate(self._exchanges[first - 1 : last], first)
+        return [number for number, one in run if self._archive.forgot(one)]
+
+    def _nodes(self, ids: Sequence[str]) -> dict[str, Node]:
+        """The nodes of these ids, in order."""
         written = self._archive.nodes(ids)
-        return [written[name] for name in ids if name in written]
-
-    def _fitting(self, ids: Sequence[str]) -> list[Node]:
-        """What the summary of these nodes has room for."""
-        return fit(self._written(ids), budget=self._policy.summary_tokens, count=self._count)
+        return {name: written[name] for name in ids if name in written}

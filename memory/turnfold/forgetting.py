@@ -257,7 +257,10 @@ class _Forgetting:
             policy=self._policy,
         )
         self._store.replace(self._user_id, new.deleted, new.records)
-        return Forgotten(summaries=len(new.deleted), rebuilt=len(new.records))
+        about = {*new.dropped, *new.deleted}
+        stale = [r.id for r in self._scan("correction", [name]) if r.body["target"] in about]
+        self._delete(stale)
+        return Forgotten(summaries=len(new.deleted), rebuilt=len(new.records), others=len(stale))
 
     def _turns(self, before: float, names: Collection[str] | None) -> Forgotten:
         """Plans, accounts, proofs: they go by their age."""

@@ -30,6 +30,7 @@ from turnfold.receipt import Receipt
 from turnfold.scope import Scope, scope_of
 from turnfold.searching import SearchHit, living_hits
 from turnfold.summarizers import AsyncClaudeSummarizer, ClaudeSummarizer, Summarizer
+from turnfold.summary_model import DEFAULT_MODEL, summary_model
 
 Client = TypeVar("Client")
 
@@ -92,7 +93,9 @@ class Memory:
             except TurnfoldError:
                 self.close()
                 raise
-        writer = "" if summarizer is not None else self.policy.summary_model
+        wanted = self.policy.summary_model
+        named = DEFAULT_MODEL if wanted == "auto" else wanted
+        writer = "" if summarizer is not None else named
         self._engine = Engine(self.store, self._embedder, self.policy, writer)
 
     def wrap(
@@ -116,6 +119,7 @@ class Memory:
 
         Raises:
             TurnfoldError: this is no client of the SDK, or it has memory already.
+            PolicyError: the client's cloud has no default for the model that writes summaries.
         """
         _check_wrap(client, user_id, conversation)
         copy: Any = client.copy  # type: ignore[attr-defined]
@@ -136,11 +140,15 @@ class Memory:
 
     def _by_claude(self, client: Any) -> Summarizer | None:
         is_sync = isinstance(client, Anthropic) or not _is_async(client)
-        return ClaudeSummarizer(client, self.policy.summary_model) if is_sync else None
+        if not is_sync:
+            return None
+        return ClaudeSummarizer(client, summary_model(client, self.policy.summary_model))
 
     def _by_claude_async(self, client: Any) -> AsyncClaudeSummarizer | None:
         is_async = isinstance(client, AsyncAnthropic) or _is_async(client)
-        return AsyncClaudeSummarizer(client, self.policy.summary_model) if is_async else None
+        if not is_async:
+            return None
+        return AsyncClaudeSummarizer(client, summary_model(client, self.policy.summary_model))
 
     def backfill(
         self,
@@ -390,8 +398,10 @@ def with_memory(
     Raises:
         StoreError: the store cannot be opened.
         TurnfoldError: this is no client of the SDK, or it has memory already.
+        PolicyError: the client's cloud has no default for the model that writes summaries.
     """
     _check_wrap(client, user_id, conversation)
+    summary_model(client, (policy or Policy()).summary_model)
     return Memory(store, policy=policy).wrap(client, user_id=user_id, conversation=conversation)
 
 

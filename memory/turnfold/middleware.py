@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -109,7 +110,7 @@ class MemoryMiddleware(Middleware):
             return None
         while turn.waits():
             time.sleep(_POLL)
-        if jobs := turn.due():
+        while jobs := turn.due():
             turn.accept(self._run(jobs))
         rewritten = turn.body()
         if (chore := turn.ahead()) is not None:
@@ -119,10 +120,10 @@ class MemoryMiddleware(Middleware):
     def _mend(self, turn: Turn, refusal: Refusal) -> Mapping[str, Any] | None:
         if not turn.mend(refusal):
             return None
-        jobs = turn.due()
-        if jobs and not turn.accept(self._run(jobs)):
-            return None
-        return turn.body()
+        folded = -1
+        while jobs := turn.due():
+            folded = turn.accept(self._run(jobs))
+        return turn.body() if folded else None
 
     def _run(self, jobs: Sequence[SummaryJob]) -> list[Outcome]:
         if len(jobs) == 1:
@@ -220,9 +221,9 @@ class MemoryMiddleware(Middleware):
             return None
         while await _in_thread(turn.waits):  # noqa: ASYNC110 - what changes is in the ledger
             await anyio.sleep(_POLL)
-        if jobs := await _in_thread(turn.due):
+        while jobs := await _in_thread(turn.due):
             outcomes = await self._run_async(jobs)
-            await _in_thread(lambda: turn.accept(outcomes))
+            await _in_thread(partial(turn.accept, outcomes))
         rewritten = await _in_thread(turn.body)
         if (chore := turn.ahead()) is not None:
             self._background.start_on_loop(chore, self._attempt_async)
@@ -231,11 +232,11 @@ class MemoryMiddleware(Middleware):
     async def _mend_async(self, turn: Turn, refusal: Refusal) -> Mapping[str, Any] | None:
         if not await _in_thread(lambda: turn.mend(refusal)):
             return None
-        if jobs := await _in_thread(turn.due):
+        folded = -1
+        while jobs := await _in_thread(turn.due):
             outcomes = await self._run_async(jobs)
-            if not await _in_thread(lambda: turn.accept(outcomes)):
-                return None
-        return await _in_thread(turn.body)
+            folded = await _in_thread(partial(turn.accept, outcomes))
+        return await _in_thread(turn.body) if folded else None
 
     async def _run_async(self, jobs: Sequence[SummaryJob]) -> list[Outcome]:
         outcomes: list[Outcome] = [TurnfoldError("not run")] * len(jobs)

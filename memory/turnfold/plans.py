@@ -19,7 +19,8 @@ class Fold:
         id: hangs on the last folded exchange, not on the turn that asked for the fold.
         count: up to which exchange the path is folded.
         nodes: ids of the nodes written about them, oldest first.
-        summary: the rendered block, sent byte for byte.
+        blocks: the rendered summary, sent byte for byte. A fold that leaves the older part of the
+            summary as it was has the blocks of the one before and one more.
         contents: content ids of the exchanges this fold added.
         previous: id of the fold it grew from; "" for none.
     """
@@ -27,9 +28,14 @@ class Fold:
     id: str
     count: int
     nodes: tuple[str, ...]
-    summary: str
+    blocks: tuple[str, ...]
     contents: tuple[str, ...]
     previous: str
+
+    @property
+    def summary(self) -> str:
+        """All of the summary."""
+        return "\n".join(self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ def read_fold(record: Record) -> Fold:
         id=record.id,
         count=body["count"],
         nodes=tuple(body["nodes"]),
-        summary=body["summary"],
+        blocks=tuple(body["blocks"]),
         contents=tuple(body["contents"]),
         previous=body["previous"],
     )
@@ -170,7 +176,7 @@ def fold_body(fold: Fold) -> dict[str, Any]:
     return {
         "count": fold.count,
         "nodes": list(fold.nodes),
-        "summary": fold.summary,
+        "blocks": list(fold.blocks),
         "contents": list(fold.contents),
         "previous": fold.previous,
     }

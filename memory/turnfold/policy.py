@@ -84,7 +84,8 @@ class Policy:
             that passes `fold_at`. "auto" is "on", but folds within the turn where a worker was
             lost with its process before it was done, as in scripts that end after each turn;
             and it is "off" where a `clock` is given, so that replays come out alike.
-        summary_model: the model that writes summaries.
+        summary_model: the model that writes summaries; "auto" is claude-haiku-5-5 by the name
+            that the client's cloud has for it.
         leaf_tokens: the most one summary call is given to read; at least 1,000.
         turn_cap: the most that one turn may spend on summaries, also of a fold it has prepared
             in the background. Past a cap summaries are made of sentences of the turns, without
@@ -122,7 +123,7 @@ class Policy:
     placement: Placement = "auto"
     cache: CacheMode = "auto"
     background: BackgroundMode = "auto"
-    summary_model: str = "claude-haiku-5-5"
+    summary_model: str = "auto"
     leaf_tokens: int = 24_000
     turn_cap: Cap | None = None
     conversation_cap: Cap | None = None
@@ -189,7 +190,8 @@ class Policy:
                 raise PolicyError(f"{name} must be a function from {shape}, or None")
         if not isinstance(self.summary_model, str) or not self.summary_model:
             raise PolicyError(
-                f"summary_model={self.summary_model!r} must name a model, e.g. 'claude-haiku-5-5'"
+                f"summary_model={self.summary_model!r} must name a model, e.g. 'claude-haiku-5-5', "
+                f"or be 'auto'"
             )
 
     def _check_money(self) -> None:

@@ -15,6 +15,7 @@ from functools import cached_property
 from turnfold_stores import Record
 
 from turnfold.folding import summary_of
+from turnfold.layers import render
 from turnfold.plans import Fold, fold_body, read_fold
 from turnfold.policy import Policy
 from turnfold.speech import utterances
@@ -81,10 +82,14 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """Ids of records to delete, and records to write in the place of those with their ids."""
+    """Ids of records to delete, and records to write in the place of those with their ids.
+
+    `dropped` are the ids of items that said something of what is gone.
+    """
 
     deleted: list[str] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
+    dropped: set[str] = field(default_factory=set)
 
 
 def rebuilt(
@@ -117,8 +122,11 @@ def rebuilt(
     for record in nodes:
         node = Node.from_json(record.body)
         if record.id in used:
-            kept = words.kept(node.items, missing[used[record.id]])
+            before = node.items
+            kept = words.kept(before, missing[used[record.id]])
             node = replace(node, items=kept)
+            node = replace(node, text=render(node))
+            result.dropped.update(one.id for one in before if one not in kept)
             body = {**record.body, **node.to_json()}
             if body != record.body:
                 result.records.append(replace(record, body=body))
@@ -138,12 +146,14 @@ def rebuilt(
                 fold,
                 contents=tuple(mine),
                 previous=previous,
-                summary=summary_of(
-                    kept_nodes,
-                    first=min((node.first for node in kept_nodes), default=1),
-                    last=fold.count,
-                    missing=missing[record.id],
-                    policy=policy,
+                blocks=(
+                    summary_of(
+                        kept_nodes,
+                        first=min((node.first for node in kept_nodes), default=1),
+                        last=fold.count,
+                        missing=missing[record.id],
+                        policy=policy,
+                    ),
                 ),
             )
             result.records.append(replace(record, body=fold_body(fold)))

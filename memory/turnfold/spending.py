@@ -16,7 +16,7 @@ from turnfold.summary import SummaryJob
 from turnfold.tokens import CountText
 
 # Tokens of a request for a summary besides the turns and the notes: what the model is told.
-_INSTRUCTIONS = 400
+_INSTRUCTIONS = 600
 
 
 class Spending:

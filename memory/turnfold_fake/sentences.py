@@ -8,6 +8,11 @@ from turnfold_fake.prompt import blocks_of
 
 _TAG = r"</?[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>"
 _MARK = re.compile(r"\[(\d{1,9})\]|\b(?:n|turn)=[\"'](\d{1,9})[\"']")
+# A mark inside a tag counts until its element is closed.
+_TURN = re.compile(
+    r"<(?P<name>\w+)\b[^<>]*?\b(?:n|turn)=[\"'](?P<in_tag>\d{1,9})[\"'][^<>]*>"
+    r"|</(?P<closed>\w+)>|\[(?P<plain>\d{1,9})\]"
+)
 # What frames a line is not part of its sentence: tags, a leading number, list bullets.
 _OPENING = re.compile(rf"(?:\s|{_TAG}|\[\d{{1,9}}\]|[-*#>]+\s)+")
 _CLOSING = re.compile(rf"(?:\s|{_TAG})+$")
@@ -21,7 +26,8 @@ class Sentence(NamedTuple):
 
     Attributes:
         text: Never empty.
-        mark: The number last written before it, as in `[12]`, `n="12"` or `turn="12"`; 0 if none.
+        mark: The number last written before it, as in `[12]`, or in the tag of the element it
+            stands in, as in `n="12"` or `turn="12"`; 0 if none.
     """
 
     text: str
@@ -38,15 +44,18 @@ def read_sentences(body: dict[str, Any]) -> Iterator[Sentence]:
         Each sentence, cut where it is longer than 600 characters. Lines of nothing but markup
         are skipped.
     """
-    mark = 0
+    mark, element = 0, ""
     for message in body["messages"]:
         if message["role"] != "user":
             continue
         for text in _texts(message.get("content")):
             for line in text.splitlines():
                 yield from _split(line, mark)
-                for found in _MARK.finditer(line):
-                    mark = int(found.group(1) or found.group(2))
+                for found in _TURN.finditer(line):
+                    if found["closed"] is None:
+                        mark, element = int(found["in_tag"] or found["plain"]), found["name"] or ""
+                    elif found["closed"] == element:
+                        mark, element = 0, ""
 
 
 def _texts(content: Any) -> Iterator[str]:

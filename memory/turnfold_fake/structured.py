@@ -1,7 +1,7 @@
 """Structured output: a JSON schema filled with the request's own sentences, in order.
 
 There is no ranking and no knowledge of what will be asked: what is written is what came first,
-until the tokens are used up.
+until the tokens are used up. Of a request that numbers its parts, only those are written.
 """
 
 import json
@@ -28,7 +28,9 @@ def fill_schema(body: dict[str, Any], most: int) -> str:
         The JSON text.
     """
     schema = body["output_config"]["format"].get("schema") or {}
-    filling = _Filling(schema, read_sentences(body))
+    sentences = list(read_sentences(body))
+    numbered = [one for one in sentences if one.mark]
+    filling = _Filling(schema, iter(numbered or sentences))
     value = filling.value(schema, "$")
     text = _dump(value)
     used = count_text(text)
@@ -92,7 +94,9 @@ class _Filling:
             made = {
                 name: self.value(fields[name], f"{path}.{name}", nested=nested) for name in order
             }
-            return {name: made[name] for name in fields}
+            # An empty list that nobody asked for is not written.
+            wanted = schema.get("required", fields)
+            return {name: made[name] for name in fields if name in wanted or made[name] != []}
         if kind == "array":
             return self._array(schema, path, nested=nested)
         if kind == "string":

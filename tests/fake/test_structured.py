@@ -60,14 +60,34 @@ def test_sentences_in_order_with_the_marks_they_stand_under():
 
 def test_the_schema_is_filled(door):
     items = filled(door, SCHEMA)["items"]
-    assert items[1] == {
+    assert items[0] == {
         "turns": [3],
-        "kind": "decision",
+        "kind": "fact",
         "text": "We live in Bern.",
         "open": False,
     }
-    assert [item["turns"] for item in items] == [[0], [3], [3], [4], [4], [15]]
+    assert [item["turns"] for item in items] == [[3], [3], [4], [4], [15]]
     assert [item["kind"] for item in items[:3]] == ["fact", "decision", "fact"]
+
+
+def test_a_mark_in_a_tag_ends_with_its_element():
+    text = '<turn n="3">One.</turn>\n<more>Two.</more>\n[4] Three.\n</turn>\nFour.'
+    body = {"messages": [{"role": "user", "content": text}]}
+    assert [one.mark for one in read_sentences(body)] == [3, 0, 4, 4]
+
+
+def test_an_empty_list_that_was_not_asked_for_is_left_out(door):
+    item = {
+        "type": "object",
+        "properties": {
+            "text": {"type": "string"},
+            "old": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["text"],
+        "additionalProperties": False,
+    }
+    schema = {**SCHEMA, "$defs": {"item": item}}
+    assert filled(door, schema, "One.") == {"items": [{"text": "One."}]}
 
 
 def test_only_what_users_wrote_is_copied(door):
@@ -155,4 +175,4 @@ def test_a_schema_larger_than_max_tokens_is_cut_off(door):
 def test_summaries_may_be_scripted(door_to):
     door = door_to(FakeClaude(summary=['{"items": []}']))
     assert filled(door, SCHEMA) == {"items": []}
-    assert len(filled(door, SCHEMA)["items"]) == 6
+    assert len(filled(door, SCHEMA)["items"]) == 5

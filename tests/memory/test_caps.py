@@ -25,7 +25,7 @@ class Paid:
     def __call__(self, job):
         self.calls += 1
         return SummaryDraft(
-            [Item("fact", f"Turns {job.first} to {job.last}.", (job.first,))],
+            [Item("fact", "So it was.", (job.first,))],
             self.usage,
             self.model,
         )
@@ -54,7 +54,12 @@ def test_past_the_cap_of_a_conversation_no_summary_is_paid_for():
     assert summarizer.calls == 3
     spent = sum(receipt.summary_usage.prompt_tokens for receipt in receipts)
     assert spent == 3 * PAID.prompt_tokens
-    assert "cap of this conversation, 2500 tokens" in receipts[-1].degraded[0]
+    without = [one for one in receipts if one.folded and not one.summary_usage.prompt_tokens]
+    assert without, "it folds all the same, by sentences of the turns"
+    assert {one.degraded for one in without} == {
+        ("summary: extractive: the cap of this conversation, 2500 tokens, is reached",)
+    }
+    assert all(not one.degraded for one in receipts if one not in without)
 
 
 def test_money_counts_by_the_price_of_the_model_that_answered():
@@ -88,7 +93,7 @@ def test_the_cap_of_a_turn_holds_for_each_turn_by_itself():
     policy = replace(SMALL, leaf_tokens=1_000, turn_cap=Cap(tokens=4_000))
     with memory(policy=policy, on_receipt=receipts.append) as one:
         client = one.wrap(fake.client(), conversation="c")
-        for exchanges in (40, 41, 42):
+        for exchanges in (40, 60, 80):
             client.messages.create(**ask(history(exchanges)))
             paid.append(sum(call.kind == "summary" for call in fake.calls))
     assert 1 <= paid[0] <= 3, "six leaves were wanted"

@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+from dataclasses import replace
 
 import anthropic
 import httpx2
@@ -21,7 +22,8 @@ from support.chats import (
     summaries,
 )
 from support.ways import SYNC, Door
-from turnfold import Memory, TurnfoldError, memory_of, with_memory
+from turnfold import ExtractiveSummarizer, Memory, TurnfoldError, memory_of, with_memory
+from turnfold.errors import PolicyError
 from turnfold_fake import Fault, Reply
 
 LONG = history(9)
@@ -31,7 +33,6 @@ VERDICT = '{"text": "Behind the blue door."}'
 
 def fresh(**options):
     """A stand-in that answers a chat always alike, and summaries by their schema."""
-    structured = lambda body: Reply(VERDICT, thinking=False) if body["model"] == MODEL else None
     return stand_in(ANSWER, summary=structured, **options)
 
 
@@ -348,9 +349,26 @@ CLOUDS = {
 }
 
 
+NAMES = {
+    "AnthropicBedrock": "anthropic.claude-haiku-5-5",
+    "AnthropicVertex": "claude-haiku-5-5",
+    "AnthropicFoundry": "claude-haiku-4-5",
+}
+
+
+def structured(body):
+    return Reply(VERDICT, thinking=False) if body["model"] == MODEL else None
+
+
+def in_words(body):
+    """What a model without structured output answers."""
+    summary = '```json\n{"items": [{"kind": "fact", "text": "Much was said.", "turns": [1]}]}\n```'
+    return Reply(ANSWER if body["model"] == MODEL else summary, thinking=False)
+
+
 @pytest.mark.parametrize("name", CLOUDS)
 async def test_clients_of_clouds_are_wrapped_too(door, name):
-    fake = fresh()
+    fake = stand_in(in_words, summary=structured) if "Bedrock" in name else fresh()
     forward, forward_async = cloud(fake)
     if door.is_async:
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(forward_async))
@@ -358,14 +376,24 @@ async def test_clients_of_clouds_are_wrapped_too(door, name):
         http = httpx2.Client(transport=httpx2.MockTransport(forward))
     kind = getattr(anthropic, ("Async" if door.is_async else "") + name)
     receipts = []
-    with memory(on_receipt=receipts.append) as remembering:
+    policy = replace(SMALL, summary_model="claude-haiku-4-5" if "Foundry" in name else "auto")
+    with memory(policy=policy, on_receipt=receipts.append) as remembering:
         wrapped = remembering.wrap(kind(http_client=http, **CLOUDS[name]))
         assert type(wrapped) is kind
         told = await door.ask("create", wrapped, ask(LONG))
     assert told["content"][0]["text"] == ANSWER
     assert injected(chats(fake)[0])
-    assert summaries(fake)
+    assert [body["model"] for body in summaries(fake)] == [NAMES[name]]
     assert receipts[0].folded > 0
+
+
+def test_where_a_cloud_has_no_default_for_the_summaries_it_is_asked_for_at_once(tmp_path):
+    client = anthropic.AnthropicFoundry(**CLOUDS["AnthropicFoundry"])
+    with pytest.raises(PolicyError, match=r"give Policy\(summary_model="):
+        with_memory(client, tmp_path / "memory")
+    assert not (tmp_path / "memory").exists(), "nothing was opened"
+    with memory(summarizer=ExtractiveSummarizer()) as remembering:
+        assert remembering.wrap(client)
 
 
 # --- errors -----------------------------------------------------------------------------------

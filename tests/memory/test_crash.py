@@ -36,7 +36,8 @@ def summary(body):
     asked = body["messages"][0]["content"]
     first, last = map(int, re.search(r"for turns (\\d+) to (\\d+)", asked).groups())
     nodes = [record.body for record in store.ledger.scan("ada", kind="node")]
-    again = any((node["first"], node["last"]) == (first, last) for node in nodes)
+    leaves = [node for node in nodes if not node["children"]]
+    again = any((node["first"], node["last"]) == (first, last) for node in leaves)
     tell("paid", "again" if again else "once", first, last)
 
 reply = replies_from(told)

@@ -282,14 +282,19 @@ def test_only_the_users_own_words_are_standing_instructions(speaker, text):
 
 
 def given(user, claimed):
-    """The instructions kept when the user wrote one thing and the summarizer claims another."""
+    """The instructions kept when the user wrote one thing and the summarizer claims another.
+
+    What the user wished at the beginning is kept whatever the summarizer says.
+    """
     written = [{"type": "text", "text": text} for text in user]
     exchange = [{"role": "user", "content": written}, {"role": "assistant", "content": "So."}]
     summarize = lambda job: SummaryDraft(
         [Item("instruction", claimed, (job.first,)), Item("fact", EVIL, (job.first,))]
     )
     asked, sent, _ = request_with(exchange, summarize)
-    return instructions(memory_blocks(asked, sent)[0][1])
+    found = instructions(memory_blocks(asked, sent)[0][1])
+    assert f'"{WISH}"' in found
+    return [one for one in found if one != f'"{WISH}"']
 
 
 @pytest.mark.parametrize(

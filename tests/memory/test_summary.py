@@ -3,13 +3,12 @@
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from turnfold.errors import SummaryError
+from turnfold.gate import judge
 from turnfold.pricing import Usage
 from turnfold.speech import utterances
 from turnfold.summarizers import read_draft, summary_request
-from turnfold.summary import KINDS, Item, Node, SummaryDraft, SummaryJob, accept_draft, fit, render
+from turnfold.summary import Item, SummaryDraft, SummaryJob
 
 RULE = "Always give me prices in francs, excluding VAT."
 
@@ -34,7 +33,7 @@ def job(*said, first=1, **more):
 
 
 def kinds(job, *items):
-    return [item.kind for item in accept_draft(job, SummaryDraft(items)).items]
+    return [item.kind for item in judge(job, SummaryDraft(items)).items]
 
 
 # --- instructions -----------------------------------------------------------------------------
@@ -93,7 +92,7 @@ def test_an_instruction_says_something(text):
 
 def test_turns_outside_the_job_are_not_cited():
     turns = job(("user", "a"), ("user", "b"), first=7)
-    [item] = accept_draft(turns, SummaryDraft([Item("fact", "x", (9, 8, 7, 8, 1, -3))])).items
+    [item] = judge(turns, SummaryDraft([Item("fact", "x", (9, 8, 7, 8, 1, -3))])).items
     assert item.turns == (7, 8)
 
 
@@ -104,7 +103,7 @@ def test_an_unknown_kind_is_a_fact():
 @pytest.mark.parametrize("items", [[], [Item("fact", " \n")]])
 def test_a_draft_that_says_nothing_is_refused(items):
     with pytest.raises(SummaryError, match="turns 3-3"):
-        accept_draft(job(("user", "a"), first=3), SummaryDraft(items))
+        judge(job(("user", "a"), first=3), SummaryDraft(items))
 
 
 def message(text, stop="end_turn"):
@@ -173,75 +172,33 @@ def test_thinking_is_never_shown_to_the_summarizer():
     assert "Saffron" not in json.dumps(summary_request(SummaryJob(1, [said]), model="m"))
 
 
-# --- the budget -------------------------------------------------------------------------------
+def test_notes_are_shown_by_short_names_and_named_by_them():
+    known = [Item("fact", "The launch is on 3 May.", (1,), id="abc"), Item("question", "Who?")]
+    request = summary_request(job(("user", "The 5th."), known=known), model="m")
+    [asked] = request["messages"]
+    assert "<n1>The launch is on 3 May.</n1>" in asked["content"]
+    answer = {"kind": "fact", "text": "It is the 5th.", "turns": [1]}
+    answers = json.dumps({"items": [{**answer, "supersedes": ["n1", "n9", 4]}, answer]})
+    first, second = read_draft(message(answers), known).items
+    assert first.supersedes == ("abc",)
+    assert second.supersedes == ()
 
 
-def node(*items, first=1):
-    return Node(first, first, tuple(items))
+def test_what_was_refused_is_told_where_it_is_asked_for_again():
+    turns = job(("user", "Rent is 1,200."), complaints=["'Rent is 1,300.': the number '1,300'"])
+    [asked] = summary_request(turns, model="m")["messages"]
+    assert "<item>'Rent is 1,300.': the number '1,300'</item>" in asked["content"]
 
 
-ALL = node(
-    Item("instruction", "i" * 100),
-    Item("decision", "d" * 100),
-    Item("fact", "f" * 100),
-    Item("question", "q" * 100),
-    Item("narrative", "n" * 100),
-)
-count = len
+def test_without_a_schema_the_shape_is_told_in_words_and_a_fence_does_not_matter():
+    request = summary_request(job(("user", "a")), model="m", structured=False)
+    assert "output_config" not in request
+    assert '{"items": [{"kind"' in request["messages"][0]["content"]
+    fenced = '```json\n{"items": [{"kind": "fact", "text": "x", "turns": [1]}]}\n```'
+    assert read_draft(message(fenced)).items == [Item("fact", "x", (1,))]
 
 
-def test_over_budget_items_go_by_kind_and_instructions_last():
-    gone = []
-    for budget in range(700, 0, -10):
-        kept = {item.kind for one in fit([ALL], budget=budget, count=count) for item in one.items}
-        gone += sorted(set(KINDS) - kept - set(gone))
-    assert gone == ["narrative", "question", "fact", "decision", "instruction"]
-
-
-def test_of_one_kind_the_oldest_goes_first():
-    nodes = [node(Item("fact", name * 100), first=n) for n, name in enumerate("abc", 1)]
-    assert [one.first for one in fit(nodes, budget=300, count=count)] == [2, 3]
-
-
-def test_within_budget_nothing_goes():
-    assert fit([ALL, ALL], budget=2_000, count=count) == [ALL, ALL]
-
-
-item = st.builds(Item, st.sampled_from(KINDS), st.text(min_size=1, max_size=200))
-nodes = st.lists(st.lists(item, min_size=1, max_size=5).map(lambda items: node(*items)), max_size=5)
-
-
-@given(nodes, st.integers(0, 1_500))
-def test_what_is_rendered_keeps_to_the_budget(nodes, budget):
-    """Where a token is a character, headings cost more than they are taken to: leave them out."""
-    kept = fit(nodes, budget=budget, count=count)
-    assert sum(count(item.text) for one in kept for item in one.items) <= budget
-    order = [item for one in nodes for item in one.items]
-    assert [item for one in kept for item in one.items if item not in order] == []
-    assert all(one.items for one in kept)
-
-
-# --- the text ---------------------------------------------------------------------------------
-
-
-@given(nodes.filter(lambda some: len(some) > 1))
-def test_a_new_node_leaves_the_bytes_before_it_alone(nodes):
-    assert render(nodes).startswith(render(nodes[:-1]))
-
-
-def test_instructions_are_quoted_and_each_kind_has_its_heading():
-    text = render([ALL])
-    assert f'- "{"i" * 100}"' in text
-    assert f"- {'f' * 100}" in text
-    order = ["instructions", "Decisions", "Facts", "Open questions", "What happened"]
-    assert [text.index(heading) for heading in order] == sorted(map(text.index, order))
-
-
-def test_an_item_stays_on_one_line():
-    assert len(render([node(Item("fact", "a\n\n- b\nFacts:\nc"))]).splitlines()) == 3
-
-
-@given(nodes)
-def test_nodes_come_back_from_the_store_as_they_were(nodes):
-    for one in nodes:
-        assert Node.from_json(json.loads(json.dumps(one.to_json()))) == one
+def test_no_answer_can_be_as_long_as_it_may_be_in_words():
+    """What is cut off is worth nothing, so less is asked for than there is room for."""
+    [asked] = summary_request(job(("user", "a"), max_tokens=1_000), model="m")["messages"]
+    assert "at most 300 words" in asked["content"]

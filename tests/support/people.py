@@ -384,7 +384,7 @@ class World:
 
         plans = [self.plan(person, one) for one in exchanges[folded:]]
         recalled = [one["recalled"] for one in plans if one and one["recalled"]]
-        summary = [fold["summary"]] if fold else []
+        summary = fold["blocks"] if fold else []
         live = [*exchanges[:head], *exchanges[folded:]]
         expected = [message for one in live for message in one.messages]
         assert len(sent["messages"]) == len(expected), "messages are missing"

@@ -1,0 +1,179 @@
+"""A summarizer without a model: it picks sentences, and says nothing in words of its own.
+
+Sentences are taken by what they add: numbers, dates, names and identifiers not yet covered,
+what asks for something from now on, what settles something, what the user says of themselves.
+The same job always gives the same draft.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from turnfold.summary import Item, SummaryDraft, SummaryJob
+from turnfold.tokens import CountText, estimate_text
+from turnfold.words import WORD, bare, matter, opens_without_name, plain, sentences
+
+_REPLY = (
+    "answer|reply|respond|use|write|give|address|call|include|format|keep|start|end|show|quote|"
+    "add|tell|explain|list|ask|speak|sign|mention|suggest|recommend|put|say|remind|check"
+)
+_STANDING = re.compile(
+    r"\b(?:from (?:now|here|this point) on(?:wards?)?|going forward|in (?:the )?future|henceforth"
+    r"|every time (?:I|you)|whenever (?:I ask|you (?:answer|reply|write|give|use|show)))\b"
+    rf"|^(?:please\s+|and\s+|also,?\s+)?(?:always|never)\s+(?:{_REPLY})\b"
+    rf"|^please\s+(?:always|never)\b|^remember to (?:always\s+)?(?:{_REPLY})\b",
+    re.IGNORECASE,
+)
+_NOT_STANDING = re.compile(
+    r"^(?:I|we|he|she|they|it|what|how|why|when|who)\b|\?\s*$", re.IGNORECASE
+)
+_SETTLES = re.compile(
+    r"\b(?:decided|agreed|settled|chose|chosen|going with|go with|let's|confirmed|approved|booked"
+    r"|final(?:ly|ised|ized)?|instead of|changed (?:my|our) mind|we'll|we will)\b",
+    re.IGNORECASE,
+)
+_PERSONAL = re.compile(r"\b(?:I|I'm|I've|I'd|my|we|our|me)\b")
+_OPEN = re.compile(
+    r"\b(?:still (?:need|have|open|waiting|to)|don't know yet|not sure|open question|to do|TBD"
+    r"|unclear)\b",
+    re.IGNORECASE,
+)
+_CHANGED = re.compile(
+    r"\b(?:now|no longer|instead|actually|correction|changed|moved|new|update[ds]?)\b",
+    re.IGNORECASE,
+)
+_TELLING = re.compile(r"\d|https?://|[\w.+-]+@[\w-]+\.\w")
+
+# What one item costs besides its words, in tokens.
+_FRAME = 12
+_LONGEST = 400
+_MOST_INSTRUCTIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    turn: int
+    place: int
+    source: str
+    text: str
+    units: frozenset[str]
+
+
+class ExtractiveSummarizer:
+    """Summaries of the turns' own sentences: no model, no cost, always the same.
+
+    Example:
+        Memory("./chat-memory", summarizer=ExtractiveSummarizer())
+    """
+
+    def __init__(self, count_tokens: CountText = estimate_text) -> None:
+        """Args:
+        count_tokens: counts the tokens of a text.
+        """
+        self._count = count_tokens
+
+    def __call__(self, job: SummaryJob) -> SummaryDraft:
+        """Answer a job; what is long is left out before what is old."""
+        return SummaryDraft(extract(job, count=self._count), model="extractive")
+
+
+def extract(job: SummaryJob, *, count: CountText = estimate_text) -> list[Item]:
+    """The sentences that say most of what a job's turns say, in order.
+
+    Args:
+        job: the turns; its `max_tokens` bounds all items together.
+        count: counts the tokens of a text.
+    """
+    known = {_bare_text(item.text) for item in job.known}
+    rest = [one for one in _read(job) if _bare_text(one.text) not in known]
+    instructions = dict.fromkeys(standing_instructions(job))
+    items = [((turn, -1), Item("instruction", words, (turn,))) for turn, words in instructions]
+    left = job.max_tokens - sum(count(item.text) + _FRAME for _, item in items)
+    rest = [one for one in rest if (one.turn, one.text) not in instructions]
+    sizes = {one: count(one.text) + _FRAME for one in rest}
+    covered: set[str] = set()
+    while rest:
+        best = max(rest, key=lambda one: (_worth(one, covered) / sizes[one], -one.turn, -one.place))
+        if _worth(best, covered) <= 0:
+            break
+        rest.remove(best)
+        if sizes[best] > left and items:
+            continue
+        left -= sizes[best]
+        covered |= best.units
+        items.append(((best.turn, best.place), _item(best)))
+    return [item for _, item in sorted(items, key=lambda one: one[0])]
+
+
+def standing_instructions(job: SummaryJob) -> list[tuple[int, str]]:
+    """Sentences of the user that plainly ask for something from then on: (turn, words)."""
+    found = [
+        (turn, sentence)
+        for turn, exchange in enumerate(job.exchanges, job.first)
+        for said in exchange
+        if said.source == "user"
+        for sentence in sentences(said.text)
+        if len(sentence) <= _LONGEST // 2
+        and _STANDING.search(sentence)
+        and not _NOT_STANDING.search(sentence)
+    ]
+    return found[-_MOST_INSTRUCTIONS:]
+
+
+def _read(job: SummaryJob) -> Iterator[_Sentence]:
+    for turn, exchange in enumerate(job.exchanges, job.first):
+        place = 0
+        for said in exchange:
+            for sentence in sentences(said.text):
+                text = (
+                    sentence if len(sentence) <= _LONGEST else sentence[:_LONGEST].rsplit(" ", 1)[0]
+                )
+                place += 1
+                yield _Sentence(turn, place, said.source, text, frozenset(_units(text)))
+
+
+def _units(text: str) -> Iterator[str]:
+    """What a sentence may be picked for: each number, name and word that matters."""
+    for number, found in enumerate(WORD.finditer(plain(text))):
+        word = found.group()
+        if any(c.isdigit() for c in word):
+            yield f"#{word}"
+        elif word[0].isupper() and not (number == 0 and opens_without_name(word)) and word != "I":
+            yield f"@{bare(word)}"
+    yield from matter(text)
+
+
+def _worth(one: _Sentence, covered: set[str]) -> float:
+    """What a sentence adds. Told by the user counts for more, and so does what settles things."""
+    fresh = one.units - covered
+    worth = sum(3.0 if unit[0] in "#@" else 1.0 for unit in fresh)
+    if not worth:
+        return 0.0
+    if _TELLING.search(one.text):
+        worth += 2
+    if _SETTLES.search(one.text) or _CHANGED.search(one.text):
+        worth += 3
+    if one.source == "user" and _PERSONAL.search(one.text):
+        worth += 3
+    if one.text.rstrip().endswith("?"):
+        worth *= 0.3
+    weight = {"user": 1.6, "assistant": 1.0}.get(one.source, 0.6)
+    return worth * weight
+
+
+def _item(one: _Sentence) -> Item:
+    asks = one.text.rstrip().endswith("?")
+    if _OPEN.search(one.text) or (asks and one.source == "user"):
+        kind = "question"
+    elif _SETTLES.search(one.text) and not asks:
+        kind = "decision"
+    else:
+        kind = "fact"
+    # Who said it: an "I" is the user's, and what a tool or document says is only theirs to say.
+    return Item(kind, f"{one.source}: {one.text}", (one.turn,))
+
+
+def _bare_text(text: str) -> str:
+    return " ".join(bare(word) for word in WORD.findall(text.removeprefix("user: ")))

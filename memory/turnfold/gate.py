@@ -1,0 +1,167 @@
+"""A draft goes in; the items that may be kept come out, and of the others what is wrong.
+
+An item may be kept if every number, date, time, identifier, link, quotation and name in it
+occurs in the turns it cites, in whatever format, and if it does not deny what they affirm or
+affirm what they deny. An instruction is kept as one only where its words stand in text that the
+user wrote; anything else that calls itself so is a fact about what was said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from turnfold.errors import SummaryError
+from turnfold.evidence import Evidence
+from turnfold.extractive import standing_instructions
+from turnfold.speech import Utterance
+from turnfold.summary import KINDS, Item, SummaryDraft, SummaryJob
+
+_LINE_BREAK = re.compile(r"\s*\n\s*")
+_QUOTES = "\"'“”‘’«»„ "
+_STOPS = ".!?…:;。！？"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An item that may not be kept, and why."""
+
+    item: Item
+    complaints: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.item.text!r}: {'; '.join(self.complaints)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate lets through of a draft, in order, and what it does not."""
+
+    items: tuple[Item, ...]
+    refused: tuple[Refused, ...] = ()
+
+
+def judge(job: SummaryJob, draft: SummaryDraft) -> Verdict:
+    """Check a draft against the turns it is about.
+
+    Raises:
+        SummaryError: the draft says nothing.
+    """
+    gate = _Gate(job)
+    kept: dict[tuple[str, str], Item] = {}
+    refused: list[Refused] = []
+    for item in draft.items:
+        text = item.text.strip()
+        if not text:
+            continue
+        read = gate.read(replace(item, text=text))
+        complaints = gate.complaints(read)
+        if complaints:
+            refused.append(Refused(read, tuple(complaints)))
+        else:
+            kept.setdefault((read.kind, read.text), read)
+    if not kept and not refused:
+        raise SummaryError(
+            f"the summary of turns {job.first}-{job.last} is empty, so these turns stay in the "
+            f"window"
+        )
+    return Verdict(tuple(kept.values()), tuple(refused))
+
+
+def complete(job: SummaryJob, items: Iterable[Item]) -> tuple[Item, ...]:
+    """The items, with the user's standing instructions that were overlooked.
+
+    Only what plainly asks for something from then on is added, in the user's words.
+    """
+    items = tuple(items)
+    instructions = [squeeze(item.text) for item in items if item.kind == "instruction"]
+    missing = [
+        Item("instruction", words, (turn,))
+        for turn, words in standing_instructions(job)
+        if not any(words in kept or kept in words for kept in instructions)
+    ]
+    return (*items, *missing)
+
+
+class _Gate:
+    """The checks of one job; what the turns say is read once."""
+
+    def __init__(self, job: SummaryJob) -> None:
+        self._job = job
+        self._known = {item.id: item for item in job.known if item.id}
+        self._read: dict[tuple[object, ...], Evidence] = {}
+        before = [_said(one) for one in job.before]
+        self._names = Evidence([*before, *(item.text for item in job.known)])
+
+    def read(self, item: Item) -> Item:
+        """An item with what it claims of itself set right."""
+        job = self._job
+        kind = item.kind if item.kind in KINDS else "fact"
+        if kind == "instruction" and not said_by_user(item.text, job.exchanges):
+            kind = "fact"
+        turns = sorted({turn for turn in item.turns if job.first <= turn <= job.last})
+        supersedes = [
+            name
+            for name in dict.fromkeys(item.supersedes)
+            # What the user asked for holds until they ask for something else.
+            if name in self._known
+            and (kind == "instruction" or self._known[name].kind != "instruction")
+        ]
+        return Item(
+            kind, item.text, tuple(turns or range(job.first, job.last + 1)), tuple(supersedes)
+        )
+
+    def complaints(self, item: Item) -> list[str]:
+        """What is wrong with an item, in words; [] for nothing."""
+        if item.kind == "instruction":
+            return []  # word for word the user's
+        old = tuple(self._known[name].text for name in item.supersedes)
+        key = (item.turns, old)
+        if key not in self._read:
+            said = [
+                _said(one)
+                for turn in item.turns
+                for one in self._job.exchanges[turn - self._job.first]
+            ]
+            self._read[key] = Evidence([*said, *old])
+        return self._read[key].complaints(item.text, names=self._names)
+
+
+def said_by_user(instruction: str, exchanges: Sequence[Sequence[Utterance]]) -> bool:
+    """Whether a text stands word for word, as whole sentences, in what the user wrote."""
+    return any(
+        _stands_in(instruction, squeeze(text))
+        for turn in exchanges
+        for said in turn
+        if said.source == "user"
+        # A line break may end a sentence, or just wrap it.
+        for text in (said.text, _LINE_BREAK.sub(" ; ", said.text))
+    )
+
+
+def squeeze(text: str) -> str:
+    """A text on one line."""
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _said(one: Utterance) -> str:
+    return f"{one.source}: {one.text}"
+
+
+def _stands_in(instruction: str, said: str) -> bool:
+    """Whether a text holds an instruction word for word, as whole sentences.
+
+    Words cut out of a sentence may say the opposite of it.
+    """
+    words = squeeze(instruction).strip(_QUOTES).rstrip(_STOPS)
+    if not re.search(r"\w", words):
+        return False
+    at = said.find(words)
+    while at >= 0:
+        before = said[:at].rstrip(_QUOTES + "-*•([")
+        after = said[at + len(words) :].lstrip(_QUOTES + ")]")
+        if (not before or before[-1] in _STOPS) and (not after or after[0] in _STOPS):
+            return True
+        at = said.find(words, at + 1)
+    return False

@@ -1,0 +1,57 @@
+"""A client goes in; what the model that writes summaries is called there comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from turnfold.errors import PolicyError
+
+DEFAULT_MODEL = "claude-haiku-5-5"
+"""Writes summaries where nothing else is asked for; by this name where no cloud has another."""
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryModel:
+    """A model as one cloud has it.
+
+    Attributes:
+        name: what to ask for.
+        structured: whether it takes a JSON schema for its output there.
+    """
+
+    name: str
+    structured: bool = True
+
+
+def summary_model(client: object, wanted: str) -> SummaryModel:
+    """The model that writes summaries for a client.
+
+    Claude Haiku 5.5 has its plain name at Anthropic, on Vertex and on the platforms that
+    Anthropic runs at AWS and Google; Bedrock has names of its own and, for this model, no
+    structured output (release notes of Vercel's AI SDK of 2026-10-07); at Foundry a model is
+    called what its deployment was called.
+
+    Args:
+        client: a client of the SDK.
+        wanted: `Policy.summary_model`: a name, or "auto".
+
+    Raises:
+        PolicyError: "auto", and no name is known for this cloud.
+    """
+    kinds = {kind.__name__.removeprefix("Async") for kind in type(client).__mro__}
+    on_bedrock = bool(kinds & {"AnthropicBedrock", "AnthropicBedrockMantle"})
+    if wanted != "auto":
+        return SummaryModel(wanted, structured=not on_bedrock)
+    if "AnthropicFoundry" in kinds:
+        raise PolicyError(
+            "at Foundry a model is called what its deployment was called, so there is no default "
+            "for the model that writes summaries: give Policy(summary_model=...), the name of a "
+            f"deployment of {DEFAULT_MODEL} for one, or a summarizer of your own"
+        )
+    if "AnthropicBedrock" in kinds:
+        region = str(getattr(client, "aws_region", ""))
+        prefix = "us." if region.startswith("us-") else ""
+        return SummaryModel(f"{prefix}anthropic.{DEFAULT_MODEL}", structured=False)
+    if on_bedrock:
+        return SummaryModel(f"anthropic.{DEFAULT_MODEL}", structured=False)
+    return SummaryModel(DEFAULT_MODEL)
