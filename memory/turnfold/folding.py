@@ -288,10 +288,9 @@ class Folding:
             more = _block(texts, first, until, self._forgotten(first, until), more=True)
             return tuple(nodes), (*blocks, more)
         for name, node in settled.items():
-            if name not in nodes:
-                # Whoever wrote it first, it says the same: its id tells what it is made of.
-                if self._archive.keep_node(name, node, model=""):
-                    self.wrote.append(name)
+            # Whoever wrote it first, it says the same: its id tells what it is made of.
+            if name not in nodes and self._archive.keep_node(name, node, model=""):
+                self.wrote.append(name)
         first, texts = self._head + 1, [node.text for node in settled.values()]
         return tuple(settled), (_block(texts, first, until, self._forgotten(first, until)),)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -14,6 +16,7 @@ import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
 from turnfold_stores import STORE_USER, Store, open_store
 
+from turnfold.archive import Archive
 from turnfold.backfill import BackfillReport, Filling, Progress, times_of, untold
 from turnfold.background import Background
 from turnfold.embedders import Embedder, default_embedder, named_embedder
@@ -24,6 +27,7 @@ from turnfold.filling import afill, fill, in_thread
 from turnfold.forgetting import Forgotten, forget, seconds_of
 from turnfold.history import present_name
 from turnfold.middleware import MemoryMiddleware
+from turnfold.notes import Note, keep_correction, notes_of
 from turnfold.policy import Policy
 from turnfold.preview import scratch
 from turnfold.receipt import Receipt
@@ -312,6 +316,83 @@ class Memory:
         _named("conversation", conversation)
         age = math.inf if before is None else seconds_of(before)
         return forget(self.store, self.policy, user_id, conversation=conversation, before=age)
+
+    def notes(self, *, user_id: str, conversation: str | None = None) -> list[Note]:
+        """What the summary of a conversation says, item by item, with the turns it comes from.
+
+        Args:
+            user_id: whose memory.
+            conversation: which one; None for those without a name.
+
+        Raises:
+            TurnfoldError: an argument is out of range.
+            StoreError: the store cannot be read.
+        """
+        return notes_of(self._archive(user_id, conversation))
+
+    def retract(self, note: str, *, user_id: str, conversation: str | None = None) -> None:
+        """Take back a note of the summary, or all of a node: the next fold leaves it out.
+
+        The ledger keeps what it was.
+
+        Args:
+            note: id of a note, or of the node it stands in.
+            user_id: whose memory.
+            conversation: which one; None for those without a name.
+
+        Raises:
+            TurnfoldError: there is no such note.
+            StoreError: the store cannot be read or written.
+        """
+        keep_correction(self._archive(user_id, conversation), note, "")
+
+    def replace(
+        self, note: str, text: str, *, user_id: str, conversation: str | None = None
+    ) -> None:
+        """Say what holds instead of a note, or of all of a node: the next fold says so.
+
+        What replaces a standing instruction is kept as a fact: only the user's own words, where
+        they wrote them, are instructions.
+
+        Args:
+            note: id of a note, or of the node it stands in.
+            text: a sentence or two.
+            user_id: whose memory.
+            conversation: which one; None for those without a name.
+
+        Raises:
+            TurnfoldError: there is no such note, or the text is empty.
+            StoreError: the store cannot be read or written.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise TurnfoldError(f"text={text!r} must say something; retract(...) takes it back")
+        keep_correction(self._archive(user_id, conversation), note, text.strip())
+
+    def _archive(self, user_id: str, conversation: str | None) -> Archive:
+        if user_id is None:
+            raise TurnfoldError("user_id=None does not say whose memory it is")
+        _named("user_id", user_id)
+        _named("conversation", conversation)
+        name = present_name(self.store, user_id, conversation) if conversation else ""
+        clock = self.policy.clock or time.time
+        return Archive(self.store, Scope(user_id, name), OrderedDict(), clock)
+
+    async def anotes(self, *, user_id: str, conversation: str | None = None) -> list[Note]:
+        """`notes`, in a thread."""
+        step = partial(self.notes, user_id=user_id, conversation=conversation)
+        return await anyio.to_thread.run_sync(step)
+
+    async def aretract(self, note: str, *, user_id: str, conversation: str | None = None) -> None:
+        """`retract`, in a thread."""
+        step = partial(self.retract, note, user_id=user_id, conversation=conversation)
+        await anyio.to_thread.run_sync(step)
+
+    async def areplace(
+        self, note: str, text: str, *, user_id: str, conversation: str | None = None
+    ) -> None:
+        """`replace`, in a thread."""
+        step = partial(self.replace, note, text, user_id=user_id, conversation=conversation)
+        await anyio.to_thread.run_sync(step)
 
     async def aforget(
         self,
