@@ -443,21 +443,27 @@ class Archive:
         return [m for name in reversed(contents) for m in stored[name].body["messages"]]
 
     def folded_contents(self, conversation: str, *, but: str = "") -> set[str]:
-        """Content ids in memory on the living paths of a conversation.
+        """Content ids in memory on the living paths of a conversation; see `folded_paths`."""
+        return {content for path in self.folded_paths(conversation, but=but) for content in path}
+
+    def folded_paths(self, conversation: str, *, but: str = "") -> list[list[str]]:
+        """Content ids in memory on each living path of a conversation, oldest first.
 
         Args:
             conversation: which one; a generation that was reset has none.
             but: opening id of the first exchange of a path to leave out.
         """
         if not is_alive(self.store, self.scope.user_id, conversation):
-            return set()
-        contents: set[str] = set()
+            return []
+        paths: list[list[str]] = []
         for plan in self.newest_plans(conversation):
             fold = self.fold(plan.fold) if plan.fold and plan.root != but else None
+            path: list[str] = []
             while fold is not None:
-                contents.update(fold.contents)
+                path[:0] = fold.contents
                 fold = self.fold(fold.previous) if fold.previous else None
-        return contents
+            paths.append(path)
+        return paths
 
     def _name(self, exchange: Exchange) -> str:
         """What `stored` knows an exchange by: nothing is known for sure after a forgetting."""

@@ -39,15 +39,26 @@ _SAYS_LITTLE = _PHATIC | _POINTING | STOP_WORDS
 _STARTS = frozenset(_SAID_STARTS.split())
 _SAID_LINKS = "and but so or also then ok okay well now hey please hmm oh"
 _LINKS = frozenset(_SAID_LINKS.split())
-_ASKING = re.compile(r"[?？؟;⸮]\W*\s*$")
+_ASKING = re.compile(r"[?？؟⸮]\W*\s*$")
+# Questions that are none.
+_GREETING = re.compile(
+    r"^\W*(?:(?:hi|hey|hello|so|well|and|oh)\W+)*"
+    r"(?:(?:how(?:'s|’s| is| are| have| do)|what(?:'s|’s| is)|are you|is (?:it|that)|you)\W+"
+    r"(?:it going|things|everything|you|you been|you doing|life|up|new|there|ok|okay|so|right)"
+    r"|really|seriously|please do|right|huh)"
+    r"(?:\W+(?:there|today|doing|been|now|friend|buddy|mate))*\W*$",
+    re.IGNORECASE,
+)
 
 # Words of an opening that are looked for; of a long one its two ends, where people say what
 # they want. all-MiniLM-L6-v2 reads about twice as many word pieces and drops the rest.
 _MOST_WORDS = 160
 _CONTEXT_WORDS = 60
-# Terms up to which an opening that points back is taken to name nothing itself.
+# Telling words up to which an opening is taken to name nothing itself: one that points back or
+# goes on with "and", and one that is this short.
 _BARE_POINTING = 2
-_BARE = 0
+_BARE = 1
+_BRIEF = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +88,10 @@ def read_opening(opening: str, earlier: Sequence[str] = ()) -> Asked | None:
     said = words(opening)
     named = _named(opening)
     asks = is_asking(opening)
-    bare = len(named) <= (_BARE_POINTING if _POINTING.intersection(said) else _BARE)
-    if not asks and not named:
+    if not (asks or named) or _GREETING.search(opening):
         return None
     query = _ends(opening)
-    if asks and bare:
+    if asks and _is_bare(said, named):
         for text in earlier:
             context = _named(text)
             query = f"{_ends(text, _CONTEXT_WORDS)}\n{query}"
@@ -93,10 +103,18 @@ def read_opening(opening: str, earlier: Sequence[str] = ()) -> Asked | None:
     return Asked(query, named, asks, len(said))
 
 
+def _is_bare(said: Sequence[str], named: frozenset[str]) -> bool:
+    if said and (said[0] in _LINKS or _POINTING.intersection(said)):
+        return len(named) <= _BARE_POINTING
+    return not named or (len(named) <= _BARE and len(said) <= _BRIEF)
+
+
 def is_asking(text: str) -> bool:
     """Whether a text ends as a question, or begins as a question or a request."""
     if _ASKING.search(text):
         return True
+    if text.rstrip().endswith("!"):
+        return False
     said = words(text)
     start = next((word for word in said if word not in _LINKS), "")
     return start in _STARTS

@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Any, Self, TypeVar
 
 import anyio.to_thread
@@ -22,7 +21,7 @@ from turnfold.background import Background
 from turnfold.embedders import Embedder, default_embedder, named_embedder
 from turnfold.embedders.start import ModelStart
 from turnfold.engine import Engine
-from turnfold.errors import MissingDependency, PolicyError, StoreError, TurnfoldError
+from turnfold.errors import PolicyError, StoreError, TurnfoldError
 from turnfold.filling import afill, fill, in_thread
 from turnfold.forgetting import Forgotten, forget, seconds_of
 from turnfold.history import present_name
@@ -32,7 +31,7 @@ from turnfold.policy import Policy
 from turnfold.preview import scratch
 from turnfold.receipt import Receipt
 from turnfold.scope import Scope, scope_of
-from turnfold.searching import SearchHit, living_hits
+from turnfold.searching import Search, SearchHit
 from turnfold.summarizers import AsyncClaudeSummarizer, ClaudeSummarizer, Summarizer
 from turnfold.summary_model import DEFAULT_MODEL, summary_model
 
@@ -253,7 +252,8 @@ class Memory:
     ) -> list[SearchHit]:
         """What is in memory about something, the best first.
 
-        Dead branches and what was reset are left out, as they are from recall.
+        By words and by meaning; by words alone where there is no embedder. Dead branches and
+        what was reset are left out, as they are from recall.
 
         Args:
             query: what to look for.
@@ -269,18 +269,15 @@ class Memory:
         _named("conversation", conversation)
         if limit < 1:
             raise TurnfoldError(f"limit={limit} must be at least 1")
-        if self._embedder is None:
-            raise MissingDependency(
-                "sentence-transformers", extra="embeddings", feature="Searching by meaning"
-            )
         if not query.strip():
             return []
-        self._embedder.wait()
-        vector = self._embedder.embed([query])[0]
+        vector = None
+        if self._embedder is not None and self._embedder.wait():
+            vector = self._embedder.embed([query])[0]
         if conversation is not None:
             conversation = present_name(self.store, user_id, conversation)
-        hits = self.store.index.nearest(user_id, vector, conversation=conversation)
-        return list(islice(living_hits(self.store, user_id, hits), limit))
+        search = Search(self.store, user_id)
+        return search.hits(query, vector, conversation=conversation, limit=limit)
 
     def forget(
         self,

@@ -10,10 +10,10 @@ import unicodedata
 _SAID_STOP_WORDS = (
     "a about after all also am an and any are as at be because been before being but by can "
     "could did do does doing done for from get got had has have having he her here him his how "
-    "i if in into is it its just like may me might more most must my no nor not now of off on "
-    "only or our out over own s same she should so some such t than that the their them then there "
-    "these they this those through to too up us very was we were what when where which while who "
-    "whom why will with would you your yours d ll m re ve"
+    "i if in into is it its just like many may me might more most must my no nor not now of off on "
+    "only or our out over own s same she should so some such t than that the their them then "
+    "there these they this those through to too up us very was we were what when where which "
+    "while who whom why will with would you your yours d ll m re ve"
 )
 STOP_WORDS = frozenset(_SAID_STOP_WORDS.split())
 _WORD = re.compile(r"[^\W_]+")

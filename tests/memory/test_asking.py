@@ -1,0 +1,75 @@
+"""Small talk asks nothing of the past; a follow-up asks for what it follows up on."""
+
+import pytest
+from support.openings import FOLLOW_UPS, SMALL_TALK
+from turnfold.asking import is_asking, need, read_opening
+
+BEFORE = "How much was the blue boat trailer?"
+
+
+def wanted(text, *past, earlier=(BEFORE,)):
+    """How likely an opening is taken to want the past."""
+    asked = read_opening(text, earlier)
+    return need(asked, past) if asked else 0.0
+
+
+def test_small_talk_asks_nothing():
+    assert len(set(SMALL_TALK)) == 100
+    taken = [text for text in SMALL_TALK if wanted(text, BEFORE) > 0.05]
+    assert len(taken) <= 5, taken
+
+
+def test_a_follow_up_that_names_nothing_is_read_with_what_it_follows_up_on():
+    cases = [(text, case.asked) for case in FOLLOW_UPS for text in case.openings]
+    assert len(cases) == 50
+    lost = [text for text, before in cases if before not in read_opening(text, [before]).query]
+    assert len(lost) <= 5, lost
+
+
+def test_a_chain_of_follow_ups_goes_back_to_where_something_was_named():
+    asked = read_opening("And the third?", ["And the second one?", BEFORE, "Of another matter."])
+    assert asked.query.splitlines() == [BEFORE, "And the second one?", "And the third?"]
+    assert {"trailer", "boat"} < asked.terms
+
+
+def test_a_question_that_names_its_matter_stands_alone():
+    question = "Which nuts can my sister not eat?"
+    assert read_opening(question, [BEFORE]).query == question
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Where did we leave the keys?",
+        "où sont les clés ?",
+        "鍵はどこですか？",
+        "أين المفاتيح؟",
+        "Tell me again where the keys are.",
+        "and what of the keys",
+    ],
+)
+def test_a_question_is_known_by_its_end_or_its_beginning(text):
+    assert is_asking(text)
+
+
+@pytest.mark.parametrize("text", ["The keys are here.", "Have a nice day!", "", "keys"])
+def test_a_statement_is_not_taken_for_a_question(text):
+    assert not is_asking(text)
+
+
+def test_a_question_whose_words_stand_in_the_past_wants_it_most():
+    question = "What did the dentist say about my crown?"
+    past = "The dentist said the crown costs 640 euros."
+    assert wanted(question, past) > wanted(question, "The roses want lime-free compost.") > 0.5
+
+
+def test_a_long_statement_that_brings_its_own_details_wants_little():
+    story = "I planted the roses by the fence today and then the rain came. " * 8
+    assert wanted(story, "The roses want lime-free compost in March.") < 0.05
+    assert wanted(f"{story} Can you help me plan the beds?", story) < 0.5
+
+
+def test_a_long_opening_is_looked_for_by_its_two_ends():
+    words = [f"word{number}" for number in range(500)]
+    query = read_opening(" ".join(words)).query.split()
+    assert query == [*words[:80], *words[-80:]]
