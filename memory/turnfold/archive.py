@@ -141,6 +141,7 @@ class Archive:
         Raises:
             StoreError: the ledger could not be written; nothing was.
         """
+        exchanges = list(exchanges)
         passages = {
             one.id: one
             for turn, exchange in enumerate(exchanges, first)
@@ -149,15 +150,27 @@ class Archive:
         if not passages:
             return
         now = self.clock()
-        seen = self._get({one.content_id for one in passages.values()})
+        times = self._times(exchanges)
         records = [
-            one.to_record(
-                self.scope.conversation, seen[one.content_id].at if one.content_id in seen else now
-            )
+            one.to_record(self.scope.conversation, times.get(one.content_id, now))
             for one in passages.values()
         ]
         owed = self._record(f"owed:{next(iter(passages))}", "owed", list(passages), at=now)
         self.store.ledger.put(self.scope.user_id, [*records, owed])
+
+    def _times(self, exchanges: Sequence[Exchange]) -> dict[str, float]:
+        """When exchanges were said, by content id, where known.
+
+        A closed exchange is first seen with the opening after it, maybe days later, so the plan
+        of its own opening tells better; a time that was told is earlier than both.
+        """
+        plans = {plan_id(one): one.content_id for one in exchanges}
+        records = self._get([*plans, *plans.values()])
+        times: dict[str, float] = {}
+        for name, record in records.items():
+            content = plans.get(name, name)
+            times[content] = min(record.at, times.get(content, record.at))
+        return times
 
     def embed_owed(
         self, embedder: Embedder, told: Callable[[int, int], None] = lambda _done, _of: None

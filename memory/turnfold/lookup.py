@@ -123,17 +123,25 @@ def look_up(
 
 
 def _asked(transcript: Transcript, *, anything: bool) -> Asked | None:
-    opening = _said_in(transcript.open)
-    before = transcript.exchanges[-2 : -2 - _BACK : -1]
-    asked = read_opening(opening, [_said_in(one) for one in before])
+    # Messages that nobody has answered yet are one opening; what is asked is in the last.
+    opening, *unanswered = _openings_of(transcript.open)
+    before = [
+        text for one in transcript.exchanges[-2 : -2 - _BACK : -1] for text in _openings_of(one)
+    ]
+    asked = read_opening(opening, [*unanswered, *before])
     if asked is None and anything and opening:
         return Asked(opening, frozenset(), asks=True, words=0)
     return asked
 
 
-def _said_in(exchange: Exchange) -> str:
-    said = utterances(exchange.messages[: exchange.opening])
-    return "\n".join(one.text for one in said)
+def _openings_of(exchange: Exchange) -> list[str]:
+    """What the user said at the beginning of an exchange, message by message, newest first."""
+    texts = []
+    for message in reversed(exchange.messages[: exchange.opening]):
+        said = utterances([message])
+        by_user = [one.text for one in said if one.source == "user"]
+        texts.append("\n".join(by_user or [one.text for one in said]))
+    return [text for text in texts if text] or [""]
 
 
 def _nearest(

@@ -1,0 +1,73 @@
+"""Messages are ranked by words and meaning together, by what stands beside them, and by price."""
+
+import numpy as np
+import pytest
+from turnfold.ranking import Message, fused, relevance, value
+
+
+def message(number, *, source="user", size=20, run=0, text="said"):
+    return Message("c", number, source, text, number, size, run)
+
+
+def ids(messages):
+    return [one.id for one in messages]
+
+
+def test_what_both_rankings_have_comes_before_what_one_has():
+    scores = fused(["a", "b", "c"], ["c", "d", "a"])
+    assert sorted(scores, key=scores.get, reverse=True)[:2] == ["a", "c"]
+    assert fused(["a"], ["a"])["a"] == 2 * fused(["a"])["a"] == 2.0
+
+
+def test_a_name_counts_at_its_first_place_only():
+    assert fused(["a", "b", "a"]) == fused(["a", "b"])
+
+
+def test_what_was_said_beside_a_match_bears_on_the_opening_too():
+    talk = [message(number) for number in range(7)]
+    relevant = relevance(talk, {"c:3": 1.0})
+    assert list(relevant) == list(relevant[::-1]), "before and after alike"
+    assert all(np.diff(relevant[:4]) > 0), "the nearer the more"
+    assert relevant[2] < relevant[3]
+
+
+def test_a_long_message_keeps_its_neighbours_at_a_distance():
+    short = relevance([message(0), message(1)], {"c:0": 1.0})
+    long = relevance([message(0), message(1, size=2_000)], {"c:0": 1.0})
+    assert 0 < long[1] < short[1]
+
+
+def test_nothing_is_passed_on_between_runs():
+    apart = [message(0, run=1), message(1, run=2)]
+    assert list(relevance(apart, {"c:0": 1.0})) == [1.0, 0.0]
+
+
+def test_no_messages_and_one_message_have_no_neighbours():
+    assert relevance([], {}).shape == (0,)
+    assert list(relevance([message(0)], {"c:0": 0.5})) == [0.5]
+
+
+def test_of_equals_the_cheaper_is_worth_more_down_to_a_sentence_or_two():
+    talk = [message(0, size=800), message(1, size=200), message(2, size=90), message(3, size=9)]
+    worth = value(talk, np.ones(4))
+    assert worth[0] < worth[1] < worth[2] == worth[3]
+
+
+def test_the_users_words_weigh_more_where_the_other_side_speaks_at_length():
+    chat = [message(0, size=50), message(1, source="assistant", size=90)]
+    help_desk = [message(0, size=50), message(1, source="assistant", size=900)]
+    two_people = [message(0, size=60), message(1, source="assistant", size=50)]
+    assert value(two_people, np.ones(2))[0] == value(two_people, np.ones(2))[1]
+    gain = [value(talk, np.ones(2))[0] for talk in (two_people, chat, help_desk)]
+    assert gain[0] < gain[1] < gain[2]
+
+
+@pytest.mark.parametrize(
+    "text", ["Always give the version.", "I prefer tea.", "From now on, rhyme."]
+)
+def test_what_the_user_wishes_for_good_weighs_more(text):
+    wish, other = message(0, text=text), message(1, text="It rained.")
+    worth = value([wish, other], np.ones(2))
+    assert worth[0] > worth[1]
+    by_other = value([message(0, text=text, source="assistant"), message(1)], np.ones(2))
+    assert by_other[0] == by_other[1]
