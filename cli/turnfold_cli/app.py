@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,14 +17,14 @@ import typer
 from anthropic import Anthropic, APIError
 from turnfold import Conversation, Embedder, Memory, Policy, TurnfoldError
 from turnfold.embedders import HttpEmbedder, default_embedder, named_embedder
-from turnfold.errors import EmbedderError, MissingDependency
 from turnfold.reindexing import reindex
 from turnfold_fake import FakeClaude
 from turnfold_stores import open_store
 
-from turnfold_cli import live, rendering
+from turnfold_cli import keeping, live, rendering
 from turnfold_cli.chat import Chat, in_one_line
 from turnfold_cli.demo import ask_claude, run_demo
+from turnfold_cli.exits import BAD_INPUT, told
 from turnfold_cli.figures import MODEL, Result
 from turnfold_cli.replay import ready_embedder, replay, steps_of
 from turnfold_cli.strategies import STRATEGIES, Strategy, strategies_named
@@ -34,7 +34,6 @@ from turnfold_cli.transcripts import packaged_demo, read_transcript
 if TYPE_CHECKING:
     from rich.console import Console
 
-_BAD_INPUT = 2
 _DEFAULT = Policy()
 
 app = typer.Typer(
@@ -43,6 +42,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(keeping.app)
 
 
 @app.callback()
@@ -69,19 +69,6 @@ def _be_quiet() -> None:
     """What fails is told by tables and messages; libraries keep their remarks to themselves."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.getLogger("turnfold").addHandler(logging.NullHandler())
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Errors of ours end the command with one clear line and an exit code."""
-    try:
-        yield
-    except (MissingDependency, EmbedderError) as wrong:
-        rendering.complain(str(wrong))
-        raise typer.Exit(1) from None
-    except TurnfoldError as wrong:
-        rendering.complain(str(wrong))
-        raise typer.Exit(_BAD_INPUT) from None
 
 
 def _strategies(names: Sequence[str]) -> Sequence[Strategy]:
@@ -139,7 +126,7 @@ def replay_command(  # noqa: PLR0917 - typer makes options of them
 ) -> None:
     """Hold the conversations of a transcript again under every strategy, and compare."""
     chosen = _strategies(strategy or ())
-    with _told():
+    with told():
         policy = Policy(
             fold_at=_number_or_word(fold_at),  # type: ignore[arg-type]  # likewise
             keep_tokens=keep_tokens,
@@ -193,7 +180,7 @@ def demo_command(
     conversation = packaged_demo()
     if turns is not None:
         conversation = conversation.first(turns)
-    with _told(), ExitStack() as opened:
+    with told(), ExitStack() as opened:
         if store is None:
             store = opened.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
         kept = opened.enter_context(open_store(store))
@@ -220,7 +207,7 @@ def _need_key() -> None:
             "Claude needs a key: set ANTHROPIC_API_KEY. Without one there is the stand-in: "
             "`turnfold chat --fake`, or `turnfold demo`, which shows memory at work"
         )
-        raise typer.Exit(_BAD_INPUT)
+        raise typer.Exit(BAD_INPUT)
 
 
 def _offered(console: Console, conversation: Transcript, mine: Result) -> bool:
@@ -265,7 +252,7 @@ def reindex_command(
 
     It can be stopped and run again: it goes on where it was.
     """
-    with _told(), ExitStack() as opened:
+    with told(), ExitStack() as opened:
         embedder = named_embedder(model) if service is None else HttpEmbedder(service, model=model)
         kept = opened.enter_context(open_store(store))
         with rendering.counting("passages embedded") as count:
@@ -295,7 +282,7 @@ def chat_command(  # noqa: PLR0917 - typer makes options of them
     """Talk with Claude; it remembers, also the next time."""
     if not fake:
         _need_key()
-    with _told(), ExitStack() as opened:
+    with told(), ExitStack() as opened:
         memory = opened.enter_context(Memory(store, embedder=default_embedder()))
         client = opened.enter_context(FakeClaude().client() if fake else Anthropic())
         talk = Conversation(

@@ -38,6 +38,11 @@ def complain(message: str) -> None:
     sys.stderr.write(f"turnfold: {message}\n")
 
 
+def remark(message: str) -> None:
+    """One line on standard output."""
+    sys.stdout.write(f"{message}\n")
+
+
 class Step(Protocol):
     """Told of each thing done."""
 
@@ -47,8 +52,12 @@ class Step(Protocol):
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Step]:
-    """A progress bar on standard error where that is a terminal; else nothing at all."""
+def progress(total: int | None) -> Iterator[Step]:
+    """A progress bar on standard error where that is a terminal; else nothing at all.
+
+    Args:
+        total: how many steps there are; None where nobody knows.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -150,6 +150,7 @@ class _Forgetting:
         self._policy = policy
         self._user_id = user_id
         self._tombstones = Tombstones(store.ledger, user_id)
+        self._gone_records: set[str] = set()  # nodes and folds
 
     def older_than(self, before: float, names: Collection[str] | None) -> Forgotten:
         """Forget what was last said before then, in these conversations or in all."""
@@ -257,6 +258,7 @@ class _Forgetting:
             policy=self._policy,
         )
         self._store.replace(self._user_id, new.deleted, new.records)
+        self._gone_records.update(new.deleted)
         about = {*new.dropped, *new.deleted}
         stale = [r.id for r in self._scan("correction", [name]) if r.body["target"] in about]
         self._delete(stale)
@@ -278,15 +280,22 @@ class _Forgetting:
     def _shown_elsewhere(self, gone: Collection[str]) -> Forgotten:
         """Plans of any conversation that had recalled what is gone go on without it.
 
+        And without a fold that is gone.
+
         Those after them are written again, too: the newest plan is the one written last.
         """
         again: dict[str, list[Record]] = {}
         count = 0
         for record in self._scan("plan", None):
             plan = read_plan(record)
+            bare = plan
             if any(_content(shown.id) in gone for shown in plan.shown):
-                bare = plan_body(replace(plan, recalled="", shown=()))
-                again.setdefault(record.conversation, []).append(replace(record, body=bare))
+                bare = replace(plan, recalled="", shown=())
+            if plan.fold in self._gone_records:
+                bare = replace(bare, fold="")
+            if bare != plan:
+                rewritten = replace(record, body=plan_body(bare))
+                again.setdefault(record.conversation, []).append(rewritten)
                 count += 1
             elif record.conversation in again:
                 again[record.conversation].append(record)

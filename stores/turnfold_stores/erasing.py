@@ -16,8 +16,8 @@ from turnfold_stores.protocols import Entry
 class ErasingLedger(Protocol):
     """Declared by ledgers that write files, where a deletion leaves bytes behind."""
 
-    def purge(self, user_id: str) -> None:
-        """Make sure that nothing which was deleted of this user is left in the files.
+    def purge(self) -> None:
+        """Make sure that nothing which was deleted is left in the files.
 
         Raises:
             StoreUnavailable: another process keeps the files busy; nothing is lost, try again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -172,7 +173,16 @@ class SqliteLedger:
             if len(page) < _PAGE:
                 return
 
-    def purge(self, user_id: str) -> None:  # noqa: ARG002 - one file holds all users
+    def check(self) -> list[str]:
+        """See `SelfChecking.check`. Reads the whole file."""
+        with self.file.reading() as sqlite:
+            try:
+                told = [row[0] for row in sqlite.execute("PRAGMA quick_check")]
+            except sqlite3.DatabaseError as error:
+                told = [str(error)]
+        return [] if told == ["ok"] else told
+
+    def purge(self) -> None:
         """See `ErasingLedger.purge`. Writes the whole file anew: about a second for 100 MB."""
         purge_file(self.file)
 

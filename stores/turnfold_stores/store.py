@@ -100,6 +100,11 @@ class Store:
         """Every user_id that has a record; what the store keeps for itself is left out."""
         return (user_id for user_id in self.ledger.users() if user_id != STORE_USER)
 
+    @property
+    def binding(self) -> Binding | None:
+        """The embedding model the store was filled with; None before the first vector."""
+        return read_binding(self.ledger)
+
     def bind(self, model: str, dimension: int) -> None:
         """Record the embedding model, or check that it is the one recorded.
 
@@ -265,8 +270,8 @@ class Store:
             self.ledger.delete(user_id, [*gone, *(record.id for record in wanted)])
             self.ledger.put(user_id, wanted)
 
-    def purge(self, user_id: str) -> bool:
-        """Take what was deleted of a user from the files, where the store has files.
+    def purge(self, *user_ids: str) -> bool:
+        """Take what was deleted of some users from the files, where the store has files.
 
         Returns:
             False where the store leaves that to a server.
@@ -276,10 +281,11 @@ class Store:
         """
         ledger, index = self.ledger, self.index
         if isinstance(index, ErasingIndex):
-            vectors = ledger.scan(user_id, kind=VECTOR_KIND)
-            index.purge(user_id, (entry_of(record) for record in vectors))
+            for user_id in user_ids:
+                vectors = ledger.scan(user_id, kind=VECTOR_KIND)
+                index.purge(user_id, (entry_of(record) for record in vectors))
         if isinstance(ledger, ErasingLedger):
-            ledger.purge(user_id)
+            ledger.purge()
         return isinstance(index, ErasingIndex) or isinstance(ledger, ErasingLedger)
 
     def _changing(self, user_id: str, ids: Sequence[str]) -> AbstractContextManager[object]:
@@ -319,11 +325,12 @@ class Store:
         known = self.index.users() if isinstance(self.index, Populated) else ()
         added = removed = 0
         for user_id in {*self.users(), *indexed, *known}:
-            mended = self._mend_user(user_id)
+            mended = self.mend_user(user_id)
             added, removed = added + mended.added, removed + mended.removed
         return Mended(added, removed)
 
-    def _mend_user(self, user_id: str) -> Mended:
+    def mend_user(self, user_id: str) -> Mended:
+        """`mend`, for one user."""
         added = 0
         strangers = self.index.ids(user_id)
         lacking: list[Entry] = []

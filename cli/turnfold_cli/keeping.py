@@ -1,0 +1,212 @@
+"""Commands about what is kept: look after a store, move it, forget what is in it."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from datetime import datetime
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+from turnfold import Policy, TurnfoldError
+from turnfold.checkup import check
+from turnfold.errors import StoreError
+from turnfold.forgetting import Forgotten, forget, forget_again
+from turnfold_stores import Store, open_store
+from turnfold_stores.transfer import export_lines, import_lines
+
+from turnfold_cli import rendering, reports
+from turnfold_cli.exits import FAILED, told
+
+app = typer.Typer()
+
+_UNITS = {"h": 3_600.0, "d": 86_400.0, "w": 7 * 86_400.0}
+
+UrlArgument = Annotated[
+    str, typer.Argument(help="The store: a folder, sqlite:FILE, postgresql://…")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.command()
+def doctor(
+    url: UrlArgument,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Put right what can be derived anew, such as the index.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold the ledger of a store against its index. Exit code 1 where something is wrong."""
+    with told(), _opened(url) as store:
+        found = check(store, mend=mend)
+    if as_json:
+        rendering.print_json({"sound": found.sound, **asdict(found)})
+    else:
+        reports.print_checkup(rendering.console_for(sys.stdout), url, found)
+    if not found.sound:
+        raise typer.Exit(FAILED)
+
+
+@app.command("export")
+def export_command(
+    url: UrlArgument,
+    file: Annotated[Path, typer.Argument(help="A file to write; - for standard output.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file, if any.")] = False,
+) -> None:
+    """Write all that a store holds, vectors included, to a file that any store can import."""
+    with told(), _opened(url) as store:
+        if str(file) == "-":
+            for line in export_lines(store):
+                sys.stdout.buffer.write(line.encode())
+            return
+        if file.exists() and not force:
+            raise StoreError(f"{str(file)!r} is there already: name another file, or add --force")
+        records = _write(store, file)
+    rendering.remark(f"{records:,} records of {url} are in {file}")
+
+
+@app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="What was exported; - for standard input.")],
+    url: UrlArgument,
+) -> None:
+    """Write what was exported into a store. What is there stays; run it again if it broke off."""
+    with told(), _lines_of(file) as lines, open_store(url) as store:
+        with rendering.progress(None) as step:
+            done = import_lines(store, lines, on_batch=lambda count: step(f"{count} more"))
+        buried = Forgotten()
+        for user_id in done.users:
+            again = forget_again(store, Policy(), user_id)
+            buried += again
+            if again:
+                store.purge(user_id)
+    told_of = f"{done.records:,} records of {len(done.users):,} users read, {done.new:,} were new"
+    if buried.exchanges:
+        told_of += f"; {buried.exchanges:,} exchanges were forgotten here and stay so"
+    rendering.remark(told_of)
+
+
+@app.command("forget")
+def forget_command(  # noqa: PLR0917 - typer makes options of them
+    url: UrlArgument,
+    user: Annotated[str | None, typer.Option(help="Whose.")] = None,
+    all_users: Annotated[
+        bool, typer.Option("--all-users", help="Of everybody; with --before only.")
+    ] = False,
+    conversation: Annotated[str | None, typer.Option(help="Only in this conversation.")] = None,
+    before: Annotated[
+        str | None,
+        typer.Option(help="Only what is older: 30d, 12h, 2w, 2026-01-31, 2026-01-31T18:00."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget a user, a conversation or what is old: for good, and also if it is sent again."""
+    if (user is None) == (not all_users):
+        raise typer.BadParameter("say whose: --user NAME, or --all-users", param_hint="--user")
+    if all_users and (before is None or conversation is not None):
+        raise typer.BadParameter(
+            "everybody's memory is forgotten by age only: add --before, leave out --conversation",
+            param_hint="--all-users",
+        )
+    if user == "" or conversation == "":
+        raise typer.BadParameter("a name must not be empty")
+    with told():
+        moment = None if before is None else _moment(before)
+        with _opened(url) as store:
+            whom = sorted(store.users()) if user is None else [user]
+            if not yes:
+                _confirm(url, user, conversation, moment)
+            done = Forgotten()
+            concerned = []
+            for user_id in whom:
+                age = math.inf if moment is None else moment
+                one = forget(
+                    store, Policy(), user_id, conversation=conversation, before=age, purge=False
+                )
+                done += one
+                concerned += [user_id] if one else []
+            done = replace(done, purged=store.purge(*concerned))
+    if as_json:
+        rendering.print_json(asdict(done))
+    else:
+        reports.print_forgotten(rendering.console_for(sys.stdout), done)
+
+
+def _confirm(url: str, user: str | None, conversation: str | None, before: float | None) -> None:
+    what = "everybody" if user is None else f"user {user!r}"
+    what += "" if conversation is None else f" in conversation {conversation!r}"
+    if before is not None:
+        when = datetime.fromtimestamp(before).astimezone()
+        what += f" before {when:%Y-%m-%d %H:%M %Z}"
+    typer.confirm(f"Forget all of {what} in {url}? This cannot be undone.", abort=True, err=True)
+
+
+def _moment(text: str) -> float:
+    """Seconds since the epoch of an age or of a date in local time."""
+    age = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text.strip())
+    if age is not None:
+        return time.time() - float(age.group(1)) * _UNITS[age.group(2)]
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except ValueError:
+        raise TurnfoldError(
+            f"--before {text!r} is neither an age (30d, 12h, 2w) nor a date (2026-01-31)"
+        ) from None
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Store]:
+    """A store that is there; a name mistyped does not make a new one."""
+    scheme, colon, rest = url.partition(":")
+    path = rest.removeprefix("//") if colon and scheme.lower() == "sqlite" else url
+    is_local = not colon or path != url or len(scheme) == 1
+    if is_local and not Path(path).expanduser().exists():
+        raise StoreError(f"there is no store at {url!r}")
+    with open_store(url) as store:
+        yield store
+
+
+def _write(store: Store, file: Path) -> int:
+    """Write the whole file, or none at all; only its owner may read it."""
+    part = file.with_name(file.name + ".part")
+    records = -2  # the first line and the last one
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8", newline="\n") as opened:  # noqa: PTH123
+            for line in export_lines(store):
+                opened.write(line)
+                records += 1
+            opened.flush()
+            os.fsync(descriptor)
+        part.replace(file)
+    except OSError as wrong:
+        raise StoreError(f"cannot write {str(file)!r}: {wrong.strerror}") from wrong
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    return records
+
+
+@contextmanager
+def _lines_of(file: Path) -> Iterator[IO[str]]:
+    if str(file) == "-":
+        yield TextIOWrapper(sys.stdin.buffer, encoding="utf-8", newline="\n")
+        return
+    try:
+        opened = file.open(encoding="utf-8", newline="\n")
+    except OSError as wrong:
+        raise StoreError(f"cannot read {str(file)!r}: {wrong.strerror}") from None
+    with opened:
+        try:
+            yield opened
+        except UnicodeDecodeError as wrong:
+            raise StoreError(f"{str(file)!r} is not UTF-8: {wrong.reason}") from None

@@ -1,0 +1,178 @@
+"""A store goes out as lines and comes into another, the same to the last record."""
+
+import json
+
+import numpy as np
+import pytest
+from turnfold_stores import STORE_USER, Entry, Record, SchemaMismatch, StoreError, open_store
+from turnfold_stores.transfer import export_lines, import_lines
+
+KINDS = ["memory", "folder", "sqlite"]
+
+
+def url_of(kind, folder):
+    return {"memory": "memory:", "folder": str(folder), "sqlite": f"sqlite:{folder}.db"}[kind]
+
+
+def filled(store, users=("bob", "ada")):
+    """A bit of everything: scripts, NUL, nested bodies, vectors, what a store says of itself."""
+    rng = np.random.default_rng(7)
+    for user_id in users:
+        store.ledger.put(
+            user_id,
+            [
+                Record(
+                    "a", "passage", "c", {"n": [1, 2.5, None, True], "ä": "\0"}, "grüße 你好", 1.5
+                ),
+                Record("b", "node", "", ["x", {"deep": [{"er": 1e-300}]}], at=1e9 + 1 / 3),
+                Record("c", "said", "d\x1f1", None, "line\nbreak\u2028 and \r more"),
+            ],
+        )
+        entries = [Entry(f"e{n}", "c", rng.normal(size=8).astype(np.float32)) for n in range(40)]
+        store.put_vectors(user_id, entries, model="m")
+    return store
+
+
+def contents(store):
+    return {user: list(store.ledger.scan(user)) for user in [*store.users(), STORE_USER]}
+
+
+@pytest.mark.parametrize("there", KINDS)
+@pytest.mark.parametrize("here", KINDS)
+def test_the_round_trip_is_identical(here, there, tmp_path):
+    with open_store(url_of(here, tmp_path / "here")) as source:
+        lines = list(export_lines(filled(source)))
+        with open_store(url_of(there, tmp_path / "there")) as target:
+            done = import_lines(target, lines)
+            assert (done.users, done.records, done.new) == (("ada", "bob"), 87, 87)
+            assert list(export_lines(target)) == lines
+            assert contents(target) == contents(source)
+            for user_id in ("ada", "bob"):
+                assert target.index.ids(user_id) == source.index.ids(user_id)
+                query = np.ones(8, dtype=np.float32)
+                ours, theirs = (
+                    [hit.id for hit in store.index.nearest(user_id, query)]
+                    for store in (source, target)
+                )
+                assert ours == theirs
+
+
+def test_every_line_is_json_and_the_first_tells_what_follows(tmp_path):
+    with open_store("memory:") as store:
+        lines = list(export_lines(filled(store)))
+    bodies = [json.loads(line) for line in lines]
+    assert all(line.endswith("\n") and line.count("\n") == 1 for line in lines)
+    assert bodies[0] == {
+        "format": "turnfold-export",
+        "version": 1,
+        "embedding": {"model": "m", "dimension": 8},
+    }
+    assert bodies[1]["user"] == STORE_USER
+    assert bodies[-1] == {"end": len(lines) - 2}
+
+
+def test_an_empty_store():
+    with open_store("memory:") as store, open_store("memory:") as other:
+        lines = list(export_lines(store))
+        assert len(lines) == 2
+        assert import_lines(other, lines).records == 0
+
+
+@pytest.mark.parametrize("cut", [5, 30, 60])
+def test_an_import_that_broke_off_is_run_again(cut, monkeypatch):
+    monkeypatch.setattr("turnfold_stores.transfer._BATCH", 10)
+    with open_store("memory:") as store, open_store("memory:") as other:
+        lines = list(export_lines(filled(store)))
+
+        def broken():
+            yield from lines[:cut]
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            import_lines(other, broken())
+        partly = sum(len(records) for records in contents(other).values())
+        assert partly <= cut
+        done = import_lines(other, lines)
+        assert done.records == len(lines) - 2
+        assert done.new == done.records - partly
+        assert contents(other) == contents(store)
+        assert import_lines(other, lines).new == 0
+
+
+def test_what_is_there_stays():
+    with open_store("memory:") as store, open_store("memory:") as other:
+        lines = list(export_lines(filled(store)))
+        mine = Record("a", "passage", "c", "mine")
+        own = Entry("e0", "c", np.eye(8, dtype=np.float32)[0])
+        other.ledger.put("ada", [mine])
+        other.put_vectors("ada", [own], model="m")
+        import_lines(other, lines)
+        assert other.ledger.get("ada", ["a"])["a"] == mine
+        assert next(other.index.nearest("ada", own.vector)).score > 0.9999
+
+
+def changed(lines, number, **fields):
+    """The lines with one record changed; numbers as in an editor."""
+    body = json.loads(lines[number - 1])
+    return [*lines[: number - 1], json.dumps({**body, **fields}), *lines[number:]]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "tells"),
+    [
+        (lambda x: [], StoreError, "line 1: this is not an export"),
+        (lambda x: ["{}"], StoreError, "line 1: this is not an export"),
+        (lambda x: ["turns\n", *x], StoreError, "line 1: this is not an export"),
+        (lambda x: changed(x, 1, version=2), SchemaMismatch, "line 1: .* version 2"),
+        (lambda x: [*x[:40], "{half a line\n"], StoreError, "line 41: this is not JSON"),
+        (lambda x: [*x[:40], "[]\n", *x[40:]], StoreError, "line 41: an object was expected"),
+        (lambda x: changed(x, 40, colour="red"), StoreError, "line 40: .*colour"),
+        (lambda x: changed(x, 40, user=""), StoreError, "line 40: user_id must not be empty"),
+        (lambda x: changed(x, 40, id=""), StoreError, "line 40: a record needs an id"),
+        (lambda x: changed(x, 40, at="noon"), StoreError, "line 40: at of record"),
+        (lambda x: changed(x, 40, kind="vector", body={}), StoreError, "line 40: .* no vector"),
+        (lambda x: x[:-1], StoreError, "ends after 87 records"),
+        (lambda x: x[:50], StoreError, "ends after 49 records"),
+        (lambda x: [*x[:50], *x[51:]], StoreError, "line 88: 87 records were exported, 86 are"),
+    ],
+)
+def test_a_bad_line_is_told_by_its_number(spoil, error, tells, monkeypatch):
+    monkeypatch.setattr("turnfold_stores.transfer._BATCH", 10)
+    with open_store("memory:") as store, open_store("memory:") as other:
+        lines = list(export_lines(filled(store)))
+        with pytest.raises(error, match=tells):
+            import_lines(other, spoil(lines))
+        whole = contents(store)
+        for user_id, records in contents(other).items():
+            assert all(record in whole[user_id] for record in records), "only whole batches"
+        for user_id in other.users():
+            vectors = {r.id.partition(":")[2] for r in other.ledger.scan(user_id, kind="vector")}
+            assert other.index.ids(user_id) == vectors
+
+
+def test_vectors_of_another_model_are_refused_before_anything_is_written():
+    with open_store("memory:") as store, open_store("memory:") as other:
+        lines = list(export_lines(filled(store)))
+        other.bind("another", 8)
+        before = contents(other)
+        with pytest.raises(SchemaMismatch, match="another"):
+            import_lines(other, lines)
+        assert contents(other) == before
+
+
+def test_lines_are_read_one_by_one():
+    """Neither side holds the store in memory: both go line by line."""
+    with open_store("memory:") as store, open_store("memory:") as other:
+        filled(store)
+        ahead = iter(export_lines(store))
+        read = []
+
+        def watched():
+            for line in ahead:
+                read.append(line)
+                yield line
+
+        written = []
+        import_lines(other, watched(), on_batch=lambda count: written.append((len(read), count)))
+        assert sum(count for _, count in written) == len(read) - 2
+        assert written[0][0] < len(read)
