@@ -75,6 +75,8 @@ class MilvusIndex:
         self._prefix = f"turnfold_{identity[:16]}_"
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        # Milvus Lite does not bear two calls at once: it opens its log twice, and one is lost.
+        self._alone = contextlib.nullcontext() if address.file is None else threading.RLock()
         self._ownership: Ownership | None = None
         self._dimensions: set[int] = set()
         self._client: Any = None
@@ -313,7 +315,7 @@ class MilvusIndex:
         client = self._client
         if client is None:
             raise StoreUnavailable(f"the index at {self._address} was closed")
-        with self._errors_as_ours():
+        with self._alone, self._errors_as_ours():
             yield client
 
     @contextlib.contextmanager
