@@ -40,7 +40,7 @@ from turnfold.middleware import MemoryMiddleware
 from turnfold.plans import Fold, Plan, fold_id, plan_id
 from turnfold.scope import Scope
 from turnfold.transcript import read, seed_of
-from turnfold_stores import Entry, Store
+from turnfold_stores import STOP_WORDS, Entry, Store
 
 MODEL = "claude-sonnet-5-5"
 USER = "ada"
@@ -116,10 +116,12 @@ class Words:
         self._random = np.random.default_rng(7)
         syllables = self._random.integers(0, len(SYLLABLES), (VOCABULARY, 4))
         lengths = self._random.integers(1, 5, VOCABULARY)
-        self._words = [
+        # The most frequent are words that search leaves out, as in any language.
+        self._words = [*sorted(STOP_WORDS)] + [
             "".join(SYLLABLES[one] for one in row[:length])
             for row, length in zip(syllables, lengths, strict=True)
         ]
+        del self._words[VOCABULARY:]
         frequency = 1 / np.arange(1, VOCABULARY + 1)
         self._cumulated = np.cumsum(frequency / frequency.sum())
 

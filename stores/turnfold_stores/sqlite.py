@@ -149,8 +149,14 @@ class SqliteLedger:
             row = sqlite.execute("SELECT owner FROM users WHERE user_id = ?", (user_id,)).fetchone()
         if not terms or row is None:
             return
-        # The user is a token of the match itself: FTS5 meets it before it scores anything.
-        query = f"owner:u{row[0]} AND text:({' OR '.join(terms)})"
+        # The user or the conversation is a token of the match itself: FTS5 meets it before it
+        # scores anything. Other users may have a conversation of that name; the join leaves
+        # them out.
+        if conversation is None:
+            place = f"u{row[0]}"
+        else:
+            place = "c" + conversation.encode("utf-8", "surrogatepass").hex()
+        query = f"place:{place} AND text:({' OR '.join(terms)})"
         only = "" if conversation is None else " AND records.conversation = ?"
         values = [] if conversation is None else [conversation]
         seen: set[str] = set()

@@ -70,9 +70,30 @@ CREATE VIRTUAL TABLE words USING fts5 (
 INSERT INTO words (rowid, owner, text)
 SELECT seq, 'u' || owner, text FROM records WHERE text <> '';
 """,
-    # The newest plan of a conversation is read at once, however much the user has.
+    # What one conversation holds is found at once, however much its user has: its newest plan by
+    # an index, its words because the conversation is a word of each of its texts.
     """
 CREATE INDEX records_by_place ON records (owner, conversation, kind);
+DROP TRIGGER words_put;
+DROP TRIGGER words_delete;
+DROP TABLE words;
+DROP VIEW spoken;
+CREATE VIEW spoken AS
+SELECT seq, 'u' || owner || ' c' || hex(conversation) AS place, text FROM records;
+CREATE VIRTUAL TABLE words USING fts5 (
+    place, text, content = 'spoken', content_rowid = 'seq',
+    tokenize = 'porter unicode61 remove_diacritics 2'
+);
+INSERT INTO words (rowid, place, text)
+SELECT seq, place, text FROM spoken WHERE text <> '';
+CREATE TRIGGER words_put AFTER INSERT ON records WHEN new.text <> '' BEGIN
+    INSERT INTO words (rowid, place, text)
+    VALUES (new.seq, 'u' || new.owner || ' c' || hex(new.conversation), new.text);
+END;
+CREATE TRIGGER words_delete AFTER DELETE ON records WHEN old.text <> '' BEGIN
+    INSERT INTO words (words, rowid, place, text)
+    VALUES ('delete', old.seq, 'u' || old.owner || ' c' || hex(old.conversation), old.text);
+END;
 """,
 )
 

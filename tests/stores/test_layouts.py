@@ -117,7 +117,7 @@ BROKEN = "CREATE TABLE later (x INTEGER);\nINSERT INTO nowhere VALUES (1);\n"
 @pytest.fixture
 def sqlite_steps(monkeypatch):
     def add(step):
-        steps = (*sqlite.STEPS[:1], step)
+        steps = (*sqlite.STEPS, step)
         monkeypatch.setattr(sqlite, "STEPS", steps)
         monkeypatch.setattr(sqlite_file, "STEPS", steps)
 
@@ -125,17 +125,18 @@ def sqlite_steps(monkeypatch):
 
 
 def test_a_file_takes_the_steps_it_lacks_once(tmp_path, sqlite_steps):
-    url = make_file(tmp_path / "store.db", 1)
+    today = len(sqlite.STEPS)
+    url = make_file(tmp_path / "store.db", today)
     sqlite_steps(NEXT)
     together(lambda _name: open_store(url).close(), 6)
     assert_complete(url)
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
         assert connection.execute("SELECT x FROM later").fetchall() == [(1,)]
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (today + 1,)
 
 
 def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path, sqlite_steps, monkeypatch):
-    url = make_file(tmp_path / "store.db", 1)
+    url = make_file(tmp_path / "store.db", len(sqlite.STEPS))
     before = tables_of(tmp_path / "store.db")
     sqlite_steps(BROKEN)
     with pytest.raises(StoreError, match="nowhere"):

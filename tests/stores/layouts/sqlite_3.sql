@@ -28,17 +28,19 @@ CREATE TABLE vectors (
     UNIQUE (owner, id)
 );
 CREATE INDEX vectors_by_owner ON vectors (owner);
-CREATE VIEW spoken AS SELECT seq, 'u' || owner AS owner, text FROM records;
+CREATE VIEW spoken AS
+SELECT seq, 'u' || owner || ' c' || hex(conversation) AS place, text FROM records;
 CREATE VIRTUAL TABLE words USING fts5 (
-    owner, text, content = 'spoken', content_rowid = 'seq',
+    place, text, content = 'spoken', content_rowid = 'seq',
     tokenize = 'porter unicode61 remove_diacritics 2'
 );
 CREATE TRIGGER words_put AFTER INSERT ON records WHEN new.text <> '' BEGIN
-    INSERT INTO words (rowid, owner, text) VALUES (new.seq, 'u' || new.owner, new.text);
+    INSERT INTO words (rowid, place, text)
+    VALUES (new.seq, 'u' || new.owner || ' c' || hex(new.conversation), new.text);
 END;
 CREATE TRIGGER words_delete AFTER DELETE ON records WHEN old.text <> '' BEGIN
-    INSERT INTO words (words, rowid, owner, text)
-    VALUES ('delete', old.seq, 'u' || old.owner, old.text);
+    INSERT INTO words (words, rowid, place, text)
+    VALUES ('delete', old.seq, 'u' || old.owner || ' c' || hex(old.conversation), old.text);
 END;
 PRAGMA application_id = 1952869476;
 PRAGMA user_version = 3;
