@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -21,6 +22,7 @@ from anthropic.types import Message, RawMessageStreamEvent
 from anthropic.types.beta import BetaMessage
 from turnfold import (
     AsyncConversation,
+    Cap,
     Conversation,
     Embedder,
     Memory,
@@ -93,7 +95,26 @@ def a_memory_wraps_any_client() -> None:
     Memory(open_store("memory:"))
 
 
+def a_history_is_taken_in() -> None:
+    messages = [{"role": "user", "content": "Hello."}]
+    memory = Memory()
+    report = memory.backfill(messages, client=Anthropic(), user_id="ada", conversation="c")
+    assert_type(report.folded, int)
+    assert_type(report.cost, float | None)
+    memory.backfill(
+        messages,
+        client=Anthropic(),
+        user_id="ada",
+        conversation="c",
+        times=[datetime(2026, 3, 5, tzinfo=UTC)],
+        progress=lambda step, done, of: print(step, done / of),
+    )
+    memory.backfill(messages, client=Anthropic())  # type: ignore[call-arg]
+
+
 def a_policy_takes_only_what_it_knows() -> None:
+    Policy(background="on", turn_cap=Cap(tokens=9), conversation_cap=Cap(dollars=0.5))
+    Policy(background="maybe")  # type: ignore[arg-type]
     Policy(placement="append", scope="user", cache="off", on_error="raise", count_tokens=len)
     Policy(placement="middle")  # type: ignore[arg-type]
     Policy(fold_at="many")  # type: ignore[arg-type]
