@@ -53,13 +53,13 @@ class Evidence:
             note: a sentence or two.
             names: where a name or an identifier may stand as well.
         """
-        text = plain(note).replace("1/4", "a quarter").replace("1/2", "half").replace("3/4", "")
-        text = _SIZE.sub(" ", _UNIT.sub(" ", text))
-        if _flat(text) in self._flat:
+        text = plain(note)
+        if not WORD.search(text) or _flat(text) in self._flat:
             return []
         wrong = [*self._links(text)]
         text = _LINK.sub(" ", text)
         wrong += self._quotations(text)
+        text = _readable(text)
         text, codes = self._codes(text)
         wrong += [
             f"{code!r} does not occur in the turns it cites"
@@ -82,9 +82,14 @@ class Evidence:
         return quantities(_LINK.sub(" ", self._text))
 
     @cached_property
-    def _numbers(self) -> set[Fraction]:
+    def _figures(self) -> set[Fraction]:
+        """Numbers that are not part of a date or time."""
         found = {value for _, values in self._quantity.numbers for value in values}
-        found.update(implied(self._quantity.rest))
+        return found | set(implied(self._quantity.rest))
+
+    @cached_property
+    def _numbers(self) -> set[Fraction]:
+        found = set(self._figures)
         for _, time in self._quantity.times:
             if time.minutes % 60 == 0:
                 found.update((Fraction(time.minutes // 60), Fraction(time.minutes // 60 % 12)))
@@ -127,7 +132,7 @@ class Evidence:
     def _quotations(self, text: str) -> Iterator[str]:
         for found in _QUOTED.finditer(text):
             words = next(group for group in found.groups() if group)
-            if _flat(words) not in self._flat:
+            if WORD.search(words) and _flat(words) not in self._flat:
                 yield f"the quotation {words!r} does not occur in the turns it cites"
 
     def _codes(self, text: str) -> tuple[str, list[str]]:
@@ -138,8 +143,8 @@ class Evidence:
             digits = re.sub(r"\D", "", found.group())
             if quantities(found.group()).dates or len(digits) < 7:
                 return found.group()
-            if re.fullmatch(r"\d{1,3}(?: \d{3})+", found.group()):
-                return found.group()
+            if re.fullmatch(r"\d{1,3}(?: \d{3})+|[1-9]\d*", found.group()):
+                return found.group()  # a number
             here = re.sub(r"(?<=\d)[ ()./-]+(?=[\d(])", "", self._text)
             if digits[-9:].lstrip("0") not in here:
                 missing.append(found.group())
@@ -190,7 +195,7 @@ class Evidence:
         if any(time.is_also(other) for _, other in self._quantity.times):
             return True
         hour, minute = divmod(time.minutes, 60)
-        return minute == 0 and bool({Fraction(hour), Fraction(hour % 12)} & self._numbers)
+        return minute == 0 and bool({Fraction(hour), Fraction(hour % 12)} & self._figures)
 
     def _names(self, text: str, more: Evidence | None) -> Iterator[str]:
         if not self._names_show:
@@ -261,6 +266,13 @@ def _is_counted(values: frozenset[Fraction], shown: str, note: str) -> bool:
         one for one in re.split(r",\s*(?:and\s+|or\s+)?|\s+(?:and|or)\s+", listed) if one.strip()
     ]
     return Fraction(len(things)) in values
+
+
+def _readable(text: str) -> str:
+    """A text without units, and with fractions in words."""
+    for shown, said in (("1/4", "a quarter"), ("1/2", "half"), ("3/4", "three quarters")):
+        text = text.replace(shown, said)
+    return _SIZE.sub(" ", _UNIT.sub(" ", text))
 
 
 def _flat(text: str) -> str:

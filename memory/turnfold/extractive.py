@@ -49,6 +49,8 @@ _TELLING = re.compile(r"\d|https?://|[\w.+-]+@[\w-]+\.\w")
 # What one item costs besides its words, in tokens.
 _FRAME = 12
 _LONGEST = 400
+# Sentences that add no more than a few common words are small talk.
+_LEAST = 3.0
 _MOST_INSTRUCTIONS = 5
 
 
@@ -96,7 +98,7 @@ def extract(job: SummaryJob, *, count: CountText = estimate_text) -> list[Item]:
     covered: set[str] = set()
     while rest:
         best = max(rest, key=lambda one: (_worth(one, covered) / sizes[one], -one.turn, -one.place))
-        if _worth(best, covered) <= 0:
+        if _worth(best, covered) <= (_LEAST if items else 0):
             break
         rest.remove(best)
         if sizes[best] > left and items:

@@ -146,7 +146,8 @@ def fit(nodes: Sequence[Node], *, budget: int, count: CountText) -> list[Node]:
         for n, node in enumerate(nodes)
         for i, item in enumerate(node.items)
     }
-    total = sum(sizes.values()) + _HEADING_TOKENS * len(nodes)
+    left = [len(node.items) for node in nodes]
+    total = sum(sizes.values()) + _HEADING_TOKENS * sum(map(bool, left))
     dropped: set[tuple[int, int]] = set()
     for kind in _DROP_ORDER:
         for (n, i), size in sizes.items():
@@ -154,7 +155,8 @@ def fit(nodes: Sequence[Node], *, budget: int, count: CountText) -> list[Node]:
                 break
             if nodes[n].items[i].kind == kind:
                 dropped.add((n, i))
-                total -= size
+                left[n] -= 1
+                total -= size + (0 if left[n] else _HEADING_TOKENS)
     return [
         replace(node, items=tuple(x for i, x in enumerate(node.items) if (n, i) not in dropped))
         for n, node in enumerate(nodes)

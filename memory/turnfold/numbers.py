@@ -176,7 +176,7 @@ def _taken(text: str, pattern: re.Pattern[str], take: object) -> str:
 def _dates(found: re.Match[str], dates: list[tuple[str, list[Date]]]) -> bool:
     groups = found.groupdict()
     year = int(groups["year"]) if groups.get("year") else None
-    if year is not None and year < 100:
+    if year is not None and len(groups["year"]) == 2:
         year += 2000
     if "m" in groups:
         days = [(int(groups["m"]), int(groups["d"]))]

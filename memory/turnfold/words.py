@@ -45,55 +45,57 @@ _OPENERS = frozenset(
     budget bug build builder building builds bus business but buy buys by cake call calls came
     can cannot capacity car cards cash cat category cause chair change changed check child
     children choice chose chosen city class client clients close closed code colleague color
-    colour come comes company concert condition conditions contact contract cook cooks cost
-    costs could country course cousin current currently customer customers daily data database
-    date dates daughter day days dead deadline deal debt decided decides decision default
-    delivery deploy deployment deposit desired despite destination details did died diet dinner
-    director discount discussed dislikes do doctor does dog done door down draft drafts driver
-    drives drop drops due during each earlier early earns east eat eats eight either eleven
-    email employer end ends enough entry error errors estimate even evening event every everyone
-    everything exactly exam except expected expects expense export family far father favorite
-    favourite fee fees few fifteen fifth fifty final finally finds first five fix fixed flat
-    flies flight floor following food for former forty found four fourth free fresh friend
-    friends from front full further game gave general get gets gift girlfriend give given gives
-    go goal goals goes gone good grandfather grandmother group grows guest guests had half has
-    hates have having he health help helps her here high hired his holds holiday home hopes
-    hospital hotel hour hours house how however huge hundred husband i idea if in income indoor
-    instead intends interview into invoice is issue it items its job jobs joins just keep keeps
-    key keys kids kitchen knows lab landlord language last late later launch lawyer lead learns
-    lease least leave leaves left less lesson lets letter license light like likes limit line
-    list lives loan local location long look looks lost loves low lunch machine made main make
-    makes male manager many married master match material may meal meals meet meeting meetings
-    member members mentioned menu merge might minimum model money month monthly more morning
-    mortgage most mother move moved moves moving much multiple music must my name names near
-    nearly need needs neither never new next nine no nobody none noon nor normal north not note
-    notes nothing now number numbers of off offer offered office often old on once one only open
-    opened opening opens option options or order ordered original other others our out outcome
-    outdoor over overall owed owes own owns package paid pain paint painting parent parents
-    parking part partner party pass passport password past patient pay payment payments pays per
-    person pet phone pick picks plan planned plans plant please plumber plus policy port
-    position possible post power preference preferences preferred prefers previous price prices
-    printer problem product profit project promise proposal provider purchase purpose question
-    quote quoted raise range rate rather reads ready reason received recipe record red release
-    remind reminder rent repair replaced report request requested requires research reserved
-    rest result return returns review reviews right room rooms rule runs safe salary sale same
-    sat saves savings says schedule school score season seat second seems sells sends sent
-    server service session set seven several shall share she ship shipment ships shop should
-    show shows side signed signs simple since single sister site six size sizes sleep sleeps
-    slot small smoke so sold some someone something son soon sort source sourdough south speaks
-    spends spent stack staff stage start started starts status stay stays step still stock stop
-    stopped stops store strict studies study style such suggested suggests summer support
-    supports surgery switch system takes target task tasks tax teaches team ten tenant tends
-    term test testing tests texts than that the their them theme then there these they things
-    think thinks third thirty this those though thousand three through ticket tickets time times
-    tires title to today together told tomorrow too took total tour tournament town track trades
-    train training trains travels treatment tried tries trip try tuition twelve twenty twice two
-    type under until up update updates upper use used user users uses usually vacation van vegan
-    vegetarian vendor venue version very via visit visits volunteer wakes walks wall want wanted
-    wants warranty was watches water we wedding week weekend weekly weeks weight well went were
-    west what whatever when where whether which while who whole whose why wife will wine winter
-    wishes with within without woman won wood work worked worker workers working works workshop
-    would write writes wrong year yearly years yes yesterday yet you young your zero
+    colour come comes company concert condition conditions congratulations contact contract cook
+    cooks cost costs could country course cousin current currently customer customers daily data
+    database date dates daughter day days dead deadline deal debt decided decides decision
+    default delivery deploy deployment deposit desired despite destination details did died diet
+    dinner director discount discussed dislikes do doctor does dog done door down draft drafts
+    driver drives drop drops due during each earlier early earns east eat eats eight either
+    eleven email employer end ends enough entry error errors estimate even evening event every
+    everyone everything exactly exam except expected expects expense export family far father
+    favorite favourite fee fees few fifteen fifth fifty final finally finds fine first five fix
+    fixed flat flies flight floor following food for former forty found four fourth free fresh
+    friend friends from front full further game gave general get gets gift girlfriend give given
+    gives go goal goals goes gone good grandfather grandmother great group grows guest guests
+    had half has hates have having he health hello help helps her here hey hi high hired his
+    holds holiday home hopes hospital hotel hour hours house how however huge hundred husband i
+    idea if in income indoor instead intends interview into invoice is issue it items its job
+    jobs joins just keep keeps key keys kids kitchen knows lab landlord language last late later
+    launch lawyer lead learns lease least leave leaves left less lesson lets letter license
+    light like likes limit line list lives loan local location long look looks lost lovely loves
+    low lunch machine made main make makes male manager many married master match material may
+    meal meals meet meeting meetings member members mentioned menu merge might minimum model
+    money month monthly more morning mortgage most mother move moved moves moving much multiple
+    music must my name names near nearly need needs neither never new next nine no nobody none
+    noon nor normal north not note noted notes nothing now number numbers of off offer offered
+    office often okay old on once one only open opened opening opens option options or order
+    ordered original other others our out outcome outdoor over overall owed owes own owns
+    package paid pain paint painting parent parents parking part partner party pass passport
+    password past patient pay payment payments pays per perfect person pet phone pick picks plan
+    planned plans plant please plumber plus policy port position possible post power preference
+    preferences preferred prefers previous price prices printer problem product profit project
+    promise proposal provider purchase purpose question quote quoted raise range rate rather
+    reads ready reason received recipe record red release remind reminder rent repair replaced
+    report request requested requires research reserved rest result return returns review
+    reviews right room rooms rule runs safe salary sale same sat saves savings says schedule
+    school score season seat second seems sells sends sent server service session set seven
+    several shall share she ship shipment ships shop should show shows side signed signs simple
+    since single sister site six size sizes sleep sleeps slot small smoke so sold some someone
+    something son soon sorry sort source sourdough south speaks spends spent stack staff stage
+    start started starts status stay stays step still stock stop stopped stops store strict
+    studies study style such suggested suggests summer support supports sure surgery switch
+    system takes target task tasks tax teaches team ten tenant tends term test testing tests
+    texts than thank thanks that the their them theme then there these they things think thinks
+    third thirty this those though thousand three through ticket tickets time times tires title
+    to today together told tomorrow too took total tour tournament town track trades train
+    training trains travels treatment tried tries trip try tuition twelve twenty twice two type
+    under understood until up update updates upper use used user users uses usually vacation van
+    vegan vegetarian vendor venue version very via visit visits volunteer wakes walks wall want
+    wanted wants warranty was watches water we wedding week weekend weekly weeks weight well
+    went were west what whatever when where whether which while who whole whose why wife will
+    wine winter wishes with within without woman won wood work worked worker workers working
+    works workshop would wow write writes wrong year yearly years yes yesterday yet you young
+    your zero
     """.split()
 )
 _NO_NAME = re.compile(

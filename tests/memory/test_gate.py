@@ -1,0 +1,323 @@
+"""Nothing gets into a summary that the turns it cites do not say; formats do not matter."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from turnfold.errors import SummaryError
+from turnfold.evidence import Evidence
+from turnfold.extractive import ExtractiveSummarizer, extract
+from turnfold.gate import complete, judge
+from turnfold.numbers import quantities
+from turnfold.speech import Utterance
+from turnfold.summary import Item, SummaryDraft, SummaryJob
+from turnfold.words import sentences
+
+CASES = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "benchmarks" / "gate_cases.jsonl")
+    .read_text()
+    .splitlines()
+]
+
+
+def job(*said, first=1, **more):
+    """Turns of the user; each may be a pair with what the assistant answers."""
+    pairs = [(one, "") if isinstance(one, str) else one for one in said]
+    exchanges = [
+        [Utterance("user", user), *([Utterance("assistant", told)] if told else [])]
+        for user, told in pairs
+    ]
+    return SummaryJob(first, exchanges, **more)
+
+
+def refused(turns, text, cited=(1,), **more):
+    verdict = judge(turns, SummaryDraft([Item("fact", text, cited, **more)]))
+    return [complaint for one in verdict.refused for complaint in one.complaints]
+
+
+# --- formats ----------------------------------------------------------------------------------
+
+SAME = {
+    "1,200": ["1200", "1.2k", "1 200", "1.200", "twelve hundred", "1,200.00", "$1,200"],
+    "twelve": ["12", "a dozen", "12.0"],
+    "two hundred and fifty": ["250", "two hundred fifty", "250.0"],
+    "5 March": ["March 5th", "5th of March", "Mar 5", "the fifth of March", "March 5"],
+    "2026-03-05": ["5 March 2026", "March 5th, 2026", "05.03.2026", "5 March", "3/5/2026"],
+    "half past two": ["2:30", "2:30 pm", "14:30"],
+    "3 pm": ["15:00", "3:00 PM", "3 p.m."],
+    "AX-42": ["AX42", "ax-42", "AX 42"],
+    "https://a.example/x/": ["a.example/x", "http://www.a.example/x"],
+    "Tuesday": ["Tue", "Tuesdays"],
+    "5%": ["5 percent", "five percent", "5 %"],
+    "1.5 million": ["1,500,000", "1.5M", "1500k"],
+}
+OTHER = {
+    "1,200": ["1,300", "120", "12k", "1.2", "12,000"],
+    "twelve": ["13", "twenty", "a hundred"],
+    "5 March": ["6 March", "5 May", "March 15", "5 March 2025"],
+    "2026-03-05": ["2025-03-05", "6 March 2026", "2026-04-05"],
+    "half past two": ["3:30", "2:45"],
+    "3 pm": ["4 pm", "3:15", "3 am"],
+    "AX-42": ["AX-43", "BX-42", "AX-421"],
+    "https://a.example/x/": ["https://a.example/y", "b.example/x"],
+    "Tuesday": ["Wednesday", "Thu"],
+    "5%": ["6%", "50 percent"],
+    "1.5 million": ["1.6 million", "15,000,000", "1,500"],
+}
+
+
+@pytest.mark.parametrize(("said", "told"), [(k, v) for k, vs in SAME.items() for v in vs])
+def test_the_same_in_another_format_passes(said, told):
+    assert refused(job(f"We settled on {said} then."), f"It was {told} that they settled on.") == []
+
+
+@pytest.mark.parametrize(("said", "told"), [(k, v) for k, vs in OTHER.items() for v in vs])
+def test_another_value_is_refused(said, told):
+    assert refused(job(f"We settled on {said} then."), f"It was {told} that they settled on.")
+
+
+@given(st.integers(2, 10**9), st.integers(2, 10**9))
+def test_a_number_passes_if_and_only_if_it_was_said(said, told):
+    for shown in (str(told), f"{told:,}", f"{told:_}".replace("_", " ")):
+        complaints = refused(job(f"It costs {said:,} in all."), f"The price is {shown} in all.")
+        assert bool(complaints) == (said != told)
+
+
+dates = st.dates(date(1000, 1, 1))
+
+
+@given(dates, dates)
+def test_a_date_passes_if_and_only_if_it_was_said(said, told):
+    for shown in (
+        f"{told.day} {told:%B %Y}",
+        f"{told:%B} {told.day}, {told.year:04}",
+        told.isoformat(),
+    ):
+        complaints = refused(job(f"It is due on {said.isoformat()}."), f"It is due on {shown}.")
+        assert bool(complaints) == (said != told)
+
+
+@given(st.integers(0, 23), st.integers(0, 59), st.integers(0, 23), st.integers(0, 59))
+def test_a_time_of_day_passes_if_and_only_if_it_was_said(hour, minute, other, later):
+    half = f"{other % 12 or 12}:{later:02} {'pm' if other >= 12 else 'am'}"
+    complaints = refused(job(f"The bell rings, at {hour:02}:{minute:02}."), f"It rings at {half}.")
+    alike = (hour * 60 + minute, other * 60 + later)
+    # Before one o'clock in the afternoon it may be either half of the day.
+    same = alike[0] == alike[1] or (hour <= 12 and alike[0] % 720 == alike[1] % 720)
+    assert bool(complaints) == (not same)
+
+
+# --- whatever was said ------------------------------------------------------------------------
+
+words = st.sampled_from(
+    ["no", "not", "never", "Ada", "5", "March", "x_1", "is", "isn't", "-", '"', "3.1", "@", "1/2"]
+)
+said = st.lists(st.one_of(words, st.text(max_size=12)), min_size=1, max_size=12).map(" ".join)
+
+
+@given(said)
+def test_what_was_said_word_for_word_always_passes(text):
+    turns = job(text)
+    for sentence in sentences(text):
+        if sentence.strip():
+            assert refused(turns, sentence) == []
+            assert refused(turns, f"user: {sentence}") == []
+
+
+@given(st.text(), st.text())
+def test_the_gate_never_fails(source, note):
+    Evidence([source]).complaints(note)
+    quantities(note)
+
+
+# --- names, quotations, citations -------------------------------------------------------------
+
+
+def test_a_name_has_to_stand_in_the_turns_that_are_cited():
+    turns = job("Marta moves to Leeds.", "Greta stays in Bath.")
+    assert refused(turns, "Marta moves to Leeds.", (1,)) == []
+    assert refused(turns, "Greta moves to Leeds.", (1,))
+    assert refused(turns, "The user's friend Greta stays in Bath.", (2,)) == []
+
+
+def test_without_turns_cited_all_of_them_count():
+    turns = job("Marta moves to Leeds.", "Greta stays in Bath.", first=4)
+    [item] = judge(turns, SummaryDraft([Item("fact", "Greta stays in Bath.")])).items
+    assert item.turns == (4, 5)
+
+
+def test_a_name_may_be_known_from_the_notes_or_the_turn_before():
+    known = [Item("fact", "Marta is the user's sister.", (1,), id="k")]
+    turns = job("She moves to Leeds.", first=9, known=known, before=[Utterance("user", "And Ole?")])
+    assert refused(turns, "Marta moves to Leeds.", (9,)) == []
+    assert refused(turns, "Ole moves to Leeds.", (9,)) == []
+    assert refused(turns, "Greta moves to Leeds.", (9,))
+
+
+def test_what_is_superseded_may_be_said_to_have_been():
+    known = [Item("fact", "The launch is on 3 May.", (1,), id="k")]
+    turns = job("Make it the 5th of May.", first=9, known=known)
+    text = "The launch is on 5 May; it was on 3 May."
+    assert refused(turns, text, (9,))
+    assert refused(turns, text, (9,), supersedes=("k",)) == []
+
+
+@pytest.mark.parametrize(("text", "ok"), [("She said “so be it”.", True), ('"so is it"', False)])
+def test_a_quotation_is_word_for_word(text, ok):
+    assert (refused(job('She said: "So be it, then."'), text) == []) == ok
+
+
+def test_capitals_tell_nothing_in_german():
+    turns = job("Das Angebot ist da und es ist zu teuer für uns.")
+    assert refused(turns, "Der Nutzer findet den Preis zu hoch.") == []
+
+
+# --- negations --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "wrong"),
+    [
+        ("I don't eat pork.", "The user does not eat pork.", "The user eats pork."),
+        ("I eat pork.", "The user eats pork.", "The user does not eat pork."),
+        ("No aisle seat, please.", "The user wants no aisle seat.", "An aisle seat is wanted."),
+        ("It has not arrived.", "It hasn't arrived.", "It has arrived."),
+        ("I can't wait to see Rome.", "The user longs to see Rome.", "The user won't see Rome."),
+        ("We never signed it.", "It was not signed.", "It was signed."),
+        ("The shop is closed.", "The shop is not open.", "The shop is open."),
+    ],
+)
+def test_a_not_put_in_or_left_out_is_noticed(said, right, wrong):
+    assert refused(job(said), right) == []
+    assert refused(job(said), wrong)
+
+
+# --- drafts -----------------------------------------------------------------------------------
+
+
+def test_good_items_are_kept_where_others_are_refused():
+    turns = job("Rent is 1,200 in Leeds.")
+    verdict = judge(
+        turns, SummaryDraft([Item("fact", "Rent is 1,200.", (1,)), Item("fact", "It is 1,300.")])
+    )
+    assert [item.text for item in verdict.items] == ["Rent is 1,200."]
+    assert "1,300" in str(verdict.refused[0])
+
+
+def test_a_draft_that_says_nothing_is_no_summary():
+    with pytest.raises(SummaryError, match="empty"):
+        judge(job("a"), SummaryDraft([]))
+
+
+def test_an_instruction_is_superseded_by_nothing_but_an_instruction():
+    known = [Item("instruction", "Always use francs.", (1,), id="k")]
+    turns = job("From now on use euros.", first=5, known=known)
+    fact = Item("fact", "They use euros.", (5,), ("k",))
+    rule = Item("instruction", "From now on use euros.", (5,), ("k",))
+    first, second = judge(turns, SummaryDraft([fact, rule])).items
+    assert (first.supersedes, second.supersedes) == ((), ("k",))
+
+
+def test_only_known_items_are_superseded():
+    [item] = judge(job("So."), SummaryDraft([Item("fact", "So.", (1,), ("nothing",))])).items
+    assert item.supersedes == ()
+
+
+def test_an_instruction_that_was_overlooked_is_put_in():
+    rule = "From now on, quote prices in francs."
+    turns = job(f"Hello. {rule} Thanks.", "And now?")
+    fact = Item("fact", "They spoke.", (1,))
+    assert complete(turns, [fact]) == (fact, Item("instruction", rule, (1,)))
+    kept = Item("instruction", rule.rstrip("."), (1,))
+    assert complete(turns, [kept]) == (kept,)
+
+
+@pytest.mark.parametrize(
+    "said", ["Should I always use francs?", "I never answer the phone.", "He said from now on."]
+)
+def test_not_every_always_is_an_instruction(said):
+    turns = job((said, "Always answer in French."))
+    kinds = [item.kind for item in complete(turns, [])]
+    assert kinds == []
+
+
+# --- the figures ------------------------------------------------------------------------------
+
+
+def judged():
+    for case in CASES:
+        turns = job((case["user"], case["assistant"]))
+        yield from (("faithful", refused(turns, note)) for note in case["notes"])
+        for kind, old, new in case["wrong"]:
+            right = next(note for note in case["notes"] if old in note)
+            yield kind, refused(turns, right.replace(old, new, 1))
+
+
+def test_of_wrong_notes_nearly_all_are_caught_and_of_faithful_ones_few_refused():
+    """The figures of `benchmarks/bench_gate.py`, which measures them in full."""
+    results = list(judged())
+    faithful = [bool(why) for kind, why in results if kind == "faithful"]
+    wrong = [bool(why) for kind, why in results if kind != "faithful"]
+    assert len(faithful) == 200
+    assert len(wrong) >= 200
+    assert sum(faithful) / len(faithful) <= 0.05
+    assert sum(wrong) / len(wrong) >= 0.95
+
+
+# --- the extractive summarizer ----------------------------------------------------------------
+
+
+def talked():
+    return job(
+        ("Hello there! How are you?", "Fine, thanks. How can I help?"),
+        ("My flight LH1842 leaves Munich at 18:05 on 5 March.", "Noted."),
+        ("From now on, answer in French.", "D'accord."),
+        ("We decided to rent, not to buy.", "A good choice, I think so too."),
+        max_tokens=100,
+    )
+
+
+def test_it_takes_what_has_numbers_names_and_wishes_and_leaves_small_talk():
+    items = extract(talked())
+    texts = [item.text for item in items]
+    assert "user: My flight LH1842 leaves Munich at 18:05 on 5 March." in texts
+    assert Item("instruction", "From now on, answer in French.", (3,)) in items
+    assert ("decision", (4,)) in [(item.kind, item.turns) for item in items]
+    assert not any("How can I help" in text or "Hello" in text for text in texts)
+    assert [item.turns for item in items] == sorted(item.turns for item in items)
+
+
+def test_it_keeps_to_its_room_and_says_the_same_each_time():
+    assert extract(talked()) == extract(talked())
+    for room in (30, 60, 200, 1_000):
+        items = extract(
+            job(*[f"Part {n} costs {n * 7} francs." for n in range(60)], max_tokens=room)
+        )
+        assert 1 <= len(items) <= max(1, room // 12)
+
+
+def test_its_own_words_pass_the_gate():
+    for case in CASES:
+        turns = job((case["user"], case["assistant"]))
+        verdict = judge(turns, ExtractiveSummarizer()(turns))
+        assert verdict.items
+        assert not verdict.refused
+
+
+@given(st.lists(st.text(max_size=80), min_size=1, max_size=4))
+def test_it_never_fails_and_never_makes_anything_up(texts):
+    turns = job(*texts)
+    for item in extract(turns):
+        said = texts[item.turns[0] - 1]
+        assert item.text.removeprefix("user: ") in said or item.kind == "instruction"
+
+
+def test_what_is_known_is_not_said_again():
+    known = [Item("fact", "user: My flight LH1842 leaves Munich at 18:05 on 5 March.", (2,))]
+    turns = talked()
+    again = SummaryJob(1, turns.exchanges, known=known, max_tokens=1_000)
+    assert known[0].text not in [item.text for item in extract(again)]
