@@ -578,7 +578,6 @@ class Failing:
         ("ledger", ["get"]),
         ("ledger", ["put"]),
         ("ledger", ["get", "put", "scan"]),
-        ("index", ["ids"]),
         ("index", ["put"]),
         ("index", ["nearest"]),
     ],
