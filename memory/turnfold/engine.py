@@ -21,6 +21,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,7 @@ from turnfold.plans import Plan, Preparation, Shown, plan_id, usage_id
 from turnfold.policy import Policy
 from turnfold.pricing import Usage, price_of
 from turnfold.prompt import Sent, build, recall_block
+from turnfold.purse import Purse
 from turnfold.receipt import Receipt, Tokens
 from turnfold.refusals import Refusal
 from turnfold.rejoin import looks_cut, rejoin, starts_anew
@@ -386,8 +388,7 @@ class Turn:
         rate = 1.0 if self._policy.count_tokens else self._measures.rate(self._model)
         start = max(self._in_memory, self._head)
         head = sum(self._sizes[: self._head]) if self._in_memory > self._head else 0
-        an_hour = lasts_an_hour(self._body)
-        lifetime = ONE_HOUR if an_hour else FIVE_MINUTES
+        lifetime = ONE_HOUR if lasts_an_hour(self._body) else FIVE_MINUTES
         standing = Standing(
             sizes=[int(size * rate) for size in self._sizes],
             requests=[one.replies or 1 for one in self._exchanges],
@@ -400,20 +401,20 @@ class Turn:
             cold=self._measures.is_cold(self._archive.clock(), lifetime=lifetime),
             cold_share=self._measures.cold_share,
         )
-        until, reason = fold_until(
-            soon(standing) if ahead else standing,
-            self._policy,
-            Rates.of(
-                price_of(self._model, self._policy.prices),
-                price_of(self._summary_model, self._policy.prices),
-                cached=self._cached() or has_marks(self._body),
-                an_hour=an_hour,
-            ),
-        )
+        until, reason = fold_until(soon(standing) if ahead else standing, self._policy, self._rates)
         if not ahead:
             self.account.fold_reason = reason
             self._over = standing.prompt > standing.ceiling or self._policy.budget is not None
         return min(until, len(self._transcript.closed))
+
+    @property
+    def _rates(self) -> Rates:
+        return Rates.of(
+            price_of(self._model, self._policy.prices),
+            price_of(self._summary_model, self._policy.prices),
+            cached=self._cached() or has_marks(self._body),
+            an_hour=lasts_an_hour(self._body),
+        )
 
     @property
     def _summary_size(self) -> int:
@@ -512,7 +513,9 @@ class Turn:
         """Decide the rest, write it down, and go by what then holds."""
         cached = self._cached()
         appends = self._appends(cached)
-        self._found = self._recall(appends)
+        purse = self._purse()
+        self._found = self._recall(appends, min(purse.allows, self._room))
+        recalled = recall_block(self._found)
         plan = Plan(
             id=plan_id(self._transcript.open, self._revision),
             parent=self._before.exchange_id if self._before else "",
@@ -520,9 +523,9 @@ class Turn:
             fold=self._fold_id,
             appends=appends,
             cached=cached,
-            recalled=recall_block(self._found),
+            recalled=recalled,
             shown=tuple(Shown(one.passage.id, one.turn, one.score) for one in self._found),
-            measures=self._measures,
+            measures=replace(self._measures, purse=purse.spend(self._count(recalled))),
             words=opening_name(self._transcript.open, self._archive.seed),
         )
         holds = self._archive.keep_plan(plan)
@@ -569,10 +572,9 @@ class Turn:
     def _carried(self) -> Carried:
         return carried_from(self._exchanges[self._head : self._in_memory])
 
-    def _recall(self, appends: bool) -> Sequence[Found]:
+    def _recall(self, appends: bool, budget: int) -> Sequence[Found]:
         """What bears on the opening; nothing where that fails."""
         appended = [plan for plan in self._earlier.values() if appends and plan.appends]
-        budget = self._recall_budget()
         try:
             looked_up = look_up(
                 self._archive,
@@ -596,16 +598,29 @@ class Turn:
             found.remove(min(found, key=lambda one: one.score))
         return found
 
-    def _recall_budget(self) -> int:
-        """Tokens that what this turn recalls may have."""
-        most = self._policy.recall_tokens
+    def _purse(self) -> Purse:
+        """What this turn's recall may spend."""
+        measures = self._measures
+        purse = Purse(measures.purse, self._policy, self._rates, cold_share=measures.cold_share)
+        if self._fold is None:
+            return purse
+        if self._fold_id != measures.fold:
+            window = sum(self._sizes[self._in_memory : -1])
+            purse.pay_fold(self._summary_size + window, measures.prompt)
+        folded = sum(self._sizes[self._head : self._in_memory])
+        purse.earn(folded - self._summary_size - sum(self._recalled_sizes))
+        return purse
+
+    @property
+    def _room(self) -> int:
+        """Tokens that a budget for the whole prompt leaves to what is recalled."""
         if self._policy.budget is None:
-            return most
+            return self._policy.recall_tokens
         closed = sum(self._sizes[self._in_memory : -1])
         opening = self._transcript.open.messages[: self._transcript.open.opening]
         earlier = sum(count_message(one, self._count) for one in opening[:-1])
         taken = self._summary_size + sum(self._recalled_sizes) + closed + earlier
-        return min(most, self._policy.budget - taken - _BREAKS)
+        return self._policy.budget - taken - _BREAKS
 
     @property
     def _live_special(self) -> Iterator[int]:

@@ -65,6 +65,7 @@ class Measures:
         answered: when it was answered.
         fold: the fold it was sent under.
         cached: whether it carried cache breakpoints.
+        purse: what recall has left to spend; see `turnfold.purse`.
     """
 
     turns: float = 0.0
@@ -74,6 +75,7 @@ class Measures:
     answered: float = 0.0
     fold: str = ""
     cached: bool = True
+    purse: float = 0.0
 
     @property
     def cold_share(self) -> float:
@@ -124,6 +126,7 @@ class Measures:
             answered=last.at,
             fold=fold,
             cached=cached,
+            purse=self.purse,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -136,6 +139,7 @@ class Measures:
             "answered": self.answered,
             "fold": self.fold,
             "cached": self.cached,
+            "purse": self.purse,
         }
 
     @classmethod
