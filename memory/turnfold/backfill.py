@@ -181,11 +181,13 @@ class Filling:
         Raises:
             StoreError: the ledger could not be written.
         """
+        before = len(self._folding.wrote)
         self._folding.answer(job, outcome)
+        self._leaves = len(self._folding.wrote)
         if is_stale(self._archive):
             self._archive.take_back(self._folding.wrote)
-        self._leaves += not isinstance(outcome, Exception)
-        self._progress("summaries", min(self._leaves, self._of), self._of)
+        if self._leaves > before:
+            self._progress("summaries", self._leaves, self._of)
         if self._lease is not None:
             self._lease = self._leases.renew(self._lease) or self._lease
 
@@ -211,7 +213,7 @@ class Filling:
         return BackfillReport(
             exchanges=len(self._transcript.closed),
             folded=max(0, (in_force.count if in_force else 0) - self._head),
-            leaves=min(self._leaves, self._of),
+            leaves=self._leaves,
             calls=len(self._tried),
             usage=self._account.summary_usage,
             cost=self._account.summary_cost,

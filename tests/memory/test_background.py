@@ -27,7 +27,8 @@ AUTO = replace(SMALL, background="auto")
 
 
 def fact(job):
-    return SummaryDraft([Item("fact", "So it was.", (job.first,))])
+    told = job.exchanges[0][0].text.partition(". ")[0] + "."
+    return SummaryDraft([Item("fact", told, (job.first,))])
 
 
 class Slow:
@@ -517,7 +518,8 @@ receipts, begun, go = [], threading.Event(), threading.Event()
 def summarize(job):
     begun.set()
     go.wait()
-    return SummaryDraft([Item("fact", "So it was.", (job.first,))])
+    told = job.exchanges[0][0].text.partition(". ")[0] + "."
+    return SummaryDraft([Item("fact", told, (job.first,))])
 
 remembering = memory("sqlite:" + sys.argv[1], policy=replace(SMALL, background="on"),
                      summarizer=summarize, on_receipt=receipts.append)
