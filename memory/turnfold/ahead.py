@@ -27,15 +27,16 @@ from turnfold.forgetting import forget_again, mark_of
 from turnfold.lease import Lease, Leases
 from turnfold.plans import Fold, Preparation, preparation_id
 from turnfold.policy import Policy
+from turnfold.reconciling import Reconciled
 from turnfold.spending import Spending
-from turnfold.summary import SummaryJob
+from turnfold.summary import Item, SummaryJob
 from turnfold.tokens import CountText
 from turnfold.transcript import Exchange
 from turnfold.window import Standing
 
 logger = logging.getLogger("turnfold")
 
-Readiness = Literal["none", "ready", "running", "lost", "idle"]
+Readiness = Literal["none", "ready", "running", "lost", "idle", "failing"]
 
 # A claim runs for so many times what a turn may take; a summary has to be done within that.
 _DEADLINES = 2
@@ -54,8 +55,10 @@ def next_step(*, due: bool, over: bool, readiness: Readiness, lasting: bool) -> 
         due: the rule folds at this opening; else soon.
         over: the prompt is over the ceiling, so the history no longer fits.
         readiness: of the preparation there is: "none", "ready", someone is at it ("running"),
-            whoever was at it is gone ("lost"), or it failed ("idle").
-        lasting: whether to count on it that a worker outlives its turn, although one was lost.
+            whoever was at it is gone ("lost"), it failed once ("idle") or more often
+            ("failing").
+        lasting: whether to count on workers although one was lost, or failed more than once:
+            its client may have been closed after its turn.
 
     Returns:
         "adopt" what was prepared; "fold now", and let the user wait; leave it to a worker to
@@ -63,9 +66,9 @@ def next_step(*, due: bool, over: bool, readiness: Readiness, lasting: bool) -> 
     """
     if due and readiness == "ready":
         return "adopt"
-    if due and (over or (readiness == "lost" and not lasting)):
+    if due and (over or (readiness in {"lost", "failing"} and not lasting)):
         return "fold now"
-    return "prepare" if readiness in {"none", "idle", "lost"} else "go on"
+    return "go on" if readiness in {"running", "ready"} else "prepare"
 
 
 def soon(standing: Standing) -> Standing:
@@ -192,6 +195,25 @@ class Chore:
         self._folding.answer(self._job, outcome)
         if is_stale(self._archive):
             self._archive.take_back([self.name, *self._folding.wrote])
+
+    def items(self) -> list[Item]:
+        """The items to be compared, where several leaves were written; see `reconciling`.
+
+        Raises:
+            StoreError: the ledger could not be read.
+        """
+        if self._lease is None or is_stale(self._archive):
+            return []
+        return self._folding.to_compare(self.name)
+
+    def compared(self, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
+        """Take the answer about the `items`.
+
+        Raises:
+            StoreError: the ledger could not be written.
+        """
+        if not is_stale(self._archive):
+            self._folding.compared(self.name, items, outcome)
 
     def end(self) -> None:
         """Embed what will be folded, if its summaries are there, and let go.

@@ -339,6 +339,25 @@ class Archive:
         name = f"correction:{digest(correction.target, correction.text, str(at))}"
         self.store.ledger.put(self.scope.user_id, [self._record(name, "correction", body, at=at)])
 
+    def keep_reconciled(self, name: str, gone: Mapping[str, str]) -> None:
+        """Write that the items of a fold were compared, and which of them no longer hold.
+
+        Args:
+            name: id of the preparation of the fold.
+            gone: ids of these items, each with that of the one which replaces it.
+        """
+        at = self.clock()
+        records = [self._record(f"reconciled:{name}", "reconciled", dict(gone), at=at)]
+        for target, later in gone.items():
+            body = {"target": target, "text": "", "kind": ""}
+            named = f"correction:{digest(target, later)}"
+            records.append(self._record(named, "correction", body, at=at))
+        self.store.ledger.put(self.scope.user_id, records)
+
+    def is_reconciled(self, name: str) -> bool:
+        """Whether the items of a fold were compared."""
+        return bool(self._get([f"reconciled:{name}"]))
+
     # --- proofs, usage, passages --------------------------------------------------------------
 
     def proofs(self, names: Iterable[str]) -> dict[str, str]:

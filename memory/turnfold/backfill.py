@@ -26,9 +26,10 @@ from turnfold.measures import Measures
 from turnfold.plans import Fold, Plan, plan_id, preparation_id
 from turnfold.policy import Policy
 from turnfold.pricing import Usage
+from turnfold.reconciling import Reconciled
 from turnfold.spending import Spending
 from turnfold.state import head_of, until_uncited
-from turnfold.summary import SummaryJob
+from turnfold.summary import Item, SummaryJob
 from turnfold.tokens import CountText
 from turnfold.tombstones import opening_name
 from turnfold.transcript import Transcript
@@ -36,7 +37,7 @@ from turnfold.window import keep_from
 
 logger = logging.getLogger("turnfold")
 
-Step = Literal["summaries", "vectors"]
+Step = Literal["summaries", "items", "vectors"]
 Progress = Callable[[Step, int, int], None]
 
 
@@ -71,6 +72,8 @@ class Filling:
     begin     store the exchanges, decide what to fold, claim the work
     due       the summaries that are to be written, side by side
     accept    one of them, as it comes
+    items     what all of them say, where it is to be compared once more
+    compared  what no longer holds
     end       vectors, the fold, the report
     """
 
@@ -108,10 +111,20 @@ class Filling:
         self._lease: Lease | None = None
         self._name = ""
         self._tried: list[SummaryJob] = []
-        self._leaves = self._of = 0
+        self._leaves = self._of = self._calls = 0
         self._head = head_of(transcript, policy.keep_first)
         self._start = self._until = 0
         self._base: Fold | None = None
+        self._spending = Spending(
+            archive,
+            of_turn=None,
+            of_conversation=policy.conversation_cap,
+            turn="",
+            root=transcript.exchanges[0].opening_id,
+            model=summary_model,
+            prices=policy.prices,
+            count=count,
+        )
         self._folding = Folding(
             archive,
             archive.memorable(transcript.exchanges),
@@ -120,16 +133,7 @@ class Filling:
             count=count,
             account=self._account,
             degrade=self._degrade,
-            spending=Spending(
-                archive,
-                of_turn=None,
-                of_conversation=policy.conversation_cap,
-                turn="",
-                root=transcript.exchanges[0].opening_id,
-                model=summary_model,
-                prices=policy.prices,
-                count=count,
-            ),
+            spending=self._spending,
         )
 
     def begin(self) -> bool:
@@ -172,6 +176,7 @@ class Filling:
             job for job in self._folding.due() if not any(job is tried for tried in self._tried)
         ]
         self._tried += jobs
+        self._calls += len(jobs)
         self._of = max(self._of, len(jobs))
         return jobs
 
@@ -190,6 +195,25 @@ class Filling:
             self._progress("summaries", self._leaves, self._of)
         if self._lease is not None:
             self._lease = self._leases.renew(self._lease) or self._lease
+
+    def items(self) -> list[Item]:
+        """The items to be compared; none where that was done, or there is only one leaf.
+
+        Raises:
+            StoreError: the ledger could not be read.
+        """
+        return self._folding.to_compare(self._name) if self._lease is not None else []
+
+    def compared(self, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
+        """Take the answer about the `items`: what is superseded goes from the summary.
+
+        Raises:
+            StoreError: the ledger could not be written.
+        """
+        self._calls += 1
+        if not is_stale(self._archive):
+            self._folding.compared(self._name, items, outcome)
+            self._progress("items", len(items), len(items))
 
     def end(self) -> BackfillReport:
         """Embed what is summarized, fold it, and tell.
@@ -214,7 +238,7 @@ class Filling:
             exchanges=len(self._transcript.closed),
             folded=max(0, (in_force.count if in_force else 0) - self._head),
             leaves=self._leaves,
-            calls=len(self._tried),
+            calls=self._calls,
             usage=self._account.summary_usage,
             cost=self._account.summary_cost,
             seconds=time.perf_counter() - self._began,

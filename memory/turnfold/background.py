@@ -15,20 +15,47 @@ import contextvars
 import logging
 import os
 import threading
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from turnfold.ahead import Chore
 from turnfold.folding import Outcome
-from turnfold.summary import SummaryJob
+from turnfold.reconciling import Reconciled
+from turnfold.summary import Item, SummaryJob
 
 logger = logging.getLogger("turnfold")
 
-Attempt = Callable[[SummaryJob], Outcome]
-AttemptAsync = Callable[[SummaryJob], Awaitable[Outcome]]
+Comparison = Reconciled | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Whom a worker asks. Neither raises.
+
+    Attributes:
+        summarize: answers a job.
+        compare: says which items no longer hold; None where no one can.
+    """
+
+    summarize: Callable[[SummaryJob], Outcome]
+    compare: Callable[[Sequence[Item]], Comparison] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncDesk:
+    """The same on an event loop."""
+
+    summarize: Callable[[SummaryJob], Awaitable[Outcome]]
+    compare: Callable[[Sequence[Item]], Awaitable[Comparison]] | None = None
+
 
 # Seconds a closing memory, or an interpreter that exits, waits for a summary in flight.
 _PATIENCE = 5.0
+# More chores than these do not wait; a worker that did not get on for so many seconds is stuck.
+_MOST_WAITING = 16
+_STUCK = 120.0
 
 
 class Background:
@@ -44,6 +71,7 @@ class Background:
         self._queue: deque[tuple[Chore, Callable[[], None]]] = deque()
         self._thread: threading.Thread | None = None
         self._current: Chore | None = None
+        self._stirred = time.monotonic()  # when the worker last got on
         self._tasks: dict[asyncio.Task[None], Chore] = {}
         self._names: set[str] = set()
 
@@ -53,13 +81,20 @@ class Background:
         self._own()
         return not self._stopping.is_set()
 
-    def start(self, chore: Chore, attempt: Attempt) -> None:
+    @property
+    def keeps_up(self) -> bool:
+        """Whether a chore begun now would be done soon: few wait, and the worker is not stuck."""
+        self._own()
+        stuck = self._thread is not None and time.monotonic() - self._stirred > _STUCK
+        return not stuck and max(len(self._queue), len(self._tasks)) < _MOST_WAITING
+
+    def start(self, chore: Chore, desk: Desk) -> None:
         """Work on a chore in the worker thread; not twice at a time."""
         if not self._enter(chore):
             return
         context = contextvars.copy_context()
         with self._lock:
-            self._queue.append((chore, lambda: context.run(self._work, chore, attempt)))
+            self._queue.append((chore, lambda: context.run(self._work, chore, desk)))
             if self._thread is None:
                 thread = threading.Thread(
                     target=self._work_off, name="turnfold-background", daemon=True
@@ -73,12 +108,12 @@ class Background:
                 self._thread = thread
                 atexit.register(self.close)
 
-    def start_on_loop(self, chore: Chore, attempt: AttemptAsync) -> None:
+    def start_on_loop(self, chore: Chore, desk: AsyncDesk) -> None:
         """Work on a chore as a task of the running event loop; not twice at a time."""
         if not self._enter(chore):
             return
         loop = asyncio.get_running_loop()
-        task = loop.create_task(self._work_async(chore, attempt), name="turnfold-background")
+        task = loop.create_task(self._work_async(chore, desk), name="turnfold-background")
         # A loop that is closed over it loses it, which is allowed for: no need to complain.
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
         with self._lock:
@@ -140,17 +175,21 @@ class Background:
                     return
                 chore, work = self._queue.popleft()
                 self._current = chore
+                self._stirred = time.monotonic()
             work()
             with self._lock:
                 self._current = None
                 self._names.discard(chore.name)
 
-    def _work(self, chore: Chore, attempt: Attempt) -> None:
+    def _work(self, chore: Chore, desk: Desk) -> None:
         try:
             if not chore.begin():
                 return
             while not self._stopping.is_set() and (job := chore.next()) is not None:
-                chore.accept(attempt(job))
+                chore.accept(desk.summarize(job))
+                self._stirred = time.monotonic()
+            if not self._stopping.is_set() and desk.compare and (items := chore.items()):
+                chore.compared(items, desk.compare(items))
             if self._stopping.is_set():
                 chore.let_go(lost=True)
             else:
@@ -160,13 +199,17 @@ class Background:
 
     # --- tasks --------------------------------------------------------------------------------
 
-    async def _work_async(self, chore: Chore, attempt: AttemptAsync) -> None:
+    async def _work_async(self, chore: Chore, desk: AsyncDesk) -> None:
         try:
             if not await asyncio.to_thread(chore.begin):
                 return
             while not self._stopping.is_set() and (job := await asyncio.to_thread(chore.next)):
-                outcome = await attempt(job)
+                outcome = await desk.summarize(job)
                 await asyncio.to_thread(chore.accept, outcome)
+            compare = None if self._stopping.is_set() else desk.compare
+            if compare is not None and (items := await asyncio.to_thread(chore.items)):
+                compared = await compare(items)
+                await asyncio.to_thread(chore.compared, items, compared)
             if self._stopping.is_set():
                 chore.let_go(lost=True)
             else:

@@ -329,8 +329,7 @@ class Turn:
             lasting=self._policy.background == "on",
         )
         if found is not None and step in {"adopt", "fold now"}:
-            self._awaited = found
-            self._want(found.until)
+            self._go_by(found)
             if step == "adopt":
                 self._adopt()
                 self._decide()  # the rest may still be too much
@@ -338,6 +337,10 @@ class Turn:
             self._want(aim)
         elif step == "prepare":
             self._chore = self._prepare(found, start, aim)
+
+    def _go_by(self, preparation: Preparation) -> None:
+        self._awaited = preparation
+        self._want(preparation.until)
 
     def _preparation(self, start: int) -> tuple[Preparation | None, Readiness]:
         """The preparation to go by, and how far it has come."""
@@ -655,7 +658,11 @@ class Turn:
             return True
         if refusal.kind == "too_long" and not self._revision:
             self._revision = 1
-            if not self._want(len(self._transcript.closed), must=True):
+            found, readiness = self._preparation(max(self._in_memory, self._head))
+            if found is not None and readiness == "ready":
+                self._go_by(found)
+                self._adopt()
+            if not self._want(len(self._transcript.closed), must=True) and not self.account.folded:
                 return False
             self.account.fold_reason = "the API found the prompt too long"
             self.account.degraded.append(

@@ -13,6 +13,7 @@ import anyio.to_thread
 from turnfold.backfill import BackfillReport, Filling
 from turnfold.errors import TurnfoldError
 from turnfold.folding import Outcome
+from turnfold.reconciling import AsyncReconciler, Reconciler, compare, compare_async
 from turnfold.summarizers import Summarizer
 from turnfold.summary import SummaryDraft, SummaryJob
 
@@ -38,6 +39,8 @@ def fill(filling: Filling, summarize: Summarizer | None) -> BackfillReport:
     try:
         while jobs := filling.due():
             _ask(filling, jobs, summarize)
+        if isinstance(summarize, Reconciler) and (items := filling.items()):
+            filling.compared(items, compare(summarize, items))
         return filling.end()
     finally:
         filling.let_go()
@@ -85,6 +88,11 @@ async def afill(filling: Filling, summarize: SummarizeAsync | None) -> BackfillR
     try:
         while jobs := await anyio.to_thread.run_sync(filling.due):
             await _ask_async(filling, jobs, summarize)
+        if isinstance(summarize, AsyncReconciler) and (
+            items := await anyio.to_thread.run_sync(filling.items)
+        ):
+            outcome = await compare_async(summarize, items)
+            await anyio.to_thread.run_sync(filling.compared, items, outcome)
         return await anyio.to_thread.run_sync(filling.end)
     finally:
         filling.let_go()

@@ -15,6 +15,7 @@ from turnfold.layers import correct, coverage, erased, fit, live_items, render, 
 from turnfold.plans import Fold, fold_id, node_id
 from turnfold.policy import Policy
 from turnfold.prompt import summary_block
+from turnfold.reconciling import Reconciled, answer_tokens, superseded
 from turnfold.speech import utterances
 from turnfold.spending import Spending
 from turnfold.summary import Item, Node, SummaryDraft, SummaryJob
@@ -142,6 +143,33 @@ class Folding:
     def has_failed(self) -> bool:
         """Whether the summarizer failed at something that was wanted."""
         return any(draft.due is None and draft.items is None for draft in self._drafts.values())
+
+    def to_compare(self, name: str) -> list[Item]:
+        """The items of leaves that did not know of one another, oldest first.
+
+        Args:
+            name: id of the preparation of the fold.
+
+        Returns:
+            Nothing where there is one leaf, or not all are written, or they were compared before.
+        """
+        if len(self._runs) == 1 or not self.is_ready or self._archive.is_reconciled(name):
+            return []
+        items = live_items(self._nodes(list(self._runs)).values())
+        job = SummaryJob(1, (), known=items, max_tokens=answer_tokens(items))
+        (refusal,) = self._spending.refusals([job])
+        if refusal:
+            self._degrade("items", SummaryError(f"{refusal}: they were not compared"))
+        return [] if refusal else items
+
+    def compared(self, name: str, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
+        """Take the answer about the items of `to_compare`: what is superseded goes."""
+        if isinstance(outcome, Exception):
+            self._degrade("items", outcome)
+            return
+        self._account.spent_on_summary(outcome.model, outcome.usage)
+        self._spending.paid(outcome.model, outcome.usage)
+        self._archive.keep_reconciled(name, superseded(items, outcome.pairs))
 
     @property
     def reached(self) -> int:

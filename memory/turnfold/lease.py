@@ -27,7 +27,7 @@ from typing import Literal
 
 from turnfold_stores import Ledger, Record
 
-State = Literal["free", "running", "lost"]
+State = Literal["free", "running", "lost", "failing"]
 # Claims looked up at a time.
 _BATCH = 8
 
@@ -105,7 +105,10 @@ class Leases:
             self._ledger.delete(self._user_id, [*ids, *(f"{one}:over" for one in ids)])
 
     def state(self, name: str) -> State:
-        """Whether someone is at it, or was and did not come back to say how it went."""
+        """Whether someone is at it, or was and did not come back to say how it went.
+
+        "failing" where it was given up more than once, because it failed.
+        """
         last = self._last(name)
         return "free" if last is None else self._state_of(last)
 
@@ -118,6 +121,7 @@ class Leases:
 
     def _last(self, name: str) -> _Claim | None:
         last: _Claim | None = None
+        failures = 0
         for start in count(0, _BATCH):
             ids = {_id(name, start + offset): start + offset for offset in range(_BATCH)}
             found = self._ledger.get(self._user_id, [*ids, *(f"{one}:over" for one in ids)])
@@ -128,7 +132,9 @@ class Leases:
                 over = found.get(f"{one}:over")
                 ended: State | None = None
                 if over is not None:
+                    failures += not over.body["lost"]
                     ended = "lost" if over.body["lost"] else "free"
+                    ended = "failing" if failures > 1 and ended == "free" else ended
                 last = _Claim(number, float(body["until"]), str(body["process"]), ended)
         return last
 

@@ -17,12 +17,13 @@ import anyio.to_thread
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
 from turnfold.account import Account
-from turnfold.background import Background
+from turnfold.background import AsyncDesk, Background, Desk
 from turnfold.engine import Engine, Turn
 from turnfold.errors import TurnfoldError, clean
 from turnfold.folding import Outcome
 from turnfold.pricing import Usage
 from turnfold.receipt import Receipt, Tokens
+from turnfold.reconciling import AsyncReconciler, Reconciler, compare, compare_async
 from turnfold.refusals import Refusal, read_refusal
 from turnfold.report import current_span, report
 from turnfold.scope import LOCAL_USER, Scope, scope_of
@@ -114,7 +115,7 @@ class MemoryMiddleware(Middleware):
             turn.accept(self._run(jobs))
         rewritten = turn.body()
         if (chore := turn.ahead()) is not None:
-            self._background.start(chore, self._attempt)
+            self._background.start(chore, self._desk)
         return turn, rewritten
 
     def _mend(self, turn: Turn, refusal: Refusal) -> Mapping[str, Any] | None:
@@ -226,7 +227,7 @@ class MemoryMiddleware(Middleware):
             await _in_thread(partial(turn.accept, outcomes))
         rewritten = await _in_thread(turn.body)
         if (chore := turn.ahead()) is not None:
-            self._background.start_on_loop(chore, self._attempt_async)
+            self._background.start_on_loop(chore, self._async_desk)
         return turn, rewritten
 
     async def _mend_async(self, turn: Turn, refusal: Refusal) -> Mapping[str, Any] | None:
@@ -311,8 +312,24 @@ class MemoryMiddleware(Middleware):
         return body
 
     @property
+    def _desk(self) -> Desk:
+        asked = self._summarize
+        if not isinstance(asked, Reconciler):
+            return Desk(self._attempt)
+        return Desk(self._attempt, partial(compare, asked))
+
+    @property
+    def _async_desk(self) -> AsyncDesk:
+        asked = self._summarize_async
+        if not isinstance(asked, AsyncReconciler):
+            return AsyncDesk(self._attempt_async)
+        return AsyncDesk(self._attempt_async, partial(compare_async, asked))
+
+    @property
     def _has_background(self) -> bool:
-        return self._engine.policy.prepares and self._background.is_open
+        policy, background = self._engine.policy, self._background
+        patient = policy.background == "on"
+        return policy.prepares and background.is_open and (patient or background.keeps_up)
 
     def _scope(self, body: Mapping[str, Any]) -> Scope:
         return scope_of(body, self.user_id, self._conversation)

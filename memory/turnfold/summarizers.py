@@ -12,6 +12,7 @@ from anthropic import Anthropic, AsyncAnthropic
 from turnfold.errors import SummaryError
 from turnfold.layers import one_line
 from turnfold.pricing import Usage
+from turnfold.reconciling import Reconciled, read_reconciled, reconcile_request
 from turnfold.summary import KINDS, Item, SummaryDraft, SummaryJob
 from turnfold.summary_model import SummaryModel
 
@@ -178,6 +179,14 @@ class ClaudeSummarizer:
         message = self._client.messages.create(**request)
         return read_draft(message.model_dump(), job.known)
 
+    def reconcile(self, items: Sequence[Item]) -> Reconciled:
+        """Say with one request which items no longer hold because of a later one."""
+        request = reconcile_request(
+            items, model=self._model.name, structured=self._model.structured
+        )
+        message = self._client.messages.create(**request)
+        return read_reconciled(message.model_dump(), items)
+
 
 class AsyncClaudeSummarizer:
     """The same over an async client."""
@@ -191,3 +200,11 @@ class AsyncClaudeSummarizer:
         request = summary_request(job, model=self._model.name, structured=self._model.structured)
         message = await self._client.messages.create(**request)
         return read_draft(message.model_dump(), job.known)
+
+    async def reconcile(self, items: Sequence[Item]) -> Reconciled:
+        """Say with one request which items no longer hold because of a later one."""
+        request = reconcile_request(
+            items, model=self._model.name, structured=self._model.structured
+        )
+        message = await self._client.messages.create(**request)
+        return read_reconciled(message.model_dump(), items)

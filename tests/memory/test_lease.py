@@ -96,6 +96,17 @@ def test_given_up_it_may_be_taken_at_once(store, clock, lost, state):
     assert one.take("fold") is None
 
 
+def test_what_failed_more_than_once_is_told(store, clock):
+    one = leases(store, clock)
+    one.give_up(one.take("fold"), lost=False)
+    one.give_up(one.take("fold"), lost=True)
+    assert one.state("fold") == "lost"
+    one.give_up(one.take("fold"), lost=False)
+    assert one.state("fold") == "failing"
+    assert one.take("fold")
+    assert one.state("fold") == "running"
+
+
 def test_nothing_is_left_of_it_when_the_work_is_in_the_ledger(store, clock):
     one = leases(store, clock)
     held = one.take("fold")

@@ -482,12 +482,16 @@ def not_streamed(body):
 
 
 def is_spoiled(call):
-    """Whether a request for a summary failed, was cut off, is no JSON or says nothing."""
+    """Whether a request for a summary failed, was cut off, is no JSON or says nothing.
+
+    That no items contradict one another may well be said.
+    """
     if call.status != 200 or call.response["stop_reason"] != "end_turn":
         return True
     text = "".join(block.get("text", "") for block in call.response["content"])
     try:
-        return not json.loads(text)["items"]
+        told = json.loads(text)
+        return "pairs" not in told and not told["items"]
     except ValueError:
         return True
 
