@@ -1,9 +1,9 @@
 """What it takes to take in a long history: requests, tokens, dollars and time.
 
-    python benchmarks/bench_backfill.py [--exchanges N] [--seconds S] [--json]
+    python benchmarks/bench_backfill.py [--exchanges N] [--seconds S] [--speed X] [--json]
 
 A made-up history goes through `Memory.backfill` with the stand-in for the API, whose answers to
-requests for summaries take some seconds (as counted: they pass a hundred times faster). It is told
+requests for summaries take some seconds, which pass `--speed` times faster. It is told
 how long that would take with summaries one after the other, side by side, and what one that is
 killed half-way pays in all. The cold start of a chat is measured, too: the first turns of a client
 who comes with this history, and how long memory keeps each of them waiting.
@@ -27,14 +27,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from turnfold import Memory, Policy
-from turnfold.pricing import Usage, cost, price_of
+from turnfold.pricing import cost, price_of
+from turnfold.reconciling import Reconciled
 from turnfold.summarizers import ClaudeSummarizer
-from turnfold.summary import SummaryDraft, SummaryJob
+from turnfold.summary import Item, SummaryDraft, SummaryJob
+from turnfold.summary_model import summary_model
 from turnfold_fake import FakeClaude, Reply
 
 MODEL = "claude-sonnet-5-5"
 SUMMARY_MODEL = "claude-haiku-5-5"
-SPEED = 100.0
 WORDS = (
     *("harbour", "tide", "ferry", "pilot", "beacon", "chart", "anchor", "mooring", "lantern"),
     *("timetable", "passenger", "cargo", "crane", "permit", "invoice", "dredging", "survey"),
@@ -64,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--exchanges", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=5.0, help="that one summary takes")
+    parser.add_argument("--speed", type=float, default=100.0, help="how much faster they pass")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
 
@@ -100,11 +102,10 @@ class Slow:
 
     def __init__(self, fake: FakeClaude, seconds: float, stop_after: int | None = None) -> None:
         self._ask = _summarizer(fake)
-        self._seconds = seconds / SPEED
+        self._seconds = seconds
         self._stop_after = stop_after
         self._lock = threading.Lock()
         self.calls = 0
-        self.usage = Usage()
 
     def __call__(self, job: SummaryJob) -> SummaryDraft:
         """Answer a job."""
@@ -113,10 +114,14 @@ class Slow:
             if self._stop_after is not None and self.calls > self._stop_after:
                 raise _Killed
         time.sleep(self._seconds)
-        draft = self._ask(job)
+        return self._ask(job)
+
+    def reconcile(self, items: Sequence[Item]) -> Reconciled:
+        """Compare items."""
         with self._lock:
-            self.usage += draft.usage
-        return draft
+            self.calls += 1
+        time.sleep(self._seconds)
+        return self._ask.reconcile(items)
 
 
 class _Killed(BaseException):
@@ -124,7 +129,8 @@ class _Killed(BaseException):
 
 
 def _summarizer(fake: FakeClaude) -> ClaudeSummarizer:
-    return ClaudeSummarizer(fake.client(max_retries=0), SUMMARY_MODEL)
+    client = fake.client(max_retries=0)
+    return ClaudeSummarizer(client, summary_model(client, SUMMARY_MODEL))
 
 
 def _fake() -> FakeClaude:
@@ -133,11 +139,13 @@ def _fake() -> FakeClaude:
 
 def _backfill(arguments: argparse.Namespace) -> dict[str, Any]:
     fake = _fake()
-    slow = Slow(fake, arguments.seconds)
+    slow = Slow(fake, arguments.seconds / arguments.speed)
     with Memory("memory:", policy=Policy(), embedder=HashedWords(), summarizer=slow) as memory:
         report = memory.backfill(_history(arguments.exchanges), client=fake.client(), **WHOSE)
     price = price_of(SUMMARY_MODEL)
     assert price is not None
+    # Then the items of all leaves are compared.
+    waited = (_rounds(report.leaves) + report.calls - report.leaves) * arguments.seconds
     return {
         "folded": report.folded,
         "leaves": report.leaves,
@@ -145,11 +153,9 @@ def _backfill(arguments: argparse.Namespace) -> dict[str, Any]:
         "tokens_read": report.usage.prompt_tokens,
         "tokens_written": report.usage.output_tokens,
         "dollars": round(cost(report.usage, price), 4),
-        "seconds_besides_the_model": round(
-            report.seconds - _rounds(report.leaves) * arguments.seconds / SPEED, 1
-        ),
-        "model_seconds_side_by_side": _rounds(report.leaves) * arguments.seconds,
-        "model_seconds_one_by_one": report.leaves * arguments.seconds,
+        "seconds_besides_the_model": round(report.seconds - waited / arguments.speed, 1),
+        "model_seconds_side_by_side": waited,
+        "model_seconds_one_by_one": report.calls * arguments.seconds,
         "degraded": list(report.degraded),
     }
 
@@ -169,7 +175,10 @@ def _killed(arguments: argparse.Namespace) -> dict[str, Any]:
         leaves = memory.backfill(messages, client=fake.client(), **WHOSE).leaves
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:{Path(folder) / 'memory.db'}"
-        first, second = Slow(fake, arguments.seconds, leaves // 2), Slow(fake, 0.0)
+        first, second = (
+            Slow(fake, arguments.seconds / arguments.speed, leaves // 2),
+            Slow(fake, 0.0),
+        )
         memory = Memory(url, policy=policy, embedder=HashedWords(), summarizer=first)
         with memory, contextlib.suppress(_Killed):
             memory.backfill(messages, client=fake.client(), **WHOSE)
@@ -179,8 +188,8 @@ def _killed(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "leaves": leaves,
         "begun_before": begun,
-        "asked_after": second.calls,
-        "paid_twice": begun + second.calls - leaves,
+        "asked_after": report.leaves,
+        "paid_twice": begun + report.leaves - leaves,
         "folded": report.folded,
     }
 
@@ -188,7 +197,7 @@ def _killed(arguments: argparse.Namespace) -> dict[str, Any]:
 def _cold_start(arguments: argparse.Namespace) -> dict[str, Any]:
     """Turns of a chat that memory first meets with its whole history."""
     messages, fake = _history(arguments.exchanges), _fake()
-    slow, receipts = Slow(fake, arguments.seconds), []
+    slow, receipts = Slow(fake, arguments.seconds / arguments.speed), []
     turns: list[dict[str, Any]] = []
     with Memory(
         "memory:",
@@ -211,7 +220,7 @@ def _cold_start(arguments: argparse.Namespace) -> dict[str, Any]:
                     "tokens_sent": receipts[-1].tokens.sent,
                 }
             )
-            time.sleep(arguments.seconds / SPEED * 2)  # ten seconds until they say more
+            time.sleep(2 * arguments.seconds / arguments.speed)  # ten seconds until they say more
     return {"turns": turns, "summaries": slow.calls}
 
 

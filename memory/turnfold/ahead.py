@@ -160,7 +160,6 @@ class Chore:
         Raises:
             StoreError: the ledger could not be read or written.
         """
-        self._archive.keep_preparation(self._preparation)
         self._lease = self._leases.take(self.name)
         self._begun = self._lease is not None
         return self._begun
@@ -225,6 +224,7 @@ class Chore:
             self._want()
             if self._lease is not None and self._folding.is_ready and not is_stale(self._archive):
                 self._index()
+                self._archive.keep_indexed(self.name)
                 take_back(self._archive, self._policy)
                 self._leases.clear(self.name)
                 self._lease = None

@@ -158,6 +158,14 @@ class Archive:
         owed = self._record(f"owed:{next(iter(passages))}", "owed", list(passages), at=now)
         self.store.ledger.put(self.scope.user_id, [*records, owed])
 
+    def keep_indexed(self, name: str) -> None:
+        """Write that the passages of a fold that is being prepared are stored, and indexed."""
+        self.store.ledger.put(self.scope.user_id, [self._record(f"indexed:{name}", "indexed", {})])
+
+    def is_indexed(self, name: str) -> bool:
+        """Whether the passages of a fold that was prepared are stored, and indexed or owed."""
+        return bool(self._get([f"indexed:{name}"]))
+
     def _times(self, exchanges: Sequence[Exchange]) -> dict[str, float]:
         """When exchanges were said, by content id, where known.
 

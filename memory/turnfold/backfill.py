@@ -227,7 +227,7 @@ class Filling:
             self._archive.keep_passages(part, first=self._start + 1)
         self._embed()
         if self._lease is not None:
-            self._folding.fold()
+            self._folding.fold(indexed=True)
             self._leases.clear(self._name)
             self._lease = None
         in_force = self._archive.fold_in_force(self._transcript.closed, previous=None)

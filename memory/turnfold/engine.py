@@ -350,7 +350,8 @@ class Turn:
             if until_uncited(self._exchanges, start, one.until)[0] < one.until:
                 continue
             self._want(one.until)
-            if self._folding.is_ready:
+            # To index a long history takes as long as to summarize it.
+            if self._folding.is_ready and self._archive.is_indexed(one.id):
                 return one, "ready"
             if best[0] is None:
                 state = leases_of(self._archive, self._policy).state(one.id)
@@ -362,6 +363,8 @@ class Turn:
         assert self._apart is not None
         if found is None:
             found = prepared(self._exchanges, base=self._fold_id, start=start, until=aim)
+            # Before a worker begins: the next turn may come sooner.
+            self._archive.keep_preparation(found)
         return Chore(
             self._archive,
             self._archive.memorable(self._exchanges),
@@ -406,7 +409,7 @@ class Turn:
         )
         until, reason = fold_until(soon(standing) if ahead else standing, self._policy, self._rates)
         if not ahead:
-            self.account.fold_reason = reason
+            self.account.fold_reason = reason or self.account.fold_reason
             self._over = standing.prompt > standing.ceiling or self._policy.budget is not None
         return min(until, len(self._transcript.closed))
 
@@ -473,12 +476,13 @@ class Turn:
 
     def _adopt(self) -> None:
         """Go by the new fold, if there is one: a new epoch begins."""
-        fold = self._folding.fold()
+        ready = self._awaited
+        fold = self._folding.fold(indexed=ready is not None and self._archive.is_indexed(ready.id))
         if fold is not None:
             self._fold = fold
             self._earlier = {}
-            if self._awaited is not None:
-                leases_of(self._archive, self._policy).clear(self._awaited.id)
+            if ready is not None:
+                leases_of(self._archive, self._policy).clear(ready.id)
                 self._awaited = None
 
     # --- the request --------------------------------------------------------------------------

@@ -258,10 +258,13 @@ class Folding:
         if draft.degraded:
             self._degrade("summary", SummaryError(draft.degraded))
 
-    def fold(self) -> Fold | None:
+    def fold(self, *, indexed: bool = False) -> Fold | None:
         """Fold as far as the exchanges are summarized; None where nothing is.
 
         A run whose summary failed folds nothing, and neither does anything after it.
+
+        Args:
+            indexed: whether their passages are stored and indexed already.
         """
         written = self._archive.nodes(self._runs)
         reached: dict[str, Node] = {}
@@ -275,14 +278,8 @@ class Folding:
         if not reached:
             return None
         part = self._exchanges[self._start : until]
-        self._archive.keep_passages(part, first=self._start + 1)
-        if self._embedder is not None:
-            try:
-                self._archive.embed_owed(self._embedder)
-            except ModelNotReady:
-                pass  # the vectors are owed, and it is recall that goes without them
-            except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
-                self._degrade("index", wrong)
+        if not indexed:
+            self._index(part)
         nodes, blocks = self._rendered(reached, until)
         fold = Fold(
             id=fold_id(part[-1]),
@@ -294,6 +291,16 @@ class Folding:
         )
         self._account.folded += len(part)
         return self._archive.keep_fold(fold)
+
+    def _index(self, part: Sequence[Exchange]) -> None:
+        self._archive.keep_passages(part, first=self._start + 1)
+        if self._embedder is not None:
+            try:
+                self._archive.embed_owed(self._embedder)
+            except ModelNotReady:
+                pass  # the vectors are owed, and it is recall that goes without them
+            except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
+                self._degrade("index", wrong)
 
     def _rendered(
         self, new: Mapping[str, Node], until: int

@@ -13,6 +13,7 @@ import turnfold.background
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.chats import SMALL, Chat, ask, chats, history, memory, said, stand_in, texts
+from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, troubled_store
 from support.people import Act, World, whole
 from turnfold import Policy
@@ -89,6 +90,7 @@ def test_no_turn_waits_for_a_summary_while_the_history_fits(slow):
     assert first == 1
     assert slow.by == {"turnfold-background"}, "no turn asked for a summary itself"
     assert receipts[-1].folded == receipts[-1].in_memory == last
+    assert "is over 1000" in receipts[-1].fold_reason
     assert verbatim(chats(fake)[-1]) == 30 - last
 
 
@@ -116,6 +118,46 @@ def test_a_fold_is_ready_when_the_threshold_is_reached():
     assert max(prompts) < usual, "it folds where it would have folded without"
     for number, _ in folds:
         assert prompts[number - 1] > 0.6 * SMALL.fold_at
+
+
+def test_turns_that_come_sooner_than_the_worker_begins_prepare_one_fold(monkeypatch):
+    chores = []
+    monkeypatch.setattr(Background, "start", lambda _self, chore, _desk: chores.append(chore.name))
+    with memory(policy=AHEAD, summarizer=fact) as remembering:
+        client = remembering.wrap(stand_in().client(), conversation="c")
+        for exchanges in (10, 11, 12):
+            client.messages.create(**ask(history(exchanges)))
+    assert len(chores) == 3
+    assert len(set(chores)) == 1
+
+
+def test_no_turn_waits_for_vectors_either():
+    """Summaries are written; what is folded is still being embedded."""
+    embedding, go = threading.Event(), threading.Event()
+
+    class SlowWords(HashedWords):
+        def embed(self, texts):
+            if threading.current_thread().name == "turnfold-background":
+                embedding.set()
+                assert go.wait(30)
+            return super().embed(texts)
+
+    fake, receipts, embedder = stand_in(), [], SlowWords()
+    with memory(
+        policy=AHEAD, summarizer=fact, embedder=embedder, on_receipt=receipts.append
+    ) as remembering:
+        client = remembering.wrap(fake.client(), conversation="c")
+        client.messages.create(**ask(history(10)))
+        assert embedding.wait(30)
+        client.messages.create(**ask(history(11)))
+        assert receipts[-1].in_memory == 0
+        go.set()
+        idle(remembering)
+        before = list(embedder.texts)
+        client.messages.create(**ask(history(12)))
+    assert receipts[-1].in_memory > 0
+    (query,) = embedder.texts[len(before) :]  # and nothing else
+    assert query.endswith("And now?")
 
 
 def test_the_prompt_is_larger_than_its_ceiling_so_the_turn_waits(slow):
