@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -270,8 +269,6 @@ class Reader:
         self._count = count
         self._redact = redact
         self._known: OrderedDict[tuple[str, str | None], _Known] = OrderedDict()
-        self._tokens = 0
-        self._lock = threading.Lock()
 
     def read(self, messages: Sequence[Message], *, seed: str) -> Transcript:
         """Cut messages into exchanges and name them.
@@ -311,14 +308,17 @@ class Reader:
         return Transcript(exchanges, columns.starts, messages, special)
 
     def _keep(self, key: tuple[str, str | None], history: _Known) -> None:
-        with self._lock:
-            self._tokens += history.tokens - self._known.pop(key, _NOTHING).tokens
-            self._known[key] = history
-            while len(self._known) > 1 and (
-                len(self._known) > _MOST_HISTORIES or self._tokens > _MOST_TOKENS
-            ):
-                _, oldest = self._known.popitem(last=False)
-                self._tokens -= oldest.tokens
+        self._known.pop(key, None)
+        self._known[key] = history
+        while len(self._known) > 1 and (
+            len(self._known) > _MOST_HISTORIES or self.tokens > _MOST_TOKENS
+        ):
+            self._known.popitem(last=False)
+
+    @property
+    def tokens(self) -> int:
+        """Size of all histories that are known."""
+        return sum([one.tokens for one in list(self._known.values())])
 
 
 _NOTHING = _Known((), _Columns([], [], [], []), (), {}, 0)

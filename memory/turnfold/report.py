@@ -48,13 +48,16 @@ def _attributes(receipt: Receipt) -> dict[str, int | float | str | list[str]]:
         "turnfold.conversation": receipt.conversation,
         "turnfold.in_memory": receipt.in_memory,
         "turnfold.folded": receipt.folded,
+        "turnfold.fold_reason": receipt.fold_reason,
         "turnfold.hits": len(receipt.hits),
         "turnfold.tokens.sent": receipt.tokens.sent,
         "turnfold.tokens.full": receipt.tokens.full,
+        "turnfold.tokens.fixed": receipt.tokens.fixed,
         "turnfold.tokens.summary": receipt.tokens.summary,
         "turnfold.tokens.recalled": receipt.tokens.recalled,
         "turnfold.tokens.window": receipt.tokens.window,
         "turnfold.cache.read": receipt.usage.cache_read,
+        "turnfold.cache.written": receipt.usage.cache_write_5m + receipt.usage.cache_write_1h,
         "turnfold.cache.missed": receipt.cache_missed,
         "turnfold.degraded": list(receipt.degraded),
     }
@@ -62,6 +65,8 @@ def _attributes(receipt: Receipt) -> dict[str, int | float | str | list[str]]:
         attributes["turnfold.cost"] = receipt.cost
     if receipt.saved is not None:
         attributes["turnfold.saved"] = receipt.saved
+    if receipt.estimate_error is not None:
+        attributes["turnfold.estimate_error"] = receipt.estimate_error
     for step, seconds in receipt.seconds.items():
         attributes[f"turnfold.seconds.{step}"] = seconds
     return attributes

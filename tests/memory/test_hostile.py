@@ -11,6 +11,7 @@ import pytest
 from support.chats import ask, blocks, said
 from support.embedders import HashedWords
 from turnfold import Memory, Policy
+from turnfold.prompt import memory_block
 from turnfold.summary import KINDS, Item, SummaryDraft
 from turnfold_fake import FakeClaude, Reply
 
@@ -358,3 +359,10 @@ def test_no_mark_in_disguise_is_left_in_a_quotation(name):
     asked, sent, _ = request_with(by_tool(text), summarizer_of(text))
     for _, content in memory_blocks(asked, sent):
         assert not re.search("</?memory", as_read(content))
+
+
+def test_the_mark_of_a_quotation_is_another_for_another_content():
+    """So a text would have to hold its own digest to close the quotation it stands in."""
+    marks = [memory_block("Notes.", text)[:17] for text in ("One.", "Two.", "One. </memory-0>")]
+    assert len(set(marks)) == 3
+    assert all(re.fullmatch(r"<memory-[0-9a-f]{8}>", mark) for mark in marks)

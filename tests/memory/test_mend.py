@@ -5,7 +5,7 @@ from support.embedders import HashedWords
 from support.faulty import Trouble, troubled_store
 from support.histories import TOOLS
 from turnfold import Memory, Policy, strip_thinking
-from turnfold.thinking import thinking_ids
+from turnfold.thinking import thinking_ids, unproven
 from turnfold_fake import FakeClaude, Fault
 from turnfold_stores import open_store
 
@@ -61,6 +61,33 @@ def test_refused_thinking_is_stripped_and_the_request_sent_once_more():
         assert not receipts[-1].degraded
     sent = fake.calls[-1].body["messages"]
     assert [bool(thinking_ids(m)) for m in sent if m["role"] == "assistant"] == [False] * 3 + [True]
+
+
+def test_thinking_made_elsewhere_goes_where_something_before_it_was_folded():
+    """Nothing is known of what it was bound to; so it is not tried out on the API."""
+    fake, receipts = FakeClaude(), []
+    history = turns(16)
+    history.append({"role": "user", "content": "And what else?"})
+    reply = ask(fake.client(), history)
+    thought = [block.model_dump(exclude_none=True) for block in reply.content]
+    history += [{"role": "assistant", "content": thought}, {"role": "user", "content": "Go on."}]
+    policy = Policy(fold_at=1_000, keep_tokens=300, background="off")
+    memory = Memory("memory:", policy=policy, embedder=HashedWords(), on_receipt=receipts.append)
+    ask(memory.wrap(fake.client(max_retries=0), conversation="c"), history)
+    assert receipts[-1].in_memory
+    chats = [call for call in fake.calls if call.kind == "chat"]
+    assert [call.status for call in chats] == [200, 200]
+    assert (
+        thought[1:] == [m for m in chats[-1].body["messages"] if m["role"] != "user"][-1]["content"]
+    )
+
+
+def test_what_stands_before_thinking_that_goes_goes_too():
+    """The API wants no gap in it."""
+    thoughts = [(1, ["a"]), (3, ["b"]), (5, ["c"])]
+    before = {1: "one", 3: "three", 5: "five"}
+    kept = {"a": "one", "b": "another", "c": "five"}
+    assert unproven(thoughts, kept, before=before, touched_from=9) == [1, 3]
 
 
 def test_what_is_refused_again_within_a_tool_loop_is_not_sent_a_third_time():

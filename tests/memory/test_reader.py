@@ -155,4 +155,3 @@ def test_the_oldest_are_forgotten_when_there_are_too_many(monkeypatch):
     assert len(knowing._known) == 3
     knowing.read(chat(60, "A long one."), seed="s")
     assert len(knowing._known) == 1, "more tokens than all together may have"
-    assert knowing._tokens == sum(one.tokens for one in knowing._known.values())

@@ -100,6 +100,8 @@ def test_the_span_of_the_call_gets_the_figures(stream):
     [span] = spans.get_finished_spans()
     assert span.attributes["turnfold.tokens.sent"] == receipts[-1].tokens.sent
     assert span.attributes["turnfold.saved"] == pytest.approx(receipts[-1].saved)
+    assert span.attributes["turnfold.cache.written"] == receipts[-1].usage.cache_write_5m
+    assert span.attributes["turnfold.estimate_error"] == receipts[-1].estimate_error
     told = {k: v for k, v in span.attributes.items() if k.startswith("turnfold.")}
     assert "ember" not in str(told)
 

@@ -3,6 +3,8 @@
 import pytest
 from support.embedders import HashedWords
 from turnfold import Memory, Policy
+from turnfold.reader import read
+from turnfold.state import carried_from
 from turnfold_fake import FakeClaude
 
 POLICY = Policy(fold_at=1_000, keep_tokens=200, keep_exchanges=1, background="off")
@@ -88,6 +90,17 @@ def test_tool_changes_are_carried_net_and_the_last_effort_holds():
     changes = {(b["type"], b["tool"]["name"]) for b in carried["content"]}
     assert changes == {("tool_removal", "count"), ("tool_addition", "look")}
     assert carried["output_config"] == {"effort": "high"}
+
+
+def test_a_tool_that_came_and_went_is_not_carried():
+    tool = {"definition": {"name": "weigh", "input_schema": {"type": "object"}}}
+    changes = [
+        {"role": "system", "content": [{"type": kind, "tool": tool}]}
+        for kind in ("tool_addition", "tool_removal")
+    ]
+    history = [*pair(0, between=changes[:1]), *pair(1, between=changes[1:])]
+    assert carried_from(read(history[:3], seed="s").exchanges).system is not None
+    assert carried_from(read(history, seed="s").exchanges).system is None
 
 
 def test_container_uploads_are_carried():

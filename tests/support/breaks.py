@@ -1,0 +1,384 @@
+"""The promises and what keeps them, each broken by one line, and the test that has to notice.
+
+`tests/memory/test_breaks.py` applies each of them to a copy of the code (`make soak`), and holds
+docs/promises.md to this list. After a change here, write the page anew:
+
+    PYTHONPATH=tests python -m support.breaks
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "promises.md"
+MARK = "<!-- the table is written by tests/support/breaks.py -->\n"
+
+
+@dataclass(frozen=True)
+class Break:
+    """One line broken on purpose.
+
+    Attributes:
+        keeps: what the line is for.
+        file: of `memory/turnfold`.
+        function: where in it.
+        line: the line as it is; occurs once in the file.
+        broken: what it is changed to.
+        test: the test that fails then, in `tests/memory`.
+    """
+
+    keeps: str
+    file: str
+    function: str
+    line: str
+    broken: str
+    test: str
+
+
+BREAKS = [
+    Break(
+        "**1 Valid in, valid out.** A tool's result stays with its call",
+        "reader.py",
+        "_columns_of",
+        "if answered and (text is not None or not _answers_tools(message)):",
+        "if answered:",
+        "test_transcript.py::test_tool_results_and_what_follows_belong_to_the_exchange",
+    ),
+    Break(
+        "1. All other fields pass through",
+        "prompt.py",
+        "build",
+        'rewritten: dict[str, Any] = {**body, "messages": messages}',
+        'rewritten: dict[str, Any] = {**body, "messages": messages, "system": ""}',
+        "test_clients.py::test_the_system_prompt_stays_the_callers",
+    ),
+    Break(
+        "1. Nothing of the caller's is changed",
+        "breakpoints.py",
+        "_marked",
+        "copied = list(blocks)",
+        "copied: Any = blocks",
+        "test_turn.py::test_what_is_previewed_is_not_changed",
+    ),
+    Break(
+        "**2 Nothing lost.** What is closed is stored when first seen",
+        "engine.py",
+        "Engine.begin",
+        "archive.remember(transcript)",
+        "archive.known(())",
+        "test_turn.py::test_every_exchange_is_stored_when_it_is_first_seen",
+    ),
+    Break(
+        "2. A summary that failed folds nothing, nor what comes after it",
+        "folding.py",
+        "Folding.fold",
+        "            if name not in written:\n                break",
+        "            if name not in written:\n                continue",
+        "test_turn.py::test_of_several_summaries_those_before_the_one_that_failed_count",
+    ),
+    Break(
+        "2. Vectors an embedder failed to give are owed",
+        "archive.py",
+        "Archive.keep_passages",
+        "self.store.ledger.put(self.scope.user_id, [*records, owed])",
+        "self.store.ledger.put(self.scope.user_id, records)",
+        "test_turn.py::test_what_was_folded_while_the_embedder_failed_is_found_when_it_is_back",
+    ),
+    Break(
+        "**3 Append-only between folds.** What was recalled stays where it stood",
+        "engine.py",
+        "Turn._injections",
+        "if earlier.appends:",
+        "if not earlier.appends:",
+        "test_turn.py::test_between_folds_each_request_is_the_one_before_and_more",
+    ),
+    Break(
+        "3. Bytes come from the plan, on another process too",
+        "engine.py",
+        "Turn.__init__",
+        "self._plan = plans.get(transcript.open.opening_id)",
+        "self._plan = None",
+        "test_turn.py::test_another_process_sends_the_same_bytes",
+    ),
+    Break(
+        "**4 Thinking by proof.** Kept only under the prefix it was made under",
+        "thinking.py",
+        "unproven",
+        "proven = len(known) == len(names) and all(one == before[index] for one in known)",
+        "proven = len(known) == len(names)",
+        "test_valid.py::test_thinking_is_kept_within_an_epoch_and_dropped_after_a_fold",
+    ),
+    Break(
+        "4. Where what was injected is unknown, earlier thinking goes",
+        "thinking.py",
+        "unproven",
+        "proven = index < touched_from",
+        "proven = True",
+        "test_mend.py::test_thinking_made_elsewhere_goes_where_something_before_it_was_folded",
+    ),
+    Break(
+        "4. In one contiguous run",
+        "thinking.py",
+        "unproven",
+        "return [index for index, _ in thoughts[: place + 1]]",
+        "return [thoughts[place][0]]",
+        "test_mend.py::test_what_stands_before_thinking_that_goes_goes_too",
+    ),
+    Break(
+        "4. What was refused is stripped, and sent once more",
+        "engine.py",
+        "Turn.mend",
+        "self._strip = True",
+        "self._strip = False",
+        "test_mend.py::test_a_store_that_cannot_note_the_refusal_does_not_cost_the_answer",
+    ),
+    Break(
+        "4. What was refused is not sent again, by anyone",
+        "engine.py",
+        "Turn.mend",
+        "self._archive.keep_floor(self._transcript.open)",
+        "self._archive.known(())",
+        "test_promises.py::test_thinking_that_was_refused_is_not_sent_again_by_anyone",
+    ),
+    Break(
+        "**5 Idempotent.** The plan that holds is the first ever written",
+        "engine.py",
+        "Turn._planned",
+        "        return holds\n",
+        "        return plan\n",
+        "test_turn.py::test_two_processes_at_once_follow_whoever_planned_first",
+    ),
+    Break(
+        "5. What is summarized is not summarized again",
+        "folding.py",
+        "Folding.due",
+        "self._waiting = {name: job for name, job in self._jobs.items() if name not in written}",
+        "self._waiting = dict(self._jobs)",
+        "test_turn.py::test_a_summary_that_is_written_is_not_asked_for_again",
+    ),
+    Break(
+        "5. Branches: a fold hangs on the path, not on what was said",
+        "plans.py",
+        "fold_id",
+        'return "fold:" + last.exchange_id',
+        'return "fold:" + last.content_id',
+        "test_turn.py::test_a_fold_is_not_taken_over_where_something_before_it_was_edited",
+    ),
+    Break(
+        "5. Branches: what is recalled is on a living path",
+        "eligible.py",
+        "Eligible.__call__",
+        "return self._turns.get(content)",
+        "return self._turns.get(content, 1)",
+        "test_turn.py::test_an_edited_turn_starts_a_branch_that_never_sees_the_dead_one",
+    ),
+    Break(
+        "**6 Walls.** The user is who the request names",
+        "scope.py",
+        "scope_of",
+        "user_id = named if isinstance(named, str) and named else LOCAL_USER",
+        "user_id = LOCAL_USER",
+        "test_clients.py::test_the_user_is_who_the_request_names",
+    ),
+    Break(
+        "6. No id of one user is another's",
+        "transcript.py",
+        "seed_of",
+        'return digest("turnfold", user_id, conversation)',
+        'return digest("turnfold", conversation)',
+        "test_transcript.py::test_every_user_and_conversation_has_a_seed_of_its_own",
+    ),
+    Break(
+        "6. Recall keeps to the conversation where that is the scope",
+        "lookup.py",
+        "look_up",
+        "conversation=archive.scope.conversation if alone else None,",
+        "conversation=None,",
+        "test_turn.py::test_the_scope_conversation_recalls_from_this_one_alone",
+    ),
+    Break(
+        "6. Quotation: no mark in disguise is left in it",
+        "prompt.py",
+        "memory_block",
+        "content = quote(content)",
+        "content = str(content)",
+        "test_hostile.py::test_no_mark_in_disguise_is_left_in_a_quotation",
+    ),
+    Break(
+        "6. Quotation: its mark holds a digest of what it holds",
+        "prompt.py",
+        "memory_block",
+        "mark = digest(note, content)[:8]",
+        'mark = "0badcafe"',
+        "test_hostile.py::test_the_mark_of_a_quotation_is_another_for_another_content",
+    ),
+    Break(
+        "6. Instructions stand word for word in what the user wrote",
+        "summary.py",
+        "accept_draft",
+        'if said.source == "user"',
+        "if said.source",
+        "test_hostile.py::test_only_the_users_own_words_are_standing_instructions",
+    ),
+    Break(
+        "**7 Fail open.** A memory that fails does not fail the user",
+        "middleware.py",
+        "MemoryMiddleware._guarded",
+        "except Exception as caught:  # noqa: BLE001 - a failing memory must not fail the user",
+        "except ValueError as caught:",
+        "test_turn.py::test_a_store_that_fails_does_not_fail_the_user",
+    ),
+    Break(
+        "7. And says so",
+        "engine.py",
+        "Turn._degrade",
+        'self.account.degraded.append(f"{step}: {reason}")',
+        'str(f"{step}: {reason}")',
+        "test_turn.py::test_an_embedder_that_fails_does_not_fail_the_user",
+    ),
+    Break(
+        "7. Deadline: a turn waits no longer",
+        "middleware.py",
+        "Deadline.left",
+        "return max(0.0, self._ends - time.monotonic())",
+        "return 60.0",
+        "test_turn.py::test_a_turn_waits_no_longer_than_its_deadline",
+    ),
+    Break(
+        "7. No error of the SDK leaves, not as a cause either",
+        "errors.py",
+        "clean",
+        "ours.__cause__ = ours.__context__ = None",
+        "ours.__context__ = None",
+        "test_turn.py::test_an_error_of_ours_that_was_caused_by_the_sdks_is_not_retried",
+    ),
+    Break(
+        "7. A prompt that is too long is folded, and sent once more",
+        "engine.py",
+        "Turn.mend",
+        "if not self._want(len(self._transcript.closed)):",
+        "if self._want(len(self._transcript.closed)):",
+        "test_mend.py::test_a_prompt_that_is_too_long_is_folded_and_sent_once_more",
+    ),
+    Break(
+        "**9 State is not folded away.** System messages in force are sent on",
+        "state.py",
+        "carried_from",
+        "return Carried(system, tuple(uploads.values()))",
+        "return Carried(None, tuple(uploads.values()))",
+        "test_state.py::test_a_system_message_in_force_is_carried_behind_the_first_live_opening",
+    ),
+    Break(
+        "9. So are tools, net of what was removed",
+        "state.py",
+        "_change_tool",
+        "tools.pop(name, None)",
+        "tools.get(name)",
+        "test_state.py::test_a_tool_that_came_and_went_is_not_carried",
+    ),
+    Break(
+        "9. So are uploads",
+        "state.py",
+        "carried_from",
+        'if _kind(block) == "container_upload"',
+        'if _kind(block) == "no upload"',
+        "test_state.py::test_container_uploads_are_carried",
+    ),
+    Break(
+        "9. Documents stay while a citation may point to them",
+        "state.py",
+        "until_uncited",
+        "    return citable, (",
+        "    return until, (",
+        "test_state.py::test_documents_stay_while_a_live_citation_counts_them",
+    ),
+    Break(
+        "9. Nothing up to a compaction of the provider is touched",
+        "state.py",
+        "head_of",
+        "compacted[-1] + 1 if compacted else 0",
+        "0",
+        "test_state.py::test_nothing_up_to_a_compaction_of_the_provider_is_touched",
+    ),
+    Break(
+        "**Cut histories** are joined where they overlap",
+        "rejoin.py",
+        "_joint",
+        "if ends and length >= _LEAST_OVERLAP and (best is None or (length, place) >= best[:2]):",
+        "if ends and length > 99 and (best is None or (length, place) >= best[:2]):",
+        "test_rejoin.py::test_a_cut_history_is_sent_as_the_whole_one_would_be",
+    ),
+    Break(
+        "Cut histories without a name pass as they are",
+        "engine.py",
+        "Engine.begin",
+        "elif looks_cut(transcript, archive):",
+        "elif not looks_cut(transcript, archive):",
+        "test_rejoin.py::test_without_a_name_a_cut_history_passes_as_it_is_with_one_warning",
+    ),
+    Break(
+        "**Cache.** The newest end is marked first",
+        "breakpoints.py",
+        "set_breakpoints",
+        "None if automatic is not None else _end_of(messages, len(messages) - 1),",
+        "_end_of_system(body),",
+        "test_turn.py::test_without_marks_of_the_caller_the_end_is_marked",
+    ),
+    Break(
+        "Cache. Then where the request before ended",
+        "breakpoints.py",
+        "set_breakpoints",
+        "_end_of(messages, _previous_end(messages)),",
+        "None,",
+        "test_turn.py::test_where_the_request_before_ended_is_marked_too",
+    ),
+    Break(
+        "Cache. At most four marks, the caller's counted",
+        "breakpoints.py",
+        "set_breakpoints",
+        "for place in places[: max(_MOST - len(theirs), 0)]:",
+        "for place in places:",
+        "test_turn.py::test_at_most_four_marks_and_the_hours_first",
+    ),
+    Break(
+        "Cache. Marks of one hour come before those of five minutes",
+        "breakpoints.py",
+        "_lifetime",
+        "return _ONE_HOUR if later else _FIVE_MINUTES",
+        "return _FIVE_MINUTES",
+        "test_turn.py::test_at_most_four_marks_and_the_hours_first",
+    ),
+    Break(
+        "**Reading.** What changed in the caller's own objects is noticed",
+        "reader.py",
+        "Reader.read",
+        "index: known.others[index] if index < same else copy.deepcopy(messages[index])",
+        "index: known.others[index] if index < same else messages[index]",
+        "test_reader.py::test_a_block_changed_in_place_is_noticed",
+    ),
+]
+
+
+def table():
+    """The list as the table of docs/promises.md."""
+    rows = ["| what is kept | where | the line | broken | noticed by |", "|---|---|---|---|---|"]
+    for one in BREAKS:
+        cells = (
+            one.keeps,
+            f"`{one.file}`, `{one.function}`",
+            code(one.line),
+            code(one.broken),
+            f"`{one.test}`",
+        )
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def code(line):
+    """A line of code in a cell of a table."""
+    return "`" + " ".join(line.partition("  #")[0].split()).replace("|", "\\|") + "`"
+
+
+if __name__ == "__main__":
+    before, mark, _ = PAGE.read_text().partition(MARK)
+    PAGE.write_text(before + mark + table())
