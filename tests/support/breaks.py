@@ -72,8 +72,8 @@ BREAKS = [
         "2. A summary that failed folds nothing, nor what comes after it",
         "folding.py",
         "Folding.fold",
-        "            if name not in written:\n                break",
-        "            if name not in written:\n                continue",
+        "                break\n            reached[name] = written[name]",
+        "                continue\n            reached[name] = written[name]",
         "test_turn.py::test_of_several_summaries_those_before_the_one_that_failed_count",
     ),
     Break(
@@ -152,8 +152,8 @@ BREAKS = [
         "5. What is summarized is not summarized again",
         "folding.py",
         "Folding.due",
-        "self._waiting = {name: job for name, job in self._jobs.items() if name not in written}",
-        "self._waiting = dict(self._jobs)",
+        "            if name not in written:\n                if name not in self._drafts:",
+        "            if name:\n                if name not in self._drafts:",
         "test_turn.py::test_a_summary_that_is_written_is_not_asked_for_again",
     ),
     Break(
@@ -192,8 +192,8 @@ BREAKS = [
         "6. Recall keeps to the conversation where that is the scope",
         "lookup.py",
         "look_up",
-        "conversation=archive.scope.conversation if alone else None,",
-        "conversation=None,",
+        "where = archive.scope.conversation if alone else None",
+        "where = None",
         "test_turn.py::test_the_scope_conversation_recalls_from_this_one_alone",
     ),
     Break(
@@ -214,8 +214,8 @@ BREAKS = [
     ),
     Break(
         "6. Instructions stand word for word in what the user wrote",
-        "summary.py",
-        "accept_draft",
+        "gate.py",
+        "said_by_user",
         'if said.source == "user"',
         "if said.source",
         "test_hostile.py::test_only_the_users_own_words_are_standing_instructions",
@@ -234,7 +234,7 @@ BREAKS = [
         "Turn._degrade",
         'self.account.degraded.append(f"{step}: {reason}")',
         'str(f"{step}: {reason}")',
-        "test_turn.py::test_an_embedder_that_fails_does_not_fail_the_user",
+        "test_turn.py::test_an_embedder_that_fails_leaves_recall_by_words",
     ),
     Break(
         "7. Deadline: a turn waits no longer",
@@ -256,8 +256,8 @@ BREAKS = [
         "7. A prompt that is too long is folded, and sent once more",
         "engine.py",
         "Turn.mend",
-        "if not self._want(len(self._transcript.closed)):",
-        "if self._want(len(self._transcript.closed)):",
+        "if not self._want(len(self._transcript.closed), must=True):",
+        "if self._want(len(self._transcript.closed), must=True):",
         "test_mend.py::test_a_prompt_that_is_too_long_is_folded_and_sent_once_more",
     ),
     Break(
