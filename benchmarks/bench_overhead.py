@@ -36,7 +36,7 @@ from turnfold_stores import Store
 MODEL = "claude-sonnet-5-5"
 CHARACTERS = 640
 """Of a message; 5,000 of them make a body of 3.3 MB."""
-NEVER = Policy(fold_at=1_000_000_000, recall_tokens=0)
+NEVER = Policy(fold_at=1_000_000_000, recall_tokens=0, background="off")
 ANSWER = {
     "id": "msg_1",
     "type": "message",
@@ -100,6 +100,10 @@ def _ask(client: anthropic.Anthropic, messages: Sequence[Any]) -> None:
     client.messages.create(model=MODEL, max_tokens=64, messages=messages)
 
 
+def _memory(store: Store) -> Memory:
+    return Memory(store, policy=NEVER)
+
+
 def _measured(
     bare: anthropic.Anthropic, messages: list[dict[str, Any]], repeats: int
 ) -> dict[str, list[tuple[float, float]]]:
@@ -115,9 +119,6 @@ def _measured(
     opening, answer = _exchange(1_000_000)
     history = [*messages, opening]
 
-    def wrapped(store: Store) -> anthropic.Anthropic:
-        return Memory(store, policy=NEVER).wrap(bare, conversation="c")
-
     def take(name: str, client: anthropic.Anthropic) -> None:
         gc.collect()
         clock[0] = 0.0
@@ -125,17 +126,21 @@ def _measured(
         _ask(client, history)
         times[name].append(((time.perf_counter() - start) * 1_000, clock[0] * 1_000))
 
-    warm = wrapped(_clocked_store(clock))
-    for client in (bare, warm, wrapped(known)):
-        _ask(client, history)
-    for number in range(1, repeats + 1):
-        opening, next_answer = _exchange(1_000_000 + number)
-        history = [*history, answer, opening]
-        answer = next_answer
-        take("bare", bare)
-        take("hit", warm)
-        take("restart", wrapped(known))
-        take("first", wrapped(_clocked_store(clock)))
+    with _memory(_clocked_store(clock)) as warm:
+        hit = warm.wrap(bare, conversation="c")
+        with _memory(known) as memory:
+            for client in (bare, hit, memory.wrap(bare, conversation="c")):
+                _ask(client, history)
+        for number in range(1, repeats + 1):
+            opening, next_answer = _exchange(1_000_000 + number)
+            history = [*history, answer, opening]
+            answer = next_answer
+            take("bare", bare)
+            take("hit", hit)
+            with _memory(known) as memory:
+                take("restart", memory.wrap(bare, conversation="c"))
+            with _clocked_store(clock) as new, _memory(new) as memory:
+                take("first", memory.wrap(bare, conversation="c"))
     return times
 
 

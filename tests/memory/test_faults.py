@@ -116,6 +116,19 @@ def test_a_store_that_fails_from_some_call_on_loses_nothing_that_comes_later():
             assert len(kept) == TURNS
 
 
+def test_a_summary_that_is_written_is_not_asked_for_again():
+    """The store fails between the summary and the fold."""
+    trouble = Trouble(lambda _, name: name == "ledger.put fold" and not trouble.struck)
+    fake, receipts = FakeClaude("So."), []
+    memory = memory_with(trouble, on_receipt=receipts.append)
+    client = memory.wrap(fake.client(max_retries=0), conversation="c")
+    for _ in range(2):
+        client.messages.create(**ask(history(12)))
+    assert [bool(receipt.degraded) for receipt in receipts] == [True, False]
+    assert receipts[1].in_memory > 0
+    assert sum(call.kind == "summary" for call in fake.calls) == 1
+
+
 @pytest.mark.parametrize("part", ["ledger.put passage", "index.put", "embed"])
 def test_what_was_folded_while_the_index_failed_is_found_later(part):
     """Not verbatim in the request, it has to be findable."""

@@ -353,28 +353,6 @@ def test_a_retry_makes_one_plan_and_one_summary():
     assert len(summaries(fake)) == 1
 
 
-def test_a_summary_that_is_written_is_not_asked_for_again():
-    """The first of several fails, so nothing is folded; at the next turn only it is missing."""
-    asked = []
-
-    def summarize(job):
-        asked.append((job.first, job.last))
-        if asked.count((job.first, job.last)) == 1 and job.first == 1:
-            raise OSError("not yet")
-        return SummaryDraft([Item("fact", f"Turns {job.first} to {job.last}.", (job.first,))])
-
-    receipts = []
-    rules = policy(leaf_tokens=1_000)
-    with memory(policy=rules, summarizer=summarize, on_receipt=receipts.append) as remembering:
-        client = remembering.wrap(stand_in().client(), conversation="c")
-        for exchanges in (20, 21):
-            client.messages.create(**ask(history(exchanges)))
-    failed = min(asked)
-    assert [receipt.in_memory > 0 for receipt in receipts] == [False, True]
-    assert asked.count(failed) == 2
-    assert all(asked.count(one) == 1 for one in set(asked) - {failed})
-
-
 def test_a_fold_is_not_taken_over_where_something_before_it_was_edited():
     """It hangs on the path that led to it, not on what was said last."""
     fake, receipts = stand_in(), []
@@ -574,7 +552,6 @@ def test_of_several_summaries_those_before_the_one_that_failed_count():
 
 
 def test_a_summarizer_of_ones_own_is_asked_instead_of_claude():
-    from turnfold.summary import Item, SummaryDraft
 
     jobs = []
 
@@ -625,6 +602,9 @@ def test_what_was_folded_while_the_embedder_failed_is_found_when_it_is_back():
         chat.go_on(8, first=13)
         assert sum(receipt.folded > 0 for receipt in receipts) > 1
         chat.say(question(2))
+        store = remembering.store
+        passages = {one.id for one in store.ledger.scan("local", kind="passage")}
+        assert passages <= store.index.ids("local"), "by its meaning, and not by its words alone"
     assert 2 in {hit.turn for hit in receipts[-1].hits}
 
 

@@ -154,7 +154,7 @@ BREAKS = [
         "Folding.due",
         "            if name not in written:\n                if name not in self._drafts:",
         "            if name:\n                if name not in self._drafts:",
-        "test_turn.py::test_a_summary_that_is_written_is_not_asked_for_again",
+        "test_faults.py::test_a_summary_that_is_written_is_not_asked_for_again",
     ),
     Break(
         "5. Branches: a fold hangs on the path, not on what was said",
