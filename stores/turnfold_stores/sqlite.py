@@ -19,6 +19,21 @@ from turnfold_stores.terms import STOP_WORDS
 _PAGE = 256
 _MOST_TERMS = 32
 
+_SCORED = "SELECT rowid AS seq, -bm25(words, 0.0, 1.0) AS score FROM words WHERE words MATCH :query"
+# Only what is shown is looked up among the records: of a user with 100,000 exchanges, a question
+# of everyday words meets ten thousand.
+_OF_A_USER = f"""
+SELECT records.id, score
+FROM ({_SCORED} ORDER BY score DESC, rowid LIMIT {_PAGE} OFFSET :offset)
+JOIN records USING (seq) WHERE records.owner = :owner
+ORDER BY score DESC, seq
+"""  # noqa: S608 - constants
+# Other users may have a conversation of that name, and words are met by their stems.
+_OF_A_CONVERSATION = f"""
+SELECT records.id, score FROM ({_SCORED}) JOIN records USING (seq)
+WHERE records.owner = :owner AND records.conversation = :conversation
+ORDER BY score DESC, seq LIMIT {_PAGE} OFFSET :offset
+"""  # noqa: S608 - constants
 _COLUMNS = "id, kind, conversation, body, text, at"
 _WORD = re.compile(r"[^\W_]+")
 
@@ -150,25 +165,19 @@ class SqliteLedger:
         if not terms or row is None:
             return
         # The user or the conversation is a token of the match itself: FTS5 meets it before it
-        # scores anything. Other users may have a conversation of that name; the join leaves
-        # them out.
+        # scores anything.
         if conversation is None:
-            place = f"u{row[0]}"
+            search, place, values = _OF_A_USER, f"u{row[0]}", {}
         else:
-            place = "c" + conversation.encode("utf-8", "surrogatepass").hex()
+            name = conversation.encode("utf-8", "surrogatepass").hex()
+            search, place, values = _OF_A_CONVERSATION, f"c{name}", {"conversation": conversation}
         query = f"place:{place} AND text:({' OR '.join(terms)})"
-        only = "" if conversation is None else " AND records.conversation = ?"
-        values = [] if conversation is None else [conversation]
         seen: set[str] = set()
         offset = 0
         while True:
             with self.file.reading() as sqlite:
                 page = sqlite.execute(
-                    "SELECT records.id, -bm25(words, 0.0, 1.0) AS score "  # noqa: S608 - constants
-                    "FROM words JOIN records ON records.seq = words.rowid "
-                    f"WHERE words MATCH ? AND records.owner = ?{only} "
-                    f"ORDER BY score DESC, records.seq LIMIT {_PAGE} OFFSET ?",
-                    (query, row[0], *values, offset),
+                    search, {"query": query, "owner": row[0], "offset": offset, **values}
                 ).fetchall()
             offset += len(page)
             for record_id, score in page:
