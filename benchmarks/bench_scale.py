@@ -38,8 +38,9 @@ from turnfold.embedders import default_embedder, named_embedder
 from turnfold.measures import Measures
 from turnfold.middleware import MemoryMiddleware
 from turnfold.plans import Fold, Plan, fold_id, plan_id
+from turnfold.reader import read
 from turnfold.scope import Scope
-from turnfold.transcript import read, seed_of
+from turnfold.transcript import seed_of
 from turnfold_stores import STOP_WORDS, Entry, Store
 
 MODEL = "claude-sonnet-5-5"
@@ -166,7 +167,7 @@ def _fold_in(
             id=fold_id(closed[-1]),
             count=len(closed),
             nodes=(),
-            summary="<conversation_memory>They talked.</conversation_memory>",
+            blocks=("<conversation_memory>They talked.</conversation_memory>",),
             contents=tuple(one.content_id for one in closed),
             previous="",
         )
