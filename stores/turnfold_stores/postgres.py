@@ -92,22 +92,22 @@ SELECT number, (
 )
 FROM unnest(%(numbers)s::bigint[]) AS asked (number)
 """
-# BM25 with the usual k = 1.2 and b = 0.75; the mean length is that of the records ranked.
+# BM25 with the usual k = 1.2 and b = 0.75, written so that each word is looked for once. The
+# length that counts as middling is fixed, at that of a paragraph: to take the mean would be to
+# read all that is ranked twice.
 _RANK: LiteralString = """
-SELECT id, (
-    SELECT sum(weight * often * 2.2 / (often + 0.3 + 0.9 * cardinality(words) / mean))
-    FROM (
-        SELECT weight, cardinality(array_positions(words, number)) AS often
-        FROM unnest(%(numbers)s::bigint[], %(weights)s::float8[]) AS asked (number, weight)
-    ) AS counted
-)::float8 AS score
+SELECT id, {score} AS score
 FROM (
-    SELECT id, seq, words, avg(cardinality(words)) OVER ()::float8 AS mean FROM {records}
+    SELECT id, seq, words, 0.3 + 0.009::float8 * cardinality(words) AS middling FROM {records}
     WHERE user_id = %(user_id)s AND words && %(some)s::bigint[]
         AND NOT words && %(none)s::bigint[] {only}
 ) AS sharing
 ORDER BY score DESC, seq LIMIT %(page)s OFFSET %(offset)s
 """
+_WORTH: LiteralString = (
+    "{weight}::float8 * (1 - middling / "
+    "(middling + cardinality(array_positions(words, {number}::bigint))))"
+)
 
 
 def open_postgres(url: str) -> Store:
@@ -280,15 +280,20 @@ class PostgresLedger:
         """Ids as stored with scores, best first, of records with any of some and none of none."""
         if not some:
             return
-        rank = self._connections.statement(_RANK, only=only.condition)
-        values = {
+        values: dict[str, object] = {
             "user_id": stored(user_id),
-            "numbers": list(asked.weights),
-            "weights": list(asked.weights.values()),
             "some": some,
             "none": none,
             **only.values,
         }
+        worth = []
+        for place, (number, weight) in enumerate(asked.weights.items()):
+            names = {"weight": f"weight_{place}", "number": f"number_{place}"}
+            values |= {names["weight"]: 2.2 * weight, names["number"]: number}
+            marks = {name: sql.Placeholder(mark) for name, mark in names.items()}
+            worth.append(sql.SQL(_WORTH).format(**marks))
+        score = sql.SQL(" + ").join(worth)
+        rank = self._connections.statement(_RANK, only=only.condition, score=score)
         size, offset = _PAGE, 0
         while True:
             page = self._connections.read(rank, {**values, "page": size, "offset": offset})

@@ -32,7 +32,9 @@ class Layout:
 
 
 # Text is compared byte by byte (COLLATE "C") and never by the rules of a language. Every key
-# begins with user_id: it is the wall, and what a large store can be split by.
+# begins with user_id: it is the wall, and what a large store can be split by. What GIN has yet to
+# sort in is read by every search: kept to 256 kB, 20,000 paragraphs were searched in 7 ms and
+# written at 1,250 a second; at PostgreSQL's 4 MB it was 325 ms and 1,800, with none 470 a second.
 LEDGER = Layout(
     "ledger",
     ("records",),
@@ -55,7 +57,8 @@ LEDGER = Layout(
         CREATE INDEX records_by_kind ON {records} (user_id, kind, seq);
         CREATE INDEX records_by_conversation ON {records} (user_id, conversation, kind, seq);
         CREATE INDEX records_spoken ON {records} (user_id, conversation) WHERE words IS NOT NULL;
-        CREATE INDEX records_by_word ON {records} USING gin (words) WHERE words IS NOT NULL;
+        CREATE INDEX records_by_word ON {records} USING gin (words)
+            WITH (gin_pending_list_limit = 256) WHERE words IS NOT NULL;
         """,
     ),
 )
@@ -138,7 +141,9 @@ def vector_schema(connections: Connections) -> str:
     )
     if not (found := connections.read(where)):
         try:
-            with connections.writing("extension vector") as connection:
+            with connections.writing() as connection:
+                # Stores in other schemas may be looking for it as well.
+                connection.execute(b"SELECT pg_advisory_xact_lock(%s)", (_number("vector"),))
                 connection.execute(b"CREATE EXTENSION IF NOT EXISTS vector")
         except StoreError as error:
             raise StoreError(
@@ -183,8 +188,12 @@ def exists(connections: Connections, name: str) -> bool:
 
 def layout_lock(connections: Connections) -> int:
     """The advisory lock that whoever changes the tables takes."""
-    name = f"layout of {connections.address.schema}".encode()
-    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big", signed=True)
+    return _number(f"layout of {connections.address.schema}")
+
+
+def _number(name: str) -> int:
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _make_schema(connections: Connections, connection: Connection) -> None:

@@ -108,7 +108,7 @@ def test_a_crowd_on_one_store(url, calm_url):
 
 @pytest.mark.soak
 def test_a_large_crowd_on_one_store(url, calm_url):
-    crowd(url, calm_url, processes=8, threads=32, turns=40)
+    crowd(url, calm_url, processes=8, threads=4, turns=30)
 
 
 def fleet(url, calm_url, *, conversations, turns, seed):
@@ -142,4 +142,4 @@ def test_a_fleet_in_small(postgres_url, calm_url):
 
 @pytest.mark.soak
 def test_a_fleet_of_two_hundred_conversations(postgres_url, calm_url):
-    fleet(postgres_url, calm_url, conversations=200, turns=40, seed=2)
+    fleet(postgres_url, calm_url, conversations=200, turns=12, seed=2)

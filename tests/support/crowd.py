@@ -138,7 +138,7 @@ class Worker:
         print(json.dumps([number, asdict(job)]), file=self._process.stdin, flush=True)
         return number
 
-    def result(self, number, timeout=120):
+    def result(self, number, timeout=600):
         """What became of a job; an error where nothing did in time."""
         with self._changed:
             assert self._changed.wait_for(lambda: number in self._results, timeout), "no answer"

@@ -24,7 +24,8 @@ CREATE INDEX records_by_seq ON kept.records (user_id, seq);
 CREATE INDEX records_by_kind ON kept.records (user_id, kind, seq);
 CREATE INDEX records_by_conversation ON kept.records (user_id, conversation, kind, seq);
 CREATE INDEX records_spoken ON kept.records (user_id, conversation) WHERE words IS NOT NULL;
-CREATE INDEX records_by_word ON kept.records USING gin (words) WHERE words IS NOT NULL;
+CREATE INDEX records_by_word ON kept.records USING gin (words)
+    WITH (gin_pending_list_limit = 256) WHERE words IS NOT NULL;
 CREATE TABLE kept.vectors (
     user_id text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
