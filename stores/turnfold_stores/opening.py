@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from turnfold_stores.addresses import without_secret
@@ -112,6 +113,9 @@ def _open_ledger(url: str) -> tuple[Ledger, Callable[[], None]]:
     if scheme.lower() == "sqlite":
         ledger = _sqlite_ledger(url)
         return ledger, ledger.close
+    if scheme.lower() in ("postgresql", "postgres"):
+        alone: Ledger = _postgres().open_ledger(url)
+        return alone, alone.close
     found = _SCHEME.fullmatch(url)
     if found is None or scheme.lower() == "memory":
         raise StoreError(
@@ -137,15 +141,20 @@ def _rest(url: str) -> str:
 
 
 def _open_postgres(url: str) -> Store:
+    store: Store = _postgres().open_postgres(url)
+    return store
+
+
+def _postgres() -> ModuleType:
     try:
-        from turnfold_stores.postgres import open_postgres
+        from turnfold_stores import postgres
     except ModuleNotFoundError as error:
         if error.name != "psycopg":
             raise
         raise MissingDependency(
             "psycopg", extra="postgres", feature="A store in PostgreSQL"
         ) from error
-    return open_postgres(url)
+    return postgres
 
 
 def _open_registered(scheme: str, url: str) -> Store:

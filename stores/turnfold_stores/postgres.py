@@ -18,16 +18,10 @@ from turnfold_stores.postgres_connections import Connections
 from turnfold_stores.postgres_index import PostgresIndex
 from turnfold_stores.postgres_layout import LEDGER, prepare
 from turnfold_stores.postgres_text import restored, stored
-from turnfold_stores.postgres_words import (
-    COMMON,
-    Weighed,
-    asked_for,
-    numbers_of,
-    weighed,
-    words_of,
-)
+from turnfold_stores.postgres_words import COMMON, Weighed, asked_for, numbers_of, weighed
 from turnfold_stores.protocols import Hit, Record
 from turnfold_stores.store import Store
+from turnfold_stores.terms import terms
 
 # Rows of one statement, and bytes after which no more are added: a statement takes 1 GB.
 _MOST_ROWS = 500
@@ -330,7 +324,7 @@ _Row: TypeAlias = tuple[str, str, str, str, str, float, str | None]
 
 
 def _row(user_id: str, record: Record, body: str) -> _Row:
-    numbers = numbers_of(user_id, words_of(record.text))
+    numbers = numbers_of(user_id, terms(record.text))
     return (
         stored(record.id),
         stored(record.kind),

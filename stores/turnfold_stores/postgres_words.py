@@ -1,4 +1,4 @@
-"""Words as PostgreSQL keeps them: numbers, different for each user, in one inverted index.
+"""Terms as PostgreSQL keeps them: numbers, different for each user, in one inverted index.
 
 A number is a hash of user and word. So the list of places that the index keeps of a word is of
 one user alone: how fast a user's words are found does not depend on the others', and neither does
@@ -9,23 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_WORD = re.compile(r"[^\W_]+")
-_ACCENT = re.compile("[\u0300-\u036f]")
+from turnfold_stores.terms import terms
+
 _MOST_TERMS = 32
 # A word in so many records or more says little: see `weighed`.
 COMMON = 1_000
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text in order, without case and accents."""
-    if not text.isascii():
-        text = _ACCENT.sub("", unicodedata.normalize("NFKD", text))
-    return _WORD.findall(text.casefold())
 
 
 def numbers_of(user_id: str, words: list[str]) -> list[int]:
@@ -43,7 +34,7 @@ def numbers_of(user_id: str, words: list[str]) -> list[int]:
 def asked_for(text: str) -> list[str]:
     """The words of a query that count: at most 32 different ones, the longest."""
     # Long words are rarer; sorted is stable, so of equals the first stays.
-    return sorted(dict.fromkeys(words_of(text)), key=len, reverse=True)[:_MOST_TERMS]
+    return sorted(dict.fromkeys(terms(text)), key=len, reverse=True)[:_MOST_TERMS]
 
 
 @dataclass(frozen=True, slots=True)

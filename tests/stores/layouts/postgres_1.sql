@@ -39,9 +39,9 @@ INSERT INTO kept.layouts (part, version) VALUES ('ledger', 1), ('index', 1);
 INSERT INTO kept.records (user_id, id, kind, conversation, body, text, at, words) VALUES
     ('turnfold:store', 'embedding', 'store', '', '{"model": "m", "dimension": 2}', '', 0.0, NULL),
     ('ada', 'p1', 'passage', 'c', '{"said": "grüße"}', 'the boathouse key', 12.5,
-        '{-1496848035191731854,-200052019764139133,3756764038456617584}'),
+        '{-7738040778679696551,3756764038456617584}'),
     ('ada', 'p2', 'passage', 'd', 'null', 'the barrel', 13.5,
-        '{-1496848035191731854,-1653973074292221594}'),
+        '{-1653973074292221594}'),
     ('ada', 'vector:p1', 'vector', 'c',
         '{"model": "m", "dimension": 2, "float32": "mpkZP83MTD8="}', '', 0.0, NULL);
 INSERT INTO kept.vectors (user_id, id, conversation, vector) VALUES ('ada', 'p1', 'c', '[0.6,0.8]');
