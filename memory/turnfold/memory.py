@@ -56,7 +56,8 @@ class Memory:
         on_receipt: Callable[[Receipt], None] | None = None,
     ) -> None:
         """Args:
-            store: a URL ("memory:", "./folder", "sqlite:file"), a path, or a Store.
+            store: a URL ("memory:", "./folder", "sqlite:file", "postgresql://…"), a path, or a
+                Store.
             policy: when to fold and what to recall; the default suits a chat.
             embedder: turns texts into vectors: "fast" (all-MiniLM-L6-v2 without torch),
                 "sentence-transformers", another model's name or folder, or an Embedder. By

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import closing
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +129,26 @@ def test_a_transaction_that_loses_its_connection_leaves_nothing(postgres_server,
             write(store)
         assert list(store.ledger.scan("u")) == []
         assert store.ledger.put("u", records("a")) == {"a"}
+
+
+def test_a_server_that_went_away_is_unavailable_at_once_and_may_come_back(
+    postgres_server, named_url
+):
+    (socket,) = Path(postgres_server.socket).glob(".s.PGSQL.*[0-9]")
+    away = socket.with_name("away")
+    with open_store(named_url) as store, postgres_server.connect() as connection:
+        store.ledger.put("u", records("a"))
+        (pid,) = backends(postgres_server, named_url)
+        socket.rename(away)
+        try:
+            connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+            for call in CALLS.values():
+                with pytest.raises(StoreUnavailable, match="cannot be used now"):
+                    call(store)
+        finally:
+            away.rename(socket)
+        assert store.ledger.put("u", records("b")) == {"b"}
+        assert [record.id for record in store.ledger.scan("u")] == ["a", "b"]
 
 
 def test_an_error_overlooked_in_a_transaction_does_not_count_as_written(store):
