@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from turnfold_stores import open_store
 from turnfold_stores.folder import LEDGER
 from turnfold_stores.sqlite import SqliteLedger
 
@@ -96,9 +97,12 @@ def requests_of(log):
 
 def kept(url):
     """Plans, folds and nodes by id. A folder is left as the kill left it."""
-    file = Path(url.removeprefix("sqlite:")) if ":" in url else Path(url) / LEDGER
-    with closing(SqliteLedger(file)) as ledger:
-        records = list(ledger.scan("ada"))
+    if ":" in url:
+        with open_store(url) as store:
+            records = list(store.ledger.scan("ada"))
+    else:
+        with closing(SqliteLedger(Path(url) / LEDGER)) as ledger:
+            records = list(ledger.scan("ada"))
     return {r.id: r.body for r in records if r.kind in {"plan", "fold", "node"}}
 
 
@@ -126,12 +130,11 @@ def kill_and_resume(url, log, turns, kills, seed):
     return sent
 
 
-def kill_and_compare(tmp_path, turns, kills, seed):
+def kill_and_compare(urls, log, *, turns, kills, seed):
     """With an exact index, it is as if nothing had happened."""
-    calm, log = f"sqlite:{tmp_path / 'calm.db'}", tmp_path / "log"
+    calm, killed = urls
     play(calm, log, turns)
     expected = requests_of(log)
-    killed = f"sqlite:{tmp_path / 'killed.db'}"
     assert kill_and_resume(killed, log, turns, kills, seed) == expected
     assert kept(killed).keys() == kept(calm).keys()
 
@@ -140,8 +143,12 @@ def test_a_few_kills(tmp_path):
     kill_and_resume(str(tmp_path / "folder"), tmp_path / "log", turns=60, kills=5, seed=4)
 
 
+def files(folder):
+    return [f"sqlite:{folder / name}.db" for name in ("calm", "killed")]
+
+
 def test_after_a_few_kills_all_is_as_without_any(tmp_path):
-    kill_and_compare(tmp_path, turns=60, kills=3, seed=4)
+    kill_and_compare(files(tmp_path), tmp_path / "log", turns=60, kills=3, seed=4)
 
 
 @pytest.mark.soak
@@ -153,4 +160,11 @@ def test_fifty_kills(tmp_path, seed):
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(5))
 def test_after_fifty_kills_all_is_as_without_any(tmp_path, seed):
-    kill_and_compare(tmp_path, turns=320, kills=10, seed=seed)
+    kill_and_compare(files(tmp_path), tmp_path / "log", turns=320, kills=10, seed=seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(5))
+def test_after_fifty_kills_all_is_as_without_any_in_postgresql(tmp_path, postgres_server, seed):
+    urls = [postgres_server.url() for _ in range(2)]
+    kill_and_compare(urls, tmp_path / "log", turns=320, kills=10, seed=seed)
