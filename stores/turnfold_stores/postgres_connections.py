@@ -147,7 +147,7 @@ class Connections:
     def _begin(self, user_id: str | None) -> Connection:
         # One round trip. READ COMMITTED: what is read after the lock is what its last holder left.
         statements = (
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+            "BEGIN ISOLATION LEVEL READ COMMITTED; "
             f"SET LOCAL lock_timeout = '{_PATIENCE}s'; "
             f"{'' if user_id is None else self._lock_of(user_id)}"
         ).encode()

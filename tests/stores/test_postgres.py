@@ -263,6 +263,15 @@ def test_a_writer_that_keeps_others_waiting(postgres_url, store, monkeypatch):
     assert store.ledger.put("u", records("a", "b")) == {"b"}
 
 
+def test_a_server_that_only_reads(postgres_url, store):
+    store.ledger.put("u", records("a"))
+    # As a standby does.
+    with open_store(f"{postgres_url}&options=-cdefault_transaction_read_only%3Don") as standby:
+        assert [record.id for record in standby.ledger.scan("u")] == ["a"]
+        with pytest.raises(StoreUnavailable, match="only reads"):
+            standby.ledger.put("u", records("b"))
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_parent_and_forked_child_both_go_on(postgres_url):
     code = f"""
