@@ -52,6 +52,8 @@ def check_text(value: object, *, what: str) -> None:
     """
     if not isinstance(value, str):
         raise StoreError(f"{what} must be a str, not {type(value).__name__}")
+    if value.isascii():
+        return
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from turnfold_stores.encoding import check_user
 from turnfold_stores.exact import ExactVectors
@@ -19,6 +20,9 @@ from turnfold_stores.vectors import checked, from_bytes, to_bytes, unit
 _MOST_BYTES = 256 * 2**20
 # Rows read from the file at once.
 _PAGE = 2048
+
+_INSERT = "INSERT INTO vectors (owner, id, conversation, vector) VALUES (?, ?, ?, ?)"
+_Row: TypeAlias = tuple[int, str, str, bytes]
 
 
 @dataclass(slots=True)
@@ -63,25 +67,13 @@ class SqliteIndex:
             ).fetchone()
             if packed is not None:
                 checked(wanted.values(), dimension=from_bytes(packed[0]).size)
-            rows = {
-                entry.id: (entry.conversation, to_bytes(entry.vector)) for entry in wanted.values()
-            }
-            stored = {
-                row[0]: (row[1], row[2])
-                for chunk in chunks(rows)
-                for row in sqlite.execute(
-                    "SELECT id, conversation, vector FROM vectors "  # noqa: S608 - constants
-                    f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
-                    (user_id, *chunk),
-                )
-            }
-            changed = [key for key in stored if stored[key] != rows[key]]
-            _remove(sqlite, user_id, changed)
-            sqlite.executemany(
-                "INSERT INTO vectors (owner, id, conversation, vector) "  # noqa: S608 - constant
-                f"VALUES ({OWNER}, ?, ?, ?)",
-                [(user_id, key, *row) for key, row in rows.items() if stored.get(key) != row],
-            )
+            (owner,) = sqlite.execute(
+                "SELECT owner FROM users WHERE user_id = ?", (user_id,)
+            ).fetchone()
+            rows = [(owner, e.id, e.conversation, to_bytes(e.vector)) for e in wanted.values()]
+            # Most often all are new, which costs no look-up of its own.
+            if sqlite.executemany(f"{_INSERT} ON CONFLICT DO NOTHING", rows).rowcount < len(rows):
+                _replace(sqlite, user_id, rows)
 
     def nearest(
         self, user_id: str, vector: Vector, *, conversation: str | None = None
@@ -177,6 +169,22 @@ def _read_on(sqlite: sqlite3.Connection, owner: int, loaded: _Loaded) -> None:
         vectors = from_bytes(b"".join(packed)).reshape(len(page), -1)
         loaded.vectors.extend(ids, conversations, vectors)
         loaded.last = seqs[-1]
+
+
+def _replace(sqlite: sqlite3.Connection, user_id: str, rows: list[_Row]) -> None:
+    """Write anew what is there but was different."""
+    stored = {
+        row[0]: (row[1], row[2])
+        for chunk in chunks(row[1] for row in rows)
+        for row in sqlite.execute(
+            "SELECT id, conversation, vector FROM vectors "  # noqa: S608 - constants
+            f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
+            (user_id, *chunk),
+        )
+    }
+    changed = [row for row in rows if stored[row[1]] != row[2:]]
+    _remove(sqlite, user_id, [row[1] for row in changed])
+    sqlite.executemany(_INSERT, changed)
 
 
 def _remove(sqlite: sqlite3.Connection, user_id: str, ids: list[str]) -> None:

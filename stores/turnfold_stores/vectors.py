@@ -116,11 +116,10 @@ def checked(entries: Iterable[Entry], *, dimension: int | None = None) -> list[E
     by_id: dict[str, Entry] = {}
     arrays: dict[str, Vector] = {}
     for entry in entries:
-        check_text(entry.id, what="the id of an entry")
-        check_text(entry.conversation, what=f"conversation of entry {entry.id!r}")
-        if not entry.id:
-            raise StoreError("an entry needs an id that is not empty")
-        array = _shaped(entry.vector, what=f"the vector of {entry.id!r}")
+        _check_names(entry)
+        array = np.asarray(entry.vector, dtype=np.float32)
+        if array.ndim != 1 or array.size == 0:
+            array = _shaped(array, what=f"the vector of {entry.id!r}")
         dimension = array.size if dimension is None else dimension
         if array.size != dimension:
             raise StoreError(
@@ -140,6 +139,14 @@ def checked(entries: Iterable[Entry], *, dimension: int | None = None) -> list[E
     matrix /= lengths.astype(np.float32)[:, np.newaxis]
     rows = zip(by_id.values(), matrix, strict=True)
     return [Entry(entry.id, entry.conversation, row) for entry, row in rows]
+
+
+def _check_names(entry: Entry) -> None:
+    check_text(entry.id, what="the id of an entry")
+    if not entry.id:
+        raise StoreError("an entry needs an id that is not empty")
+    if type(entry.conversation) is not str or not entry.conversation.isascii():
+        check_text(entry.conversation, what=f"conversation of entry {entry.id!r}")
 
 
 def _shaped(vector: Vector, *, what: str) -> Vector:

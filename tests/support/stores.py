@@ -17,13 +17,13 @@ class Servers:
     """The servers of a run, each started when first asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._running = contextlib.ExitStack()
 
     @cached_property
     def chroma(self) -> str:
         """host:port of a Chroma server of our own."""
-        return self._running.enter_context(chroma_server(self._folder / "chroma"))
+        return self._running.enter_context(chroma_server(self.folder / "chroma"))
 
     @cached_property
     def postgres(self) -> postgres.Server:
