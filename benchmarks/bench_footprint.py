@@ -1,10 +1,13 @@
 """What one conversation leaves in a store, and what a turn asks of it: the figures of scale.md.
 
-    python benchmarks/bench_footprint.py [--stores NAME ...] [--json]
+    python benchmarks/bench_footprint.py [--stores NAME ...] [--days N] [--peak X]
+                                         [--gigabyte-month $] [--core-hour $] [--json]
 
 The demo's conversation is held through memory, with the real embedder, a stand-in for the API and
 a `sqlite:` store. Counted are the rows by kind, their bytes, and the calls of a turn. Then the
-records are copied to the other stores, and what these take on disk is measured.
+records are copied to the other stores, and what these take on disk is measured. From that follows
+what many such conversations need; what cannot be measured (over how many days a conversation is
+held, how much busier the busiest hour is, what a gigabyte and a core cost) is asked for.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ DURABLE = [name for name, kind in STORES.items() if kind.durable]
 METHODS = ("put", "get", "scan", "delete", "users", "match", "nearest", "ids", "close")
 # Copies with ids of their own, so that what an empty store takes is a small part of it.
 COPIES = 5
+CONVERSATIONS = (10_000, 1_000_000, 100_000_000)
 
 
 def main() -> int:
@@ -48,6 +52,7 @@ def main() -> int:
             }
         finally:
             servers.close()
+    figures["scale"] = [_scaled(figures, many, arguments) for many in CONVERSATIONS]
     if arguments.json:
         print(json.dumps(figures, indent=2))
     else:
@@ -58,6 +63,10 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--stores", nargs="+", choices=DURABLE, default=DURABLE)
+    parser.add_argument("--days", type=float, default=90, help="a conversation is held over")
+    parser.add_argument("--peak", type=float, default=4, help="busiest hour over the mean")
+    parser.add_argument("--gigabyte-month", type=float, default=0.12, help="dollars, replicated")
+    parser.add_argument("--core-hour", type=float, default=0.05, help="dollars")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
 
@@ -72,13 +81,14 @@ def _held(base: Path) -> tuple[dict[str, Any], list[tuple[str, Record]]]:
             _counted(inner.index, "index", calls, seconds),
         )
         with Replay(TURNFOLD, packaged_demo(), embedder=ready_embedder(), store=counted) as replay:
-            turns = len(list(replay.play()))
+            spent = [turn.dollars() for turn in replay.play()]
         records = [
             (user_id, record)
             for user_id in inner.ledger.users()
             for record in inner.ledger.scan(user_id)
             if user_id != STORE_USER
         ]
+    turns = len(spent)
     kinds: dict[str, dict[str, float]] = {}
     for _, record in records:
         kind = kinds.setdefault(record.kind, {"rows": 0, "bytes": 0})
@@ -87,6 +97,7 @@ def _held(base: Path) -> tuple[dict[str, Any], list[tuple[str, Record]]]:
     rows, size = (sum(kind[name] for kind in kinds.values()) for name in ("rows", "bytes"))
     figures = {
         "exchanges": turns,
+        "dollars for the model": round(sum(spent), 3),
         "rows": rows,
         "bytes": size,
         "rows an exchange": round(rows / turns, 1),
@@ -137,6 +148,35 @@ def _copied(name: str, records: list[tuple[str, Record]], folder: Path, servers:
     return round((_on_disk(name, url, folder, servers) - before) / COPIES)
 
 
+def _scaled(
+    figures: dict[str, Any], conversations: int, asked: argparse.Namespace
+) -> dict[str, Any]:
+    """What so many conversations like the measured one need."""
+    turns = conversations * figures["exchanges"] / (asked.days * 86_400)
+    calls = figures["calls a turn"]
+    stored = conversations * max(figures["bytes on disk"].values()) / 1e9
+    busy = turns * asked.peak * figures["milliseconds a turn in the store"] / 1_000
+    months = asked.days / 30
+    return {
+        "conversations": conversations,
+        "rows": conversations * figures["rows"],
+        "vectors": conversations * figures["kinds"]["vector"]["rows"],
+        "gigabytes": round(stored, 1),
+        "turns a second": round(turns, 2),
+        "turns a second at peak": round(turns * asked.peak, 1),
+        "ledger calls a second at peak": round(
+            turns * asked.peak * sum(n for name, n in calls.items() if name.startswith("ledger")), 1
+        ),
+        "searches a second at peak": round(turns * asked.peak * calls["index.nearest"], 1),
+        "cores busy at peak": round(busy, 2),
+        "dollars a month for disk": round(stored * asked.gigabyte_month),
+        "dollars a month for cores": round(busy * asked.core_hour * 720),
+        "dollars a month for the model": round(
+            conversations * figures["dollars for the model"] / months
+        ),
+    }
+
+
 def _on_disk(name: str, url: str, folder: Path, servers: Servers) -> int:
     if name == "postgres":
         schema = url.rpartition("schema=")[2]
@@ -169,6 +209,8 @@ def _print(figures: dict[str, Any]) -> None:
     print(f"a turn: {figures['milliseconds a turn in the store']} ms in the store")
     for name, count in figures["calls a turn"].items():
         print(f"  {name:14} {count:6.2f} calls")
+    for name in figures["scale"][0]:
+        print(f"{name:32}" + "".join(f"{one[name]:>20,}" for one in figures["scale"]))
 
 
 if __name__ == "__main__":
