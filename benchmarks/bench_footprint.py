@@ -81,7 +81,7 @@ def _held(base: Path) -> tuple[dict[str, Any], list[tuple[str, Record]]]:
             _counted(inner.index, "index", calls, seconds),
         )
         with Replay(TURNFOLD, packaged_demo(), embedder=ready_embedder(), store=counted) as replay:
-            spent = [turn.dollars() for turn in replay.play()]
+            spent = [turn.spend() for turn in replay.play()]
         records = [
             (user_id, record)
             for user_id in inner.ledger.users()
@@ -97,7 +97,7 @@ def _held(base: Path) -> tuple[dict[str, Any], list[tuple[str, Record]]]:
     rows, size = (sum(kind[name] for kind in kinds.values()) for name in ("rows", "bytes"))
     figures = {
         "exchanges": turns,
-        "dollars for the model": round(sum(spent), 3),
+        "dollars for input": round(sum(spent), 3),
         "rows": rows,
         "bytes": size,
         "rows an exchange": round(rows / turns, 1),
@@ -171,8 +171,8 @@ def _scaled(
         "cores busy at peak": round(busy, 2),
         "dollars a month for disk": round(stored * asked.gigabyte_month),
         "dollars a month for cores": round(busy * asked.core_hour * 720),
-        "dollars a month for the model": round(
-            conversations * figures["dollars for the model"] / months
+        "dollars a month for input": round(
+            conversations * figures["dollars for input"] / months
         ),
     }
 

@@ -15,6 +15,7 @@ import shutil
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ class ChromaIndex:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._collections: dict[str, Collection] = {}
+        self._counts: dict[str, int] = {}
         with self._errors_as_ours():
             self._client = open_client(path)
         self._batch = int(self._client.get_max_batch_size())
@@ -114,6 +116,7 @@ class ChromaIndex:
             new = collection is None
             if collection is None:
                 collection = self._create(user_id, wanted[0].vector.size)
+            self._counts.pop(user_id, None)
             collection.upsert(wanted, batch=self._batch)
             if new:
                 collection.chroma.get(limit=1, include=["embeddings"])  # makes the graph
@@ -129,7 +132,10 @@ class ChromaIndex:
         def search(wanted: int) -> Found | None:
             with self._using():
                 collection = self._collection(user_id)
-                return None if collection is None else collection.search(query, wanted)
+                if collection is None:
+                    return None
+                count = partial(self._count, user_id, collection)
+                return collection.search(query, wanted, count=count)
 
         yield from widening(search, conversation=conversation)
 
@@ -151,6 +157,7 @@ class ChromaIndex:
             collection = self._collection(user_id)
             if collection is None or not gone:
                 return
+            self._counts.pop(user_id, None)
             collection.delete(gone, batch=self._batch)
             if collection.chroma.count() == 0:
                 self._drop(user_id)
@@ -166,6 +173,7 @@ class ChromaIndex:
         with self._using():
             if _name(user_id) in {found.name for found in self._client.list_collections()}:
                 self._client.delete_collection(_name(user_id))
+            self._counts.clear()
             self._collections.clear()  # they belong to the client that is closed here
             self._close.detach()
             self._client.close()
@@ -181,6 +189,12 @@ class ChromaIndex:
         with contextlib.nullcontext() if os.getpid() != self._pid else self._lock:
             self._collections.clear()
             self._close()
+
+    def _count(self, user_id: str, collection: Collection) -> int:
+        """How many entries there are: asked once, for whoever owns the folder is alone."""
+        if user_id not in self._counts:
+            self._counts[user_id] = int(collection.chroma.count())
+        return self._counts[user_id]
 
     def _abandon_in_child(self) -> None:
         # Chroma's Rust code waits, when it is freed, for threads that only the parent has: the

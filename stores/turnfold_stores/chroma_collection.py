@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +40,13 @@ class Collection:
         for start in range(0, len(ids), batch):
             self.chroma.delete(ids=ids[start : start + batch])
 
-    def search(self, query: Vector, wanted: int) -> Found:
+    def search(self, query: Vector, wanted: int, *, count: Callable[[], int]) -> Found:
         """The nearest `wanted` entries of all conversations.
+
+        Args:
+            query: of unit length.
+            wanted: how many.
+            count: how many there are; asked for only where fewer were found than wanted.
 
         Raises:
             StoreError: the query has another dimension.
@@ -61,5 +67,5 @@ class Collection:
             [Hit(one, 1.0 - float(far)) for one, far in zip(ids, distances, strict=True)],
             [metadata["conversation"] for metadata in answer["metadatas"][0]],
             # HNSW may find fewer than there are; only the count tells the end.
-            more=len(ids) == wanted or wanted < self.chroma.count(),
+            more=len(ids) == wanted or wanted < count(),
         )

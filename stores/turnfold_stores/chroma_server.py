@@ -120,7 +120,7 @@ class ChromaServerIndex:
                 return None
             if query.size != collection.dimension and collection.chroma.count() == 0:
                 return None
-            return collection.search(query, wanted)
+            return collection.search(query, wanted, count=collection.chroma.count)
 
         def search(wanted: int) -> Found | None:
             with self._errors_as_ours():
