@@ -51,7 +51,7 @@ _FRAME = 12
 _LONGEST = 400
 # Sentences that add no more than a few common words are small talk.
 _LEAST = 3.0
-_MOST_INSTRUCTIONS = 5
+_MOST_INSTRUCTIONS = 12
 
 
 @dataclass(frozen=True, slots=True)
