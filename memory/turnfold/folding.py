@@ -26,8 +26,8 @@ from turnfold.window import runs
 Outcome = SummaryDraft | Exception
 Degrade = Callable[[str, Exception], None]
 
-# Blocks of a summary before it is sent as one again: each has marks and a note of its own.
-_MOST_BLOCKS = 8
+# Tokens a summary may have over its budget, for its marks and notes: each of its blocks has some.
+_FRAME = 200
 
 
 def summary_of(
@@ -317,11 +317,12 @@ class Folding:
             count=self._count,
             corrections=self._archive.corrections(),
         )
-        blocks = base.blocks if base else ()
-        if blocks and settled.keys() == nodes.keys() and len(blocks) < _MOST_BLOCKS:
+        if base and base.blocks and settled.keys() == nodes.keys():
             first, texts = self._start + 1, [node.text for node in new.values()]
             more = _block(texts, first, until, self._forgotten(first, until), more=True)
-            return tuple(nodes), (*blocks, more)
+            blocks = (*base.blocks, more)
+            if self._count("\n".join(blocks)) <= self._policy.summary_tokens + _FRAME:
+                return tuple(nodes), blocks
         for name, node in settled.items():
             # Whoever wrote it first, it says the same: its id tells what it is made of.
             if name not in nodes and self._archive.keep_node(name, node, model=""):
