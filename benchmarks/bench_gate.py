@@ -7,6 +7,11 @@ one or more of these with a single change: a number, a date, a name, or a "not" 
 out. A wrong note is caught if the gate refuses it; a faithful one should pass.
 
 `verbatim` passes every sentence of every turn as its own note; none may be refused.
+
+The rules were written with these turns at hand, so the figures flatter them. `gate_held_out.jsonl`
+was written when the rules stood: at first contact, of its 81 wrong notes 79 were caught, and of
+its 50 faithful ones 6 were refused. What these showed has been mended since; `held_out` is what
+it gives now.
 """
 
 from __future__ import annotations
@@ -14,10 +19,9 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from turnfold.gate import judge
 from turnfold.speech import Utterance
@@ -25,6 +29,7 @@ from turnfold.summary import Item, SummaryDraft, SummaryJob
 from turnfold.words import sentences
 
 CASES = Path(__file__).with_name("gate_cases.jsonl")
+HELD_OUT = Path(__file__).with_name("gate_held_out.jsonl")
 KINDS = ("number", "date", "name", "negation")
 
 
@@ -36,9 +41,9 @@ class Note(NamedTuple):
     text: str
 
 
-def notes() -> Iterator[Note]:
-    """All notes, faithful and wrong."""
-    for line in CASES.read_text().splitlines():
+def notes(file: Path) -> Iterator[Note]:
+    """All notes of a file, faithful and wrong."""
+    for line in file.read_text().splitlines():
         case = json.loads(line)
         turn = (case["user"], case["assistant"])
         for text in case["notes"]:
@@ -56,15 +61,50 @@ def is_refused(note: Note) -> tuple[str, ...]:
     return verdict.refused[0].complaints if verdict.refused else ()
 
 
-def sampled(wanted: int) -> list[Note]:
+def sampled(wrong: Sequence[Note], wanted: int) -> list[Note]:
     """So many wrong notes, of each kind as many as there are up to a quarter."""
-    by_kind = {kind: [one for one in notes() if one.kind == kind] for kind in KINDS}
     chance = random.Random(7)
     return [
         one
         for kind in KINDS
-        for one in chance.sample(by_kind[kind], min(wanted // len(KINDS), len(by_kind[kind])))
+        for of_kind in [[one for one in wrong if one.kind == kind]]
+        for one in chance.sample(of_kind, min(wanted // len(KINDS), len(of_kind)))
     ]
+
+
+def measured(file: Path, *, show: bool) -> dict[str, Any]:
+    """The figures of one file."""
+    everything = list(notes(file))
+    complaints = [(one, is_refused(one)) for one in everything]
+    wrong = [(one, why) for one, why in complaints if one.kind != "faithful"]
+    faithful = [(one, why) for one, why in complaints if one.kind == "faithful"]
+    caught = {one for one, why in wrong if why}
+    sample = sampled([one for one, _ in wrong], 200)
+    verbatim = [
+        Note("verbatim", turn, sentence)
+        for turn in dict.fromkeys(one.turn for one in everything)
+        for text in turn
+        for sentence in sentences(text)
+    ]
+    if show:
+        for one, why in complaints:
+            if bool(why) == (one.kind == "faithful"):
+                print(f"{one.kind}: {one.text}\n    {'; '.join(why)}\n    {' | '.join(one.turn)}")
+    return {
+        "mutations": {"notes": len(sample), "caught": sum(one in caught for one in sample)},
+        "all_mutations": {
+            kind: {
+                "notes": sum(one.kind == kind for one, _ in wrong),
+                "caught": sum(one.kind == kind for one in caught),
+            }
+            for kind in KINDS
+        },
+        "paraphrases": {
+            "notes": len(faithful),
+            "refused": sum(bool(why) for _, why in faithful),
+        },
+        "verbatim": {"notes": len(verbatim), "refused": sum(bool(is_refused(v)) for v in verbatim)},
+    }
 
 
 def main() -> int:
@@ -72,33 +112,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--show", action="store_true", help="the notes the gate is wrong about")
     arguments = parser.parse_args()
-    faithful = [one for one in notes() if one.kind == "faithful"]
-    everything = [one for one in notes() if one.kind != "faithful"]
-    caught = Counter(one.kind for one in everything if is_refused(one))
-    given = Counter(one.kind for one in everything)
-    sample = sampled(200)
-    refused = [(one, why) for one in faithful if (why := is_refused(one))]
-    verbatim = [
-        Note("verbatim", one.turn, sentence)
-        for one in faithful[::2]
-        for text in one.turn
-        for sentence in sentences(text)
-    ]
-    measured = {
-        "mutations": {"notes": len(sample), "caught": sum(bool(is_refused(one)) for one in sample)},
-        "all_mutations": {k: {"notes": given[k], "caught": caught[k]} for k in KINDS},
-        "paraphrases": {"notes": len(faithful), "refused": len(refused)},
-        "verbatim": {"notes": len(verbatim), "refused": sum(bool(is_refused(v)) for v in verbatim)},
+    figures = {
+        "cases": measured(CASES, show=arguments.show),
+        "held_out": measured(HELD_OUT, show=arguments.show),
     }
-    if arguments.show:
-        for one in everything:
-            if not is_refused(one):
-                print(f"passed, {one.kind}: {one.text}\n    {' | '.join(one.turn)}")
-        for one, why in refused:
-            print(f"refused: {one.text}\n    {'; '.join(why)}\n    {' | '.join(one.turn)}")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "gate.json").write_text(json.dumps(measured, indent=2) + "\n")
-    print(json.dumps(measured, indent=2))
+    (arguments.out / "gate.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
     return 0
 
 

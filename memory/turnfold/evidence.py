@@ -23,7 +23,9 @@ _WORDS_AND_NUMBER = re.compile(
 )
 # After the first word of a sentence: what shows that it is no name.
 _LABEL = re.compile(r"\s*:|\s+(?:of|for|per|with)\b")
-_UNIT = re.compile(r"°\s?[CF]\b|(?<=\d)\s?[ckm]?m[23²³]\b")
+_UNIT = re.compile(
+    r"°\s?[CF]\b|(?<=\d)\s?(?:[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b"
+)
 _SIZE = re.compile(r"(?<=\d)\s?[x×]\s?(?=\d)")
 _TITLES = frozenset(
     "mr mrs ms dr prof sir miss st i i'm i'd i've i'll ok am pm "

@@ -35,12 +35,13 @@ _HARMLESS = re.compile(
 )
 _DENYING = frozenset(
     """
-    abandon absent against allergic allergy avoid ban banned barred broken cancel cancelled closed
-    dead decline denied deny dislike ditch drop dropped dropping end ended except exclude fail
-    failed forbid forbidden former formerly free gone hate hates impossible incapable ineligible
-    instead intolerant lack less lose lost miss missing neglect off omit only oppose opposed out
-    prevent prohibit quit rather refuse refused reject rejected resist scrap scrapped skip stop
-    stopped than unable veto void wrong withdraw withdrawn zero vegan vegetarian
+    abandon absent against allergic allergy avoid ban banned barred broken cancel cancelled
+    closed dead decline denied deny dislike ditch drop dropped dropping end ended except exclude
+    fail failed forbid forbidden former formerly free gone hate hates impossible incapable
+    ineligible instead intolerant lack less limit lose lost maximum minimum miss missing neglect
+    off omit only oppose opposed out prevent prohibit quit rather refuse refused reject rejected
+    resist scrap scrapped skip stop stopped than unable vegan vegetarian veto void withdraw
+    withdrawn wrong zero
     """.split()
 )
 _DENYING_STEMS = frozenset(map(stem, _DENYING))
@@ -62,6 +63,7 @@ _AUXILIARY = (
 )
 _NEGATIVE_FORM = re.compile(r"un(?!it|i[qvo]|der|til|cle|less)")
 _GIVEN_UP = re.compile(r"\bg(?:ave|ive|iven|iving) up\b", re.IGNORECASE)
+_AT_MOST = re.compile(r"\bat (?:most|least|the (?:most|least|earliest|latest))\b", re.IGNORECASE)
 _ALL_BUT = re.compile(r"\b(every\w+|all|any\w+|nobody) but\b", re.IGNORECASE)
 # Said of what someone is called, these take the side of the name.
 _NAMING = frozenset({"call", "nam"})
@@ -225,5 +227,5 @@ def _denies_by_meaning(word: str) -> bool:
 
 
 def _read(text: str) -> str:
-    text = _GIVEN_UP.sub("quit", _HARMLESS.sub(" ", plain(text)))
+    text = _AT_MOST.sub("limit", _GIVEN_UP.sub("quit", _HARMLESS.sub(" ", plain(text))))
     return _ALL_BUT.sub(r"\1 except", text)

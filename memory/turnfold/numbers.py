@@ -33,7 +33,12 @@ _ORDINAL = {
         "twentieth".split(),
         1,
     )
-} | {"thirtieth": 30}
+} | {
+    word: 10 * number
+    for number, word in enumerate(
+        "thirtieth fortieth fiftieth sixtieth seventieth eightieth ninetieth hundredth".split(), 3
+    )
+}
 # Words that say a number without being one: a text with them may be retold with the figure.
 _SAID_AS = {
     "a": (1,), "an": (1,), "once": (1,), "single": (1,), "couple": (2,), "pair": (2,),
