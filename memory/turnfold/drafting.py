@@ -1,7 +1,8 @@
 """One node on its way: a job goes out, its answer passes the gate, what is refused goes back once.
 
 Good items are kept at once. Only those refused are asked for again, with only the turns they
-cite; what is refused again is replaced by sentences of those turns, and the node says so.
+cite; what is refused again is replaced by sentences of those turns, and the node says so. What
+only tells what happened is not worth a request and goes.
 """
 
 from __future__ import annotations
@@ -49,10 +50,13 @@ class Drafting:
         again = self._items is not None
         self._items = _distinct(*(self._items or ()), *verdict.items)
         self.model = self.model or draft.model
-        if verdict.refused and not again:
-            self._due = _asked_again(self.job, verdict.refused)
-        elif verdict.refused:
-            self._quote(verdict.refused)
+        refused = tuple(one for one in verdict.refused if one.item.kind != "narrative")
+        if not self._items:
+            refused = verdict.refused
+        if refused and not again:
+            self._due = _asked_again(self.job, refused)
+        elif refused:
+            self._quote(refused)
         if self._due is None:
             self._items = complete(self.job, self._items or ())
 

@@ -364,7 +364,9 @@ class Memory:
         """
         if not isinstance(text, str) or not text.strip():
             raise TurnfoldError(f"text={text!r} must say something; retract(...) takes it back")
-        keep_correction(self._archive(user_id, conversation), note, text.strip())
+        redact = self.policy.redact
+        said = redact(text.strip()) if redact is not None else text.strip()
+        keep_correction(self._archive(user_id, conversation), note, said)
 
     def _archive(self, user_id: str, conversation: str | None) -> Archive:
         if user_id is None:

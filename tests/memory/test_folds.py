@@ -64,6 +64,23 @@ async def test_only_what_was_refused_is_asked_for_again_with_the_turns_it_cites(
     assert receipt.summary_usage.input_tokens == 200, "both are counted"
 
 
+async def test_for_what_only_tells_what_happened_no_one_is_asked_again(door):
+    told = replace(wrong(3), kind="narrative")
+    writer = Writer([right(1), told])
+    sent, receipt, _ = await fold(door, writer)
+    assert len(writer.jobs) == 1
+    assert "amber503" not in sent
+    assert receipt.degraded == ()
+
+
+async def test_a_draft_of_which_nothing_stands_is_asked_for_again(door):
+    told = replace(wrong(3), kind="narrative")
+    writer = Writer([told], [replace(right(3), kind="narrative")])
+    sent, receipt, _ = await fold(door, writer)
+    assert right(3).text in sent
+    assert receipt.degraded == ()
+
+
 async def test_what_is_refused_twice_is_replaced_by_what_the_turns_say(door):
     writer = Writer([right(1), wrong(3)], [wrong(3)])
     sent, receipt, nodes = await fold(door, writer)
