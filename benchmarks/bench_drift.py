@@ -31,16 +31,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from anthropic import Anthropic
 from turnfold import ExtractiveSummarizer, Memory, Policy
 from turnfold.speech import Utterance, utterances
 from turnfold.summary import Item, SummaryDraft, SummaryJob
 from turnfold.tokens import estimate_text
 from turnfold_fake import FakeClaude, Reply
+from turnfold_stores import open_store
 
 MODEL = "claude-sonnet-5-5"
 PORTION = 8  # exchanges between two requests, so that each folds once
 POLICY = Policy(
-    fold_at=1_500, keep_tokens=200, keep_exchanges=1, background="off", recall_floor=0.2, cache="on"
+    fold_at=1_000, keep_tokens=200, keep_exchanges=1, background="off", recall_floor=0.2, cache="on"
 )
 NAMES = (
     "Amira Bela Cosima Dario Edda Fenno Greta Hamid Ines Jonas Katja Liv Milan Nuria Okka Pelle "
@@ -199,41 +201,44 @@ def main() -> int:
 def measure(marks: Sequence[int], slips: float) -> list[dict[str, Any]]:
     """What is known at each of these numbers of folds."""
     early = facts()
-    talk = exchanges(early, PORTION * (max(marks) + 8) + len(early))
+    talk = exchanges(early, 2 * PORTION * (max(marks) + 8) + len(early))
     receipts: list[Any] = []
     fake = FakeClaude(lambda _: Reply("So.", thinking=False))
     rows: list[dict[str, Any]] = []
     rolling = Rolling(Retelling(slips), POLICY.summary_tokens)
     folded = folds = 0
-    with Memory(
-        policy=POLICY,
-        embedder=HashedWords(),
-        summarizer=Retelling(slips),
-        on_receipt=receipts.append,
-    ) as memory:
-        client = memory.wrap(fake.client(), user_id="ada", conversation="drift")
-        started = time.perf_counter()
+    store = open_store("memory:")
+    shared = {"embedder": HashedWords(), "summarizer": Retelling(slips)}
+    # Recall is only of use where something is asked; the rest of the talk goes without it.
+    talking = Memory(
+        store, policy=replace(POLICY, recall_tokens=0), on_receipt=receipts.append, **shared
+    )
+    asking = Memory(store, policy=POLICY, **shared)
+    talker, asker = (
+        one.wrap(fake.client(), user_id="ada", conversation="drift") for one in (talking, asking)
+    )
+    started = time.perf_counter()
 
-        def ask(until: int, text: str) -> list[str]:
-            history = [message for one in talk[:until] for message in one]
-            opening = {"role": "user", "content": text}
-            client.messages.create(model=MODEL, max_tokens=300, messages=[*history, opening])
-            return injected(fake.calls[-1].body)
+    def ask(client: Anthropic, until: int, text: str) -> list[str]:
+        history: list[Any] = [message for one in talk[:until] for message in one]
+        opening = {"role": "user", "content": text}
+        client.messages.create(model=MODEL, max_tokens=300, messages=[*history, opening])
+        return injected(fake.calls[-1].body)
 
-        for until in range(PORTION, len(talk), PORTION):
-            ask(until, "And then?")
-            if receipts[-1].in_memory > folded:
-                rolling.fold(folded + 1, talk[folded : receipts[-1].in_memory])
-                folded, folds = receipts[-1].in_memory, folds + 1
+    for until in range(PORTION, len(talk), PORTION):
+        ask(talker, until, "And then?")
+        if receipts[-1].in_memory > folded:
+            rolling.fold(folded + 1, talk[folded : receipts[-1].in_memory])
+            folded, folds = receipts[-1].in_memory, folds + 1
+        fake.calls.clear()
+        if folds in marks and receipts[-1].folded:
+            seconds = time.perf_counter() - started
+            print(f"{folds} folds, {seconds:.0f} s", file=sys.stderr, flush=True)
+            shown = [ask(asker, until, one.asked) for one in early]
+            rows += rows_of(folds, early, shown, rolling.text)
             fake.calls.clear()
-            if folds in marks and receipts[-1].folded:
-                seconds = time.perf_counter() - started
-                print(f"{folds} folds, {seconds:.0f} s", file=sys.stderr)
-                shown = [ask(until, one.asked) for one in early]
-                rows += rows_of(folds, early, shown, rolling.text)
-                fake.calls.clear()
-            if folds >= max(marks):
-                break
+        if folds >= max(marks):
+            break
     return rows
 
 
