@@ -16,13 +16,18 @@ LABEL_TOKENS = 5
 # A message comes whole where it takes no more than this share of the budget.
 _WHOLE = 0.5
 _PIECES_OF_ONE = 2
+# Tokens below which no passage of a long message is looked for.
+_LEAST_PIECE = 60
+# Characters up to which a message is one passage for sure.
+_ONE_PASSAGE = 200
 # Below this what is left of a budget is not worth looking for something that fits.
 _CRUMBS = 12
 # Shares of words two messages have in common that make them the same, or about the same.
 _SAME = 0.9
 _ABOUT = 0.5
-# Messages looked at, and those of them that a newer one is looked for.
-_MOST = 400
+# Messages that may fail to fit, one after the other, before a budget is left as it is.
+_MOST_MISSED = 60
+# Messages that a newer one is looked for, and among which it is.
 _MOST_REPLACED = 12
 _MOST_NEWER = 40
 
@@ -33,12 +38,14 @@ class Chosen:
 
     Attributes:
         message: what was said.
+        place: which of the messages it is.
         piece: which of its passages; None for the whole of it.
         text: what is brought back of it.
         score: what it is worth.
     """
 
     message: Message
+    place: int
     piece: int | None
     text: str
     score: float
@@ -69,29 +76,30 @@ def choose(
         shown: ids of messages and passages that stand in the request already.
         stands: whether a text stands in it verbatim, as in the summary.
     """
-    knapsack = _Knapsack(budget, count, shown, stands)
-    order = sorted(range(len(messages)), key=lambda index: -values[index])[:_MOST]
+    knapsack = _Knapsack(messages, budget, count, shown, stands)
+    order = sorted(range(len(messages)), key=lambda index: -values[index])
     order = [index for index in order if values[index] > 0]
-    newer = _newer_in([messages[index] for index in order[:_MOST_NEWER]])
-    by_id = {messages[index].id: index for index in order}
-    for place, index in enumerate(order):
-        if knapsack.left < _CRUMBS:
+    newer = _newer_in(messages, order[:_MOST_NEWER])
+    missed = 0
+    for rank, index in enumerate(order):
+        if knapsack.left < _CRUMBS or missed > _MOST_MISSED:
             break
-        message = messages[index]
-        taken = knapsack.take(message, values[index], pieces.get(message.id, {}))
-        if taken and place < _MOST_REPLACED:
-            for other in newer(message):
-                knapsack.take(other, values[by_id[other.id]], {})
-    position = {one.id: index for index, one in enumerate(messages)}
+        if not knapsack.take(index, values[index], pieces.get(messages[index].id, {})):
+            missed += 1
+            continue
+        missed = 0
+        if rank < _MOST_REPLACED:
+            for other in newer(index):
+                knapsack.take(other, values[other], {})
     return sorted(
-        knapsack.chosen,
-        key=lambda one: (position[one.message.id], -1 if one.piece is None else one.piece),
+        knapsack.chosen, key=lambda one: (one.place, -1 if one.piece is None else one.piece)
     )
 
 
 class _Knapsack:
     def __init__(
         self,
+        messages: Sequence[Message],
         budget: int,
         count: CountText,
         shown: Collection[str],
@@ -99,58 +107,74 @@ class _Knapsack:
     ) -> None:
         self.left = budget
         self.chosen: list[Chosen] = []
+        self._messages = messages
         self._most = budget * _WHOLE
         self._count = count
         self._shown = shown
         self._stands = stands
         self._begun = {name.rpartition(".")[0] for name in shown if "." in name}
-        self._words: dict[str, frozenset[str]] = {}  # of what was taken whole, by id
+        self._words: dict[int, frozenset[str]] = {}  # of what was taken, by place
 
-    def take(self, message: Message, score: float, pieces: Mapping[int, float]) -> bool:
+    def take(self, place: int, score: float, pieces: Mapping[int, float]) -> bool:
         """Put a message in, or what of it fits; whether any was."""
-        if message.id in self._words or message.id in self._shown or self._stands(message.text):
+        message = self._messages[place]
+        if place in self._words or message.id in self._shown:
             return False
-        if message.id not in self._begun:
-            said = _words_of(message.text)
-            if any(_alike(said, other) >= _SAME for other in self._words.values()):
-                return False
+        whole = message.id not in self._begun
+        if whole:
             cost = self._count(message.text) + LABEL_TOKENS
-            if cost <= self.left and (cost <= self._most or len(split(message.text)) == 1):
-                self._put(message, None, message.text, score, cost)
-                self._words[message.id] = said
-                return True
-        return self._take_pieces(message, score, pieces)
+            whole = cost <= self.left and (cost <= self._most or not self._is_cut(message))
+        if not whole and not pieces:
+            return False
+        said = _words_of(message.text)
+        if any(_alike(said, other) >= _SAME for other in self._words.values()):
+            return False
+        if self._stands(message.text):
+            return False
+        if whole:
+            self._put(place, None, message.text, score, cost)
+            self._words[place] = said
+            return True
+        return self._take_pieces(place, score, pieces)
 
-    def _take_pieces(self, message: Message, score: float, found: Mapping[int, float]) -> bool:
+    def _take_pieces(self, place: int, score: float, found: Mapping[int, float]) -> bool:
+        message = self._messages[place]
+        if self.left < _LEAST_PIECE or not self._is_cut(message):
+            return False
         taken = False
-        texts = split(message.text) if found else []
+        texts = split(message.text)
         for piece in sorted(found, key=lambda one: -found[one])[:_PIECES_OF_ONE]:
             if piece >= len(texts) or f"{message.id}.{piece}" in self._shown:
                 continue
             cost = self._count(texts[piece]) + LABEL_TOKENS
             if cost <= self.left:
-                self._put(message, piece, texts[piece], score, cost)
-                self._words.setdefault(message.id, frozenset())
+                self._put(place, piece, texts[piece], score, cost)
+                self._words[place] = frozenset()
                 taken = True
         return taken
 
-    def _put(self, message: Message, piece: int | None, text: str, score: float, cost: int) -> None:
+    def _put(self, place: int, piece: int | None, text: str, score: float, cost: int) -> None:
         self.left -= cost
-        self.chosen.append(Chosen(message, piece, text, score))
+        self.chosen.append(Chosen(self._messages[place], place, piece, text, score))
+
+    @staticmethod
+    def _is_cut(message: Message) -> bool:
+        """Whether a message has more than one passage; a short one is not looked at."""
+        return len(message.text) > _ONE_PASSAGE and len(split(message.text)) > 1
 
 
-def _newer_in(candidates: Sequence[Message]) -> Callable[[Message], Iterator[Message]]:
-    """What finds, among candidates, newer statements of the user on the matter of another."""
-    said = {one.id: (one, _words_of(one.text) - STOP_WORDS) for one in candidates}
+def _newer_in(messages: Sequence[Message], places: Sequence[int]) -> Callable[[int], Iterator[int]]:
+    """What finds, among some places, newer statements of the user on the matter of another."""
+    said = {
+        place: _words_of(messages[place].text) - STOP_WORDS
+        for place in places
+        if messages[place].source == "user"
+    }
 
-    def newer(message: Message) -> Iterator[Message]:
-        if message.source != "user" or message.id not in said:
-            return
-        _, mine = said[message.id]
-        for other, theirs in said.values():
-            if other.source != "user" or other.turn <= message.turn:
-                continue
-            if len(mine & theirs) >= _ABOUT * min(len(mine), len(theirs)) > 0:
+    def newer(place: int) -> Iterator[int]:
+        mine = said.get(place, frozenset())
+        for other, theirs in said.items():
+            if other > place and len(mine & theirs) >= _ABOUT * min(len(mine), len(theirs)) > 0:
                 yield other
 
     return newer

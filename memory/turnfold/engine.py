@@ -40,6 +40,7 @@ from turnfold.lookup import look_up
 from turnfold.measures import FIVE_MINUTES, ONE_HOUR, Measures, Row
 from turnfold.models import context_window
 from turnfold.passages import Found
+from turnfold.past import Known
 from turnfold.plans import Plan, Preparation, Shown, plan_id, usage_id
 from turnfold.policy import Policy
 from turnfold.pricing import Usage, price_of
@@ -139,6 +140,7 @@ class Engine:
             policy=self.policy,
             embedder=self.embedder,
             account=account,
+            known=self._shared.known,
             summary_model=self._summary_model,
             apart=partial(self._shared.spent_apart, scope) if background else None,
         )
@@ -209,6 +211,7 @@ class Turn:
         policy: Policy,
         embedder: ModelStart | None,
         account: Account,
+        known: Known,
         summary_model: str,
         apart: Callable[[Account], None] | None,
     ) -> None:
@@ -222,6 +225,7 @@ class Turn:
         self._model = str(body.get("model", ""))
         self._count = policy.count_tokens or estimate_text
         self.account = account
+        self._known = known
         self._spending = Spending(
             archive,
             of_turn=policy.turn_cap,
@@ -590,6 +594,7 @@ class Turn:
                 shown={shown.id for plan in appended for shown in plan.shown},
                 summary=self._fold.summary if self._fold else "",
                 embedder=self._embedder,
+                known=self._known,
                 policy=self._policy,
                 budget=budget,
                 count=self._count,

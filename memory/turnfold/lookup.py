@@ -15,7 +15,7 @@ from turnfold.choosing import Chosen, choose
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError
 from turnfold.passages import Found, Passage, place_of
-from turnfold.past import Past
+from turnfold.past import Known, Past
 from turnfold.policy import Policy
 from turnfold.prompt import RECALL_OVERHEAD
 from turnfold.ranking import Floats, Message, fused, relevance, value
@@ -63,6 +63,7 @@ def look_up(
     shown: Collection[str],
     summary: str,
     embedder: Embedder | None,
+    known: Known,
     policy: Policy,
     budget: int,
     count: CountText,
@@ -76,6 +77,7 @@ def look_up(
         shown: ids of passages that stand in the request already.
         summary: the summary in it: what it has verbatim does not come again.
         embedder: makes the query's vector; without one only words are searched.
+        known: messages that were made of exchanges before; more are added.
         policy: scope and floor.
         budget: tokens to spend.
         count: counts tokens.
@@ -90,7 +92,7 @@ def look_up(
     if asked is None:
         return LookedUp()
     where = archive.scope.conversation if alone else None
-    past = Past(archive, transcript, folded, closed=bool(where))
+    past = Past(archive, transcript, folded, closed=bool(where), known=known)
     by_words = match_words(
         archive.store.ledger, archive.scope.user_id, asked.query, conversation=where, kind="passage"
     )
@@ -102,13 +104,13 @@ def look_up(
         dense = list(islice(past.living(near, _LOOKED_AT), _TAKEN))
     except Exception as failed:  # noqa: BLE001 - an embedder or an index may raise anything
         wrong = failed
-    messages = past.messages([*lexical, *dense])
+    messages, runs = past.around([*lexical, *dense])
     share = _share(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
     budget = int(budget * share)
     if not budget or not messages:
         return LookedUp((), wrong)
     of_pieces = fused(lexical, dense)
-    relevant = relevance(messages, fused(_utterances_of(lexical), _utterances_of(dense)))
+    relevant = relevance(messages, runs, fused(_utterances_of(lexical), _utterances_of(dense)))
     in_view = past.in_view(summary)
     chosen = choose(
         messages,
@@ -205,9 +207,11 @@ def _found(archive: Archive, past: Past, chosen: Sequence[Chosen]) -> list[Found
     found = []
     for one in chosen:
         message = one.message
+        content_id = place_of(message.id)[0]
+        turn = past.turn(content_id)
         at = times.get(f"{message.id}.0", 0.0)
         name = message.id if one.piece is None else f"{message.id}.{one.piece}"
-        passage = Passage(name, message.content_id, message.source, one.text, message.turn)
+        passage = Passage(name, content_id, message.source, one.text, turn)
         dated = at if at and day_of(at) != today else 0.0
-        found.append(Found(passage, message.turn, one.score, dated))
+        found.append(Found(passage, turn, one.score, dated))
     return found

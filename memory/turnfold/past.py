@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -10,14 +11,32 @@ from turnfold_stores import Hit, Record
 from turnfold.archive import Archive
 from turnfold.eligible import Eligible
 from turnfold.passages import place_of
-from turnfold.ranking import Message
-from turnfold.speech import Utterance, utterances
-from turnfold.tokens import estimate_text
+from turnfold.ranking import Message, messages_of
+from turnfold.speech import utterances
 from turnfold.transcript import Transcript
 
 # Exchanges looked at on either side of one that was found.
 _AROUND = 2
 _BATCH = 64
+
+
+class Known:
+    """Messages by the content id of their exchange, so that no turn need make them again."""
+
+    def __init__(self, most: int = 20_000) -> None:
+        self._messages: OrderedDict[str, tuple[Message, ...]] = OrderedDict()
+        self._most = most
+
+    def __contains__(self, content_id: str) -> bool:
+        return content_id in self._messages
+
+    def __getitem__(self, content_id: str) -> tuple[Message, ...]:
+        return self._messages[content_id]
+
+    def __setitem__(self, content_id: str, messages: tuple[Message, ...]) -> None:
+        self._messages[content_id] = messages
+        while len(self._messages) > self._most:
+            self._messages.popitem(last=False)
 
 
 class Past:
@@ -27,13 +46,20 @@ class Past:
     """
 
     def __init__(
-        self, archive: Archive, transcript: Transcript, folded: range, *, closed: bool
+        self,
+        archive: Archive,
+        transcript: Transcript,
+        folded: range,
+        *,
+        closed: bool,
+        known: Known,
     ) -> None:
         """Args:
         archive: the ledger.
         transcript: the whole path.
         folded: indexes of the exchanges that are in memory.
         closed: whether nothing but this path may be recalled.
+        known: messages that were made of exchanges before.
         """
         self._archive = archive
         exchanges = transcript.exchanges
@@ -41,6 +67,7 @@ class Past:
         self._sent = exchanges
         self._folded = folded
         self._closed = closed
+        self._known = known
         live = {one.content_id for n, one in enumerate(exchanges) if n not in folded}
         self._indexes = {
             exchanges[index].content_id: index
@@ -71,36 +98,50 @@ class Past:
                 if known or (record is not None and self._eligible(record) is not None):
                     yield hit.id
 
-    def messages(self, passage_ids: Iterable[str]) -> list[Message]:
-        """What was said in and around the exchanges of these passages, in order.
+    def around(self, passage_ids: Iterable[str]) -> tuple[list[Message], list[int]]:
+        """What was said in and around the exchanges of passages, in order.
 
         Other conversations come first, without what stands around.
+
+        Returns:
+            The messages, and for each the number of its run: those of one run were said one
+            after the other.
         """
         contents = dict.fromkeys(place_of(name)[0] for name in passage_ids)
-        found: list[Message] = []
+        messages: list[Message] = []
+        runs: list[int] = []
         run = 0
         strange = [content for content in contents if content not in self._indexes]
         for content, record in self._archive.records(strange).items():
             run += 1
-            found += _messages(content, utterances(record.body["messages"]), turn=0, run=run)
+            messages += messages_of(content, utterances(record.body["messages"]))
+            runs += [run] * (len(messages) - len(runs))
         wanted = {
             near
             for content in contents
-            if content in self._indexes
-            for near in range(
-                self._indexes[content] - _AROUND, self._indexes[content] + _AROUND + 1
-            )
+            if (index := self._indexes.get(content)) is not None
+            for near in range(index - _AROUND, index + _AROUND + 1)
             if near in self._folded
         }
         before = -1
         for index in sorted(wanted):
             run += index != before + 1
             before = index
-            exchange = self._kept[index]
-            if self._indexes.get(exchange.content_id) == index:
-                said = utterances(exchange.messages)
-                found += _messages(exchange.content_id, said, turn=index + 1, run=run)
-        return found
+            messages += self._said(index)
+            runs += [run] * (len(messages) - len(runs))
+        return messages, runs
+
+    def turn(self, content_id: str) -> int:
+        """The number of an exchange on this path, from 1; 0 for one of another."""
+        return self._indexes.get(content_id, -1) + 1
+
+    def _said(self, index: int) -> tuple[Message, ...]:
+        content = self._sent[index].content_id
+        if self._indexes.get(content) != index:
+            return ()  # in view, forgotten, or said again later
+        if content not in self._known:
+            self._known[content] = messages_of(content, utterances(self._kept[index].messages))
+        return self._known[content]
 
     def in_view(self, summary: str) -> str:
         """All text that stands in the request verbatim, white space squeezed."""
@@ -112,10 +153,3 @@ class Past:
         """When passages were said, in seconds since the epoch, by id; where known."""
         records: Mapping[str, Record] = self._archive.records(passage_ids)
         return {name: record.at for name, record in records.items()}
-
-
-def _messages(content: str, said: Sequence[Utterance], *, turn: int, run: int) -> list[Message]:
-    return [
-        Message(content, number, one.source, one.text, turn, estimate_text(one.text), run)
-        for number, one in enumerate(said)
-    ]

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from turnfold.speech import Utterance
+from turnfold.tokens import estimate_text
+
 Floats = npt.NDArray[np.float64]
 
 # Reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009) with a constant that lets the very
@@ -39,27 +42,28 @@ class Message:
     """Something that was said in an exchange of the past.
 
     Attributes:
-        content_id: the exchange.
-        number: which of its utterances.
+        id: the name of the utterance as a whole; see `Passage.id`.
         source: who said it.
         text: verbatim.
-        turn: number of the exchange; 0 for another conversation.
         size: about how many tokens.
-        run: messages with the same number were said one after the other.
+        wish: whether the user says in it how things are always to be.
     """
 
-    content_id: str
-    number: int
+    id: str
     source: str
     text: str
-    turn: int
     size: int
-    run: int
+    wish: bool = False
 
-    @property
-    def id(self) -> str:
-        """The name of the utterance as a whole; see `Passage.id`."""
-        return f"{self.content_id}:{self.number}"
+
+def messages_of(content_id: str, said: Iterable[Utterance]) -> tuple[Message, ...]:
+    """The messages that the utterances of an exchange are."""
+    messages = []
+    for number, one in enumerate(said):
+        size = estimate_text(one.text)
+        wish = one.source == "user" and size <= _SHORT and _WISH.search(one.text) is not None
+        messages.append(Message(f"{content_id}:{number}", one.source, one.text, size, wish))
+    return tuple(messages)
 
 
 def fused(*rankings: Iterable[str]) -> dict[str, float]:
@@ -71,7 +75,9 @@ def fused(*rankings: Iterable[str]) -> dict[str, float]:
     return scores
 
 
-def relevance(messages: Sequence[Message], scores: Mapping[str, float]) -> Floats:
+def relevance(
+    messages: Sequence[Message], runs: Sequence[int], scores: Mapping[str, float]
+) -> Floats:
     """How much messages bear on the opening, with what stands beside them; shape (messages,).
 
     An answer seldom repeats the words of its question: what was said just before and after
@@ -80,16 +86,17 @@ def relevance(messages: Sequence[Message], scores: Mapping[str, float]) -> Float
 
     Args:
         messages: in the order they were said.
+        runs: those with the same number were said one after the other; shape (messages,).
         scores: by id of the message; the rest have none.
     """
     own = np.array([scores.get(one.id, 0.0) for one in messages])
     sizes = np.array([one.size for one in messages], dtype=np.float64)
-    runs = np.array([one.run for one in messages])
+    together = np.array(runs)
     middle = np.cumsum(sizes) - sizes / 2
     total = own.copy()
     for apart in range(1, min(_REACH, len(messages) - 1) + 1):
         weight = _NEAR * np.exp((middle[:-apart] - middle[apart:]) / _NEAR_TOKENS)
-        weight = (weight + _BESIDE**apart) * (runs[apart:] == runs[:-apart])
+        weight = (weight + _BESIDE**apart) * (together[apart:] == together[:-apart])
         total[apart:] += weight * own[:-apart]
         total[:-apart] += weight * own[apart:]
     return total
@@ -104,8 +111,7 @@ def value(messages: Sequence[Message], relevant: Floats) -> Floats:
     sizes = np.array([one.size for one in messages], dtype=np.float64)
     by_user = np.array([one.source == "user" for one in messages], dtype=bool)
     weight = np.where(by_user, _weight_of_user(sizes, by_user), 1.0)
-    standing = [one.source == "user" and one.size <= _SHORT and _wishes(one) for one in messages]
-    weight[np.array(standing, dtype=bool)] *= _STANDING
+    weight[np.array([one.wish for one in messages], dtype=bool)] *= _STANDING
     worth: Floats = relevant * weight / np.maximum(sizes, _SHORT) ** _PRICE
     return worth
 
@@ -115,7 +121,3 @@ def _weight_of_user(sizes: Floats, by_user: npt.NDArray[np.bool_]) -> float:
         return 1.0
     longer = sizes[~by_user].mean() / max(sizes[by_user].mean(), 1.0)
     return float(np.clip(longer**0.5, 1.0, _MOST_OF_USER))
-
-
-def _wishes(message: Message) -> bool:
-    return _WISH.search(message.text) is not None

@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 
 from turnfold.account import Account
+from turnfold.past import Known
 from turnfold.policy import Policy
 from turnfold.reader import Reader
 from turnfold.scope import Scope
@@ -35,6 +36,7 @@ class Shared:
         self._forgotten: OrderedDict[Scope, set[str]] = OrderedDict()
         self._marks: OrderedDict[str, str] = OrderedDict()
         self._retained: OrderedDict[str, float] = OrderedDict()
+        self.known = Known()
         self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
         self._accounts: OrderedDict[tuple[Scope, str], Account] = OrderedDict()
         self._apart: deque[tuple[Scope, Account]] = deque(maxlen=_MOST_APART)

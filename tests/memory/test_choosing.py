@@ -16,7 +16,7 @@ def count(text):
 
 
 def message(number, text, *, source="user"):
-    return Message("c", number, source, text, number, count(text), 0)
+    return Message(f"c:{number}", source, text, count(text))
 
 
 def chosen(messages, values, *, budget=1_000, pieces=None, shown=(), stands=lambda _: False):
@@ -32,7 +32,7 @@ def chosen(messages, values, *, budget=1_000, pieces=None, shown=(), stands=lamb
 
 
 def numbers(some):
-    return [one.message.number for one in some]
+    return [int(one.message.id.partition(":")[2]) for one in some]
 
 
 def test_what_is_worth_more_comes_first_and_stands_in_order():
@@ -92,7 +92,7 @@ def test_what_stands_in_the_request_already_does_not_come_again():
         shown={"c:0", "c:2.1"},
         stands=lambda text: text == "another matter",
     )
-    assert [(one.message.number, one.piece) for one in some] == [(2, 3)]
+    assert [(one.place, one.piece) for one in some] == [(2, 3)]
 
 
 texts = st.lists(st.text("abc ", min_size=1, max_size=200).filter(str.strip), max_size=20)

@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
-from turnfold.ranking import Message, fused, relevance, value
+from turnfold.ranking import Message, fused, messages_of, relevance, value
+from turnfold.speech import Utterance
 
 
-def message(number, *, source="user", size=20, run=0, text="said"):
-    return Message("c", number, source, text, number, size, run)
+def message(number, *, source="user", size=20, wish=False):
+    return Message(f"c:{number}", source, "said", size, wish)
 
 
-def ids(messages):
-    return [one.id for one in messages]
+def said(text, source="user"):
+    return messages_of("c", [Utterance(source, text)])
 
 
 def test_what_both_rankings_have_comes_before_what_one_has():
@@ -25,26 +26,26 @@ def test_a_name_counts_at_its_first_place_only():
 
 def test_what_was_said_beside_a_match_bears_on_the_opening_too():
     talk = [message(number) for number in range(7)]
-    relevant = relevance(talk, {"c:3": 1.0})
+    relevant = relevance(talk, [0] * 7, {"c:3": 1.0})
     assert list(relevant) == list(relevant[::-1]), "before and after alike"
     assert all(np.diff(relevant[:4]) > 0), "the nearer the more"
     assert relevant[2] < relevant[3]
 
 
 def test_a_long_message_keeps_its_neighbours_at_a_distance():
-    short = relevance([message(0), message(1)], {"c:0": 1.0})
-    long = relevance([message(0), message(1, size=2_000)], {"c:0": 1.0})
+    short = relevance([message(0), message(1)], [0, 0], {"c:0": 1.0})
+    long = relevance([message(0), message(1, size=2_000)], [0, 0], {"c:0": 1.0})
     assert 0 < long[1] < short[1]
 
 
 def test_nothing_is_passed_on_between_runs():
-    apart = [message(0, run=1), message(1, run=2)]
-    assert list(relevance(apart, {"c:0": 1.0})) == [1.0, 0.0]
+    apart = [message(0), message(1)]
+    assert list(relevance(apart, [1, 2], {"c:0": 1.0})) == [1.0, 0.0]
 
 
 def test_no_messages_and_one_message_have_no_neighbours():
-    assert relevance([], {}).shape == (0,)
-    assert list(relevance([message(0)], {"c:0": 0.5})) == [0.5]
+    assert relevance([], [], {}).shape == (0,)
+    assert list(relevance([message(0)], [0], {"c:0": 0.5})) == [0.5]
 
 
 def test_of_equals_the_cheaper_is_worth_more_down_to_a_sentence_or_two():
@@ -66,8 +67,13 @@ def test_the_users_words_weigh_more_where_the_other_side_speaks_at_length():
     "text", ["Always give the version.", "I prefer tea.", "From now on, rhyme."]
 )
 def test_what_the_user_wishes_for_good_weighs_more(text):
-    wish, other = message(0, text=text), message(1, text="It rained.")
+    [wish], [other] = said(text), said("It rained.")
     worth = value([wish, other], np.ones(2))
     assert worth[0] > worth[1]
-    by_other = value([message(0, text=text, source="assistant"), message(1)], np.ones(2))
-    assert by_other[0] == by_other[1]
+    assert not any(one.wish for one in [*said(text, "assistant"), *said(f"{text} " * 200)])
+
+
+def test_messages_have_the_names_of_their_utterances():
+    some = messages_of("x:y", [Utterance("user", "One."), Utterance("tool", "two() " * 40)])
+    assert [one.id for one in some] == ["x:y:0", "x:y:1"]
+    assert some[0].size < 5 < some[1].size
