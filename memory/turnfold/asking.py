@@ -96,7 +96,7 @@ def read_opening(opening: str, earlier: Sequence[str] = ()) -> Asked | None:
             context = _named(text)
             query = f"{_ends(text, _CONTEXT_WORDS)}\n{query}"
             named |= context
-            if len(context) > _BARE_POINTING:
+            if not _is_bare(words(text), context):
                 break
     if not named:
         return None

@@ -123,7 +123,9 @@ class _Knapsack:
         whole = message.id not in self._begun
         if whole:
             cost = self._count(message.text) + LABEL_TOKENS
-            whole = cost <= self.left and (cost <= self._most or not self._is_cut(message))
+            whole = cost <= self._most or not self._is_cut(message)
+            if whole and cost > self.left:
+                return False  # the room that is left is better used by what fits
         if not whole and not pieces:
             return False
         said = _words_of(message.text)

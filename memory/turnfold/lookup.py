@@ -24,17 +24,21 @@ from turnfold.timewords import day_of, span_in
 from turnfold.tokens import CountText
 from turnfold.transcript import Exchange, Transcript
 
-# Passages taken from each ranking, and how many are looked at to find that many that may be
-# recalled: others are in view, or on a branch that is dead.
-_TAKEN = 200
-_LOOKED_AT = 1_000
+# Passages taken from each ranking: so many, and one more for so many tokens to spend.
+_LEAST_TAKEN = 150
+_PER_TAKEN = 15
+# How many times as many are looked at to find those that may be recalled: others are in view, or
+# on a branch that is dead.
+_LOOKED_AT = 5
 # Openings looked back at for what a follow-up follows up on.
 _BACK = 4
 # Messages sharing most words with the opening, by which it is told how much of it is not new.
 _COVERING = 3
 # How likely an opening must be to ask for the past to be given the whole budget; below it is
-# given its share. docs/recall.md has the curve.
-_SURE = 0.5
+# Where recall is chosen anew each turn within a budget of the whole prompt, what it leaves
+# unspent is saved by no cache, so little will do.
+_SURE = 0.25
+_SURE_WITHIN_BUDGET = 0.05
 # Where nothing is near in meaning, the share of its words a text must have to be recalled.
 _BY_WORDS_ALONE = 0.5
 # How much more a message counts that was said when the opening says.
@@ -96,12 +100,13 @@ def look_up(
     by_words = match_words(
         archive.store.ledger, archive.scope.user_id, asked.query, conversation=where, kind="passage"
     )
-    lexical = list(islice(past.living(by_words, _LOOKED_AT), _TAKEN))
+    most = _LEAST_TAKEN + budget // _PER_TAKEN
+    lexical = list(islice(past.living(by_words, most * _LOOKED_AT), most))
     dense: list[str] = []
     wrong: Exception | None = None
     try:
         near = _nearest(archive, asked.query, embedder, policy.recall_floor, where)
-        dense = list(islice(past.living(near, _LOOKED_AT), _TAKEN))
+        dense = list(islice(past.living(near, most * _LOOKED_AT), most))
     except Exception as failed:  # noqa: BLE001 - an embedder or an index may raise anything
         wrong = failed
     messages, runs = past.around([*lexical, *dense])
@@ -173,7 +178,8 @@ def _share(
         texts = [one.text for one in messages if one.id in best]
         if not by_meaning and all(coverage(asked.terms, one) < _BY_WORDS_ALONE for one in texts):
             return 0.0
-        return min(1.0, need(asked, texts) / _SURE)
+        sure = _SURE if policy.budget is None else _SURE_WITHIN_BUDGET
+        return min(1.0, need(asked, texts) / sure)
     return 1.0
 
 

@@ -221,7 +221,7 @@ def test_words_for_a_time_prefer_what_was_said_then():
             now[0] = day * (19_000 + number)  # from 2022-01-09
             chat.say(f"Painted the oar in {WORDS[number % 8]} hue number {number}. " + "So. " * 12)
         chat.say("Which hue did I paint the oar on 2022-01-20?")
-    [block] = [text for _, _, text in injected(chats(fake)[-1])][1:]
+    block = injected(chats(fake)[-1])[-1][2]
     assert re.search(r"\[\w{6} 2022-01-20 12 user\] Painted the oar in \w+ hue number 12\.", block)
 
 
@@ -282,7 +282,7 @@ def test_all_minilm_finds_what_other_words_ask_for():
 def test_a_follow_up_that_names_nothing_finds_its_matter():
     """Four of five, with all-MiniLM-L6-v2, among nine other matters and as much small change."""
     embedder = SharedEmbedder(SentenceTransformerEmbedder())
-    rules = Policy(fold_at=1_000, keep_tokens=60, recall_tokens=300, recall_floor=0.25)
+    rules = replace(SMALL, keep_tokens=60, recall_tokens=300, recall_floor=0.25)
     fake = stand_in()
     lost = []
     with memory(policy=rules, embedder=embedder, summarizer=says_nothing) as remembering:
