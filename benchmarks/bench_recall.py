@@ -38,6 +38,7 @@ from turnfold_stores.bm25 import Bm25
 
 _CHARS_PER_TOKEN = 4
 _RESAMPLES = 2_000
+_PATIENCE = 3_600.0
 _FAKE = "The stand-in answers."
 
 Ask = Callable[[Question, int], dict[str, Any]]
@@ -195,9 +196,14 @@ def count(text: str) -> int:
     return -(-len(text) // _CHARS_PER_TOKEN)
 
 
+def within(budget: int, **changes: Any) -> Policy:
+    """The policy for a budget, with time for a slow machine."""
+    return Policy.for_budget(budget, count_tokens=count, deadline=_PATIENCE, **changes)
+
+
 def recall_alone(budget: int) -> Policy:
     """No window, and a summary that says nothing."""
-    return Policy.for_budget(budget, count_tokens=count, keep_tokens=0, summary_tokens=100)
+    return within(budget, keep_tokens=0, summary_tokens=100)
 
 
 STRATEGIES: dict[str, Callable[[Conversation, Embedder], Ask]] = {
@@ -205,9 +211,7 @@ STRATEGIES: dict[str, Callable[[Conversation, Embedder], Ask]] = {
     "bm25": lexical,
     "dense": dense,
     "recall": through_memory(recall_alone, summarize=False),
-    "for_budget": through_memory(
-        lambda budget: Policy.for_budget(budget, count_tokens=count), summarize=True
-    ),
+    "for_budget": through_memory(within, summarize=True),
 }
 
 
@@ -227,7 +231,7 @@ def ordinary(conversations: Sequence[Conversation], embedder: Embedder) -> None:
     everything: list[int] = []
     for one in conversations:
         fake = FakeClaude(lambda body: None if _wants_json(body) else Reply(_FAKE))
-        with Memory(policy=Policy(), embedder=embedder) as memory:
+        with Memory(policy=Policy(deadline=_PATIENCE), embedder=embedder) as memory:
             client = memory.wrap(fake.client(max_retries=0), conversation=one.id)
             spent: list[int] = []
             history: list[Any] = []

@@ -35,8 +35,9 @@ _BACK = 4
 # Messages sharing most words with the opening, by which it is told how much of it is not new.
 _COVERING = 3
 # How likely an opening must be to ask for the past to be given the whole budget; below it is
-# Where recall is chosen anew each turn within a budget of the whole prompt, what it leaves
-# unspent is saved by no cache, so little will do.
+# given its share. docs/recall.md has the curve. Where recall is chosen anew each turn
+# within a budget of the whole prompt, what it leaves unspent is saved by no cache, so little
+# will do.
 _SURE = 0.25
 _SURE_WITHIN_BUDGET = 0.05
 # Where nothing is near in meaning, the share of its words a text must have to be recalled.
