@@ -459,6 +459,10 @@ class Archive:
         """Whether this exchange was forgotten: it may be sent and is never written."""
         return bool(self.forgotten) and exchange.content_id in self.forgotten
 
+    def discreet(self, text: str) -> str:
+        """A text as it may be shown to others than the model asked."""
+        return text if self.redact is None else self.redact(text)
+
     def memorable(self, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
         """Exchanges as they may be stored, summarized and indexed."""
         if not self.forgotten and self.redact is None:

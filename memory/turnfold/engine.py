@@ -150,7 +150,7 @@ class Engine:
     def _archive(self, scope: Scope, transcript: Transcript, clock: Callable[[], float]) -> Archive:
         """The archive of a scope, which knows what of the transcript was forgotten."""
         tombstones = Tombstones(self.store.ledger, scope.user_id)
-        mark = tombstones.mark()
+        mark = tombstones.mark
         if self._shared.heed(scope.user_id, mark):
             # A turn may have been cut off before it could take back what it wrote meanwhile.
             forget_again(self.store, self.policy, scope.user_id)

@@ -158,7 +158,7 @@ def _nearest(
     if embedder is None:
         raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
     archive.embed_owed(embedder)
-    vector = embedder.embed([query])[0]
+    vector = embedder.embed([archive.discreet(query)])[0]
     for hit in archive.store.index.nearest(archive.scope.user_id, vector, conversation=where):
         if hit.score < floor:
             return

@@ -298,7 +298,7 @@ class Memory:
         Args:
             user_id: whose.
             conversation: only in this one, also before it was reset; None for all of theirs.
-            before: only what was last said before then: seconds since the epoch or a datetime
+            before: only what was first said before then: seconds since the epoch or a datetime
                 (without a time zone: local time); None for all.
 
         Returns:

@@ -82,20 +82,17 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """Ids of records to delete, and records to write in the place of those with their ids.
-
-    `dropped` are the ids of items that said something of what is gone.
-    """
+    """Ids of records to delete, and records to write in the place of those with their ids."""
 
     deleted: list[str] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    dropped: set[str] = field(default_factory=set)
 
 
 def rebuilt(
     *,
     folds: Sequence[Record],
     nodes: Sequence[Record],
+    corrections: Iterable[Record],
     contents: Iterable[Record],
     path: Path,
     policy: Policy,
@@ -105,6 +102,7 @@ def rebuilt(
     Args:
         folds: its folds.
         nodes: its nodes.
+        corrections: what was said of its nodes and items later on.
         contents: what was said in it, the forgotten included; read once, if at all.
         path: which exchanges are gone.
         policy: the budget of a summary.
@@ -119,6 +117,7 @@ def rebuilt(
     words = _Words(contents, path)
     new_nodes: dict[str, Node] = {}
     result = Rebuilt()
+    dropped: set[str] = set()
     for record in nodes:
         node = Node.from_json(record.body)
         if record.id in used:
@@ -126,13 +125,18 @@ def rebuilt(
             kept = words.kept(before, missing[used[record.id]])
             node = replace(node, items=kept)
             node = replace(node, text=render(node))
-            result.dropped.update(one.id for one in before if one not in kept)
+            dropped.update(one.id for one in before if one not in kept)
             body = {**record.body, **node.to_json()}
             if body != record.body:
                 result.records.append(replace(record, body=body))
         elif record.id not in elsewhere:  # of a fold that goes, or of none yet
             result.deleted.append(record.id)
         new_nodes[record.id] = node
+
+    lost = {*dropped, *result.deleted}
+    for record in corrections:
+        if record.body["target"] in lost or words.betray(record.body["text"]):
+            result.deleted.append(record.id)
 
     for record in folds:
         fold = of_folds[record.id]
@@ -144,6 +148,7 @@ def rebuilt(
             kept_nodes = [new_nodes[name] for name in fold.nodes if name in new_nodes]
             fold = replace(
                 fold,
+                nodes=tuple(name for name in fold.nodes if name in new_nodes),
                 contents=tuple(mine),
                 previous=previous,
                 blocks=(
@@ -182,10 +187,12 @@ class _Words:
         return tuple(
             item
             for item in items
-            if item.turns
-            and missing.isdisjoint(item.turns)
-            and self._secret.isdisjoint(_words(item.text))
+            if item.turns and missing.isdisjoint(item.turns) and not self.betray(item.text)
         )
+
+    def betray(self, text: str) -> bool:
+        """Whether a text has words that only what is gone had."""
+        return not self._secret.isdisjoint(_words(text))
 
     @cached_property
     def _secret(self) -> set[str]:

@@ -1,24 +1,27 @@
 """Names of what was forgotten go in; whether one of them comes again can be told, nothing more.
 
-A tombstone is a keyed digest: it holds no name, no text and no user_id, and stands under the
-store's own user. The key is drawn at random by each store when it first forgets something. It
-stands in the store as well, so a tombstone tells who has both the store and the very exchange
-that it was forgotten there; it tells nobody what was said.
+A tombstone is a keyed digest: it holds no name of a conversation and no text. The key is drawn
+at random when something of a user is first forgotten, and stands in the store as well: so a
+tombstone tells who has both the store and the very exchange that it was forgotten there; it
+tells nobody what was said. It stands, like everything, behind the wall of its user.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from functools import cached_property
 from hashlib import blake2b
 
-from turnfold_stores import STORE_USER, Ledger, Record
+from turnfold_stores import Ledger, Record
 
 from turnfold.transcript import Exchange, digest
 
 _KEY = "tombstone-key"
 _TOMBSTONE = "tombstone"
 _MARK = "forgetting"
+# What is left of a user of whom everything was forgotten.
+KINDS = frozenset({_KEY, _TOMBSTONE, _MARK})
 _BYTES = 16
 _BATCH = 1_000
 
@@ -29,60 +32,48 @@ class Tombstones:
     def __init__(self, ledger: Ledger, user_id: str) -> None:
         self._ledger = ledger
         self._user_id = user_id
-        # Several where two stores were made one by an import.
-        scan = ledger.scan(STORE_USER, kind=_KEY)
-        self._keys = [bytes.fromhex(record.body["key"]) for record in scan]
 
+    @cached_property
     def mark(self) -> str:
         """Another one after each time something of this user was forgotten; "" before."""
-        marks = [
-            record.id
-            for key in self._keys
-            for record in self._ledger.scan(STORE_USER, kind=_MARK, conversation=self._owner(key))
-        ]
-        return "+".join(sorted(marks))
+        scan = self._ledger.scan(self._user_id, kind=_MARK)
+        return "+".join(sorted(record.id for record in scan))
 
     def among(self, names: Collection[str]) -> set[str]:
         """Those of the names that were forgotten."""
-        if not self._keys or not names:
+        if not names or not self._keys:
             return set()
-        by_id = {self._id(key, name): name for key in self._keys for name in names}
-        return {by_id[found] for found in self._ledger.get(STORE_USER, by_id)}
+        by_id = {_id(key, name): name for key in self._keys for name in names}
+        return {by_id[found] for found in self._ledger.get(self._user_id, by_id)}
 
     def put(self, names: Iterable[str]) -> None:
         """Set tombstones. Call `renew` when all are set."""
-        key = self._any_key()
-        owner = self._owner(key)
-        records = [Record(self._id(key, name), _TOMBSTONE, owner) for name in names]
-        for start in range(0, len(records), _BATCH):
-            self._ledger.put(STORE_USER, records[start : start + _BATCH])
-
-    def renew(self) -> None:
-        """Tell all who are at work that something was forgotten: set another mark."""
-        key = self._any_key()
-        owner = self._owner(key)
-        old = [r.id for r in self._ledger.scan(STORE_USER, kind=_MARK, conversation=owner)]
-        mark = Record(f"{_MARK}:{secrets.token_hex(_BYTES)}", _MARK, owner)
-        self._ledger.put(STORE_USER, [mark])
-        self._ledger.delete(STORE_USER, old)
-
-    def _any_key(self) -> bytes:
         if not self._keys:
             drawn = secrets.token_bytes(_BYTES)
             record = Record(f"{_KEY}:{digest(drawn)}", _KEY, "", {"key": drawn.hex()})
-            self._ledger.put(STORE_USER, [record])
+            self._ledger.put(self._user_id, [record])
             self._keys.append(drawn)
-        return self._keys[0]
+        records = [Record(_id(self._keys[0], name), _TOMBSTONE, "") for name in names]
+        for start in range(0, len(records), _BATCH):
+            self._ledger.put(self._user_id, records[start : start + _BATCH])
 
-    def _id(self, key: bytes, name: str) -> str:
-        return f"{_TOMBSTONE}:{_keyed(key, self._user_id, name)}"
+    def renew(self) -> None:
+        """Tell all who are at work that something was forgotten: set another mark."""
+        old = [record.id for record in self._ledger.scan(self._user_id, kind=_MARK)]
+        mark = Record(f"{_MARK}:{secrets.token_hex(_BYTES)}", _MARK, "")
+        self._ledger.put(self._user_id, [mark])
+        self._ledger.delete(self._user_id, old)
 
-    def _owner(self, key: bytes) -> str:
-        return _keyed(key, self._user_id)
+    @cached_property
+    def _keys(self) -> list[bytes]:
+        # Several where two processes forgot first, or two stores were made one by an import.
+        scan = self._ledger.scan(self._user_id, kind=_KEY)
+        return [bytes.fromhex(record.body["key"]) for record in scan]
 
 
-def _keyed(key: bytes, *parts: str) -> str:
-    return blake2b(digest(*parts).encode(), key=key, digest_size=_BYTES).hexdigest()
+def _id(key: bytes, name: str) -> str:
+    keyed = blake2b(name.encode(), key=key, digest_size=_BYTES)
+    return f"{_TOMBSTONE}:{keyed.hexdigest()}"
 
 
 def opening_name(exchange: Exchange, seed: str) -> str:

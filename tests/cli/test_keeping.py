@@ -1,0 +1,221 @@
+"""Looking after a store from the command line: doctor, export, import, forget."""
+
+import json
+import stat
+
+import numpy as np
+import pytest
+from support.chats import Chat, memory, said, stand_in
+from turnfold.tombstones import KINDS
+from turnfold_stores import Entry, Record, open_store
+
+
+@pytest.fixture
+def url(tmp_path):
+    """A store in which ada and bob have talked."""
+    name = f"sqlite:{tmp_path / 'store.db'}"
+    with open_store(name) as store:
+        for user_id in ("ada", "bob"):
+            remembering = memory(store)
+            for conversation in ("boats", "birds"):
+                client = remembering.wrap(
+                    stand_in().client(), user_id=user_id, conversation=conversation
+                )
+                Chat(client).go_on(12, conversation)
+    return name
+
+
+def records(url, user_id):
+    """What is in a store, tombstones aside: those are random."""
+    with open_store(url) as store:
+        return [one for one in store.ledger.scan(user_id) if one.kind not in KINDS]
+
+
+# --- doctor ---------------------------------------------------------------------------------
+
+
+def test_doctor_on_a_sound_store(command, url):
+    done = command("doctor", url)
+    assert done.exit_code == 0, done.output
+    assert "2 users" in done.stdout
+    assert "All is as it should be." in done.stdout
+    assert done.stderr == ""
+
+
+def test_doctor_tells_what_is_wrong_and_mends_it(command, url):
+    with open_store(url) as store:
+        gone = sorted(store.index.ids("ada"))[:2]
+        store.index.delete("ada", gone)
+        store.index.put("bob", [Entry("stranger", "c", np.ones(64, dtype=np.float32))])
+    done = command("doctor", url)
+    assert done.exit_code == 1
+    assert "missing vectors of 'ada': 2" in done.stdout
+    assert gone[0] in done.stdout
+    assert "orphaned vectors of 'bob': 1 (stranger)" in done.stdout
+    assert "--mend" in done.stdout
+
+    told = json.loads(command("doctor", url, "--json").stdout)
+    assert told["sound"] is False
+    assert {one["kind"] for one in told["findings"]} == {"missing vectors", "orphaned vectors"}
+
+    mended = command("doctor", url, "--mend")
+    assert mended.exit_code == 0, mended.output
+    assert "All of it was mended." in mended.stdout
+    assert command("doctor", url).exit_code == 0
+    assert json.loads(command("doctor", url, "--json").stdout)["sound"] is True
+
+
+def test_doctor_leaves_what_it_cannot_mend_and_says_so(command, url):
+    with open_store(url) as store:
+        [first, *_] = store.ledger.scan("ada", kind="content")
+        store.ledger.delete("ada", [first.id])
+    done = command("doctor", url, "--mend")
+    assert done.exit_code == 1
+    assert "dangling of 'ada'" in done.stdout
+
+
+# --- export and import ----------------------------------------------------------------------
+
+
+def test_a_store_moves_from_one_to_another(command, url, tmp_path):
+    file, other = tmp_path / "all.jsonl", f"sqlite:{tmp_path / 'other.db'}"
+    done = command("export", url, file)
+    assert done.exit_code == 0, done.output
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    done = command("import", file, other)
+    assert done.exit_code == 0, done.output
+    assert "of 2 users read" in done.stdout
+    for user_id in ("ada", "bob"):
+        assert records(other, user_id) == records(url, user_id)
+    assert command("doctor", other).exit_code == 0
+    again = tmp_path / "again.jsonl"
+    command("export", other, again)
+    assert again.read_bytes() == file.read_bytes()
+    assert ", 0 were new" in command("import", file, other).stdout
+
+
+def test_export_to_standard_output_and_import_from_standard_input(command, url, tmp_path):
+    out = command("export", url, "-").stdout
+    other = f"sqlite:{tmp_path / 'other.db'}"
+    assert command("import", "-", other, input=out).exit_code == 0
+    assert records(other, "ada") == records(url, "ada")
+
+
+def test_export_does_not_replace_a_file_by_chance(command, url, tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("mine")
+    done = command("export", url, file)
+    assert done.exit_code == 2
+    assert "is there already" in done.stderr
+    assert file.read_text() == "mine"
+    assert command("export", url, file, "--force").exit_code == 0
+    assert file.read_text().startswith('{"format":"turnfold-export"')
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_import_tells_the_line_that_is_wrong(command, url, tmp_path):
+    file = tmp_path / "all.jsonl"
+    command("export", url, file)
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([*lines[:20], "oops\n", *lines[20:]]))
+    done = command("import", file, f"sqlite:{tmp_path / 'other.db'}")
+    assert done.exit_code == 2
+    assert "line 21: this is not JSON" in done.stderr
+    file.write_bytes(lines[0].encode() + b'{"user": "\xff"}\n')
+    assert "is not UTF-8" in command("import", file, f"sqlite:{tmp_path / 'o.db'}").stderr
+    assert "cannot read" in command("import", tmp_path / "none", "memory:").stderr
+
+
+def test_what_was_forgotten_is_not_brought_back_by_an_old_export(command, url, tmp_path):
+    file = tmp_path / "all.jsonl"
+    command("export", url, file)
+    command("forget", url, "--user", "ada", "--conversation", "boats", "--yes")
+    done = command("import", file, url)
+    assert "11 exchanges were forgotten here and stay so" in done.stdout
+    assert not any(one.conversation == "boats" for one in records(url, "ada"))
+    assert any(one.conversation == "boats" for one in records(url, "bob"))
+
+
+# --- forget ---------------------------------------------------------------------------------
+
+
+def test_forget_asks_first(command, url):
+    before = records(url, "ada")
+    done = command("forget", url, "--user", "ada", input="n\n")
+    assert done.exit_code == 1
+    assert "Forget all of user 'ada' in" in done.stderr
+    assert "cannot be undone" in done.stderr
+    assert command("forget", url, "--user", "ada", input="").exit_code == 1, "nobody there to ask"
+    assert records(url, "ada") == before
+
+    done = command("forget", url, "--user", "ada", input="y\n")
+    assert done.exit_code == 0, done.output
+    assert "Forgotten: 22 exchanges" in done.stdout
+    assert "The files were purged." in done.stdout
+    assert records(url, "ada") == []
+    assert records(url, "bob")
+
+
+def test_forget_one_conversation(command, url, tmp_path):
+    with open_store(url) as store:
+        store.ledger.delete("bob", [one.id for one in store.ledger.scan("bob")])
+    done = command("forget", url, "--user", "ada", "--conversation", "boats", "--yes", "--json")
+    told = json.loads(done.stdout)
+    assert told["exchanges"] == 11
+    assert told["purged"] is True
+    assert {one.conversation for one in records(url, "ada")} == {"birds"}
+    for file in tmp_path.glob("store.db*"):
+        assert b"amber1boats" not in file.read_bytes()
+    again = command("forget", url, "--user", "ada", "--conversation", "boats", "--yes")
+    assert "There was nothing to forget." in again.stdout
+
+
+def test_forget_what_is_old_of_everybody(command, url):
+    done = command("forget", url, "--all-users", "--before", "30d", "--yes")
+    assert "nothing to forget" in done.stdout
+    done = command("forget", url, "--all-users", "--before", "2999-01-01", "--yes")
+    assert "Forgotten: 44 exchanges" in done.stdout
+    assert command("doctor", url).exit_code == 0
+    assert records(url, "ada") == records(url, "bob") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tells"),
+    [
+        ([], "say whose"),
+        (["--user", "ada", "--all-users"], "say whose"),
+        (["--all-users"], "add --before"),
+        (["--all-users", "--before", "1d", "--conversation", "c"], "leave out --conversation"),
+        (["--user", "ada", "--before", "yesterday"], "neither an age"),
+        (["--user", ""], "must not be empty"),
+        (["--user", "ada", "--conversation", ""], "must not be empty"),
+    ],
+)
+def test_bad_arguments_forget_nothing(command, url, arguments, tells):
+    before = records(url, "ada")
+    done = command("forget", url, "--yes", *arguments)
+    assert done.exit_code == 2
+    assert tells in " ".join(done.stderr.replace("│", " ").split())
+    assert records(url, "ada") == before
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["export"], ["forget", "--user", "ada", "--yes"]])
+@pytest.mark.parametrize("form", ["{}", "sqlite:{}", "sqlite://{}"])
+def test_a_name_mistyped_makes_no_store(command, tmp_path, words, form):
+    path = tmp_path / "chat-memry"
+    arguments = [words[0], form.format(path), *words[1:]]
+    if words[0] == "export":
+        arguments.append(tmp_path / "file")
+    done = command(*arguments)
+    assert done.exit_code == 2
+    assert "there is no store at" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_looked_after_alike(command, tmp_path):
+    folder = tmp_path / "memory"
+    with open_store(folder) as store:
+        store.ledger.put("ada", [Record("x", "note", "c", said(1))])
+    assert command("doctor", folder).exit_code == 0
+    assert command("forget", folder, "--user", "ada", "--yes").exit_code == 0
+    assert command("doctor", folder).exit_code == 0
