@@ -301,7 +301,7 @@ def test_what_is_old_goes_and_the_rest_is_kept_without_asking_a_model(store, age
         assert fold["previous"] in {*folds, ""}
     newest = json.dumps(max(folds.values(), key=lambda fold: fold["count"]))
     assert "Of turns 1-7 nothing is known: they were erased." in newest
-    assert "Turn 8 was about delta8x." in newest, "what the rest said is still summarized"
+    assert "Turn 8 asked of delta8x." in newest, "what the rest said is still summarized"
     assert store.index.ids("ada") == {
         one.id.partition(":")[2] for one in store.ledger.scan("ada", kind="vector")
     }

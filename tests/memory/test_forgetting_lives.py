@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.chats import SMALL, Chat, ask, chats, injected, memory, said, stand_in
+from support.chats import SMALL, WORDS, Chat, ask, chats, injected, memory, said, stand_in
 from support.faulty import Trouble, troubled_store
 from support.oblivion import DAY, Clock, Notes, everything, tells, words_of
 from turnfold.checkup import check
@@ -52,7 +52,7 @@ class Life:
     def __init__(self, url_of_store):
         self.store = open_store(url_of_store)
         self.clock = Clock()
-        self.notes = Notes()
+        self.notes = Notes("m")
         self.fake = stand_in()
         self.chats = {}
         self.said = []  # (number, conversation, when it was closed, whether forgotten)
@@ -73,6 +73,10 @@ class Life:
         client = self.memory.wrap(self.fake.client(), user_id="ada", conversation=conversation)
         request = ask(messages[-keeps:], said(self.number, "asked", "m"))
         client.messages.create(**request)
+        blocks = " ".join(text for _, _, text in injected(chats(self.fake)[-1]))
+        assert not any(
+            f"{word}{e['number']}m" in blocks for e in self.said if e["gone"] for word in WORDS
+        )
         self.chats[conversation] = [
             *messages,
             request["messages"][-1],
@@ -103,10 +107,6 @@ class Life:
             for number in gone:
                 assert f"amber{number}m " not in str(job)
         self.notes.jobs.clear()
-        if chats(self.fake):
-            blocks = " ".join(text for _, _, text in injected(chats(self.fake)[-1]))
-            for number in gone:
-                assert f"amber{number}m " not in blocks
         assert check(self.store).findings == ()
 
 

@@ -21,13 +21,16 @@ class Clock:
 class Notes:
     """A summarizer that says a sentence of each turn, and remembers what it was shown."""
 
-    def __init__(self):
+    def __init__(self, mark="x"):
+        self.mark = mark
         self.jobs = []
 
     def __call__(self, job):
         self.jobs.append(job)
         turns = range(job.first, job.last + 1)
-        return SummaryDraft([Item("fact", f"Turn {n} was about delta{n}x.", (n,)) for n in turns])
+        return SummaryDraft(
+            [Item("fact", f"Turn {n} asked of delta{n}{self.mark}.", (n,)) for n in turns]
+        )
 
 
 def everything(store, user_id=None):
