@@ -171,9 +171,7 @@ def _scaled(
         "cores busy at peak": round(busy, 2),
         "dollars a month for disk": round(stored * asked.gigabyte_month),
         "dollars a month for cores": round(busy * asked.core_hour * 720),
-        "dollars a month for input": round(
-            conversations * figures["dollars for input"] / months
-        ),
+        "dollars a month for input": round(conversations * figures["dollars for input"] / months),
     }
 
 

@@ -1,7 +1,7 @@
 """Connections to one PostgreSQL server: shared by threads, replaced when lost, new after a fork.
 
-Not `psycopg_pool`, see `docs/decisions/0030-our-own-few-connections.md`: its threads do not outlive a fork, and it says that no
-connection came in time where this says at once why.
+Not `psycopg_pool`, see `docs/decisions/0030-our-own-few-connections.md`: its threads do not outlive
+a fork, and it says that no connection came in time where this says at once why.
 """
 
 from __future__ import annotations
