@@ -100,11 +100,13 @@ def _open_chroma_server(url: str) -> Store:
 def _open_milvus(url: str) -> Store:
     from turnfold_stores.milvus import MilvusIndex
     from turnfold_stores.milvus_address import milvus_address
+    from turnfold_stores.milvus_file import MilvusFileIndex
     from turnfold_stores.remote import open_remote
 
     address = milvus_address(url)
     ledger, close = _open_ledger(address.ledger)
-    return open_remote(ledger, partial(MilvusIndex, address), after_close=close)
+    index = MilvusIndex if address.file is None else MilvusFileIndex
+    return open_remote(ledger, partial(index, address), after_close=close)
 
 
 def _open_ledger(url: str) -> tuple[Ledger, Callable[[], None]]:

@@ -1,5 +1,6 @@
 """Every command is in the README, and every option says what it does."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ def test_every_command_is_documented(name):
     lines = [line for line in section.splitlines() if line.startswith(f"turnfold {name} ")]
     assert lines, f"README, The command: no line begins with `turnfold {name}`"
     assert all("#" in line for line in lines), "with a word on what it does"
+    options = {name for one in COMMANDS[name].params for name in one.opts}
+    named = {word for line in lines for word in re.findall(r"--[a-z-]+", line)}
+    assert named <= options, "and no option it does not have"
     assert COMMANDS[name].help
 
 

@@ -22,22 +22,24 @@ from support.chats import (
     texts,
 )
 from support.oblivion import DAY, Clock, Notes, everything, tells, words_of
+from support.stores import STORES
 from turnfold import Conversation, TurnfoldError
 from turnfold.forgetting import forget_again
 from turnfold.summary import Item, SummaryDraft
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores import STORE_USER, open_store, vector_of
 
-URLS = {
-    "memory": lambda folder: "memory:",
-    "folder": lambda folder: str(folder / "store"),
-    "sqlite": lambda folder: f"sqlite:{folder / 'store.db'}",
-}
+
+@pytest.fixture(params=["memory", "folder", "sqlite"])
+def store(request, tmp_path, servers):
+    with open_store(STORES[request.param].url(tmp_path, servers)) as opened:
+        yield opened
 
 
-@pytest.fixture(params=URLS)
-def store(request, tmp_path):
-    with open_store(URLS[request.param](tmp_path)) as opened:
+@pytest.fixture(params=STORES)
+def any_store(request, tmp_path, servers):
+    """One of each kind, those on servers too."""
+    with open_store(STORES[request.param].url(tmp_path, servers)) as opened:
         yield opened
 
 
@@ -66,7 +68,8 @@ def talk(
 # --- one conversation ---------------------------------------------------------------------------
 
 
-def test_a_forgotten_conversation_is_in_no_record_vector_or_file(store, tmp_path):
+def test_a_forgotten_conversation_is_in_no_record_vector_or_file(any_store, tmp_path):
+    store = any_store
     talk(store, 14, mark="x")
     _, remembering, _ = talk(store, 14, mark="y", conversation="other")
     vectors = [
