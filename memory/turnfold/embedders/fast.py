@@ -60,7 +60,7 @@ class FastEmbedder:
         return self._loaded is not None and self._loaded.pid == os.getpid()
 
     def load(self) -> None:
-        """Load the model, unless it is loaded. Takes less than a second.
+        """Load the model, unless it is loaded. Takes about a second.
 
         Raises:
             MissingDependency: openvino or tokenizers is not installed.

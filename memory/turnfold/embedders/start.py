@@ -112,7 +112,7 @@ class ModelStart:
                 "What is stored meanwhile gets its vectors later"
                 if self._failure
                 else "To have it from the first turn, call Memory.load() at start-up, or use the "
-                "fast embedder, which loads in less than a second: pip install 'turnfold[fast]' "
+                "fast embedder, which loads in about a second: pip install 'turnfold[fast]' "
                 "and Memory(embedder='fast')"
             )
             logger.warning("%s. %s", wrong, advice)
