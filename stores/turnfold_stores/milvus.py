@@ -108,8 +108,10 @@ class MilvusIndex:
             if held := self._other_dimension(user_id, dimension):
                 checked(wanted, dimension=held)
             wall = _hashed(user_id)
+            talks = {one: _hashed(one) for one in {entry.conversation for entry in wanted}}
             for start in range(0, len(wanted), _BATCH):
-                rows = [_row(wall, entry) for entry in wanted[start : start + _BATCH]]
+                batch = wanted[start : start + _BATCH]
+                rows = [_row(wall, talks[entry.conversation], entry) for entry in batch]
                 client.upsert(name, rows)
 
     def nearest(
@@ -391,11 +393,11 @@ def _only(user_id: str, conversation: str | None = None) -> str:
     return f'{wall} and talk == "{_hashed(conversation)}"'
 
 
-def _row(wall: str, entry: Entry) -> dict[str, Any]:
+def _row(wall: str, talk: str, entry: Entry) -> dict[str, Any]:
     return {
         "key": _key(wall, entry.id),
         "wall": wall,
-        "talk": _hashed(entry.conversation),
+        "talk": talk,
         "id": entry.id,
         "vector": entry.vector,
     }
