@@ -20,7 +20,6 @@ from turnfold.backfill import BackfillReport, Filling, Progress, times_of, untol
 from turnfold.background import Background
 from turnfold.embedders import Embedder, default_embedder, named_embedder
 from turnfold.embedders.start import ModelStart
-from turnfold.engine import Engine
 from turnfold.errors import PolicyError, StoreError, TurnfoldError
 from turnfold.filling import afill, fill, in_thread
 from turnfold.forgetting import Forgotten, forget, seconds_of
@@ -29,6 +28,7 @@ from turnfold.middleware import MemoryMiddleware
 from turnfold.notes import Note, keep_correction, notes_of
 from turnfold.policy import Policy
 from turnfold.preview import scratch
+from turnfold.process import Process
 from turnfold.receipt import Receipt
 from turnfold.scope import Scope, scope_of
 from turnfold.searching import Search, SearchHit
@@ -100,7 +100,7 @@ class Memory:
         wanted = self.policy.summary_model
         named = DEFAULT_MODEL if wanted == "auto" else wanted
         writer = "" if summarizer is not None else named
-        self._engine = Engine(self.store, self._embedder, self.policy, writer)
+        self._process = Process(self.store, self._embedder, self.policy, writer)
 
     def wrap(
         self,
@@ -130,7 +130,7 @@ class Memory:
         chain: Any = client.middleware  # type: ignore[attr-defined]
         tell = [each for each in (self._on_receipt, on_receipt) if each is not None]
         middleware = MemoryMiddleware(
-            self._engine,
+            self._process,
             self._background,
             user_id=user_id,
             conversation=conversation or "",
@@ -215,7 +215,7 @@ class Memory:
     ) -> Filling:
         _named("user_id", user_id)
         _named("conversation", conversation)
-        return self._engine.filling(
+        return self._process.filling(
             messages, Scope(user_id, conversation), times_of(times, messages), progress
         )
 
@@ -241,8 +241,7 @@ class Memory:
             StoreError: the store cannot be read.
         """
         scope = scope_of(body, user_id, conversation or "")
-        engine = self._engine.on(scratch(self.store))
-        turn = engine.begin(body, scope)
+        turn = self._process.on(scratch(self.store)).begin(body, scope)
         if turn is None:
             return dict(body)
         turn.due()

@@ -18,10 +18,11 @@ from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
 from turnfold.account import Account
 from turnfold.background import AsyncDesk, Background, Desk
-from turnfold.engine import Engine, Turn
+from turnfold.engine import Turn
 from turnfold.errors import TurnfoldError, clean
 from turnfold.folding import Outcome
 from turnfold.pricing import Usage
+from turnfold.process import Process
 from turnfold.receipt import Receipt, Tokens
 from turnfold.reconciling import AsyncReconciler, Reconciler, compare, compare_async
 from turnfold.refusals import Refusal, read_refusal
@@ -50,7 +51,7 @@ class MemoryMiddleware(Middleware):
 
     def __init__(
         self,
-        engine: Engine,
+        process: Process,
         background: Background,
         *,
         user_id: str | None,
@@ -61,7 +62,7 @@ class MemoryMiddleware(Middleware):
         memory: object,
     ) -> None:
         """Args:
-        engine: does the work.
+        process: begins the turns.
         background: where folds are prepared.
         user_id: whose memory; None reads the body's `metadata.user_id`.
         conversation: which conversation of theirs; "" for all there is.
@@ -71,7 +72,7 @@ class MemoryMiddleware(Middleware):
         memory: the Memory this belongs to.
         """
         self.memory = memory
-        self._engine = engine
+        self._process = process
         self._background = background
         self.user_id = user_id
         self._conversation = conversation
@@ -89,7 +90,7 @@ class MemoryMiddleware(Middleware):
         body = self._applicable(request)
         if body is None:
             return call_next(request)
-        limit = Deadline(self._engine.policy.deadline)
+        limit = Deadline(self._process.policy.deadline)
         turn, rewritten = self._bounded(limit, lambda: self._prepare(body)) or (None, body)
         response = call_next(as_sent(request, rewritten))
         if turn is None:
@@ -106,7 +107,7 @@ class MemoryMiddleware(Middleware):
         return self._tap(response, turn)
 
     def _prepare(self, body: Mapping[str, Any]) -> tuple[Turn, Mapping[str, Any]] | None:
-        turn = self._engine.begin(body, self._scope(body), background=self._has_background)
+        turn = self._process.begin(body, self._scope(body), background=self._has_background)
         if turn is None:
             return None
         while turn.waits():
@@ -190,7 +191,7 @@ class MemoryMiddleware(Middleware):
         body = self._applicable(request)
         if body is None:
             return await call_next(request)
-        limit = Deadline(self._engine.policy.deadline)
+        limit = Deadline(self._process.policy.deadline)
         turn, rewritten = await self._bounded_async(limit, lambda: self._prepare_async(body)) or (
             None,
             body,
@@ -216,7 +217,7 @@ class MemoryMiddleware(Middleware):
     ) -> tuple[Turn, Mapping[str, Any]] | None:
         background = self._has_background and _on_asyncio()
         turn = await _in_thread(
-            lambda: self._engine.begin(body, self._scope(body), background=background)
+            lambda: self._process.begin(body, self._scope(body), background=background)
         )
         if turn is None:
             return None
@@ -327,7 +328,7 @@ class MemoryMiddleware(Middleware):
 
     @property
     def _has_background(self) -> bool:
-        policy, background = self._engine.policy, self._background
+        policy, background = self._process.policy, self._background
         patient = policy.background == "on"
         return policy.prepares and background.is_open and (patient or background.keeps_up)
 
@@ -348,7 +349,7 @@ class MemoryMiddleware(Middleware):
                 each(receipt)
 
         def guarded(message: Mapping[str, Any] | None) -> None:
-            limit = Deadline(self._engine.policy.deadline)
+            limit = Deadline(self._process.policy.deadline)
             receipt = self._bounded(limit, lambda: turn.answered(message))
             if receipt is not None:
                 self._guarded(lambda: tell(receipt))
@@ -371,7 +372,7 @@ class MemoryMiddleware(Middleware):
         if limit is not None:
             limit.reason = f"memory: {reason}"
         logger.warning("this request goes without memory: %s", reason)
-        if self._engine.policy.on_error == "raise":
+        if self._process.policy.on_error == "raise":
             raise clean(wrong, "memory failed")
 
     def _too_late(self, limit: Deadline) -> None:

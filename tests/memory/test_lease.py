@@ -274,7 +274,7 @@ def test_whoever_gets_the_lease_late_finds_the_work_done():
             (record,) = store.ledger.scan("local", kind="ahead")
             nodes = list(store.ledger.scan("local", kind="node"))
             store.ledger.delete("local", [nodes[0].id])  # as the turn saw the ledger
-            turn = second._engine.begin(ask(history(11)), Scope("local", "c"), background=True)
+            turn = second._process.begin(ask(history(11)), Scope("local", "c"), background=True)
             chore = turn.ahead()
             store.ledger.put("local", [Record(n.id, "node", "c", n.body) for n in nodes])
             assert chore.name == record.id

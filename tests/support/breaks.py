@@ -62,8 +62,8 @@ BREAKS = [
     ),
     Break(
         "**2 Nothing lost.** What is closed is stored when first seen",
-        "engine.py",
-        "Engine.begin",
+        "process.py",
+        "Process.begin",
         "archive.remember(transcript)",
         "archive.known(())",
         "test_turn.py::test_every_exchange_is_stored_when_it_is_first_seen",
@@ -86,8 +86,8 @@ BREAKS = [
     ),
     Break(
         "**3 Append-only between folds.** What was recalled stays where it stood",
-        "engine.py",
-        "Turn._injections",
+        "epoch.py",
+        "Epoch.injections",
         "if earlier.appends:",
         "if not earlier.appends:",
         "test_turn.py::test_between_folds_each_request_is_the_one_before_and_more",
@@ -256,8 +256,8 @@ BREAKS = [
         "7. A prompt that is too long is folded, and sent once more",
         "engine.py",
         "Turn.mend",
-        "if not self._want(len(self._transcript.closed), must=True):",
-        "if self._want(len(self._transcript.closed), must=True):",
+        "if not self._folds.fold_all():",
+        "if self._folds.fold_all():",
         "test_mend.py::test_a_prompt_that_is_too_long_is_folded_and_sent_once_more",
     ),
     Break(
@@ -310,8 +310,8 @@ BREAKS = [
     ),
     Break(
         "Cut histories without a name pass as they are",
-        "engine.py",
-        "Engine.begin",
+        "process.py",
+        "Process.begin",
         "elif looks_cut(transcript, archive):",
         "elif not looks_cut(transcript, archive):",
         "test_rejoin.py::test_without_a_name_a_cut_history_passes_as_it_is_with_one_warning",
