@@ -14,6 +14,7 @@ import os
 import shutil
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -30,12 +31,15 @@ from turnfold_stores.errors import (
     StoreError,
     StoreUnavailable,
 )
+from turnfold_stores.exact import ExactVectors
 from turnfold_stores.fork import at_fork
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.vectors import checked, unit
 from turnfold_stores.widening import Found, widening
 
 _NAME_DIGITS = 48
+# Conversations whose vectors are held in memory: those of 200 exchanges take half a megabyte.
+_MOST_HELD = 64
 
 # Bytes free on a disk that is full: Chroma says it in many ways, and not always.
 _NO_ROOM = 2**20
@@ -97,6 +101,7 @@ class ChromaIndex:
         self._lock = threading.RLock()
         self._collections: dict[str, Collection] = {}
         self._counts: dict[str, int] = {}
+        self._held: OrderedDict[tuple[str, str], ExactVectors] = OrderedDict()
         with self._errors_as_ours():
             self._client = open_client(path)
         self._batch = int(self._client.get_max_batch_size())
@@ -116,7 +121,7 @@ class ChromaIndex:
             new = collection is None
             if collection is None:
                 collection = self._create(user_id, wanted[0].vector.size)
-            self._counts.pop(user_id, None)
+            self._forget_held(user_id)
             collection.upsert(wanted, batch=self._batch)
             if new:
                 collection.chroma.get(limit=1, include=["embeddings"])  # makes the graph
@@ -125,9 +130,17 @@ class ChromaIndex:
     def nearest(
         self, user_id: str, vector: Vector, *, conversation: str | None = None
     ) -> Iterator[Hit]:
-        """See `Index.nearest`. Asks Chroma for more, and ever more, as the reader goes on."""
+        """See `Index.nearest`. Asks Chroma for more, and ever more, as the reader goes on.
+
+        Of one conversation exactly: its vectors are read once and held until the user's change.
+        """
         check_user(user_id)
         query = unit(vector, what="the query vector")
+        if conversation is not None:
+            with self._using():
+                held = self._held_of(user_id, conversation, query)
+            yield from () if held is None else held.nearest(query)
+            return
 
         def search(wanted: int) -> Found | None:
             with self._using():
@@ -137,7 +150,7 @@ class ChromaIndex:
                 count = partial(self._count, user_id, collection)
                 return collection.search(query, wanted, count=count)
 
-        yield from widening(search, conversation=conversation)
+        yield from widening(search, conversation=None)
 
     def ids(self, user_id: str) -> set[str]:
         """See `Index.ids`."""
@@ -157,10 +170,31 @@ class ChromaIndex:
             collection = self._collection(user_id)
             if collection is None or not gone:
                 return
-            self._counts.pop(user_id, None)
+            self._forget_held(user_id)
             collection.delete(gone, batch=self._batch)
             if collection.chroma.count() == 0:
                 self._drop(user_id)
+
+    def _held_of(self, user_id: str, conversation: str, query: Vector) -> ExactVectors | None:
+        """The vectors of one conversation; only this process may change them."""
+        collection = self._collection(user_id)
+        if collection is None:
+            return None
+        collection.check(query)
+        place = (user_id, conversation)
+        held = self._held.pop(place, None)
+        if held is None:
+            held = ExactVectors()
+            held.put(collection.entries_of(conversation))
+        self._held[place] = held
+        while len(self._held) > _MOST_HELD:
+            self._held.popitem(last=False)
+        return held
+
+    def _forget_held(self, user_id: str) -> None:
+        self._counts.pop(user_id, None)
+        for place in [place for place in self._held if place[0] == user_id]:
+            del self._held[place]
 
     def users(self) -> set[str]:
         """Every user_id that has a collection."""
@@ -174,6 +208,7 @@ class ChromaIndex:
             if _name(user_id) in {found.name for found in self._client.list_collections()}:
                 self._client.delete_collection(_name(user_id))
             self._counts.clear()
+            self._held.clear()
             self._collections.clear()  # they belong to the client that is closed here
             self._close.detach()
             self._client.close()

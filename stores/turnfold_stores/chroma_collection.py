@@ -40,6 +40,26 @@ class Collection:
         for start in range(0, len(ids), batch):
             self.chroma.delete(ids=ids[start : start + batch])
 
+    def check(self, query: Vector) -> None:
+        """Make sure that a query can be compared with what is in it.
+
+        Raises:
+            StoreError: the query has another dimension.
+        """
+        if query.size != self.dimension:
+            raise StoreError(
+                f"the query vector has {query.size} numbers where the stored ones have "
+                f"{self.dimension}: it comes from another embedding model"
+            )
+
+    def entries_of(self, conversation: str) -> list[Entry]:
+        """All entries of one conversation."""
+        found = self.chroma.get(where={"conversation": conversation}, include=["embeddings"])
+        return [
+            Entry(one, conversation, np.asarray(vector, dtype=np.float32))
+            for one, vector in zip(found["ids"], found["embeddings"], strict=True)
+        ]
+
     def search(self, query: Vector, wanted: int, *, count: Callable[[], int]) -> Found:
         """The nearest `wanted` entries of all conversations.
 
@@ -51,11 +71,7 @@ class Collection:
         Raises:
             StoreError: the query has another dimension.
         """
-        if query.size != self.dimension:
-            raise StoreError(
-                f"the query vector has {query.size} numbers where the stored ones have "
-                f"{self.dimension}: it comes from another embedding model"
-            )
+        self.check(query)
         answer = self.chroma.query(
             query_embeddings=query[np.newaxis],
             n_results=wanted,
