@@ -236,6 +236,7 @@ def measure(marks: Sequence[int], slips: float) -> list[dict[str, Any]]:
             print(f"{folds} folds, {seconds:.0f} s", file=sys.stderr, flush=True)
             shown = [ask(asker, until, one.asked) for one in early]
             rows += rows_of(folds, early, shown, rolling.text)
+            print(table(rows[-2:]), file=sys.stderr, flush=True)
             fake.calls.clear()
         if folds >= max(marks):
             break
