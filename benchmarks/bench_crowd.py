@@ -40,6 +40,8 @@ class Result:
     Attributes:
         turns_a_second: of all processes together.
         ratio: to one process.
+        cpu: milliseconds of CPU that one turn took, the server's aside. Other than the rate, it
+            means something on a busy machine too.
     """
 
     store: str
@@ -47,6 +49,7 @@ class Result:
     processes: int
     turns_a_second: float
     ratio: float
+    cpu: float
 
 
 def main() -> int:
@@ -99,12 +102,17 @@ def _measured(
     ]
     alone = 0.0
     for processes in PROCESSES:
-        rate = conversations * turns / _seconds(make(), jobs, processes)
+        seconds, cpu = _seconds(make(), jobs, processes)
+        rate = len(jobs) * turns / seconds
         alone = alone or rate
-        yield Result(store, users, processes, round(rate, 1), round(rate / alone, 2))
+        each = 1_000 * cpu / (len(jobs) * turns)
+        yield Result(
+            store, users, processes, round(rate, 1), round(rate / alone, 2), round(each, 1)
+        )
 
 
-def _seconds(url: str, jobs: list[Job], processes: int) -> float:
+def _seconds(url: str, jobs: list[Job], processes: int) -> tuple[float, float]:
+    """Seconds by the clock, and of CPU."""
     with ExitStack() as stack:
         crew = [Worker(url, THREADS) for _ in range(processes)]
         for worker in crew:
@@ -113,23 +121,27 @@ def _seconds(url: str, jobs: list[Job], processes: int) -> float:
         warm = [(w, w.give(Job(f"warm{n}", (1, 9), f"warm{n}"))) for n, w in enumerate(crew)]
         for worker, number in warm:
             worker.result(number)
-        started = time.perf_counter()
+        started, before = time.perf_counter(), sum(worker.cpu for worker in crew)
         given = [(crew[n % processes], crew[n % processes].give(job)) for n, job in enumerate(jobs)]
         done = [worker.result(number) for worker, number in given]
         seconds = time.perf_counter() - started
+        cpu = sum(worker.cpu for worker in crew) - before
     wrong = [one.error or one.degraded for one in done if one.error or one.degraded]
     if wrong:
         sys.exit(f"a turn went wrong: {wrong[0]}")
-    return seconds
+    return seconds, cpu
 
 
 def _print(results: list[Result]) -> None:
     print(f"{os.cpu_count()} cores, {THREADS} threads a process\n")
-    print(f"{'store':10} {'users':12} {'processes':>9} {'turns/s':>8} {'ratio':>6}")
+    print(
+        f"{'store':10} {'users':12} {'processes':>9} {'turns/s':>8} {'ratio':>6} "
+        f"{'CPU ms/turn':>12}"
+    )
     for one in results:
         print(
             f"{one.store:10} {one.users:12} {one.processes:9} {one.turns_a_second:8.1f} "
-            f"{one.ratio:6.2f}"
+            f"{one.ratio:6.2f} {one.cpu:12.1f}"
         )
 
 

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -115,7 +116,11 @@ def alone(url, jobs):
 
 
 class Worker:
-    """A process that does jobs, several at a time."""
+    """A process that does jobs, several at a time.
+
+    Attributes:
+        cpu: seconds of CPU it had taken when it told its last result.
+    """
 
     def __init__(self, url, threads):
         self._process = subprocess.Popen(
@@ -125,6 +130,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.cpu = 0.0
         self._numbers = count()
         self._results = {}
         self._changed = threading.Condition()
@@ -146,10 +152,11 @@ class Worker:
 
     def _read(self):
         for line in self._process.stdout:
-            number, done = json.loads(line)
+            number, done, cpu = json.loads(line)
             job = Job(**done.pop("job"))
             job = replace(job, turns=tuple(job.turns))
             with self._changed:
+                self.cpu = cpu
                 self._results[number] = Done(job=job, **done)
                 self._changed.notify_all()
 
@@ -170,7 +177,7 @@ def main(url, threads):
         def work(number, job):
             done = run(memory, Job(**job))
             with lock:
-                print(json.dumps([number, asdict(done)]), flush=True)
+                print(json.dumps([number, asdict(done), time.process_time()]), flush=True)
 
         with ThreadPoolExecutor(int(threads)) as pool:
             for line in sys.stdin:
