@@ -220,5 +220,5 @@ def _found(archive: Archive, past: Past, chosen: Sequence[Chosen]) -> list[Found
         name = message.id if one.piece is None else f"{message.id}.{one.piece}"
         passage = Passage(name, content_id, message.source, one.text, turn)
         dated = at if at and day_of(at) != today else 0.0
-        found.append(Found(passage, turn, one.score, dated))
+        found.append(Found(passage, turn, float(one.score), dated))
     return found

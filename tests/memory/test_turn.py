@@ -297,7 +297,7 @@ def long_chat(remembering, turns=14):
     fake, asked = stand_in(), []
     chat = Chat(remembering.wrap(fake.client(), conversation="c"))
     for number in range(1, turns + 1):
-        text = f"{said(number)} {question(number // 3)}"
+        text = question(1) if number % 4 == 0 else f"{said(number)} {said(number)}"
         asked.append(ask(chat.messages, text))
         chat.say(text)
     assert any(len(injected(body)) > 1 for body in chats(fake))
