@@ -1,6 +1,6 @@
 """Connections to one PostgreSQL server: shared by threads, replaced when lost, new after a fork.
 
-Not `psycopg_pool`, see `docs/decisions/0030-our-own-few-connections.md`: its threads do not outlive
+Not `psycopg_pool`, see `docs/decisions/0011-our-own-few-connections.md`: its threads do not outlive
 a fork, and it says that no connection came in time where this says at once why.
 """
 

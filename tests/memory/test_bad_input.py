@@ -263,18 +263,18 @@ def test_without_chroma_a_folder_says_which_extra_to_install(tmp_path):
     assert not folder.exists() or list(folder.iterdir()) == []
 
 
-def test_without_an_embedder_recall_is_off_and_says_so():
+def test_without_an_embedder_recall_is_by_words_and_says_so():
     program = f"""
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from support.chats import SMALL, ask, history, stand_in, chats, injected
+from support.chats import SMALL, ask, history, stand_in
 from turnfold import Memory
 fake, receipts = stand_in(), []
 memory = Memory(policy=SMALL, on_receipt=receipts.append)
-memory.wrap(fake.client()).messages.create(**ask(history(12)))
-print(receipts[0].folded > 0, len(injected(chats(fake)[0])), *receipts[0].degraded)
+memory.wrap(fake.client()).messages.create(**ask(history(12), "What of amber2 and birch2?"))
+print(receipts[0].folded > 0, 2 in [hit.turn for hit in receipts[0].hits], *receipts[0].degraded)
 """
-    folded, blocks, told = without("sentence_transformers openvino", program).split(" ", 2)
-    assert (folded, blocks) == ("True", "1")
+    folded, found, told = without("sentence_transformers openvino", program).split(" ", 2)
+    assert (folded, found) == ("True", "True")
     assert "recall" in told
     assert "pip install 'turnfold[embeddings]'" in told
 
