@@ -232,23 +232,28 @@ speakers = pytest.mark.parametrize("speaker", SPEAKERS)
 @speakers
 @cases
 @pytest.mark.parametrize("placement", ["append", "before_window"])
-def test_a_hostile_text_stands_in_its_quotation_and_nowhere_else(speaker, text, placement):
+@pytest.mark.parametrize("way", ["summarized", "recalled"])
+def test_a_hostile_text_stands_in_its_quotation_and_nowhere_else(speaker, text, placement, way):
+    """What the summary says word for word is not recalled as well, so each has a turn."""
     exchange = SPEAKERS[speaker](text)
-    asked, sent, receipt = request_with(exchange, summarizer_of(text), placement)
+    notes = summarizer_of(text if way == "summarized" else NOTHING)
+    asked, sent, receipt = request_with(exchange, notes, placement)
     assert sent["tools"] == LOOK
     assert [block["text"] for block in sent["system"]] == ["Be kind."]
     found = memory_blocks(asked, sent)
     assert len(found) == 2, "a summary and what was recalled"
     outside = [b for m in sent["messages"] for b in blocks(m) if "<memory-" not in str(b)]
     assert EVIL not in str(outside).lower()
-    assert any(EVIL in hit.text.lower() for hit in receipt.hits), "it was not even recalled"
-    assert EVIL in found[0][1].lower(), "it was not even summarized"
+    if way == "summarized":
+        assert EVIL in found[0][1].lower(), "it was not even summarized"
+    else:
+        assert any(EVIL in hit.text.lower() for hit in receipt.hits), "it was not even recalled"
 
 
 @speakers
 @cases
 def test_its_recalled_words_are_labelled_as_whose_they_are(speaker, text):
-    asked, sent, receipt = request_with(SPEAKERS[speaker](text), summarizer_of(text))
+    asked, sent, receipt = request_with(SPEAKERS[speaker](text), summarizer_of(NOTHING))
     note, content = memory_blocks(asked, sent)[-1]
     mark = re.search(r"the mark (\w{6})", note).group(1)
     labels = re.findall(rf"\[{mark} (\d+) (\w+)\] ", content)
