@@ -72,6 +72,9 @@ def main() -> int:
         for number, one in enumerate(conversations, 1):
             print(f"{number} of {len(conversations)}: {one.id}", file=sys.stderr)
             scores += measure(one, arguments.budget, arguments.strategy, embedder)
+            print(
+                table(scores, arguments.strategy, arguments.budget, kinds=("all",)), file=sys.stderr
+            )
         print(table(scores, arguments.strategy, arguments.budget))
         if arguments.out:
             arguments.out.write_text(json.dumps(summary(scores), indent=2) + "\n")
@@ -289,10 +292,15 @@ def interval(scores: Sequence[Score]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def table(scores: Sequence[Score], names: Sequence[str], budgets: Sequence[int]) -> str:
-    """ER by strategy and kind of question, as Markdown."""
+def table(
+    scores: Sequence[Score],
+    names: Sequence[str],
+    budgets: Sequence[int],
+    kinds: Sequence[str] = (),
+) -> str:
+    """ER by strategy and kind of question, all for none, as Markdown."""
     rows = {(row["strategy"], row["budget"], row["kind"]): row for row in summary(scores)}
-    kinds = ["all", *sorted({one.kind for one in scores})]
+    kinds = kinds or ["all", *sorted({one.kind for one in scores})]
     lines = ["| | " + " | ".join(map(str, budgets)) + " |", "|---" * (len(budgets) + 1) + "|"]
     for name in names:
         for kind in kinds:
