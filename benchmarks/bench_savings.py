@@ -43,6 +43,7 @@ LINES = {
     "window-turns": ("#E69F00", "--"),
     "window-tokens": ("#56B4E9", "-."),
     "summary": ("#CC79A7", ":"),
+    "rolling": ("#009E73", (0, (1, 1))),
     "retrieval": ("#0072B2", (0, (5, 1, 1, 1, 1, 1))),
     "turnfold": ("#D55E00", "-"),
 }
@@ -81,7 +82,7 @@ class Spent:
         mean: mean of that over the conversations.
         worst: largest of them.
         to_window: in parts of a sliding window's of 20 messages.
-        to_summary: in parts of turnfold's without recall.
+        to_summary: in parts of its own without recall.
         raw: input tokens in parts of full history's.
         to_floor: in parts of writing every new token once.
     """
@@ -262,7 +263,7 @@ def settings_table(spent: Sequence[Spent]) -> str:
             "mean of conversations",
             "worst",
             "of 20 messages",
-            "of summary only",
+            "of no recall",
             "input tokens of full history",
             "of the floor",
         ),

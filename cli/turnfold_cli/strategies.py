@@ -18,6 +18,7 @@ Cut = Callable[[list[Message]], list[Message]]
 
 WINDOW_MESSAGES = 20
 WINDOW_TOKENS = 8_000
+ROLLING_TOKENS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,11 @@ def _no_summary(job: SummaryJob) -> SummaryDraft:
     return SummaryDraft([Item("narrative", "—", (job.first,))])
 
 
+def _rolling(policy: Policy) -> Policy:
+    """What is usual: past a fixed size all but the newest messages is summarized."""
+    return replace(policy, fold_at=ROLLING_TOKENS, recall_tokens=0)
+
+
 FULL = Strategy("full", "full history")
 TURNFOLD = Strategy("turnfold", "turnfold", memory=MemorySetup())
 STRATEGIES: Sequence[Strategy] = (
@@ -104,8 +110,13 @@ STRATEGIES: Sequence[Strategy] = (
     Strategy("window-tokens", f"last {WINDOW_TOKENS // 1000}k tokens", cut=within_tokens),
     Strategy(
         "summary",
-        "summary only",
+        "turnfold, no recall",
         memory=MemorySetup(policy=lambda policy: replace(policy, recall_tokens=0)),
+    ),
+    Strategy(
+        "rolling",
+        f"summary past {ROLLING_TOKENS // 1000}k tokens",
+        memory=MemorySetup(policy=_rolling),
     ),
     Strategy("retrieval", "retrieval only", memory=MemorySetup(summarizer=_no_summary)),
     TURNFOLD,

@@ -207,7 +207,9 @@ def test_a_chat_is_resumed_until_it_is_reset(command, quick, tmp_path):
     arguments = ("chat", "--fake", "--store", f"sqlite:{tmp_path / 'memory.db'}")
     long = messages_of(1)[0]["content"] * 30 + "\n"
     command(*arguments, input=long * 8)
-    done = command(*arguments, input="/memory\n/recall nets on the pier\n/reset\n/memory\n")
+    # A fold is prepared while the chat goes on, and gone by at a later turn.
+    said = long * 2 + "/memory\n/recall nets on the pier\n/reset\n/memory\n"
+    done = command(*arguments, input=said)
     assert "exchanges are in memory; the summary in force" in done.stdout
     assert "we mended 3 nets" in done.stdout
     assert done.stdout.endswith("all of the conversation is sent as it is\n")

@@ -218,7 +218,7 @@ def raising_memory(part, on_error="raise"):
     return memory_with(trouble, policy=policy, **options), trouble
 
 
-@pytest.mark.parametrize("part", ["ledger", "index.ids", "embed", "summarizer"])
+@pytest.mark.parametrize("part", ["ledger", "index.put", "embed", "summarizer"])
 async def test_raise_gives_an_error_of_ours_that_the_sdk_does_not_retry(part, door):
     memory, trouble = raising_memory(part)
     fake = FakeClaude("So.")
@@ -230,7 +230,7 @@ async def test_raise_gives_an_error_of_ours_that_the_sdk_does_not_retry(part, do
     assert trouble.struck == (part != "summarizer"), "the SDK tried again"
 
 
-@pytest.mark.parametrize("part", ["ledger", "index.ids", "embed", "summarizer"])
+@pytest.mark.parametrize("part", ["ledger", "index.put", "embed", "summarizer"])
 async def test_continue_answers_where_raise_would_raise(part, door, caplog):
     memory, _ = raising_memory(part, "continue")
     fake, receipts = FakeClaude("So."), []
@@ -243,7 +243,7 @@ async def test_continue_answers_where_raise_would_raise(part, door, caplog):
     assert receipts[-1].degraded
     assert [one for one in caplog.records if one.levelname == "WARNING"]
     # What can still be folded is: a request without memory is the last resort.
-    assert (receipts[-1].in_memory > 0) == (part in {"index.ids", "embed"})
+    assert (receipts[-1].in_memory > 0) == (part in {"index.put", "embed"})
 
 
 # --- the deadline -----------------------------------------------------------------------------
