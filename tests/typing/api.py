@@ -112,12 +112,24 @@ def a_history_is_taken_in() -> None:
     memory.backfill(messages, client=Anthropic())  # type: ignore[call-arg]
 
 
+def what_is_kept_can_be_read_and_set_right() -> None:
+    memory = Memory()
+    assert_type([note.text for note in memory.notes(user_id="ada")], list[str])
+    memory.retract("some-note", user_id="ada", conversation="c")
+    memory.replace("some-note", "It was Tuesday.", user_id="ada", conversation="c")
+    memory.replace("some-note", user_id="ada")  # type: ignore[call-arg]
+    assert_type([hit.score for hit in memory.search("nets", user_id="ada")], list[float])
+    assert_type(memory.forget(user_id="ada").exchanges, int)
+    memory.forget()  # type: ignore[call-arg]
+
+
 def a_policy_takes_only_what_it_knows() -> None:
     Policy(background="on", turn_cap=Cap(tokens=9), conversation_cap=Cap(dollars=0.5))
     Policy(background="maybe")  # type: ignore[arg-type]
     Policy(placement="append", scope="user", cache="off", on_error="raise", count_tokens=len)
     Policy(placement="middle")  # type: ignore[arg-type]
     Policy(fold_at="many")  # type: ignore[arg-type]
+    assert_type(Policy.for_budget(4_000, scope="user"), Policy)
     Policy(fold=1)  # type: ignore[call-arg]
     Policy(fold_at=2_000).fold_at = 3  # type: ignore[misc]
 
