@@ -10,6 +10,7 @@ from typing import Literal
 from turnfold_stores import Record, Store
 from turnfold_stores.checkup import Indexed, SelfChecking, indexed, users_of
 
+from turnfold.passages import place_of
 from turnfold.plans import read_fold, read_plan
 
 FindingKind = Literal[
@@ -167,6 +168,8 @@ def _names_in(record: Record) -> Iterator[str]:
             yield fold.previous
     elif record.kind == "plan":
         plan = read_plan(record)
-        yield from (shown.id for shown in plan.shown)
+        for shown in plan.shown:
+            content_id, _, piece = place_of(shown.id)
+            yield content_id if piece is None else shown.id
         if plan.fold:
             yield plan.fold

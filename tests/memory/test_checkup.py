@@ -18,7 +18,9 @@ def store(request, tmp_path):
     with open_store(URLS[request.param](tmp_path)) as opened:
         for user_id in ("ada", "bob"):
             client = memory(opened).wrap(stand_in().client(), user_id=user_id, conversation="c")
-            Chat(client).go_on(14, user_id)
+            chat = Chat(client)
+            chat.go_on(14, user_id)
+            chat.say(f"What of amber2{user_id} and birch2{user_id}?")
         yield opened
 
 
@@ -30,9 +32,11 @@ def test_a_store_that_was_used_is_sound(store):
     checkup = check(store)
     assert checkup.sound
     assert checkup.users == 2
-    assert checkup.records["content"] == 26
+    assert checkup.records["content"] == 28
     assert checkup.records["fold"] > 0
     assert checkup.owed == 0
+    plans = store.ledger.scan("ada", kind="plan")
+    assert any(plan.body["shown"] for plan in plans), "what was recalled hangs on something"
 
 
 def test_what_was_forgotten_leaves_nothing_loose(store):
