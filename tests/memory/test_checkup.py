@@ -1,8 +1,10 @@
 """What a checkup finds in a store, and what it mends."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from support.chats import Chat, memory, stand_in
+from support.chats import SMALL, Chat, memory, stand_in
 from turnfold.checkup import check
 from turnfold_stores import Entry, Record, open_store
 
@@ -17,10 +19,13 @@ URLS = {
 def store(request, tmp_path):
     with open_store(URLS[request.param](tmp_path)) as opened:
         for user_id in ("ada", "bob"):
-            client = memory(opened).wrap(stand_in().client(), user_id=user_id, conversation="c")
+            remembering = memory(opened, policy=replace(SMALL, recall_tokens=1_500))
+            client = remembering.wrap(stand_in().client(), user_id=user_id, conversation="c")
             chat = Chat(client)
+            # Too long for one passage, and recalled whole.
+            chat.say(" ".join(f"The box{n} of {user_id} is red." for n in range(60)))
             chat.go_on(14, user_id)
-            chat.say(f"What of amber2{user_id} and birch2{user_id}?")
+            chat.say(f"What of box1, box2 and box3 of {user_id}?")
         yield opened
 
 
@@ -32,11 +37,12 @@ def test_a_store_that_was_used_is_sound(store):
     checkup = check(store)
     assert checkup.sound
     assert checkup.users == 2
-    assert checkup.records["content"] == 28
+    assert checkup.records["content"] == 30
     assert checkup.records["fold"] > 0
     assert checkup.owed == 0
     plans = store.ledger.scan("ada", kind="plan")
-    assert any(plan.body["shown"] for plan in plans), "what was recalled hangs on something"
+    shown = [name for plan in plans for name, *_ in plan.body["shown"]]
+    assert any("." not in name for name in shown), "a message was recalled whole"
 
 
 def test_what_was_forgotten_leaves_nothing_loose(store):
