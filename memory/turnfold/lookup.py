@@ -97,7 +97,7 @@ def look_up(
     if asked is None:
         return LookedUp()
     where = archive.scope.conversation if alone else None
-    past = Past(archive, transcript, folded, closed=bool(where), known=known)
+    past = Past(archive, transcript, folded, closed=alone, known=known)
     by_words = match_words(
         archive.store.ledger, archive.scope.user_id, asked.query, conversation=where, kind="passage"
     )

@@ -115,6 +115,24 @@ def test_every_request_keeps_the_promises(people, policy, mode, actions):
     run(people, policy, mode, actions)
 
 
+def test_who_edits_the_first_message_begins_another_history():
+    """Without a name only its beginning tells a history from another."""
+    policy = Policy(
+        fold_at=1_000,
+        keep_tokens=0,
+        keep_exchanges=0,
+        recall_tokens=200,
+        summary_tokens=100,
+        leaf_tokens=1_000,
+        recall_floor=-1.0,
+        background="off",
+    )
+    said = [Act("say")] * 3 + [Act("say", shape="image"), Act("edit", number=3)]
+    actions = [*said, *[Act("say")] * 5, Act("say", size="large"), Act("say")]
+    seen = run([("whole", "", None, 0)], policy, "enforced", actions)
+    assert seen["folds"] == 2
+
+
 @quick(50)
 @given(*everything, st.lists(acts, min_size=1, max_size=8))
 def test_every_request_keeps_the_promises_on_disk(people, policy, mode, actions):
