@@ -321,7 +321,7 @@ def draw(results: Mapping[str, Sequence[Result]], out: Path) -> None:
         axes.set_xlim(left=1)
         axes.grid(color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=len(results), frameon=False)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
     figure.savefig(out / "savings.svg", metadata={"Date": None})
     figure.savefig(out / "savings.png", dpi=150, metadata={"Software": None})
     plt.close(figure)
