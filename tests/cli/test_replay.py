@@ -38,7 +38,9 @@ def of(results, name):
 
 def test_nothing_is_refused_and_nothing_degraded(results):
     assert len(results) == 2 * len(STRATEGIES)
-    assert [(one.refused, one.refusals, one.degraded) for one in results] == [(0, (), ())] * len(results)
+    assert [(one.refused, one.refusals, one.degraded) for one in results] == [(0, (), ())] * len(
+        results
+    )
 
 
 def test_where_the_tokens_went_adds_up(results):
