@@ -37,6 +37,11 @@ class Note:
     settled: bool
 
 
+def is_note(record: Record) -> bool:
+    """Whether a record is a note of a journal."""
+    return record.kind == _KIND
+
+
 class Journal:
     """Notes in a ledger."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from turnfold_stores.binding import STORE_USER
-from turnfold_stores.journal import Journal
+from turnfold_stores.journal import Journal, is_note
 from turnfold_stores.protocols import Index, Ledger, Record
 from turnfold_stores.store import Store
 
@@ -38,6 +38,14 @@ def identity_of(ledger: Ledger) -> str:
     # First write wins, also against another process: what is there now counts.
     ledger.put(STORE_USER, [mine])
     return str(ledger.get(STORE_USER, [_IDENTITY])[_IDENTITY].body)
+
+
+def is_of_one_store(record: Record) -> bool:
+    """Whether a record of `STORE_USER` is about one ledger and its index, and wrong elsewhere.
+
+    Two ledgers of one identity would write to, and delete from, the same index.
+    """
+    return record.id == _IDENTITY or is_note(record)
 
 
 def open_remote(

@@ -21,6 +21,7 @@ from turnfold_stores.binding import STORE_USER
 from turnfold_stores.encoding import check_user, encode_body
 from turnfold_stores.errors import SchemaMismatch, StoreError
 from turnfold_stores.protocols import Record
+from turnfold_stores.remote import is_of_one_store
 from turnfold_stores.store import Store
 from turnfold_stores.vectors import VECTOR_KIND, vector_of
 
@@ -62,6 +63,8 @@ def export_lines(store: Store) -> Iterator[str]:
     # What the store knows of itself goes first: vectors are not written before their model.
     for user_id in [STORE_USER, *sorted(store.users())]:
         for record in store.ledger.scan(user_id):
+            if user_id == STORE_USER and is_of_one_store(record):
+                continue
             count += 1
             yield _line(
                 {

@@ -2,7 +2,7 @@ import pytest
 
 pytest.register_assert_rewrite("turnfold_stores.conformance")
 
-from support.stores import STORES  # noqa: E402
+from support.stores import OVER_POSTGRES, STORES  # noqa: E402
 from turnfold_stores import open_store  # noqa: E402
 
 # An index on a server is tried by the contract, over the ledger of another line.
@@ -15,7 +15,7 @@ EMBEDDED = [name for name in DURABLE if STORES[name].embedded]
 @pytest.fixture
 def url_of(tmp_path, servers):
     """From the name of a kind of store to the URL of a new one."""
-    return lambda name: STORES[name].url(tmp_path, servers)
+    return lambda name: {**STORES, **OVER_POSTGRES}[name].url(tmp_path, servers)
 
 
 @pytest.fixture(params=WHOLE)

@@ -1,7 +1,7 @@
 """The contract, on every store of the table."""
 
 import pytest
-from support.stores import STORES
+from support.stores import OVER_POSTGRES, STORES
 from turnfold_stores import open_store
 from turnfold_stores.conformance import (
     DurableContract,
@@ -14,11 +14,13 @@ from turnfold_stores.conformance import (
 from turnfold_stores.in_memory import InMemoryLedger
 from turnfold_stores.sqlite import SqliteLedger
 
+EVERY = {**STORES, **OVER_POSTGRES}
+
 
 def kinds(**wanted):
     return [
         name
-        for name, kind in STORES.items()
+        for name, kind in EVERY.items()
         if all(getattr(kind, one) == value for one, value in wanted.items())
     ]
 
@@ -37,7 +39,7 @@ class OfKind:
 
     @pytest.fixture
     def recall(self, kind):
-        return STORES[kind].recall
+        return EVERY[kind].recall
 
 
 @pytest.mark.parametrize("kind", kinds(ledger=True))
@@ -54,7 +56,7 @@ class TestIndexes(OfKind, IndexContract):
         return store.index
 
 
-@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize("kind", EVERY)
 class TestStores(OfKind, TogetherContract):
     pass
 

@@ -73,6 +73,22 @@ STORES = {
     ),
 }
 
+# Indexes again, over the ledger that a team has them over.
+OVER_POSTGRES = {
+    "chroma-over-postgres": Kind(
+        lambda _folder, on: f"chroma+http://{on.chroma}?ledger={on.postgres.url()}",
+        recall=0.95,
+        ledger=False,
+        embedded=False,
+    ),
+    "milvus-over-postgres": Kind(
+        lambda folder, on: f"milvus:{folder}/index.db?ledger={on.postgres.url()}",
+        shared=False,
+        ledger=False,
+        embedded=False,
+    ),
+}
+
 
 @contextlib.contextmanager
 def chroma_server(folder: Path, port: int | None = None) -> Iterator[str]:
