@@ -141,14 +141,6 @@ class PostgresIndex:
     ) -> Iterator[Hit]:
         """See `Index.nearest`. Of equals, the first written comes first."""
         query = unit(vector, what="the query vector")
-        dimension = self._dimension(user_id)
-        if dimension is None:
-            return
-        if query.size != dimension:
-            raise StoreError(
-                f"the query vector has {query.size} numbers where the stored ones have "
-                f"{dimension}: it comes from another embedding model"
-            )
         seen: set[str] = set()
         if self._hnsw and self._is_large(user_id):
             for hit in self._approximate(user_id, query, conversation):
@@ -185,7 +177,11 @@ class PostgresIndex:
         only, values = self._asked(user_id, query, conversation)
         nearest, size = self._statement(_NEAREST, only=only, beyond=sql.SQL("")), _PAGE
         while True:
-            page = self._connections.read(nearest, {**values, "page": size})
+            try:
+                page = self._connections.read(nearest, {**values, "page": size})
+            except StoreError:
+                self._check_dimension(user_id, query)
+                raise
             for entry_id, distance, _ in page:
                 yield Hit(restored(entry_id), -distance)
             if len(page) < size:
@@ -219,6 +215,15 @@ class PostgresIndex:
         """What the user's vectors have; None when there are none."""
         rows = self._connections.read(self._statement(_DIMENSION), {"user_id": stored(user_id)})
         return rows[0][0] if rows else None
+
+    def _check_dimension(self, user_id: str, query: Vector) -> None:
+        """Say it clearly where a search failed since the vectors are of another length."""
+        dimension = self._dimension(user_id)
+        if dimension is not None and query.size != dimension:
+            raise StoreError(
+                f"the query vector has {query.size} numbers where the stored ones have "
+                f"{dimension}: it comes from another embedding model"
+            ) from None
 
     def _is_large(self, user_id: str) -> bool:
         if user_id not in self._large:
