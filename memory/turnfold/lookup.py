@@ -14,7 +14,7 @@ from turnfold.asking import Asked, coverage, need, read_opening
 from turnfold.choosing import Chosen, choose
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError
-from turnfold.passages import Found, Passage, place_of
+from turnfold.passages import Found, Passage, content_of
 from turnfold.past import Known, Past
 from turnfold.policy import Policy
 from turnfold.prompt import RECALL_OVERHEAD
@@ -191,9 +191,8 @@ def _utterances_of(passage_ids: Sequence[str]) -> Iterator[str]:
 def _by_message(pieces: dict[str, float]) -> dict[str, dict[int, float]]:
     found: dict[str, dict[int, float]] = {}
     for name, score in pieces.items():
-        _, _, piece = place_of(name)
-        if piece is not None:
-            found.setdefault(name.rpartition(".")[0], {})[piece] = score
+        message, _, piece = name.rpartition(".")
+        found.setdefault(message, {})[int(piece)] = score
     return found
 
 
@@ -214,7 +213,7 @@ def _found(archive: Archive, past: Past, chosen: Sequence[Chosen]) -> list[Found
     found = []
     for one in chosen:
         message = one.message
-        content_id = place_of(message.id)[0]
+        content_id = content_of(message.id)
         turn = past.turn(content_id)
         at = times.get(f"{message.id}.0", 0.0)
         name = message.id if one.piece is None else f"{message.id}.{one.piece}"

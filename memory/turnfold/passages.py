@@ -90,6 +90,11 @@ def place_of(passage_id: str) -> tuple[str, int, int | None]:
     return content_id, int(number), int(piece) if piece else None
 
 
+def content_of(passage_id: str) -> str:
+    """The exchange a passage id names."""
+    return passage_id.rpartition(":")[0]
+
+
 def word_pieces(text: str) -> int:
     """About how many pieces a WordPiece tokenizer makes of a text, rather too many than few.
 

@@ -10,7 +10,7 @@ from turnfold_stores import Hit, Record
 
 from turnfold.archive import Archive
 from turnfold.eligible import Eligible
-from turnfold.passages import place_of
+from turnfold.passages import content_of
 from turnfold.ranking import Message, messages_of
 from turnfold.speech import utterances
 from turnfold.transcript import Transcript
@@ -86,15 +86,15 @@ class Past:
         hits = islice(hits, most)
         if self._closed:
             for hit in hits:
-                if place_of(hit.id)[0] in self._indexes:
+                if content_of(hit.id) in self._indexes:
                     yield hit.id
             return
         while batch := list(islice(hits, _BATCH)):
-            strange = [hit.id for hit in batch if place_of(hit.id)[0] not in self._indexes]
+            strange = [hit.id for hit in batch if content_of(hit.id) not in self._indexes]
             records = self._archive.records(strange)
             for hit in batch:
                 record = records.get(hit.id)
-                known = place_of(hit.id)[0] in self._indexes
+                known = content_of(hit.id) in self._indexes
                 if known or (record is not None and self._eligible(record) is not None):
                     yield hit.id
 
@@ -107,7 +107,7 @@ class Past:
             The messages, and for each the number of its run: those of one run were said one
             after the other.
         """
-        contents = dict.fromkeys(place_of(name)[0] for name in passage_ids)
+        contents = dict.fromkeys(map(content_of, passage_ids))
         messages: list[Message] = []
         runs: list[int] = []
         run = 0

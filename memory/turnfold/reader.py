@@ -158,6 +158,7 @@ def _exchanges(
     names = _named(messages[begin:], roles, texts, redact)
     sizes = [0, *accumulate(_sized(messages[begin:], texts, columns.bare[begin:], count))]
     others = None in texts
+    systems = "system" in roles
     before = seed if path is None else path
     exchanges: list[Exchange] = []
     for start, end in pairwise(columns.starts[first:]):
@@ -180,6 +181,8 @@ def _exchanges(
         )
         if others and None in texts[at:until]:
             _note_blocks(exchange)
+        if systems and "system" in roles[at:until]:
+            exchange.stateful = True
         exchanges.append(exchange)
     return exchanges
 
@@ -217,7 +220,7 @@ def _sized(
 
 
 def _note_blocks(exchange: Exchange) -> None:
-    """Note which messages hold more than is said: thinking, cache marks, a compaction."""
+    """Note what of an exchange is more than said: thinking, cache marks, a compaction, files."""
     thoughtful, marked = [], []
     for position, message in enumerate(exchange.messages):
         for block in blocks_of(message):
@@ -227,6 +230,8 @@ def _note_blocks(exchange: Exchange) -> None:
                 marked.append(position)
             if is_object(block) and block.get("type") == "compaction":
                 exchange.compacted = True
+            elif is_object(block) and block.get("type") == "container_upload":
+                exchange.stateful = True
     exchange.thoughtful = tuple(dict.fromkeys(thoughtful))
     exchange.marked = tuple(dict.fromkeys(marked))
 

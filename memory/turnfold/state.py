@@ -28,7 +28,9 @@ class Carried:
 
 def carried_from(exchanges: Iterable[Exchange]) -> Carried:
     """What folded exchanges leave in force."""
-    messages = [message for exchange in exchanges for message in exchange.messages]
+    messages = [
+        message for exchange in exchanges if exchange.stateful for message in exchange.messages
+    ]
     uploads = {
         str(block.get("file_id")): _unmarked(block)
         for message in messages

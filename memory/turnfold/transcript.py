@@ -131,6 +131,8 @@ class Exchange:
         thoughtful: positions of the messages that hold thinking.
         marked: positions of the messages that hold cache marks.
         compacted: whether it holds a `compaction` block of the provider.
+        stateful: whether it holds what has to go on when it is folded: a system message, or a
+            file for a container.
     """
 
     messages: Sequence[Message]
@@ -144,6 +146,7 @@ class Exchange:
     thoughtful: Sequence[int] = ()
     marked: Sequence[int] = ()
     compacted: bool = False
+    stateful: bool = False
     _content_id: str = ""
 
     @property
