@@ -8,8 +8,9 @@ answer (`turnfold_cli.evidence`). ER@B is the mean over questions of the share o
 stand verbatim in a prompt of at most B tokens, at four characters a token, `system`, `tools` and
 the question aside; a longer prompt scores 0. Intervals are of 95%, by resampling conversations.
 
-`--ordinary` sends the conversations turn by turn under the default policy instead, and says what
-is recalled for turns that are no questions about the past.
+`--chosen-on` names the conversations that constants were chosen on: they and the others are told
+apart, too. `--ordinary` sends the conversations turn by turn under the default policy instead,
+and says what is recalled for turns that are no questions about the past.
 """
 
 from __future__ import annotations
@@ -26,16 +27,19 @@ from typing import Any
 
 import numpy as np
 from turnfold import Embedder, Memory, Policy
-from turnfold.embedders import Vectors
 from turnfold.passages import split
 from turnfold.summary import Item, SummaryDraft, SummaryJob
 from turnfold_cli.evidence import Prompt
 from turnfold_cli.figures import MODEL
-from turnfold_cli.replay import ready_embedder
+from turnfold_cli.replay import SharedEmbedder, ready_embedder
 from turnfold_cli.transcripts import Conversation, Question, read_transcript
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores.bm25 import Bm25
 
+CHOSEN_ON = (
+    *("conv-26", "conv-30", "conv-42"),
+    *("beam100K-1", "beam100K-3", "beam100K-5", "beam100K-7", "beam100K-9"),
+)
 _CHARS_PER_TOKEN = 4
 _RESAMPLES = 2_000
 _PATIENCE = 3_600.0
@@ -76,6 +80,12 @@ def main() -> int:
                 table(scores, arguments.strategy, arguments.budget, kinds=("all",)), file=sys.stderr
             )
         print(table(scores, arguments.strategy, arguments.budget))
+        chosen = [one for one in scores if one.conversation in arguments.chosen_on]
+        others = [one for one in scores if one.conversation not in arguments.chosen_on]
+        if chosen and others:
+            for title, some in ("The constants were chosen on", chosen), ("The others", others):
+                print(f"\n{title}: {', '.join(sorted({one.conversation for one in some}))}\n")
+                print(table(some, arguments.strategy, arguments.budget, kinds=("all",)))
         if arguments.out:
             arguments.out.write_text(json.dumps(summary(scores), indent=2) + "\n")
     if isinstance(embedder, KeptVectors):
@@ -311,29 +321,16 @@ def table(
     return "\n".join(lines)
 
 
-class KeptVectors:
+class KeptVectors(SharedEmbedder):
     """Vectors of texts in a file, so that a second run embeds nothing anew."""
 
     def __init__(self, inner: Embedder, path: Path) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._path = path
-        self._known: dict[str, Any] = {}
         if path.exists():
             with np.load(path, allow_pickle=True) as kept:
                 self._known = dict(zip(kept["texts"], kept["vectors"], strict=True))
         self._read = len(self._known)
-
-    @property
-    def model(self) -> str:
-        """The inner model's name."""
-        return self._inner.model
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors of the texts, float32, shape (len(texts), dimension)."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        if new:
-            self._known.update(zip(new, self._inner.embed(new), strict=True))
-        return np.stack([self._known[text] for text in texts])
 
     def save(self) -> None:
         """Write what is new."""
@@ -349,6 +346,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=int, nargs="+", default=[1000, 2000, 4000, 8000])
     parser.add_argument("--strategy", nargs="+", default=list(STRATEGIES), choices=STRATEGIES)
     parser.add_argument("--vectors", type=Path, help="a file to keep vectors in between runs")
+    parser.add_argument("--chosen-on", nargs="+", default=CHOSEN_ON, metavar="ID", help="see above")
     parser.add_argument("--ordinary", action="store_true", help="ordinary turns instead")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     return parser.parse_args()

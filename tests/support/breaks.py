@@ -192,8 +192,8 @@ BREAKS = [
         "6. Recall keeps to the conversation where that is the scope",
         "lookup.py",
         "look_up",
-        "where = archive.scope.conversation if alone else None",
-        "where = None",
+        'alone = policy.scope == "conversation"',
+        "alone = False",
         "test_turn.py::test_the_scope_conversation_recalls_from_this_one_alone",
     ),
     Break(
