@@ -9,12 +9,11 @@ matter, and no instruction but in favour of another.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from turnfold.errors import SummaryError
+from turnfold.answers import json_of, json_request, not_as_asked
 from turnfold.layers import one_line
 from turnfold.pricing import Usage
 from turnfold.summary import Item
@@ -118,18 +117,15 @@ def reconcile_request(
         for number, item in enumerate(items, 1)
     ]
     parts = ["<notes>", *notes, "</notes>", "Which notes no longer hold?"]
-    if not structured:
-        parts.append(_SHAPE)
-    request: dict[str, Any] = {
-        "model": model,
-        "max_tokens": answer_tokens(items),
-        "system": _SYSTEM,
-        "messages": [{"role": "user", "content": "\n".join(parts)}],
-        "thinking": {"type": "disabled"},
-    }
-    if structured:
-        request["output_config"] = {"format": {"type": "json_schema", "schema": _SCHEMA}}
-    return request
+    return json_request(
+        "\n".join(parts),
+        model=model,
+        max_tokens=answer_tokens(items),
+        system=_SYSTEM,
+        schema=_SCHEMA,
+        shape=_SHAPE,
+        structured=structured,
+    )
 
 
 def answer_tokens(items: Sequence[Item]) -> int:
@@ -143,22 +139,12 @@ def read_reconciled(message: Mapping[str, Any], items: Sequence[Item]) -> Reconc
     Raises:
         SummaryError: the model refused, was cut off, or did not answer in the shape asked for.
     """
-    reason = message.get("stop_reason")
-    if reason != "end_turn":
-        raise SummaryError(f"the summarizer stopped with {reason!r} instead of finishing")
-    text = "".join(
-        str(block.get("text", ""))
-        for block in message.get("content", [])
-        if block.get("type") == "text"
-    )
+    answer = json_of(message)
     names = {f"n{number}": item.id for number, item in enumerate(items, 1)}
     try:
-        told = [
-            (str(pair["note"]), str(pair["later"]))
-            for pair in json.loads(text[text.find("{") : text.rfind("}") + 1])["pairs"]
-        ]
+        told = [(str(pair["note"]), str(pair["later"])) for pair in answer["pairs"]]
     except (ValueError, KeyError, TypeError) as wrong:
-        raise SummaryError(f"the summarizer's answer is not the JSON asked for: {wrong}") from None
+        raise not_as_asked(wrong) from None
     pairs = [(names[note], names[later]) for note, later in told if {note, later} <= names.keys()]
     usage = Usage.from_api(message.get("usage"))
     return Reconciled(pairs, usage, str(message.get("model", "")))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from anthropic import Anthropic, AsyncAnthropic
 
-from turnfold.errors import SummaryError
+from turnfold.answers import json_of, json_request, not_as_asked
 from turnfold.layers import one_line
 from turnfold.pricing import Usage
 from turnfold.reconciling import Reconciled, read_reconciled, reconcile_request
@@ -111,18 +109,15 @@ def summary_request(job: SummaryJob, *, model: str, structured: bool = True) -> 
         )
     words = int(_WORDS_PER_TOKEN * job.max_tokens)
     parts.append(f"Write the items for turns {job.first} to {job.last}, in at most {words} words.")
-    if not structured:
-        parts.append(_SHAPE)
-    request: dict[str, Any] = {
-        "model": model,
-        "max_tokens": job.max_tokens,
-        "system": _SYSTEM,
-        "messages": [{"role": "user", "content": "\n".join(parts)}],
-        "thinking": {"type": "disabled"},
-    }
-    if structured:
-        request["output_config"] = {"format": {"type": "json_schema", "schema": _SCHEMA}}
-    return request
+    return json_request(
+        "\n".join(parts),
+        model=model,
+        max_tokens=job.max_tokens,
+        system=_SYSTEM,
+        schema=_SCHEMA,
+        shape=_SHAPE,
+        structured=structured,
+    )
 
 
 def read_draft(message: Mapping[str, Any], known: Sequence[Item] = ()) -> SummaryDraft:
@@ -135,14 +130,7 @@ def read_draft(message: Mapping[str, Any], known: Sequence[Item] = ()) -> Summar
     Raises:
         SummaryError: the model refused, was cut off, or did not answer in the shape asked for.
     """
-    reason = message.get("stop_reason")
-    if reason != "end_turn":
-        raise SummaryError(f"the summarizer stopped with {reason!r} instead of finishing")
-    text = "".join(
-        str(block.get("text", ""))
-        for block in message.get("content", [])
-        if block.get("type") == "text"
-    )
+    answer = json_of(message)
     names = {f"n{number}": item.id for number, item in enumerate(known, 1)}
     try:
         items = [
@@ -152,18 +140,12 @@ def read_draft(message: Mapping[str, Any], known: Sequence[Item] = ()) -> Summar
                 tuple(int(n) for n in item["turns"]),
                 tuple(names[str(one)] for one in item.get("supersedes") or () if str(one) in names),
             )
-            for item in json.loads(_unfenced(text))["items"]
+            for item in answer["items"]
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-        raise SummaryError(f"the summarizer's answer is not the JSON asked for: {wrong}") from None
+        raise not_as_asked(wrong) from None
     usage = Usage.from_api(message.get("usage"))
     return SummaryDraft(items, usage, str(message.get("model", "")))
-
-
-def _unfenced(text: str) -> str:
-    """JSON without the fence that models like to put around it."""
-    found = re.fullmatch(r"\s*```(?:json)?\s*(.*?)\s*```\s*", text, re.DOTALL)
-    return found.group(1) if found else text
 
 
 class ClaudeSummarizer:
