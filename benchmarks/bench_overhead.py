@@ -29,31 +29,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import anthropic
-import httpx2
+from answered_at_once import MODEL, bare_client, profiled
 from turnfold import Memory, Policy, open_store
 from turnfold_stores import Store
 
-MODEL = "claude-sonnet-5-5"
 CHARACTERS = 640
 """Of a message; 5,000 of them make a body of 3.3 MB."""
 NEVER = Policy(fold_at=1_000_000_000, recall_tokens=0, background="off")
-ANSWER = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": MODEL,
-    "content": [{"type": "text", "text": "All right."}],
-    "stop_reason": "end_turn",
-    "stop_sequence": None,
-    "usage": {"input_tokens": 9, "output_tokens": 3},
-}
 PROFILED = 25
 
 
 def main() -> int:
     arguments = _arguments()
     logging.getLogger("turnfold").addHandler(logging.NullHandler())
-    bare = _bare_client()
+    bare = bare_client()
     messages = _history(arguments.messages)
     times = _measured(bare, messages, arguments.repeats)
     size = len(json.dumps(messages))
@@ -74,14 +63,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
     return parser.parse_args()
-
-
-def _bare_client() -> anthropic.Anthropic:
-    raw = json.dumps(ANSWER).encode()
-    headers = {"content-type": "application/json"}
-    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers=headers, content=raw))
-    http = anthropic.DefaultHttpxClient(transport=transport)
-    return anthropic.Anthropic(api_key="none", http_client=http, max_retries=0)
 
 
 def _exchange(number: int) -> list[dict[str, Any]]:
@@ -184,7 +165,7 @@ def _profile(bare: anthropic.Anthropic, messages: list[dict[str, Any]]) -> None:
     for title, asked in (("restart", again), ("hit", client)):
         profile = cProfile.Profile()
         # What memory does runs in a thread of its own, which only a threading profile sees.
-        with _everywhere(profile):
+        with profiled(profile):
             _ask(asked, grown)
         print(f"\n{title}:", file=sys.stdout)
         pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(PROFILED)
@@ -216,29 +197,6 @@ def _clocked_store(clock: list[float]) -> Store:
     return Store(
         _Clocked(inner.ledger, clock), _Clocked(inner.index, clock), after_close=inner.close
     )
-
-
-class _everywhere:  # noqa: N801 - reads as a phrase
-    """Profiles memory's own steps, in whichever thread they run."""
-
-    def __init__(self, profile: cProfile.Profile) -> None:
-        self._profile = profile
-
-    def __enter__(self) -> None:
-        from turnfold.middleware import MemoryMiddleware
-
-        self._prepare = MemoryMiddleware._prepare  # noqa: SLF001
-        profile, prepare = self._profile, self._prepare
-
-        def profiled(middleware: MemoryMiddleware, *args: Any) -> Any:
-            return profile.runcall(prepare, middleware, *args)
-
-        MemoryMiddleware._prepare = profiled  # type: ignore[method-assign]  # noqa: SLF001
-
-    def __exit__(self, *_: object) -> None:
-        from turnfold.middleware import MemoryMiddleware
-
-        MemoryMiddleware._prepare = self._prepare  # type: ignore[method-assign]  # noqa: SLF001
 
 
 if __name__ == "__main__":

@@ -29,21 +29,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import anthropic
-import httpx2
 import numpy as np
+from answered_at_once import MODEL, bare_client, profiled
 from turnfold import Embedder, Memory, Policy, open_store
 from turnfold.archive import Archive
 from turnfold.embedders import default_embedder, named_embedder
 from turnfold.measures import Measures
-from turnfold.middleware import MemoryMiddleware
 from turnfold.plans import Fold, Plan, fold_id, plan_id
 from turnfold.reader import read
 from turnfold.scope import Scope
 from turnfold.transcript import seed_of
 from turnfold_stores import STOP_WORDS, Entry, Store
 
-MODEL = "claude-sonnet-5-5"
 USER = "ada"
 HERE = "here"
 SIZES = (100, 1_000, 10_000, 100_000)
@@ -53,16 +50,6 @@ VOCABULARY = 20_000
 SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "er")]
 WARM_UP = 3
 PROFILED = 25
-ANSWER = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": MODEL,
-    "content": [{"type": "text", "text": "All right."}],
-    "stop_reason": "end_turn",
-    "stop_sequence": None,
-    "usage": {"input_tokens": 9, "output_tokens": 3},
-}
 STORES = {
     "sqlite": lambda folder: f"sqlite:{folder / 'memory.db'}",
     "folder": lambda folder: str(folder / "memory"),
@@ -190,14 +177,6 @@ def _fold_in(
 # --- the turns ----------------------------------------------------------------------------------
 
 
-def _bare_client() -> anthropic.Anthropic:
-    raw = json.dumps(ANSWER).encode()
-    headers = {"content-type": "application/json"}
-    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers=headers, content=raw))
-    http = anthropic.DefaultHttpxClient(transport=transport)
-    return anthropic.Anthropic(api_key="none", http_client=http, max_retries=0)
-
-
 def _measured(
     store: str, folder: Path, embedder: Embedder, arguments: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
@@ -241,7 +220,7 @@ def _turns(  # noqa: PLR0917 - called once
             hits.append(len(receipt.hits)),
         )[0],
     )
-    bare = _bare_client()
+    bare = bare_client()
     wrapped = memory.wrap(bare, user_id=USER, conversation=here)
     added, embedded = [], []
     profile = cProfile.Profile(time.thread_time)  # other programs are none of its business
@@ -253,7 +232,7 @@ def _turns(  # noqa: PLR0917 - called once
         clock = time.process_time if arguments.cpu else time.perf_counter
         took = [_seconds(clock, lambda: bare.messages.create(**body))]  # noqa: B023 - called at once
         if arguments.profile and number >= WARM_UP:
-            with _profiled(profile):
+            with profiled(profile):
                 wrapped.messages.create(**body)
             continue
         took.append(_seconds(clock, lambda: wrapped.messages.create(**body)))  # noqa: B023
@@ -285,25 +264,6 @@ def _seconds(clock: Callable[[], float], step: Callable[[], object]) -> float:
     start = clock()
     step()
     return clock() - start
-
-
-class _profiled:  # noqa: N801 - reads as a phrase
-    """Profiles memory's own steps, in the thread they run in."""
-
-    def __init__(self, profile: cProfile.Profile) -> None:
-        self._profile = profile
-
-    def __enter__(self) -> None:
-        self._prepare = MemoryMiddleware._prepare  # noqa: SLF001
-        profile, prepare = self._profile, self._prepare
-
-        def profiled(middleware: MemoryMiddleware, *args: Any) -> Any:
-            return profile.runcall(prepare, middleware, *args)
-
-        MemoryMiddleware._prepare = profiled  # type: ignore[method-assign]  # noqa: SLF001
-
-    def __exit__(self, *_: object) -> None:
-        MemoryMiddleware._prepare = self._prepare  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def _print(row: dict[str, Any]) -> None:
