@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from turnfold_stores.errors import StoreError, StoreUnavailable
+
+Choice = TypeVar("Choice", bound=str)
 
 # To the last @, since a secret that was not percent-encoded may hold anything.
 _SECRET = re.compile(r"(//)[^?]*@")
@@ -53,6 +56,19 @@ class Address:
 
     def __str__(self) -> str:
         return "/".join([self.url, *self.path])
+
+
+def one_of(option: str, given: str, choices: Sequence[Choice]) -> Choice:
+    """The choice that an option names.
+
+    Raises:
+        StoreError: none of them.
+    """
+    for choice in choices:
+        if given == choice:
+            return choice
+    names = " or ".join(map(repr, choices))
+    raise StoreError(f"{option} must be {names}, not {given!r}")
 
 
 def read_address(url: str, *, port: int, options: Collection[str] = ()) -> Address:

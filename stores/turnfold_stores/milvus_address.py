@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from turnfold_stores.addresses import Address, read_address
+from turnfold_stores.addresses import Address, one_of, read_address
 from turnfold_stores.errors import StoreError
 
 PORT = 19530
@@ -69,7 +69,7 @@ def milvus_address(url: str) -> MilvusAddress:
         None if local else address,
         _file(url.partition("?")[0].partition(":")[2].removeprefix("//")) if local else None,
         "".join(address.path),
-        _search(address.options.get("index", "flat")),
+        one_of("index", address.options.get("index", "flat"), get_args(Search)),
         _partitions(address.options.get("partitions", str(_PARTITIONS))),
         address.ledger,
         "" if local else token,
@@ -83,13 +83,6 @@ def _file(path: str) -> Path:
             "'milvus+http://host:port'"
         )
     return Path(path).expanduser().absolute()
-
-
-def _search(name: str) -> Search:
-    for known in get_args(Search):
-        if name == known:
-            return name  # type: ignore[return-value]  # one of the literals, as just seen
-    raise StoreError(f"index must be 'flat' or 'hnsw', not {name!r}")
 
 
 def _partitions(number: str) -> int:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from turnfold_stores.addresses import one_of
 from turnfold_stores.errors import StoreError
 
 IndexKind = Literal["exact", "hnsw"]
@@ -87,7 +88,7 @@ def address_of(url: str) -> Address:
     return Address(
         options,
         _schema(own.get("schema", _SCHEMA)),
-        _index(own.get("index", "exact")),
+        one_of("index", own.get("index", "exact"), get_args(IndexKind)),
         _connections(own.get("connections", str(_CONNECTIONS))),
     )
 
@@ -116,13 +117,6 @@ def _schema(name: str) -> str:
             f"schema must be 1 to {_MOST_NAME_BYTES} bytes without NUL and '%', not {name!r}"
         )
     return name
-
-
-def _index(name: str) -> IndexKind:
-    for kind in get_args(IndexKind):
-        if name == kind:
-            return name  # type: ignore[return-value]  # one of the literals, as just seen
-    raise StoreError(f"index must be 'exact' or 'hnsw', not {name!r}")
 
 
 def _connections(number: str) -> int:
