@@ -12,7 +12,7 @@ from turnfold.ranking import Message
 from turnfold.tokens import CountText
 
 # What a label and its line break take; see `prompt.recall_block`.
-LABEL_TOKENS = 5
+LABEL_TOKENS = 4
 # A message comes whole where it takes no more than this share of the budget.
 _WHOLE = 0.5
 _PIECES_OF_ONE = 2

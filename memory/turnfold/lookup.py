@@ -45,6 +45,9 @@ _BY_WORDS_ALONE = 0.5
 # How much more a message counts that was said when the opening says.
 _IN_TIME = 2.0
 _NO_FLOOR = -1.0
+# The floor for the rest where the nearest is above the policy's and a budget of the whole prompt
+# is there to be filled.
+_LEAST_SIMILARITY = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def look_up(
     dense: list[str] = []
     wrong: Exception | None = None
     try:
-        near = _nearest(archive, asked.query, embedder, policy.recall_floor, where)
+        near = _nearest(archive, asked.query, embedder, policy, where)
         dense = list(islice(past.living(near, most * _LOOKED_AT), most))
     except Exception as failed:  # noqa: BLE001 - an embedder or an index may raise anything
         wrong = failed
@@ -153,16 +156,19 @@ def _openings_of(exchange: Exchange) -> list[str]:
 
 
 def _nearest(
-    archive: Archive, query: str, embedder: Embedder | None, floor: float, where: str | None
+    archive: Archive, query: str, embedder: Embedder | None, policy: Policy, where: str | None
 ) -> Iterator[Hit]:
     if embedder is None:
         raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
     archive.embed_owed(embedder)
     vector = embedder.embed([archive.discreet(query)])[0]
+    floor = policy.recall_floor
     for hit in archive.store.index.nearest(archive.scope.user_id, vector, conversation=where):
         if hit.score < floor:
             return
         yield hit
+        if policy.budget is not None:
+            floor = min(floor, _LEAST_SIMILARITY)
 
 
 def _share(

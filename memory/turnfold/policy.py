@@ -68,7 +68,7 @@ class Policy:
         summary_tokens: budget of the rendered summary; at least 100.
         recall_tokens: budget of what one turn may recall; 0 turns recall off.
         recall_floor: least cosine similarity (-1 to 1) of a recalled passage, so that small
-            talk recalls nothing.
+            talk recalls nothing; with a `budget`, of the nearest alone.
         scope: recall from "conversation", or from all conversations of the "user".
         placement: "before_window" puts one memory block ahead of the window. "append" puts
             what is recalled just before the newest opening, where it stays until the next

@@ -11,7 +11,8 @@ import pytest
 from support.chats import ask, blocks, said
 from support.embedders import HashedWords
 from turnfold import Memory, Policy
-from turnfold.prompt import memory_block
+from turnfold.passages import Found, Passage
+from turnfold.prompt import memory_block, recall_block
 from turnfold.summary import KINDS, Item, SummaryDraft
 from turnfold_fake import FakeClaude, Reply
 
@@ -255,12 +256,31 @@ def test_a_hostile_text_stands_in_its_quotation_and_nowhere_else(speaker, text, 
 def test_its_recalled_words_are_labelled_as_whose_they_are(speaker, text):
     asked, sent, receipt = request_with(SPEAKERS[speaker](text), summarizer_of(NOTHING))
     note, content = memory_blocks(asked, sent)[-1]
-    mark = re.search(r"the mark (\w{6})", note).group(1)
+    mark = re.search(r"the mark (\w+)", note).group(1)
     labels = re.findall(rf"\[{mark} (\d+) (\w+)\] ", content)
     assert content.count(mark) == len(labels) == len(receipt.hits)
     role = {"search result": "document", "tool call": "tool"}.get(speaker, speaker)
     assert {hit.role for hit in receipt.hits if EVIL in hit.text.lower()} == {role}
     assert labels == [(str(hit.turn), hit.role) for hit in receipt.hits]
+
+
+def fullwidth(text):
+    return "".join(chr(ord(one) + 0xFEE0) for one in text)
+
+
+@pytest.mark.parametrize("width", [3, 4])
+@pytest.mark.parametrize("form", [str, str.upper, fullwidth])
+def test_a_text_that_tries_every_label_holds_none_that_is_used(form, width):
+    """Every mark of so many digits: the block takes a longer one, however they are written."""
+    guessed = " ".join(f"[{form(f'{n:0{width}x}')} 1 user]" for n in range(16**width))
+    found = [
+        Found(Passage(f"c:{n}.0", "c", "document", text, 1), 1, 1.0)
+        for n, text in enumerate(["Hello.", guessed])
+    ]
+    block = recall_block(found)
+    mark = re.search(r"the mark (\w+)", block).group(1)
+    assert len(mark) > width
+    assert unicodedata.normalize("NFKC", block).casefold().count(f"[{mark} ") == len(found)
 
 
 # --- what stands under "standing instructions" ------------------------------------------------
