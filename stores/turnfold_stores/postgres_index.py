@@ -43,14 +43,19 @@ SELECT {dimension}(vector) FROM {vectors} WHERE user_id = %(user_id)s LIMIT 1
 """
 # Vectors have unit length, so their inner product is the cosine; pgvector's is negative.
 _NEAREST: LiteralString = """
+SELECT id, vector {times} %(query)s::{vector} AS distance, seq
+FROM {vectors} WHERE user_id = %(user_id)s {only}
+ORDER BY distance, seq LIMIT %(page)s
+"""
+# The inner query is kept whole, so that each distance is computed once.
+_NEXT: LiteralString = """
 SELECT id, distance, seq FROM (
     SELECT id, seq, vector {times} %(query)s::{vector} AS distance
     FROM {vectors} WHERE user_id = %(user_id)s {only} OFFSET 0
 ) AS own
-{beyond}
+WHERE (distance, seq) > (%(distance)s, %(seq)s)
 ORDER BY distance, seq LIMIT %(page)s
 """
-_BEYOND: LiteralString = "WHERE (distance, seq) > (%(distance)s, %(seq)s)"
 # The expression and the condition of the HNSW index, which is used for no other query.
 _APPROXIMATE: LiteralString = """
 SELECT id, vector::{sized} {times} %(query)s::{sized} AS distance FROM {vectors}
@@ -175,7 +180,7 @@ class PostgresIndex:
 
     def _exact(self, user_id: str, query: Vector, conversation: str | None) -> Iterator[Hit]:
         only, values = self._asked(user_id, query, conversation)
-        nearest, size = self._statement(_NEAREST, only=only, beyond=sql.SQL("")), _PAGE
+        nearest, size = self._statement(_NEAREST, only=only), _PAGE
         while True:
             try:
                 page = self._connections.read(nearest, {**values, "page": size})
@@ -186,7 +191,7 @@ class PostgresIndex:
                 yield Hit(restored(entry_id), -distance)
             if len(page) < size:
                 return
-            nearest = self._statement(_NEAREST, only=only, beyond=sql.SQL(_BEYOND))
+            nearest = self._statement(_NEXT, only=only)
             values.update(distance=page[-1][1], seq=page[-1][2])
             size *= _GROWTH
 

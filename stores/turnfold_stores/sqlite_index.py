@@ -52,6 +52,7 @@ class SqliteIndex:
         # Whose vectors in memory are those of the file, as long as its version is this one.
         self._version: tuple[sqlite3.Connection, int, int] | None = None
         self._owners: dict[str, int] = {}
+        self._writes = 0  # of this index
 
     def put(self, user_id: str, entries: Iterable[Entry]) -> None:
         """See `Index.put`. On disk when it returns."""
@@ -74,6 +75,7 @@ class SqliteIndex:
             # Most often all are new, which costs no look-up of its own.
             if sqlite.executemany(f"{_INSERT} ON CONFLICT DO NOTHING", rows).rowcount < len(rows):
                 _replace(sqlite, user_id, rows)
+        self._wrote()
 
     def nearest(
         self, user_id: str, vector: Vector, *, conversation: str | None = None
@@ -103,6 +105,7 @@ class SqliteIndex:
         with self._file.writing() as sqlite:
             _remove(sqlite, user_id, gone)
             forget_empty(sqlite, user_id)
+        self._wrote()
 
     def close(self) -> None:
         """See `Index.close`."""
@@ -111,12 +114,16 @@ class SqliteIndex:
             self._owners.clear()
         self._file.close()
 
+    def _wrote(self) -> None:
+        with self._lock:
+            self._writes += 1
+
     def _current(self, user_id: str) -> ExactVectors | None:
         with self._file.reading() as sqlite:
-            # A number of SQLite's that changes when somebody else commits, and one that changes
-            # when this connection writes: cheaper than asking for rows that are not there.
+            # A number of SQLite's that changes when somebody else commits, and our own of what
+            # this connection may have written: the ledger's records are none of it.
             (theirs,) = sqlite.execute("PRAGMA data_version").fetchone()
-            version = (sqlite, theirs, sqlite.total_changes)
+            version = (sqlite, theirs, self._writes)
             if version != self._version:
                 self._owners.clear()
             owner = self._owners.get(user_id)
