@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
 from turnfold_stores import Hit, match_words
+from turnfold_stores.arrays import np
 
 from turnfold.archive import Archive
 from turnfold.asking import Asked, coverage, need, read_opening

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from turnfold_stores.arrays import np
 
 from turnfold.speech import Utterance
 from turnfold.tokens import estimate_text
 
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Floats: TypeAlias = "npt.NDArray[np.float64]"
 
 # Reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009) with a constant that lets the very
 # first ranks stand out: there 60, for lists of documents from dozens of systems.

@@ -6,12 +6,14 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from turnfold_stores.arrays import np
 from turnfold_stores.protocols import Hit, Ledger, Record, Words
 from turnfold_stores.terms import terms
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 # Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009): how soon
 # a word said again stops counting, and how much long texts are held back.

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from turnfold_stores.addresses import without_secret
 from turnfold_stores.errors import MissingDependency, StoreError
-from turnfold_stores.in_memory import InMemoryIndex, InMemoryLedger
 from turnfold_stores.protocols import Ledger
 from turnfold_stores.store import Store
 
@@ -72,6 +71,8 @@ def _open_memory(url: str) -> Store:
         "the store 'memory:' forgets everything when this process ends; to keep it, name a "
         "folder, for example './chat-memory'"
     )
+    from turnfold_stores.in_memory import InMemoryIndex, InMemoryLedger
+
     return Store(InMemoryLedger(), InMemoryIndex())
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from turnfold_stores.arrays import np
 from turnfold_stores.encoding import check_text
 from turnfold_stores.errors import StoreCorrupt, StoreError
 from turnfold_stores.protocols import Entry, Record, Vector
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 VECTOR_KIND = "vector"
 STAGED_KIND = "staged vector"

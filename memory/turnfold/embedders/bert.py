@@ -14,16 +14,18 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from turnfold_stores.arrays import np
 
 from turnfold.embedders.minilm import WEIGHTS
 from turnfold.errors import EmbedderError
 
-Table: TypeAlias = npt.NDArray[np.float32]
-Tensors: TypeAlias = Mapping[str, Table]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Table: TypeAlias = "npt.NDArray[np.float32]"
+Tensors: TypeAlias = Mapping[str, "Table"]
 
 FILES = ("config.json", "tokenizer.json", WEIGHTS, "sentence_bert_config.json", "1_Pooling/*")
 """What of a model's folder is read."""

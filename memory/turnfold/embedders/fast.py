@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+from turnfold_stores.arrays import np
 
 from turnfold.embedders import bert
 from turnfold.embedders.minilm import (
@@ -25,6 +24,9 @@ from turnfold.embedders.minilm import (
 )
 from turnfold.embedders.protocol import Vectors, unit_rows
 from turnfold.errors import EmbedderError, MissingDependency
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 # Texts embedded side by side, one thread each. Past this the memory of the buffers grows and
 # the speed hardly does.

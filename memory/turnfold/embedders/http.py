@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-import numpy as np
+from turnfold_stores.arrays import np
 
 from turnfold.embedders.protocol import Vectors, unit_rows
 from turnfold.errors import EmbedderError

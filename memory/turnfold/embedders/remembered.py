@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import numpy as np
+from turnfold_stores.arrays import np
 
 from turnfold.embedders.protocol import Embedder, Vectors
 

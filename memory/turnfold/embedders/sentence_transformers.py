@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from turnfold_stores.arrays import np
 
 from turnfold.embedders.minilm import (
     DEFAULT_MODEL,
