@@ -19,7 +19,11 @@ from turnfold_stores.errors import StoreError, StoreUnavailable
 Choice = TypeVar("Choice", bound=str)
 
 # To the last @, since a secret that was not percent-encoded may hold anything.
-_SECRET = re.compile(r"(//)[^?]*@")
+_SECRET = re.compile(r"(//).*@")
+NOT_ENCODED = (
+    "its credentials hold a character that must be percent-encoded: '/' is %2F, '@' is %40, "
+    "'?' is %3F"
+)
 _LEDGER = re.compile(r"[?&]ledger=")
 # Seconds until a server that does not answer at all is given up.
 _PATIENCE = 3.0
@@ -96,14 +100,10 @@ def read_address(url: str, *, port: int, options: Collection[str] = ()) -> Addre
         host, number = parts.hostname, parts.port
     except ValueError:
         raise StoreError(
-            f"{shown!r} has a host or port that cannot be read, or its credentials hold a "
-            "character that must be percent-encoded: '/' is %2F, '@' is %40"
+            f"{shown!r} has a host or port that cannot be read, or {NOT_ENCODED}"
         ) from None
     if not host or "@" in parts.path:
-        raise StoreError(
-            f"the URL of scheme {parts.scheme!r} names no host, or its credentials hold a "
-            "character that must be percent-encoded: '/' is %2F, '@' is %40"
-        )
+        raise StoreError(f"the URL of scheme {parts.scheme!r} names no host, or {NOT_ENCODED}")
     scheme = "https" if parts.scheme.endswith("https") else "http"
     # "token@" alone is a token, as is ":token@".
     user, colon, secret = parts.netloc.rpartition("@")[0].partition(":")
@@ -125,6 +125,8 @@ def _options(query: str, *, allowed: Collection[str]) -> dict[str, str]:
     found = {}
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
+        if "@" in name:
+            raise StoreError(f"the URL cannot be read: {NOT_ENCODED}")
         if name not in allowed:
             known = ", ".join(repr(one) for one in (*sorted(allowed), "ledger"))
             raise StoreError(f"the URL has an option {name!r}; known are {known}")
@@ -134,7 +136,9 @@ def _options(query: str, *, allowed: Collection[str]) -> dict[str, str]:
 
 def without_secret(url: str) -> str:
     """The URL with stars where it holds credentials, its ledger's included."""
-    return _SECRET.sub(r"\1***@", url)
+    found = _LEDGER.search(url)
+    front, ledger = (url[: found.start()], url[found.start() :]) if found else (url, "")
+    return _SECRET.sub(r"\1***@", front) + _SECRET.sub(r"\1***@", ledger)
 
 
 def check_reachable(address: Address) -> None:

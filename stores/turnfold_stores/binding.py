@@ -9,7 +9,8 @@ from turnfold_stores.protocols import Ledger, Record
 # What the store says about itself is kept under this user_id; it is nobody's.
 STORE_USER = "turnfold:store"
 _BOUND = "embedding"
-_SWITCH = "embedding.switch"
+SWITCH = "embedding.switch"
+"""The record that says that a store is being switched to another model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +34,19 @@ def first_binding(ledger: Ledger, wanted: Binding) -> Binding:
 
 def read_switch(ledger: Ledger) -> Binding | None:
     """The model that a store is just being switched to; None where no switch is under way."""
-    return _read(ledger, _SWITCH)
+    return _read(ledger, SWITCH)
 
 
 def begin_switch(ledger: Ledger, target: Binding) -> None:
     """Mark that the vectors are being replaced: from now on they are of no one model."""
-    ledger.put(STORE_USER, [Record(_SWITCH, "store", "", asdict(target))])
+    ledger.put(STORE_USER, [Record(SWITCH, "store", "", asdict(target))])
 
 
 def end_switch(ledger: Ledger, target: Binding) -> None:
     """Bind the store to another model. The mark goes last: a crash before leaves it."""
     ledger.delete(STORE_USER, [_BOUND])
     ledger.put(STORE_USER, [Record(_BOUND, "store", "", asdict(target))])
-    ledger.delete(STORE_USER, [_SWITCH])
+    ledger.delete(STORE_USER, [SWITCH])
 
 
 def _read(ledger: Ledger, name: str) -> Binding | None:

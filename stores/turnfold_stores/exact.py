@@ -39,6 +39,14 @@ class ExactVectors:
         with self._lock:
             return set(self._rows)
 
+    def hold(self) -> None:
+        """Let no one in until `let_go`: around a fork."""
+        self._lock.acquire()
+
+    def let_go(self) -> None:
+        """See `hold`."""
+        self._lock.release()
+
     @property
     def nbytes(self) -> int:
         """What is held in memory, in bytes, roughly."""

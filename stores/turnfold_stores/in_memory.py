@@ -9,6 +9,7 @@ from turnfold_stores.bm25 import Bm25
 from turnfold_stores.encoding import check_user, decode_body, encode_body
 from turnfold_stores.errors import StoreUnavailable
 from turnfold_stores.exact import ExactVectors
+from turnfold_stores.fork import at_fork
 from turnfold_stores.protocols import Entry, Hit, Record, Vector
 from turnfold_stores.vectors import unit
 
@@ -24,6 +25,13 @@ class InMemoryLedger:
         # In each record the body is its JSON text. dicts keep the order of writing.
         self._users: dict[str, dict[str, Record]] | None = {}
         self._words: dict[str, Bm25] = {}
+        at_fork(before=self._hold, in_parent=self._let_go, in_child=self._let_go)
+
+    def _hold(self) -> None:
+        self._lock.acquire()
+
+    def _let_go(self) -> None:
+        self._lock.release()
 
     def put(self, user_id: str, records: Iterable[Record]) -> set[str]:
         """See `Ledger.put`."""
@@ -111,6 +119,17 @@ class InMemoryIndex:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users: dict[str, ExactVectors] | None = {}
+        at_fork(before=self._hold, in_parent=self._let_go, in_child=self._let_go)
+
+    def _hold(self) -> None:
+        self._lock.acquire()
+        for vectors in (self._users or {}).values():
+            vectors.hold()
+
+    def _let_go(self) -> None:
+        for vectors in (self._users or {}).values():
+            vectors.let_go()
+        self._lock.release()
 
     def put(self, user_id: str, entries: Iterable[Entry]) -> None:
         """See `Index.put`."""

@@ -119,7 +119,7 @@ def open_postgres(url: str) -> Store:
     except BaseException:
         connections.close()
         raise
-    return Store(ledger, index, together=connections.writing)
+    return Store(ledger, index, together=connections.sharing, alone=connections.excluding)
 
 
 def open_ledger(url: str) -> PostgresLedger:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from turnfold_stores.addresses import one_of
+from turnfold_stores.addresses import NOT_ENCODED, one_of
 from turnfold_stores.errors import StoreError
 
 IndexKind = Literal["exact", "hnsw"]
@@ -74,6 +74,8 @@ def address_of(url: str) -> Address:
     given = parse_qsl(query, keep_blank_values=True)
     own = {name: value for name, value in given if name in {"schema", "index", "connections"}}
     others = [(name, value) for name, value in given if name not in own]
+    if any("@" in name for name, _ in others):
+        raise StoreError(f"a postgresql:// URL cannot be read: {NOT_ENCODED}")
     rest = f"{base}?{urlencode(others, quote_via=quote)}" if others else base
     try:
         options = conninfo_to_dict(rest)
@@ -81,6 +83,7 @@ def address_of(url: str) -> Address:
         raise StoreError(
             f"cannot read the URL {_without_password(url)!r}: {_reason(error, base)}"
         ) from None
+    _check_place(options)
     options.setdefault("connect_timeout", _CONNECT_TIMEOUT)
     options.setdefault("tcp_user_timeout", _TCP_USER_TIMEOUT)
     options.setdefault("application_name", "turnfold")
@@ -91,6 +94,14 @@ def address_of(url: str) -> Address:
         one_of("index", own.get("index", "exact"), get_args(IndexKind)),
         _connections(own.get("connections", str(_CONNECTIONS))),
     )
+
+
+def _check_place(options: Mapping[str, Any]) -> None:
+    """Refuse a place that is a piece of a password, before it is shown anywhere."""
+    ports = str(options.get("port") or "0").split(",")
+    odd = [one for one in ports if one and not one.isdigit()]
+    if odd or any("@" in str(options.get(name) or "") for name in ("host", "dbname")):
+        raise StoreError(f"a postgresql:// URL has a host or port that is none, or {NOT_ENCODED}")
 
 
 def _without_password(url: str) -> str:

@@ -125,6 +125,20 @@ class Connections:
                     self._mine.connection = None
                     self._give_back(connection)
 
+    @contextlib.contextmanager
+    def sharing(self) -> Iterator[Connection]:
+        """As `writing`, while nobody is in `excluding`."""
+        with self.writing() as connection:
+            connection.execute(f"SELECT pg_advisory_xact_lock_shared({self._models})".encode())
+            yield connection
+
+    @contextlib.contextmanager
+    def excluding(self) -> Iterator[Connection]:
+        """As `writing`, while nobody else is in `sharing` or `excluding`."""
+        with self.writing() as connection:
+            connection.execute(f"SELECT pg_advisory_xact_lock({self._models})".encode())
+            yield connection
+
     def close(self) -> None:
         """Close the connections; those in use, when their work is done. Twice is harmless."""
         with self._lock:
@@ -177,9 +191,12 @@ class Connections:
             raise StoreError(f"{self.address} has rolled back: an error before was overlooked")
 
     def _lock_of(self, user_id: str) -> str:
-        name = f"{self.address.schema}\0{user_id}".encode()
-        number = hashlib.blake2b(name, digest_size=8).digest()
-        return f"SELECT pg_advisory_xact_lock({int.from_bytes(number, 'big', signed=True)})"
+        return f"SELECT pg_advisory_xact_lock({_number(self.address.schema, user_id)})"
+
+    @property
+    def _models(self) -> int:
+        """The lock on which embedding model the vectors are of; no user_id is empty."""
+        return _number(self.address.schema, "")
 
     @contextlib.contextmanager
     def _slot(self) -> Iterator[None]:
@@ -235,6 +252,12 @@ class Connections:
             ) from error
         except psycopg.Error as error:
             raise _ours(error, self.address) from error
+
+
+def _number(schema: str, user_id: str) -> int:
+    """The advisory lock of a user."""
+    digest = hashlib.blake2b(f"{schema}\0{user_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 class _Shared(psycopg.Connection[tuple[Any, ...]]):

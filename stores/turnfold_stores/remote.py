@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from typing import Protocol
 
-from turnfold_stores.binding import STORE_USER
+from turnfold_stores.binding import STORE_USER, SWITCH
 from turnfold_stores.journal import Journal, is_note
 from turnfold_stores.protocols import Index, Ledger, Record
 from turnfold_stores.store import Store
@@ -43,9 +43,10 @@ def identity_of(ledger: Ledger) -> str:
 def is_of_one_store(record: Record) -> bool:
     """Whether a record of `STORE_USER` is about one ledger and its index, and wrong elsewhere.
 
-    Two ledgers of one identity would write to, and delete from, the same index.
+    Two ledgers of one identity would write to, and delete from, the same index; and one that is
+    told of a switch of models that it never began would be of no use until it had made it.
     """
-    return record.id == _IDENTITY or is_note(record)
+    return record.id in {_IDENTITY, SWITCH} or is_note(record)
 
 
 def open_remote(

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from turnfold_stores.encoding import check_user
 from turnfold_stores.exact import ExactVectors
+from turnfold_stores.fork import at_fork
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.sqlite_file import OWNER, SqliteFile, chunks, forget_empty, marks
 from turnfold_stores.vectors import checked, from_bytes, to_bytes, unit
@@ -52,7 +53,10 @@ class SqliteIndex:
         # Whose vectors in memory are those of the file, as long as its version is this one.
         self._version: tuple[sqlite3.Connection, int, int] | None = None
         self._owners: dict[str, int] = {}
-        self._writes = 0  # of this index
+        # Of this index; counted under the lock of the file. Whoever searches takes that lock
+        # after ours, so whoever writes must not take ours.
+        self._writes = 0
+        at_fork(in_child=self._after_fork_in_child)
 
     def put(self, user_id: str, entries: Iterable[Entry]) -> None:
         """See `Index.put`. On disk when it returns."""
@@ -75,7 +79,7 @@ class SqliteIndex:
             # Most often all are new, which costs no look-up of its own.
             if sqlite.executemany(f"{_INSERT} ON CONFLICT DO NOTHING", rows).rowcount < len(rows):
                 _replace(sqlite, user_id, rows)
-        self._wrote()
+            self._writes += 1
 
     def nearest(
         self, user_id: str, vector: Vector, *, conversation: str | None = None
@@ -105,7 +109,7 @@ class SqliteIndex:
         with self._file.writing() as sqlite:
             _remove(sqlite, user_id, gone)
             forget_empty(sqlite, user_id)
-        self._wrote()
+            self._writes += 1
 
     def close(self) -> None:
         """See `Index.close`."""
@@ -114,9 +118,13 @@ class SqliteIndex:
             self._owners.clear()
         self._file.close()
 
-    def _wrote(self) -> None:
-        with self._lock:
-            self._writes += 1
+    def _after_fork_in_child(self) -> None:
+        # A thread that the child does not have may have held any lock.
+        self._lock = threading.Lock()
+        self._loaded = OrderedDict()
+        self._held = 0
+        self._version = None
+        self._owners = {}
 
     def _current(self, user_id: str) -> ExactVectors | None:
         with self._file.reading() as sqlite:

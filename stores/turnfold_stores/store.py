@@ -63,6 +63,7 @@ class Store:
         index: Index,
         *,
         together: Callable[[], AbstractContextManager[object]] = nullcontext,
+        alone: Callable[[], AbstractContextManager[object]] | None = None,
         journal: Journal | None = None,
         after_close: Callable[[], None] | None = None,
     ) -> None:
@@ -71,6 +72,7 @@ class Store:
         index: where vectors go.
         together: what a write to ledger and index is wrapped in: a transaction, where both are
             in one database.
+        alone: the same, with no one else in `together` meanwhile; None where that is so anyway.
         journal: notes what the index is about to be told, so that `settle` can complete what
             a crash cut short: for an index that is elsewhere than the ledger.
         after_close: called once, when ledger and index are closed.
@@ -78,6 +80,7 @@ class Store:
         self.ledger = ledger
         self.index = index
         self._together = together
+        self._alone = alone or together
         self._journal = journal
         self._close = weakref.finalize(self, _close_parts, ledger, index, after_close)
 
@@ -155,8 +158,11 @@ class Store:
         return read_binding(self.ledger)
 
     def transaction(self) -> AbstractContextManager[object]:
-        """What makes writes to ledger and index one, where both are in one database."""
-        return self._together()
+        """What makes writes to ledger and index one, where both are in one database.
+
+        Nobody else writes vectors meanwhile.
+        """
+        return self._alone()
 
     def have_vectors(self, user_id: str, ids: Iterable[str]) -> set[str]:
         """Those of the entry ids whose vector the ledger has."""
@@ -342,11 +348,17 @@ class Store:
             lacking.append(entry_of(record))
             added += 1
             if len(lacking) == _MEND_BATCH:
-                self.index.put(user_id, lacking)
+                self._index_what_stays(user_id, lacking)
                 lacking = []
-        self.index.put(user_id, lacking)
+        self._index_what_stays(user_id, lacking)
         self.index.delete(user_id, strangers)
         return Mended(added, len(strangers))
+
+    def _index_what_stays(self, user_id: str, entries: Sequence[Entry]) -> None:
+        """Put entries into the index, and out again those deleted from the ledger meanwhile."""
+        self.index.put(user_id, entries)
+        names = [entry.id for entry in entries]
+        self.index.delete(user_id, set(names) - self.have_vectors(user_id, names))
 
 
 def _mismatch(bound: Binding, given: str) -> SchemaMismatch:

@@ -109,10 +109,10 @@ def import_lines(
         body = _json(number, line)
         if "end" in body:
             done.flush()
-            if body["end"] != done.records:
+            if body["end"] != (found := done.records + done.skipped):
                 raise StoreError(
-                    f"line {number}: {body['end']} records were exported, {done.records} are "
-                    "here: the file is not whole"
+                    f"line {number}: {body['end']} records were exported, {found} are here: the "
+                    "file is not whole"
                 )
             return Transferred(tuple(done.users), done.records, done.new)
         done.take(*_record(number, body), len(line))
@@ -126,7 +126,7 @@ def import_lines(
 class _Import:
     def __init__(self, store: Store, on_batch: Callable[[int], None]) -> None:
         self.users: dict[str, None] = {}
-        self.records = self.new = 0
+        self.records = self.new = self.skipped = 0
         self._store = store
         self._on_batch = on_batch
         self._user_id = ""
@@ -135,6 +135,9 @@ class _Import:
 
     def take(self, user_id: str, record: Record, characters: int) -> None:
         full = len(self._batch) == _BATCH or self._characters > _MOST_CHARACTERS
+        if user_id == STORE_USER and is_of_one_store(record):
+            self.skipped += 1
+            return
         if full or user_id != self._user_id:
             self.flush()
         self._user_id = user_id

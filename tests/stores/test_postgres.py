@@ -14,6 +14,8 @@ import pytest
 from turnfold_stores import (
     Entry,
     Record,
+    Reindexing,
+    SchemaMismatch,
     StoreError,
     StoreUnavailable,
     open_store,
@@ -471,3 +473,36 @@ def test_pgvector_may_be_in_any_schema(postgres_server):
     with open_store(postgres_server.url(database="elsewhere", index="hnsw")) as store:
         store.put_vectors("u", [Entry("a", "c", np.ones(3))], model="m")
         assert [hit.id for hit in store.index.nearest("u", np.ones(3))] == ["a"]
+
+
+def test_no_vector_of_the_old_model_comes_after_a_switch(postgres_url):
+    """Who has read the old model's name before the switch, and writes after it, is refused."""
+    rows = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    there = [Entry(f"e{n}", "c", row) for n, row in enumerate(rows)]
+    with open_store(postgres_url) as writing, open_store(postgres_url) as switching:
+        writing.put_vectors("u", there, model="old")
+        reindexing = Reindexing(switching, "new", 8)
+        reindexing.stage("u", there)
+        refused = []
+
+        def write(name):
+            for number in range(2_000):
+                try:
+                    entry = Entry(f"{name}{number}", "c", rows[0])
+                    writing.put_vectors("u", [entry], model="old")
+                except SchemaMismatch as error:
+                    refused.append(error)
+                    return
+
+        threads = [threading.Thread(target=write, args=(f"w{n}-",)) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        ids = {entry.id for entry in there}
+        time.sleep(0.1)
+        assert reindexing.switch(lambda _: ids)
+        for thread in threads:
+            thread.join()
+        assert len(refused) == len(threads)
+        models = {one.body["model"] for one in switching.ledger.scan("u", kind="vector")}
+        assert models == {"new"}
+        assert switching.index.ids("u") == ids

@@ -51,6 +51,12 @@ def test_what_a_url_leaves_out():
         (f"postgresql://ada:{SECRET}@h/db?colour=red", "colour"),
         (f"postgresql://ada:{SECRET}%zz@h/db", "percent"),
         (f"postgresql://h/db?password={SECRET}&colour=red", "colour"),
+        ("postgresql://ada:s3cr/rest@h/db", "percent-encoded"),
+        ("postgresql://ada:s3cr@p@ss@h/db", "percent-encoded"),
+        ("postgresql://ada:s3cr?p@ss@h/db", "percent-encoded"),
+        ("chroma+http://s3cr?p@ss@h:1?ledger=memory:", "percent-encoded"),
+        ("chroma+http://s3cr?p@ss@h:1", "names no ledger"),
+        ("chroma+http://127.0.0.1:1?ledger=postgresql://ada:s3cr/p@ss@h/db", "percent-encoded"),
     ],
 )
 def test_a_url_that_cannot_be_read(url, what):

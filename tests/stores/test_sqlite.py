@@ -179,3 +179,35 @@ if child:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+def test_a_child_forked_while_a_thread_searches_can_search(kind, tmp_path):
+    url = f"sqlite:{tmp_path / 'store.db'}" if kind == "sqlite" else "memory:"
+    code = f"""
+import os, threading, time
+import numpy as np
+from turnfold_stores import Entry, Record, open_store
+store = open_store({url!r})
+rows = np.random.default_rng(0).normal(size=(5000, 384))
+store.put_vectors("u", [Entry(f"e{{n}}", "c", row) for n, row in enumerate(rows)], model="m")
+def search():
+    while True:
+        next(store.index.nearest("u", rows[0]))
+        store.ledger.get("u", ["e1"])
+threading.Thread(target=search, daemon=True).start()
+time.sleep(0.2)
+for _ in range(5):
+    child = os.fork()
+    if not child:
+        next(store.index.nearest("u", rows[0]))
+        store.ledger.put("u", [Record("a", "k", "c")])
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+os._exit(0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -8,12 +8,14 @@ from turnfold_stores import (
     Mended,
     Record,
     SchemaMismatch,
+    Store,
     StoreCorrupt,
     StoreError,
     open_store,
     vector_of,
     vector_record,
 )
+from turnfold_stores.in_memory import InMemoryIndex, InMemoryLedger
 
 
 def entries(count, *, dimension=8, prefix="e"):
@@ -94,6 +96,25 @@ def test_what_the_store_keeps_for_itself_is_no_user(store):
     store.bind("m", 8)
     assert list(store.users()) == []
     assert list(store.ledger.users()) == [STORE_USER]
+
+
+def test_what_is_deleted_while_the_index_is_mended_does_not_come_back():
+    class Slow(InMemoryIndex):
+        """Something is deleted between the reading of the ledger and the writing here."""
+
+        def put(self, user_id, entries):
+            if mending:
+                store.delete_vectors("u", ["e3"])
+            super().put(user_id, entries)
+
+    mending = False
+    store = Store(InMemoryLedger(), Slow())
+    rows = np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32)
+    store.put_vectors("u", [Entry(f"e{n}", "c", row) for n, row in enumerate(rows)], model="m")
+    store.index.delete("u", store.index.ids("u"))
+    mending = True
+    store.mend()
+    assert store.index.ids("u") == {f"e{n}" for n in range(9) if n != 3}
 
 
 def test_mend_makes_the_index_hold_what_the_ledger_holds(store):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.stores import OVER_POSTGRES, STORES
 from turnfold_stores import STORE_USER, Entry, Record, SchemaMismatch, StoreError, open_store
+from turnfold_stores.binding import Binding, begin_switch
 from turnfold_stores.transfer import export_lines, import_lines
 
 EMBEDDED = ["memory", "folder", "sqlite"]
@@ -188,3 +189,21 @@ def test_lines_are_read_one_by_one():
         import_lines(other, watched(), on_batch=lambda count: written.append((len(read), count)))
         assert sum(count for _, count in written) == len(read) - 2
         assert written[0][0] < len(read)
+
+
+def test_an_export_says_nothing_of_a_switch_that_was_cut_short():
+    """Neither is it believed of a file that says so: the target has begun none."""
+    with open_store("memory:") as store, open_store("memory:") as other:
+        filled(store)
+        begin_switch(store.ledger, Binding("new", 8))
+        store.ledger.put(STORE_USER, [Record("identity", "store", "", "f" * 32)])
+        mark = {"id": "embedding.switch", "kind": "store", "conversation": "", "text": "", "at": 0}
+        mark |= {"user": STORE_USER, "body": {"model": "new", "dimension": 8}}
+        lines = list(export_lines(store))
+        assert "embedding.switch" not in "".join(lines)
+        assert "f" * 32 not in "".join(lines)
+        end = json.dumps({"end": len(lines) - 1})
+        import_lines(other, [lines[0], json.dumps(mark) + "\n", *lines[1:-1], end])
+        assert other.model == "m"
+        more = [Entry("more", "c", np.ones(8, dtype=np.float32))]
+        assert other.put_vectors("ada", more, model="m") == {"more"}

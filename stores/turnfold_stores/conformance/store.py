@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -92,6 +93,27 @@ class TogetherContract(OpenedContract):
         assert sum(map(len, new)) == len(set().union(*new)) == 8 * 3 + 24
         assert store.index.ids("u") == set().union(*new)
         assert store.mend() == Mended(0, 0)
+
+    def test_one_thread_writes_while_another_searches(self, store: Store) -> None:
+        entries = _entries(40)
+        store.put_vectors("u", entries[:1], model="m")
+
+        def write() -> None:
+            for entry in entries:
+                store.put_vectors("u", [entry], model="m")
+
+        def search() -> None:
+            while writer.is_alive():
+                next(store.index.nearest("u", entries[0].vector))
+
+        writer, reader = (threading.Thread(target=one, daemon=True) for one in (write, search))
+        for thread in (writer, reader):
+            thread.start()
+        for thread in (writer, reader):
+            thread.join(60)
+        assert not writer.is_alive(), "they wait for each other"
+        assert not reader.is_alive(), "they wait for each other"
+        assert len(store.index.ids("u")) == len(entries)
 
     def test_users_share_ids_and_nothing_else(self, store: Store) -> None:
         mine, theirs = random_vectors(2, 8)
