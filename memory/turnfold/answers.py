@@ -52,7 +52,9 @@ def json_of(message: Mapping[str, Any]) -> Any:
     """
     reason = message.get("stop_reason")
     if reason != "end_turn":
-        raise SummaryError(f"the summarizer stopped with {reason!r} instead of finishing")
+        raise SummaryError.about(
+            message, f"the summarizer stopped with {reason!r} instead of finishing"
+        )
     text = "".join(
         str(block.get("text", ""))
         for block in message.get("content", [])
@@ -61,9 +63,11 @@ def json_of(message: Mapping[str, Any]) -> Any:
     try:
         return json.loads(text[text.find("{") : text.rfind("}") + 1])
     except ValueError as wrong:
-        raise not_as_asked(wrong) from None
+        raise not_as_asked(message, wrong) from None
 
 
-def not_as_asked(wrong: Exception) -> SummaryError:
+def not_as_asked(message: Mapping[str, Any], wrong: Exception) -> SummaryError:
     """The error for an answer that is not of the shape asked for."""
-    return SummaryError(f"the summarizer's answer is not the JSON asked for: {wrong}")
+    return SummaryError.about(
+        message, f"the summarizer's answer is not the JSON asked for: {wrong}"
+    )

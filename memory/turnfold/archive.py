@@ -321,6 +321,19 @@ class Archive:
         body = {**node.to_json(), "model": model}
         return bool(self.store.ledger.put(self.scope.user_id, [self._record(name, "node", body)]))
 
+    def keep_failure(self, first: Exchange) -> bool:
+        """Write that a summarizer failed at turns from this one on; whether it is the first time.
+
+        By the first of them, since how many they are changes with each turn that is added.
+        """
+        failure = self._record(f"failed:{first.exchange_id}", "failed", {})
+        return bool(self.store.ledger.put(self.scope.user_id, [failure]))
+
+    def failures(self, firsts: Iterable[Exchange]) -> set[str]:
+        """The ids of those exchanges from which on a summarizer has failed before."""
+        failed = {f"failed:{one.exchange_id}": one.exchange_id for one in firsts}
+        return {failed[name] for name in self._get(failed)}
+
     def keep_spending(self, name: str, body: Mapping[str, Any]) -> None:
         """Write what a summary cost."""
         self.store.ledger.put(self.scope.user_id, [self._record(name, "spend", dict(body))])

@@ -139,7 +139,13 @@ def _end_of_system(body: Mapping[str, Any]) -> _Place | None:
     if isinstance(system, list) and system and _markable(system[-1]):
         return _Place(_SYSTEM, 0, len(system) - 1)
     tools = body.get("tools")
-    return _Place(_TOOLS, 0, len(tools) - 1) if isinstance(tools, list) and tools else None
+    if isinstance(tools, list):
+        for number in range(len(tools) - 1, -1, -1):
+            # One that is loaded when it is searched for is not part of the prompt's beginning,
+            # and the API takes no mark on it.
+            if isinstance(tools[number], Mapping) and not tools[number].get("defer_loading"):
+                return _Place(_TOOLS, 0, number)
+    return None
 
 
 def _put(body: dict[str, Any], place: _Place, mark: Mapping[str, Any]) -> None:

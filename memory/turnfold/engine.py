@@ -290,7 +290,8 @@ class Turn:
         opening = self._transcript.open.messages[: self._transcript.open.opening]
         earlier = sum(count_message(one, self._count) for one in opening[:-1])
         epoch = self._epoch
-        taken = epoch.summary + sum(epoch.recalled) + epoch.closed + earlier
+        first = sum(epoch.sizes[: min(epoch.head, epoch.in_memory)])
+        taken = first + epoch.summary + sum(epoch.recalled) + epoch.closed + earlier
         return self._policy.budget - taken - _BREAKS
 
     def _floor(self) -> int:

@@ -23,7 +23,7 @@ _STAYS = KINDS | {"reset"}
 # What a turn decided or measured; its ids name the opening of the turn.
 _OF_TURNS = ("plan", "usage", "floor")
 # Other accounts and proofs, which say nothing: they go by their age, or by the turn they name.
-_BY_AGE = ("thought", "spend", "lease", "ahead")
+_BY_AGE = ("thought", "spend", "lease", "ahead", "failed")
 
 
 @dataclass(frozen=True, slots=True)

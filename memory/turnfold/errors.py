@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from turnfold_stores.errors import (
     MissingDependency,
     SchemaMismatch,
@@ -10,6 +13,8 @@ from turnfold_stores.errors import (
     StoreUnavailable,
     TurnfoldError,
 )
+
+from turnfold.pricing import Usage
 
 __all__ = [
     "EmbedderError",
@@ -35,7 +40,23 @@ class TranscriptError(TurnfoldError, ValueError):
 
 
 class SummaryError(TurnfoldError):
-    """The summarizer gave nothing that may stand for the turns it was shown."""
+    """The summarizer gave nothing that may stand for the turns it was shown.
+
+    Attributes:
+        usage: what its answer cost all the same, a `turnfold.pricing.Usage`; None for unknown.
+        model: the model that answered; "" for unknown.
+    """
+
+    usage: Usage | None = None
+    model: str = ""
+
+    @classmethod
+    def about(cls, message: Mapping[str, Any], wrong: str) -> SummaryError:
+        """What is wrong with a Messages API response, which was paid for."""
+        error = cls(wrong)
+        error.usage = Usage.from_api(message.get("usage"))
+        error.model = str(message.get("model", ""))
+        return error
 
 
 class EmbedderError(TurnfoldError):

@@ -164,11 +164,10 @@ class Folding:
 
     def compared(self, name: str, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
         """Take the answer about the items of `to_compare`: what is superseded goes."""
+        self._pay(outcome)
         if isinstance(outcome, Exception):
             self._degrade("items", outcome)
             return
-        self._account.spent_on_summary(outcome.model, outcome.usage)
-        self._spending.paid(outcome.model, outcome.usage)
         self._archive.keep_reconciled(name, superseded(items, outcome.pairs))
 
     @property
@@ -189,13 +188,16 @@ class Folding:
         not be paid for is made of the turns' own sentences.
         """
         written = self._archive.nodes(self._runs)
+        lacking = [name for name in self._runs if name not in written]
+        failed = self._archive.failures(self._exchanges[self._runs[name][0]] for name in lacking)
         self._waiting = {}
-        for name in self._runs:
-            if name not in written:
-                if name not in self._drafts:
-                    self._drafts[name] = self._draft(name)
-                if self._drafts[name].due is not None:
-                    self._waiting[name] = self._drafts[name]
+        for name in lacking:
+            if name not in self._drafts:
+                self._drafts[name] = self._draft(name)
+            if self._drafts[name].due is not None:
+                self._waiting[name] = self._drafts[name]
+            if self._exchanges[self._runs[name][0]].exchange_id in failed:
+                break  # nothing behind it can be folded, so nothing behind it is paid for
         jobs = [draft.due for draft in self._waiting.values() if draft.due is not None]
         for (name, draft), why in zip(
             list(self._waiting.items()), self._spending.refusals(jobs), strict=True
@@ -231,11 +233,10 @@ class Folding:
         """Take the answer to one of the jobs of `due`; write the node, if it completes one."""
         name, draft = next(one for one in self._waiting.items() if one[1].due is job)
         wrong: Exception | None = None
+        self._pay(outcome)
         if isinstance(outcome, Exception):
             wrong = outcome
         else:
-            self._account.spent_on_summary(outcome.model, outcome.usage)
-            self._spending.paid(outcome.model, outcome.usage)
             try:
                 draft.take(outcome)
             except SummaryError as empty:
@@ -243,10 +244,32 @@ class Folding:
         if wrong is not None:
             draft.fail()
             self._degrade("summary", wrong)
-            if self._must and draft.items is None:
-                draft.extract("the summarizer failed, and the prompt was too long without it")
+            if draft.items is None:
+                self._do_without(name, draft, wrong)
         if draft.items is not None:
             self._write(name, draft)
+
+    def _pay(self, outcome: Outcome | Reconciled) -> None:
+        """Count what an answer cost, also one that is of no use."""
+        if isinstance(outcome, SummaryError):
+            if outcome.usage is not None:
+                self._account.spent_on_summary(outcome.model, outcome.usage)
+                self._spending.paid(outcome.model, outcome.usage)
+        elif not isinstance(outcome, Exception):
+            self._account.spent_on_summary(outcome.model, outcome.usage)
+            self._spending.paid(outcome.model, outcome.usage)
+
+    def _do_without(self, name: str, draft: Drafting, wrong: Exception) -> None:
+        """Make a node of the turns' own sentences where asking again would only cost more.
+
+        A summarizer that cannot be reached is asked again by the next turn. One that answers
+        twice with what cannot be used is not: it would be paid for as long as the talk goes on.
+        """
+        again = not self._archive.keep_failure(self._exchanges[self._runs[name][0]])
+        if self._must:
+            draft.extract("the summarizer failed, and the prompt was too long without it")
+        elif again and isinstance(wrong, SummaryError):
+            draft.extract(f"the summarizer has failed twice at these turns: {wrong}")
 
     def _write(self, name: str, draft: Drafting) -> None:
         job = draft.job

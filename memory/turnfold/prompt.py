@@ -111,7 +111,7 @@ def _mark_for(texts: Sequence[str]) -> str:
     whole = digest(*texts)
     said = "\n".join(texts)
     if not said.isascii():
-        said += unicodedata.normalize("NFKC", said)
+        said += _skeleton(said)
     said = said.casefold()
     return next((whole[:n] for n in range(_LEAST_MARK, len(whole)) if whole[:n] not in said), whole)
 

@@ -144,7 +144,7 @@ def read_reconciled(message: Mapping[str, Any], items: Sequence[Item]) -> Reconc
     try:
         told = [(str(pair["note"]), str(pair["later"])) for pair in answer["pairs"]]
     except (ValueError, KeyError, TypeError) as wrong:
-        raise not_as_asked(wrong) from None
+        raise not_as_asked(message, wrong) from None
     pairs = [(names[note], names[later]) for note, later in told if {note, later} <= names.keys()]
     usage = Usage.from_api(message.get("usage"))
     return Reconciled(pairs, usage, str(message.get("model", "")))

@@ -14,7 +14,7 @@ def check_marks(body: dict[str, Any]) -> None:
 
     Raises:
         Refusal: More than four, the automatic one counted; an hour after five minutes; a mark on
-            thinking or on empty text; a lifetime that does not exist.
+            thinking, on empty text or on a tool that is loaded later; a lifetime that is none.
     """
     count, short = 0, False
     for path, block in _marked(body):
@@ -24,6 +24,11 @@ def check_marks(body: dict[str, Any]) -> None:
         ttl = mark.get("ttl") or "5m"
         if ttl not in ("5m", "1h"):
             raise Refusal(f"{path}.cache_control.ephemeral.ttl: Input should be '5m' or '1h'")
+        if block.get("defer_loading"):
+            raise Refusal(
+                f"Tool '{block.get('name')}' cannot have both defer_loading=true and "
+                "cache_control set. Tools with defer_loading cannot use prompt caching."
+            )
         if block.get("type") in THINKING:
             raise Refusal(f"{path}.{block['type']}.cache_control: Extra inputs are not permitted")
         if block.get("type") == "text" and not block["text"]:

@@ -9,6 +9,7 @@ from turnfold.caps import Spent
 from turnfold.errors import PolicyError
 from turnfold.pricing import Usage, cost, price_of
 from turnfold.summary import Item, SummaryDraft
+from turnfold_fake import Fault
 from turnfold_stores import open_store
 
 PAID = Usage(input_tokens=900, output_tokens=100)
@@ -158,3 +159,43 @@ def test_what_is_no_cap_is_told(wrong):
 def test_a_number_is_no_cap():
     with pytest.raises(PolicyError, match="turn_cap=5"):
         replace(SMALL, turn_cap=5)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "refused", "not_json", "empty"])
+@pytest.mark.parametrize("store", ["memory:", "sqlite"])
+def test_answers_that_cannot_be_used_are_paid_twice_and_told(kind, store, tmp_path):
+    """Then the turns' own sentences are taken, though a new process begins each turn."""
+    url = "memory:" if store == "memory:" else f"sqlite:{tmp_path / 'a.db'}"
+    fake = stand_in(faults=[Fault(kind, times=1_000)])
+    receipts = []
+    with open_store(url) as opened:
+        for exchanges in range(1, 24):
+            with memory(opened, on_receipt=receipts.append) as one:
+                client = one.wrap(fake.client(), conversation="c")
+                client.messages.create(**ask(history(exchanges)))
+    asked = [call for call in fake.calls if call.kind == "summary"]
+    folds = [receipt for receipt in receipts if receipt.folded]
+    assert folds
+    assert len(asked) <= 2 * len(folds) + 2
+    assert all("failed twice" in str(receipt.degraded) for receipt in folds)
+    paid = sum(call.usage["input_tokens"] + call.usage["output_tokens"] for call in asked)
+    told = [receipt.summary_usage for receipt in receipts]
+    assert sum(one.prompt_tokens + one.output_tokens for one in told) == paid > 0
+
+
+def test_nothing_is_paid_behind_turns_that_a_summarizer_fails_at():
+    asked = []
+
+    def summarize(job):
+        asked.append(job.first)
+        if job.first == 1:
+            raise OSError("no answer about these")
+        return SummaryDraft([Item("fact", "So it was.", (job.first,))])
+
+    with memory(policy=replace(SMALL, leaf_tokens=1_000), summarizer=summarize) as one:
+        client = one.wrap(stand_in().client(), conversation="c")
+        for exchanges in range(40, 46):
+            client.messages.create(**ask(history(exchanges)))
+    behind = [first for first in asked if first != 1]
+    assert asked.count(1) == 6
+    assert len(behind) == len(set(behind)), "the first time, when nobody knew"

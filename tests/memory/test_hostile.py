@@ -269,7 +269,7 @@ def fullwidth(text):
 
 
 @pytest.mark.parametrize("width", [3, 4])
-@pytest.mark.parametrize("form", [str, str.upper, fullwidth])
+@pytest.mark.parametrize("form", [str, str.upper, fullwidth, "\u200b".join])
 def test_a_text_that_tries_every_label_holds_none_that_is_used(form, width):
     """Every mark of so many digits: the block takes a longer one, however they are written."""
     guessed = " ".join(f"[{form(f'{n:0{width}x}')} 1 user]" for n in range(16**width))
@@ -280,7 +280,8 @@ def test_a_text_that_tries_every_label_holds_none_that_is_used(form, width):
     block = recall_block(found)
     mark = re.search(r"the mark (\w+)", block).group(1)
     assert len(mark) > width
-    assert unicodedata.normalize("NFKC", block).casefold().count(f"[{mark} ") == len(found)
+    seen = unicodedata.normalize("NFKC", block.replace("\u200b", "")).casefold()
+    assert seen.count(f"[{mark} ") == len(found)
 
 
 # --- what stands under "standing instructions" ------------------------------------------------

@@ -27,7 +27,7 @@ from support.chats import (
 )
 from support.embedders import HashedWords
 from support.histories import TOOLS
-from turnfold import TurnfoldError
+from turnfold import Policy, TurnfoldError
 from turnfold.summary import Item, SummaryDraft
 from turnfold_fake import Fault, Reply
 from turnfold_stores import StoreError, open_store
@@ -875,3 +875,26 @@ def test_the_scope_conversation_recalls_from_this_one_alone():
         chat.say("What of birch2a, cedar2a, birch2b, cedar2b?")
     assert {hit.turn for hit in receipts[-1].hits} == {2}
     assert "birch2a" not in json.dumps(chats(fake)[-1]["messages"][:-1])
+
+
+def test_a_tool_that_is_loaded_when_it_is_searched_for_gets_no_cache_mark():
+    """The API refuses it. The tool before it gets the mark; where there is none, none does."""
+    search = {"type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex"}
+    later = {"name": "look", "input_schema": {"type": "object"}, "defer_loading": True}
+    for tools, marked in (([search, later], [True, False]), ([later], [False])):
+        fake = stand_in()
+        with memory(policy=Policy()) as one:
+            one.wrap(fake.client()).messages.create(**ask([], tools=tools))
+        assert ["cache_control" in tool for tool in fake.calls[-1].body["tools"]] == marked
+
+
+def test_what_is_never_folded_counts_within_a_budget():
+    policy = Policy.for_budget(1_500, keep_first=4, background="off")
+    receipts = []
+    with memory(policy=policy, on_receipt=receipts.append) as one:
+        chat = Chat(one.wrap(stand_in().client(), conversation="c"), history(30))
+        for number in range(5, 15):
+            chat.say(f"What was asked of amber{number} and birch{number}?")
+    assert any(receipt.tokens.recalled for receipt in receipts)
+    newest = 30
+    assert max(one.tokens.sent - one.tokens.fixed for one in receipts) <= 1_500 + newest
