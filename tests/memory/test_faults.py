@@ -507,6 +507,10 @@ def cancelled_at(number):
         with contextlib.suppress(asyncio.CancelledError):
             asyncio.run(turn())
         struck, trouble.hits = trouble.struck, lambda *_: False
+        # What was left behind in a thread may still come to its end, and to its receipt.
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and "AnyIO" in thread.name:
+                thread.join(5)
         world.ask(person, Act("say", twice=True), world.words("small"))
         world.do(Act("say", size="large"))
         return bool(struck)
