@@ -161,7 +161,7 @@ def _backfill(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _rounds(leaves: int) -> int:
-    from turnfold.filling import SIDE_BY_SIDE
+    from turnfold.side_by_side import SIDE_BY_SIDE
 
     return -(-leaves // SIDE_BY_SIDE)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import anyio
 import anyio.to_thread
@@ -14,13 +13,12 @@ from turnfold.backfill import BackfillReport, Filling
 from turnfold.errors import TurnfoldError
 from turnfold.folding import Outcome
 from turnfold.reconciling import AsyncReconciler, Reconciler, compare, compare_async
+from turnfold.side_by_side import SIDE_BY_SIDE, side_by_side
 from turnfold.summarizers import Summarizer
 from turnfold.summary import SummaryDraft, SummaryJob
 
 SummarizeAsync = Callable[[SummaryJob], Awaitable[SummaryDraft]]
 
-# Summaries asked for at once. They share the caller's rate limit.
-SIDE_BY_SIDE = 4
 # Seconds between two looks whether another worker is done.
 _POLL = 0.2
 
@@ -47,31 +45,18 @@ def fill(filling: Filling, summarize: Summarizer | None) -> BackfillReport:
 
 
 def _ask(filling: Filling, jobs: Sequence[SummaryJob], summarize: Summarizer) -> None:
-    one_at_a_time, stopped = threading.Lock(), threading.Event()
+    one_at_a_time = threading.Lock()
 
     def attempt(job: SummaryJob) -> None:
-        if stopped.is_set():
-            return
         outcome: Outcome
         try:
             outcome = summarize(job)
         except Exception as wrong:  # noqa: BLE001 - one failed summary does not stop the others
             outcome = wrong
-        try:
-            with one_at_a_time:  # no worker goes on to the next before its own is written
-                filling.accept(job, outcome)
-        except BaseException:
-            stopped.set()
-            raise
+        with one_at_a_time:  # no worker goes on to the next before its own is written
+            filling.accept(job, outcome)
 
-    pool = ThreadPoolExecutor(min(len(jobs), SIDE_BY_SIDE), "turnfold-backfill")
-    try:
-        for done in as_completed([pool.submit(attempt, job) for job in jobs]):
-            done.result()
-    finally:
-        # What is in flight when this is interrupted cannot be stopped; no more is begun.
-        stopped.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+    side_by_side(attempt, jobs, name="turnfold-backfill")
 
 
 async def afill(filling: Filling, summarize: SummarizeAsync | None) -> BackfillReport:

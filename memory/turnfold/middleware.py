@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -28,6 +27,7 @@ from turnfold.reconciling import AsyncReconciler, Reconciler, compare, compare_a
 from turnfold.refusals import Refusal, read_refusal
 from turnfold.report import current_span, report
 from turnfold.scope import LOCAL_USER, Scope, scope_of
+from turnfold.side_by_side import SIDE_BY_SIDE, side_by_side
 from turnfold.summary import SummaryDraft, SummaryJob
 from turnfold.thinking import strip_thinking
 from turnfold.tokens import count_fixed, count_message, estimate_text
@@ -35,8 +35,6 @@ from turnfold.wire import AsyncTee, Tee, message_of_json
 
 logger = logging.getLogger("turnfold")
 
-# Summaries asked for at once. They share the caller's rate limit.
-_SIDE_BY_SIDE = 4
 # Seconds between two looks whether someone else's summary is there.
 _POLL = 0.05
 
@@ -130,8 +128,7 @@ class MemoryMiddleware(Middleware):
     def _run(self, jobs: Sequence[SummaryJob]) -> list[Outcome]:
         if len(jobs) == 1:
             return [self._attempt(jobs[0])]
-        with ThreadPoolExecutor(min(len(jobs), _SIDE_BY_SIDE), "turnfold-summary") as pool:
-            return list(pool.map(self._attempt, jobs))
+        return side_by_side(self._attempt, jobs, name="turnfold-summary")
 
     def _attempt(self, job: SummaryJob) -> Outcome:
         assert self._summarize is not None
@@ -242,7 +239,7 @@ class MemoryMiddleware(Middleware):
 
     async def _run_async(self, jobs: Sequence[SummaryJob]) -> list[Outcome]:
         outcomes: list[Outcome] = [TurnfoldError("not run")] * len(jobs)
-        free = anyio.Semaphore(_SIDE_BY_SIDE)
+        free = anyio.Semaphore(SIDE_BY_SIDE)
 
         async def attempt(index: int, job: SummaryJob) -> None:
             async with free:

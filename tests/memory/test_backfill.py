@@ -15,9 +15,9 @@ from support.faulty import Trouble, troubled_store
 from turnfold import Cap, TurnfoldError
 from turnfold.backfill import times_of
 from turnfold.errors import TranscriptError
-from turnfold.filling import SIDE_BY_SIDE
 from turnfold.lease import this_process
 from turnfold.pricing import Usage
+from turnfold.side_by_side import SIDE_BY_SIDE
 from turnfold.summary import Item, SummaryDraft
 from turnfold_fake import Fault
 from turnfold_stores import StoreError, open_store
