@@ -107,6 +107,8 @@ remembering.close()
 print("answered")
 """
 A_BACKFILL = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+
 def interrupt():
     hanging.wait(30)
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
