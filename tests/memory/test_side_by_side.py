@@ -108,15 +108,18 @@ print("answered")
 """
 A_BACKFILL = """
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+interrupted = threading.Event()
 
 def interrupt():
     hanging.wait(30)
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    while not interrupted.wait(0.5):  # a signal that comes just before a wait does not end it
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 threading.Thread(target=interrupt, daemon=True).start()
 try:
     remembering.backfill(history(60), client=stand_in().client(), user_id="ada", conversation="c")
 except KeyboardInterrupt:
+    interrupted.set()
     print("interrupted")
 """
 

@@ -233,7 +233,7 @@ def test_workers_that_share_a_store_decide_as_one_would(tmp_path):
     alone = requests([f"sqlite:{tmp_path / 'a.db'}"], stand_in(seed=1))
     shared = requests([f"sqlite:{tmp_path / 'b.db'}"] * 3, stand_in(seed=1))
     assert alone == shared
-    assert any("Notes on the earlier part" in json.dumps(body) for body in alone)
+    assert any("Notes on earlier turns" in json.dumps(body) for body in alone)
 
 
 def test_your_own_prices_decide():
