@@ -333,7 +333,10 @@ class MemoryMiddleware(Middleware):
         return scope_of(body, self.user_id, self._conversation)
 
     def _bypass(self, body: Mapping[str, Any], limit: Deadline) -> Bypass:
-        scope = Scope(self.user_id or LOCAL_USER, self._conversation)
+        try:
+            scope = self._scope(body)
+        except TurnfoldError:  # that is why it goes without
+            scope = Scope(self.user_id or LOCAL_USER, self._conversation)
         return Bypass(body, scope, limit.reason)
 
     def _telling(self, turn: Turn | Bypass) -> Callable[[Mapping[str, Any] | None], None]:

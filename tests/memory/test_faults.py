@@ -18,7 +18,7 @@ from support.faulty import Trouble, TroubledEmbedder, fail, troubled_store
 from support.people import CHAT_FAULTS, OFF, SMALL, SUMMARY_FAULTS, Act, World, whole
 from turnfold import Memory, TurnfoldError
 from turnfold_fake import FakeClaude, Fault, Reply
-from turnfold_stores import StoreError
+from turnfold_stores import STORE_USER, StoreError
 
 TURNS = 5
 
@@ -288,6 +288,26 @@ async def test_a_summarizer_that_hangs_is_left_behind(door, stuck):
     await door.ask("create", client, asked)
     assert fake.calls[-1].body["messages"] == asked["messages"]
     assert "deadline" in receipts[-1].degraded[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "named", "whose"),
+    [
+        (None, "ada", "ada"),
+        ("bob", "ada", "bob"),
+        (None, None, "local"),
+        (None, STORE_USER, "local"),
+    ],
+)
+async def test_the_receipt_of_a_turn_without_memory_says_whose_it_was(door, given, named, whose):
+    trouble = Trouble(lambda _, name: name.startswith("ledger"))
+    fake, receipts = FakeClaude("So."), []
+    memory = memory_with(trouble, on_receipt=receipts.append)
+    client = memory.wrap(door.client(fake, max_retries=0), user_id=given, conversation="c")
+    await door.ask("create", client, ask(history(2), metadata={"user_id": named}))
+    (receipt,) = receipts
+    assert (receipt.user_id, receipt.conversation, receipt.turn) == (whose, "c", 0)
+    assert receipt.degraded
 
 
 @pytest.mark.parametrize("way", ["create", "stream"])
