@@ -16,7 +16,8 @@ class Recalled:
         turn: number of its exchange in the conversation, from 1; 0 if in another one.
         role: who said it: "user", "assistant", "tool" or "document".
         text: the passage as injected.
-        score: cosine similarity with the opening.
+        score: how much it bears on the opening, for its size; see `ranking.value`. No cosine, and
+            comparable within one turn only.
     """
 
     turn: int
