@@ -85,6 +85,7 @@ class Background:
     def keeps_up(self) -> bool:
         """Whether a chore begun now would be done soon: few wait, and the worker is not stuck."""
         self._own()
+        self._drop_lost()
         stuck = self._thread is not None and time.monotonic() - self._stirred > _STUCK
         return not stuck and max(len(self._queue), len(self._tasks)) < _MOST_WAITING
 
@@ -117,9 +118,6 @@ class Background:
         # A loop that is closed over it loses it, which is allowed for: no need to complain.
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
         with self._lock:
-            self._tasks = {
-                one: its for one, its in self._tasks.items() if not one.get_loop().is_closed()
-            }
             self._tasks[task] = chore
         task.add_done_callback(self._forget)
 
@@ -156,8 +154,16 @@ class Background:
         if self._pid != os.getpid():
             self._reset()
 
+    def _drop_lost(self) -> None:
+        """Forget the tasks whose event loop was closed over them: others may take their chores."""
+        with self._lock:
+            lost = [task for task in self._tasks if task.get_loop().is_closed()]
+            for task in lost:
+                self._names.discard(self._tasks.pop(task).name)
+
     def _enter(self, chore: Chore) -> bool:
         self._own()
+        self._drop_lost()
         with self._lock:
             if self._stopping.is_set() or chore.name in self._names:
                 return False

@@ -568,6 +568,47 @@ def test_an_event_loop_that_is_closed_under_it_loses_one_summary_at_most():
     remembering.close()
 
 
+def lose_tasks(remembering, conversations):
+    """Prepare folds on an event loop that is closed without a word to its tasks."""
+
+    async def turns():
+        async with slow_client(stand_in(), lambda _request: asyncio.sleep(3_600)) as bare:
+            for name in conversations:
+                client = remembering.wrap(bare, conversation=name)
+                await client.messages.create(**ask(history(10)))
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(turns())
+    assert len(remembering._background._tasks) == len(conversations)
+    loop.close()
+
+
+def test_a_fold_whose_event_loop_was_closed_over_it_is_prepared_on_the_next_one():
+    fake, receipts, now = stand_in(), [], [0.0]
+
+    async def turns():
+        client = remembering.wrap(fake.async_client(), conversation="c")
+        for exchanges in (11, 12):
+            await client.messages.create(**ask(history(exchanges)))
+            await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+        await remembering.aclose()
+
+    policy = replace(AHEAD, clock=lambda: now[0])
+    remembering = memory(policy=policy, on_receipt=receipts.append)
+    lose_tasks(remembering, ["c"])
+    now[0] += 3_600.0  # whoever was at it had time enough
+    asyncio.run(turns())
+    assert receipts[-1].in_memory > 0
+
+
+def test_folds_that_were_lost_with_their_event_loop_do_not_count_as_waiting(monkeypatch):
+    monkeypatch.setattr(turnfold.background, "_MOST_WAITING", 2)
+    remembering = memory(policy=AUTO)
+    lose_tasks(remembering, ["c", "d"])
+    assert remembering._background.keeps_up
+    remembering.close()
+
+
 def test_close_stops_the_worker_and_a_closed_memory_folds_within_the_turn():
     receipts = []
     with open_store("memory:") as store:
