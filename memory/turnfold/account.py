@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from turnfold.passages import Found
@@ -17,6 +18,7 @@ class Account:
 
     Attributes:
         prices: what models cost, where it is not the list price.
+        closed: whether a receipt was made of it, or none ever will be.
     """
 
     prices: Mapping[str, Price] | None = None
@@ -28,26 +30,60 @@ class Account:
     summary_usage: Usage = field(default_factory=Usage)
     summary_cost: float | None = 0.0
     closed: bool = False
+    _apart: Callable[[Account], None] | None = field(default=None, init=False, repr=False)
+    # A turn that was left behind goes on spending, in its own thread.
+    _lock: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
 
     def spent_on_summary(self, model: str, usage: Usage) -> None:
         """Count one summary. A model without a known price makes the cost unknown."""
-        self.summary_usage += usage
-        price = price_of(model, self.prices)
         if usage == Usage():
             return  # written without a model
-        if price is None or self.summary_cost is None:
-            self.summary_cost = None
-        else:
-            self.summary_cost += cost(usage, price)
+        price = price_of(model, self.prices)
+        self._count(usage, None if price is None else cost(usage, price))
 
     def take_over(self, other: Account) -> None:
         """Count what was spent, and what failed, apart from any turn."""
-        self.degraded += other.degraded
-        self.summary_usage += other.summary_usage
-        if self.summary_cost is None or other.summary_cost is None:
-            self.summary_cost = None
-        else:
-            self.summary_cost += other.summary_cost
+        self._count(other.summary_usage, other.summary_cost, other.degraded)
+
+    def abandon(self, apart: Callable[[Account], None]) -> None:
+        """Leave to others what no receipt has told, and whatever is spent from now on.
+
+        Args:
+            apart: given it in an account of its own, as it comes. Nothing is given twice.
+        """
+        self.closed = True
+        self._apart = apart
+        self._pass_on()
+
+    def _count(self, usage: Usage, dollars: float | None, degraded: Sequence[str] = ()) -> None:
+        with self._lock:
+            self.degraded += degraded
+            self.summary_usage += usage
+            if self.summary_cost is None or dollars is None:
+                self.summary_cost = None
+            else:
+                self.summary_cost += dollars
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        if self._apart is not None:
+            rest = self._take_out()
+            if rest.degraded or rest.summary_usage != Usage():
+                self._apart(rest)
+
+    def _take_out(self) -> Account:
+        """What was spent, and what failed; it is not in this account any more."""
+        with self._lock:
+            taken = Account(
+                self.prices,
+                degraded=self.degraded,
+                summary_usage=self.summary_usage,
+                summary_cost=self.summary_cost,
+            )
+            self.degraded, self.summary_usage, self.summary_cost = [], Usage(), 0.0
+        return taken
 
     def receipt(
         self,
@@ -61,12 +97,13 @@ class Account:
         usage: Usage,
         hits: Sequence[Found],
     ) -> Receipt:
-        """Close the account of one request."""
+        """Close the account of one request. What its receipt tells no other one does."""
         self.closed = True
+        told = self._take_out()
         price = price_of(model, self.prices)
         spent = full = None
-        if price is not None and self.summary_cost is not None:
-            spent = cost(usage, price) + self.summary_cost
+        if price is not None and told.summary_cost is not None:
+            spent = cost(usage, price) + told.summary_cost
             # The API's own count corrects the estimate of what full history would have been.
             rate = usage.prompt_tokens / tokens.sent if usage.prompt_tokens else 1.0
             whole = Usage(int(tokens.full * rate), output_tokens=usage.output_tokens)
@@ -85,10 +122,10 @@ class Account:
             hits=tuple(
                 Recalled(one.turn, one.passage.source, one.passage.text, one.score) for one in hits
             ),
-            summary_usage=self.summary_usage,
+            summary_usage=told.summary_usage,
             cost=spent,
             full_cost=full,
             seconds=dict(self.seconds),
-            degraded=tuple(self.degraded),
+            degraded=tuple(told.degraded),
             stayed=tuple(self.stayed),
         )

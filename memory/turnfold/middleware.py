@@ -89,7 +89,7 @@ class MemoryMiddleware(Middleware):
         if body is None:
             return call_next(request)
         limit = Deadline(self._process.policy.deadline)
-        turn, rewritten = self._bounded(limit, lambda: self._prepare(body)) or (None, body)
+        turn, rewritten = self._bounded(limit, lambda: self._prepare(body, limit)) or (None, body)
         response = call_next(as_sent(request, rewritten))
         if turn is None:
             refusal = _refusal_in(response, response.http_response.read)
@@ -104,8 +104,10 @@ class MemoryMiddleware(Middleware):
                 response = call_next(as_sent(request, mended))
         return self._tap(response, turn)
 
-    def _prepare(self, body: Mapping[str, Any]) -> tuple[Turn, Mapping[str, Any]] | None:
-        turn = self._process.begin(body, self._scope(body), background=self._has_background)
+    def _prepare(
+        self, body: Mapping[str, Any], limit: Deadline
+    ) -> tuple[Turn, Mapping[str, Any]] | None:
+        turn = self._begin(body, limit, background=self._has_background)
         if turn is None:
             return None
         while turn.waits():
@@ -189,10 +191,8 @@ class MemoryMiddleware(Middleware):
         if body is None:
             return await call_next(request)
         limit = Deadline(self._process.policy.deadline)
-        turn, rewritten = await self._bounded_async(limit, lambda: self._prepare_async(body)) or (
-            None,
-            body,
-        )
+        prepared = await self._bounded_async(limit, lambda: self._prepare_async(body, limit))
+        turn, rewritten = prepared or (None, body)
         response = await call_next(as_sent(request, rewritten))
         if not response.http_response.is_success:
             await response.http_response.aread()
@@ -210,12 +210,10 @@ class MemoryMiddleware(Middleware):
         return await self._tap_async(response, turn)
 
     async def _prepare_async(
-        self, body: Mapping[str, Any]
+        self, body: Mapping[str, Any], limit: Deadline
     ) -> tuple[Turn, Mapping[str, Any]] | None:
         background = self._has_background and _on_asyncio()
-        turn = await _in_thread(
-            lambda: self._process.begin(body, self._scope(body), background=background)
-        )
+        turn = await _in_thread(lambda: self._begin(body, limit, background=background))
         if turn is None:
             return None
         while await _in_thread(turn.waits):  # noqa: ASYNC110 - what changes is in the ledger
@@ -332,6 +330,13 @@ class MemoryMiddleware(Middleware):
     def _scope(self, body: Mapping[str, Any]) -> Scope:
         return scope_of(body, self.user_id, self._conversation)
 
+    def _begin(self, body: Mapping[str, Any], limit: Deadline, *, background: bool) -> Turn | None:
+        scope = self._scope(body)
+        turn = self._process.begin(body, scope, background=background)
+        if turn is not None:
+            limit.on_giving_up(partial(self._process.leave, turn, scope))
+        return turn
+
     def _bypass(self, body: Mapping[str, Any], limit: Deadline) -> Bypass:
         try:
             scope = self._scope(body)
@@ -370,7 +375,7 @@ class MemoryMiddleware(Middleware):
         """Say that memory failed; raise it, as an error of ours, where that is wanted."""
         reason = f"{type(wrong).__name__}: {wrong}".partition("\n")[0]
         if limit is not None:
-            limit.reason = f"memory: {reason}"
+            limit.give_up(f"memory: {reason}")
         logger.warning("this request goes without memory: %s", reason)
         if self._process.policy.on_error == "raise":
             raise clean(wrong, "memory failed")
@@ -413,6 +418,19 @@ class Deadline:
         self.seconds = seconds
         self.reason = ""
         self._ends = time.monotonic() + seconds
+        self._leave: Callable[[], None] | None = None
+
+    def on_giving_up(self, leave: Callable[[], None]) -> None:
+        """What to do when memory gives up; done at once, if it has. It may be done twice."""
+        self._leave = leave
+        if self.reason:
+            leave()
+
+    def give_up(self, reason: str) -> None:
+        """Memory failed, or came too late."""
+        self.reason = reason
+        if self._leave is not None:
+            self._leave()
 
     @property
     def left(self) -> float:

@@ -104,6 +104,13 @@ class Process:
         account.seconds["begin"] = time.perf_counter() - started
         return turn
 
+    def leave(self, turn: Turn, scope: Scope) -> None:
+        """Leave what a turn has spent, and may yet spend, to the next one of its conversation.
+
+        For a turn that gets no receipt, since its request went without memory.
+        """
+        turn.account.abandon(partial(self._shared.spent_apart, scope))
+
     def _archive(self, scope: Scope, transcript: Transcript, clock: Callable[[], float]) -> Archive:
         """The archive of a scope, which knows what of the transcript was forgotten."""
         tombstones = Tombstones(self.store.ledger, scope.user_id)

@@ -59,7 +59,8 @@ class Receipt:
         cache_missed: tokens of the request before that this one continues and that were not read
             from the cache, counted by the API.
         hits: what was recalled for this turn.
-        summary_usage: tokens spent on writing summaries in this turn.
+        summary_usage: tokens spent on writing summaries in this turn, and before it in the
+            background or for turns that went without memory.
         cost: list-price dollars of the request and its summaries; None for unknown models.
         full_cost: list-price dollars had the full history been sent uncached; None likewise.
         seconds: time by step ("begin", "fold", "recall", "build", "finish"); the waiting for

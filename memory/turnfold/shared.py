@@ -86,7 +86,7 @@ class Shared:
     def account(self, scope: Scope, opening_id: str) -> Account:
         """The running account of an opening; an attempt that failed has spent, too.
 
-        It is handed out again until a receipt was made of it.
+        It is handed out again until a receipt was made of it, or it was left to the next turn.
         """
         key = (scope, opening_id)
         account = self._accounts.pop(key, None)

@@ -17,6 +17,11 @@ from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, fail, troubled_store
 from support.people import CHAT_FAULTS, OFF, SMALL, SUMMARY_FAULTS, Act, World, whole
 from turnfold import Memory, TurnfoldError
+from turnfold.account import Account
+from turnfold.pricing import Usage
+from turnfold.receipt import Tokens
+from turnfold.scope import Scope
+from turnfold.summary import Item, SummaryDraft
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_stores import STORE_USER, StoreError
 
@@ -308,6 +313,133 @@ async def test_the_receipt_of_a_turn_without_memory_says_whose_it_was(door, give
     (receipt,) = receipts
     assert (receipt.user_id, receipt.conversation, receipt.turn) == (whose, "c", 0)
     assert receipt.degraded
+
+
+# --- what a turn without memory has spent -----------------------------------------------------
+
+# Time enough for the turns that nothing holds up.
+ROOMY = replace(SMALL, deadline=1.0)
+
+
+def paid_fact(job):
+    told = job.exchanges[0][0].text.partition(". ")[0] + "."
+    usage = Usage(input_tokens=1_000, output_tokens=10)
+    return SummaryDraft([Item("fact", told, (job.first,))], usage, "claude-haiku-5-5")
+
+
+def spent(memory):
+    """What the ledger says that summaries have cost, in tokens."""
+    return sum(one.body["tokens"] for one in memory.store.ledger.scan("ada", kind="spend"))
+
+
+def told(receipts):
+    """What the receipts say that they have cost, in tokens, one by one."""
+    usages = [receipt.summary_usage for receipt in receipts]
+    return [usage.prompt_tokens + usage.output_tokens for usage in usages]
+
+
+def left_behind():
+    """Wait for the turns that came too late."""
+    for thread in threading.enumerate():
+        if thread.name == "turnfold-turn":
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["the next turn", "the same turn again"])
+def test_a_summary_that_comes_after_the_deadline_is_told_once_by_a_later_receipt(again):
+    go, receipts = threading.Event(), []
+
+    def summarize(job):
+        assert go.wait(30)
+        return paid_fact(job)
+
+    memory = Memory("memory:", policy=ROOMY, embedder=HashedWords(), summarizer=summarize)
+    client = memory.wrap(
+        FakeClaude("So.").client(), user_id="ada", conversation="c", on_receipt=receipts.append
+    )
+    client.messages.create(**ask(history(30)))
+    go.set()
+    left_behind()
+    once = spent(memory)
+    assert once >= 1_010
+    for exchanges in (30 if again else 31, 32, 33):
+        client.messages.create(**ask(history(exchanges)))
+        left_behind()
+    assert told(receipts)[:2] == [0, once]
+    assert sum(told(receipts)) == spent(memory)
+    assert receipts[1].cost > receipts[1].summary_usage.input_tokens * 1e-7
+
+
+def test_a_turn_asked_again_while_it_is_left_behind_tells_nothing_twice():
+    """The second attempt does not wait for the first, and neither tells what the other spent."""
+    begun, go, receipts = threading.Event(), threading.Event(), []
+
+    def summarize(job):
+        if not begun.is_set():
+            begun.set()
+            assert go.wait(30)
+        return paid_fact(job)
+
+    memory = Memory("memory:", policy=ROOMY, embedder=HashedWords(), summarizer=summarize)
+    client = memory.wrap(
+        FakeClaude("So.").client(), user_id="ada", conversation="c", on_receipt=receipts.append
+    )
+    client.messages.create(**ask(history(12)))
+    client.messages.create(**ask(history(12)))
+    go.set()
+    left_behind()
+    client.messages.create(**ask(history(13)))
+    assert told(receipts) == [0, 1_010, 1_010]
+    assert spent(memory) == 2_020
+
+
+@pytest.mark.parametrize("what", ["hangs", "fails"])
+async def test_what_was_paid_before_the_store_gave_out_is_told_by_the_next_receipt(
+    door, what, stuck
+):
+    trouble = Trouble(lambda _, name: "ledger.put node" in name and not trouble.struck)
+    trouble.act = stuck if what == "hangs" else fail
+    receipts = []
+    memory = memory_with(trouble, policy=ROOMY, summarizer=paid_fact, on_receipt=receipts.append)
+    client = memory.wrap(
+        door.client(FakeClaude("So."), max_retries=0), user_id="ada", conversation="c"
+    )
+    for exchanges in (12, 13):
+        await door.ask("create", client, ask(history(exchanges)))
+    first, second = told(receipts)
+    assert first == 0
+    assert second == spent(memory) == 2 * 1_010, "it was asked for again"
+
+
+def test_an_account_is_told_once_whoever_shares_it():
+    """As where the same request is sent twice at once: one is answered, one comes too late."""
+    shared, apart = Account(), []
+    usage = Usage(input_tokens=1_000)
+    shared.spent_on_summary("claude-haiku-5-5", usage)
+    assert receipt_of(shared).summary_usage == usage
+    assert receipt_of(shared).summary_usage == Usage()
+    shared.abandon(apart.append)
+    shared.abandon(apart.append)
+    assert apart == []
+    shared.spent_on_summary("claude-haiku-5-5", usage)
+    assert [one.summary_usage for one in apart] == [usage]
+    assert receipt_of(shared).summary_usage == Usage()
+
+
+def receipt_of(account):
+    return account.receipt(
+        model="claude-sonnet-5-5",
+        scope=Scope("ada"),
+        turn=1,
+        in_memory=0,
+        tokens=Tokens(),
+        usage=Usage(),
+        hits=(),
+    )
+
+
+# --- the answer -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", ["create", "stream"])
