@@ -189,14 +189,14 @@ class Folding:
         """
         written = self._archive.nodes(self._runs)
         lacking = [name for name in self._runs if name not in written]
-        failed = self._archive.failures(self._exchanges[self._runs[name][0]] for name in lacking)
+        failed = self._archive.failures(map(self._first_of, lacking))
         self._waiting = {}
         for name in lacking:
             if name not in self._drafts:
                 self._drafts[name] = self._draft(name)
             if self._drafts[name].due is not None:
                 self._waiting[name] = self._drafts[name]
-            if self._exchanges[self._runs[name][0]].exchange_id in failed:
+            if self._first_of(name).exchange_id in failed:
                 break  # nothing behind it can be folded, so nothing behind it is paid for
         jobs = [draft.due for draft in self._waiting.values() if draft.due is not None]
         for (name, draft), why in zip(
@@ -207,6 +207,10 @@ class Folding:
                 draft.extract(why)
                 self._write(name, draft)
         return [draft.due for draft in self._waiting.values() if draft.due is not None]
+
+    def _first_of(self, name: str) -> Exchange:
+        """The first exchange of a run."""
+        return self._exchanges[self._runs[name][0]]
 
     def _draft(self, name: str) -> Drafting:
         if self._known is None:
@@ -251,11 +255,9 @@ class Folding:
 
     def _pay(self, outcome: Outcome | Reconciled) -> None:
         """Count what an answer cost, also one that is of no use."""
-        if isinstance(outcome, SummaryError):
-            if outcome.usage is not None:
-                self._account.spent_on_summary(outcome.model, outcome.usage)
-                self._spending.paid(outcome.model, outcome.usage)
-        elif not isinstance(outcome, Exception):
+        if isinstance(outcome, Exception) and not isinstance(outcome, SummaryError):
+            return
+        if outcome.usage is not None:
             self._account.spent_on_summary(outcome.model, outcome.usage)
             self._spending.paid(outcome.model, outcome.usage)
 
@@ -265,7 +267,7 @@ class Folding:
         A summarizer that cannot be reached is asked again by the next turn. One that answers
         twice with what cannot be used is not: it would be paid for as long as the talk goes on.
         """
-        again = not self._archive.keep_failure(self._exchanges[self._runs[name][0]])
+        again = not self._archive.keep_failure(self._first_of(name))
         if self._must:
             draft.extract("the summarizer failed, and the prompt was too long without it")
         elif again and isinstance(wrong, SummaryError):

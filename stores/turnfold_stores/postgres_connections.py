@@ -191,12 +191,13 @@ class Connections:
             raise StoreError(f"{self.address} has rolled back: an error before was overlooked")
 
     def _lock_of(self, user_id: str) -> str:
-        return f"SELECT pg_advisory_xact_lock({_number(self.address.schema, user_id)})"
+        number = lock_number(f"{self.address.schema}\0{user_id}")
+        return f"SELECT pg_advisory_xact_lock({number})"
 
     @property
     def _models(self) -> int:
         """The lock on which embedding model the vectors are of; no user_id is empty."""
-        return _number(self.address.schema, "")
+        return lock_number(f"{self.address.schema}\0")
 
     @contextlib.contextmanager
     def _slot(self) -> Iterator[None]:
@@ -254,9 +255,9 @@ class Connections:
             raise _ours(error, self.address) from error
 
 
-def _number(schema: str, user_id: str) -> int:
-    """The advisory lock of a user."""
-    digest = hashlib.blake2b(f"{schema}\0{user_id}".encode(), digest_size=8).digest()
+def lock_number(name: str) -> int:
+    """The advisory lock that goes by a name."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 

@@ -6,14 +6,13 @@ step that was released is never changed, so that a store of any version has one 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import LiteralString
 
 from psycopg import sql
 
 from turnfold_stores.errors import SchemaMismatch, StoreError
-from turnfold_stores.postgres_connections import Connection, Connections
+from turnfold_stores.postgres_connections import Connection, Connections, lock_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ def vector_schema(connections: Connections) -> str:
         try:
             with connections.writing() as connection:
                 # Stores in other schemas may be looking for it as well.
-                connection.execute(b"SELECT pg_advisory_xact_lock(%s)", (_number("vector"),))
+                connection.execute(b"SELECT pg_advisory_xact_lock(%s)", (lock_number("vector"),))
                 connection.execute(b"CREATE EXTENSION IF NOT EXISTS vector")
         except StoreError as error:
             raise StoreError(
@@ -188,12 +187,7 @@ def exists(connections: Connections, name: str) -> bool:
 
 def layout_lock(connections: Connections) -> int:
     """The advisory lock that whoever changes the tables takes."""
-    return _number(f"layout of {connections.address.schema}")
-
-
-def _number(name: str) -> int:
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    return lock_number(f"layout of {connections.address.schema}")
 
 
 def _make_schema(connections: Connections, connection: Connection) -> None:
