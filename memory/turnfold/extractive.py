@@ -13,22 +13,9 @@ from dataclasses import dataclass
 
 from turnfold.summary import Item, SummaryDraft, SummaryJob
 from turnfold.tokens import CountText, estimate_text
+from turnfold.wishes import standing_instructions
 from turnfold.words import WORD, bare, matter, opens_without_name, plain, sentences
 
-_REPLY = (
-    "answer|reply|respond|use|write|give|address|call|include|format|keep|start|end|show|quote|"
-    "add|tell|explain|list|ask|speak|sign|mention|suggest|recommend|put|say|remind|check"
-)
-_STANDING = re.compile(
-    r"\b(?:from (?:now|here|this point) on(?:wards?)?|going forward|in (?:the )?future|henceforth"
-    r"|every time (?:I|you)|whenever (?:I ask|you (?:answer|reply|write|give|use|show)))\b"
-    rf"|^(?:please\s+|and\s+|also,?\s+)?(?:always|never)\s+(?:{_REPLY})\b"
-    rf"|^please\s+(?:always|never)\b|^remember to (?:always\s+)?(?:{_REPLY})\b",
-    re.IGNORECASE,
-)
-_NOT_STANDING = re.compile(
-    r"^(?:I|we|he|she|they|it|what|how|why|when|who)\b|\?\s*$", re.IGNORECASE
-)
 _SETTLES = re.compile(
     r"\b(?:decided|agreed|settled|chose|chosen|going with|go with|let's|confirmed|approved|booked"
     r"|final(?:ly|ised|ized)?|instead of|changed (?:my|our) mind|we'll|we will)\b",
@@ -51,7 +38,6 @@ _FRAME = 12
 _LONGEST = 400
 # Sentences that add no more than a few common words are small talk.
 _LEAST = 3.0
-_MOST_INSTRUCTIONS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +93,6 @@ def extract(job: SummaryJob, *, count: CountText = estimate_text) -> list[Item]:
         covered |= best.units
         items.append(((best.turn, best.place), _item(best)))
     return [item for _, item in sorted(items, key=lambda one: one[0])]
-
-
-def standing_instructions(job: SummaryJob) -> list[tuple[int, str]]:
-    """Sentences of the user that plainly ask for something from then on: (turn, words)."""
-    found = [
-        (turn, sentence)
-        for turn, exchange in enumerate(job.exchanges, job.first)
-        for said in exchange
-        if said.source == "user"
-        for sentence in sentences(said.text)
-        if len(sentence) <= _LONGEST // 2
-        and _STANDING.search(sentence)
-        and not _NOT_STANDING.search(sentence)
-    ]
-    return found[-_MOST_INSTRUCTIONS:]
 
 
 def _read(job: SummaryJob) -> Iterator[_Sentence]:

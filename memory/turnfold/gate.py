@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from turnfold.errors import SummaryError
 from turnfold.evidence import Evidence
-from turnfold.extractive import standing_instructions
 from turnfold.speech import Utterance
 from turnfold.summary import KINDS, Item, SummaryDraft, SummaryJob
+from turnfold.wishes import standing_instructions
 
 _LINE_BREAK = re.compile(r"\s*\n\s*")
 _QUOTES = "\"'“”‘’«»„ "
