@@ -10,9 +10,9 @@ from typing import Any
 
 import anthropic
 import httpx2
+from turnfold.conversation import DEFAULT_MODEL as MODEL
 from turnfold.middleware import MemoryMiddleware
 
-MODEL = "claude-sonnet-5-5"
 ANSWER = {
     "id": "msg_1",
     "type": "message",

@@ -27,15 +27,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from turnfold import Memory, Policy
+from turnfold.conversation import DEFAULT_MODEL as MODEL
 from turnfold.pricing import cost, price_of
 from turnfold.reconciling import Reconciled
 from turnfold.summarizers import ClaudeSummarizer
 from turnfold.summary import Item, SummaryDraft, SummaryJob
+from turnfold.summary_model import DEFAULT_MODEL as SUMMARY_MODEL
 from turnfold.summary_model import summary_model
 from turnfold_fake import FakeClaude, Reply
 
-MODEL = "claude-sonnet-5-5"
-SUMMARY_MODEL = "claude-haiku-5-5"
 WORDS = (
     *("harbour", "tide", "ferry", "pilot", "beacon", "chart", "anchor", "mooring", "lantern"),
     *("timetable", "passenger", "cargo", "crane", "permit", "invoice", "dredging", "survey"),

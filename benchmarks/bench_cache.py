@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from turnfold import Memory, Policy, Receipt
+from turnfold.conversation import DEFAULT_MODEL as MODEL
 from turnfold_fake import FakeClaude, Reply
 
-MODEL = "claude-sonnet-5-5"
 PARALLEL = 30
 TOOLS = [{"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}]
 

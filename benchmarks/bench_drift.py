@@ -33,13 +33,13 @@ from typing import Any
 import numpy as np
 from anthropic import Anthropic
 from turnfold import ExtractiveSummarizer, Memory, Policy
+from turnfold.conversation import DEFAULT_MODEL as MODEL
 from turnfold.speech import Utterance, utterances
 from turnfold.summary import Item, SummaryDraft, SummaryJob
 from turnfold.tokens import estimate_text
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores import open_store
 
-MODEL = "claude-sonnet-5-5"
 PORTION = 8  # exchanges between two requests, so that each folds once
 POLICY = Policy(
     fold_at=1_000, keep_tokens=200, keep_exchanges=1, background="off", recall_floor=0.2, cache="on"

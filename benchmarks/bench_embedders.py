@@ -47,12 +47,13 @@ import time; began = time.perf_counter()
 import logging; logging.disable()
 from turnfold import Memory
 imported = time.perf_counter()
+from turnfold.conversation import DEFAULT_MODEL
 from turnfold_fake import FakeClaude
 memory = Memory(embedder={name!r})
 client = memory.wrap(FakeClaude().client(), conversation="c")
 made = time.perf_counter()
 messages = [{{"role": "user", "content": "Hello. " * 2000}}]
-client.messages.create(model="claude-sonnet-5-5", max_tokens=64, messages=messages)
+client.messages.create(model=DEFAULT_MODEL, max_tokens=64, messages=messages)
 answered = time.perf_counter()
 memory.load()
 loaded = time.perf_counter()

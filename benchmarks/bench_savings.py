@@ -33,9 +33,13 @@ from turnfold_cli.replay import Conditions, ready_embedder, replay
 from turnfold_cli.strategies import FULL, STRATEGIES, TURNFOLD, Strategy, strategies_named
 from turnfold_cli.transcripts import Conversation, packaged_demo, read_transcript
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from support.models import OTHER_SUMMARY, SUMMARY
+
 READS = (0.1, 0.05, 0.025)
 """Prices of a token read from the cache, in parts of an input token's. A write costs 1.25."""
-SUMMARIZERS = ("claude-haiku-5-5", "claude-haiku-4-5")
+SUMMARIZERS = (SUMMARY, OTHER_SUMMARY)
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; no two lines share a dash.
 LINES = {

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support.models import DEFAULT
 from support.services import EmbeddingService
 from support.talks import messages_of, talk
 from turnfold import Conversation, Memory, open_store
@@ -192,7 +193,7 @@ def test_a_chat_with_the_stand_in(command, quick, tmp_path):
     assert done.exit_code == 0, done.output
     for text in (
         "Understood: Hello there",
-        "turn 1, claude-sonnet-5-5",
+        f"turn 1, {DEFAULT}",
         "nothing is in memory yet",
         "say what to look for",
         "/odd is no command",

@@ -4,9 +4,8 @@ import json
 
 import httpx2
 import pytest
+from support.models import DEFAULT
 from turnfold_fake import FakeClaude
-
-SONNET = "claude-sonnet-5-5"
 
 
 class Door:
@@ -20,7 +19,7 @@ class Door:
         return self._http.post(path, json=body, headers=headers or {})
 
     def chat(self, messages, **fields):
-        fields = {"model": SONNET, "max_tokens": 256, **fields}
+        fields = {"model": DEFAULT, "max_tokens": 256, **fields}
         return self.post({**fields, "messages": messages})
 
     def refusal(self, messages, **fields):

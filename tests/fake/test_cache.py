@@ -1,6 +1,7 @@
 """The prompt cache: marks, prefixes, look-back, least length and lifetimes, in tokens."""
 
 import pytest
+from support.models import DEFAULT, LARGEST, LEAST_CACHEABLE
 from turnfold_fake import FakeClaude
 
 MARK = {"type": "ephemeral"}
@@ -29,7 +30,7 @@ def usage(door):
         made = spent["cache_creation"]
         five, hour = made["ephemeral_5m_input_tokens"], made["ephemeral_1h_input_tokens"]
         assert spent["cache_creation_input_tokens"] == five + hour
-        body = {"model": "claude-sonnet-5-5", **fields, "messages": messages}
+        body = {"model": DEFAULT, **fields, "messages": messages}
         whole = spent["input_tokens"] + five + hour + spent["cache_read_input_tokens"]
         assert whole == door.fake.count_tokens(body)
         return spent["input_tokens"], five, hour, spent["cache_read_input_tokens"]
@@ -73,7 +74,7 @@ def test_tools_come_before_system_before_messages(usage):
 
 def test_models_do_not_share(usage):
     usage([user(BIG, mark=MARK)])
-    assert usage([user(BIG, mark=MARK)], model="claude-opus-5-5")[3] == 0
+    assert usage([user(BIG, mark=MARK)], model=LARGEST)[3] == 0
 
 
 def test_the_automatic_mark_falls_on_the_last_block(usage):
@@ -106,16 +107,7 @@ def test_a_second_mark_bridges_the_look_back(usage):
     assert usage(parts)[3] == 2003
 
 
-@pytest.mark.parametrize(
-    ("model", "least"),
-    [
-        ("claude-opus-5", 512),
-        ("claude-sonnet-5", 1_024),
-        ("claude-opus-4-8", 1_024),
-        ("claude-opus-4-7", 2_048),
-        ("claude-haiku-4-5", 4_096),
-    ],
-)
+@pytest.mark.parametrize(("model", "least"), LEAST_CACHEABLE.items())
 def test_short_prefixes_are_silently_not_cached(usage, model, least):
     short, enough = "word " * (least - 4), "word " * (least - 3)
     assert usage([user(short, mark=MARK)], model=model) == (least - 1, 0, 0, 0)
@@ -167,9 +159,7 @@ def _raw():
     import json
 
     messages = [user(BIG, mark=MARK)]
-    return json.dumps(
-        {"model": "claude-sonnet-5-5", "max_tokens": 9, "messages": messages}
-    ).encode()
+    return json.dumps({"model": DEFAULT, "max_tokens": 9, "messages": messages}).encode()
 
 
 def test_four_marks_and_no_more(door):

@@ -5,10 +5,11 @@ import json
 import anthropic
 import pydantic
 import pytest
+from support.models import DEFAULT, FREE_THINKING, LARGEST, MAJOR, SMALL_WINDOW
 from turnfold_fake import FakeClaude, Reply
 
 ASK = {
-    "model": "claude-sonnet-5-5",
+    "model": DEFAULT,
     "max_tokens": 256,
     "messages": [{"role": "user", "content": "Where does Ada live?"}],
 }
@@ -154,12 +155,10 @@ def test_count_tokens():
 
 def test_model_info():
     client = FakeClaude().client()
-    info = client.models.retrieve("claude-opus-5-5")
+    info = client.models.retrieve(LARGEST)
     assert (info.max_input_tokens, info.max_tokens) == (1_000_000, 128_000)
-    assert client.models.retrieve("claude-haiku-4-5-20251001").max_input_tokens == 200_000
-    assert (
-        FakeClaude(window=9_000).client().models.retrieve("claude-opus-5").max_input_tokens == 9_000
-    )
+    assert client.models.retrieve(f"{SMALL_WINDOW}-20251001").max_input_tokens == 200_000
+    assert FakeClaude(window=9_000).client().models.retrieve(MAJOR).max_input_tokens == 9_000
     with pytest.raises(anthropic.NotFoundError):
         client.models.retrieve("gpt-x")
 
@@ -214,8 +213,8 @@ def test_thinking_can_be_turned_off_and_on():
 
     assert kinds() == ["thinking", "text"]
     assert kinds(thinking={"type": "disabled"}) == ["text"]
-    assert kinds(model="claude-opus-4-8") == ["text"]
-    assert kinds(model="claude-opus-4-8", thinking={"type": "adaptive"}) == ["thinking", "text"]
+    assert kinds(model=FREE_THINKING) == ["text"]
+    assert kinds(model=FREE_THINKING, thinking={"type": "adaptive"}) == ["thinking", "text"]
     reply = Reply("Hi.", thinking=False)
     assert [b.type for b in FakeClaude([reply]).client().messages.create(**ASK).content] == ["text"]
 

@@ -4,10 +4,11 @@ import json
 
 import anthropic
 import pytest
+from support.models import DEFAULT
 from turnfold_fake import FakeClaude, Fault
 
 ASK = {
-    "model": "claude-sonnet-5-5",
+    "model": DEFAULT,
     "max_tokens": 512,
     "messages": [{"role": "user", "content": "Ada lives in Bern. Bo lives in Rome."}],
 }

@@ -1,6 +1,7 @@
 """Replies: always the same, scripted, by a function, replayed."""
 
 import pytest
+from support.models import DEFAULT
 from turnfold_fake import FakeClaude, Reply, replies_from
 from turnfold_fake.tokens import count_block, count_text, cut_text
 
@@ -27,7 +28,7 @@ def test_a_script_goes_in_order_then_the_default(door_to):
 
 def test_a_function_sees_the_body(door_to):
     def echo(body):
-        return None if body["model"] != "claude-sonnet-5-5" else body["messages"][-1]["content"]
+        return None if body["model"] != DEFAULT else body["messages"][-1]["content"]
 
     assert said(door_to(FakeClaude(echo)), "Say this.") == ["Say this."]
 

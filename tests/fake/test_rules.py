@@ -1,10 +1,11 @@
 """Each rule the API keeps: what it refuses, and what it accepts close by."""
 
 import pytest
+from support.models import DEFAULT, NO_PREFILL, PREFILL, SMALL_WINDOW
 
 HI = {"role": "user", "content": "Hi."}
 YES = {"role": "assistant", "content": "Yes."}
-OLD = "claude-haiku-4-5"
+OLD = PREFILL
 
 
 def user(*blocks):
@@ -205,9 +206,7 @@ def test_an_unknown_model_is_not_found(door):
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error")
 
 
-@pytest.mark.parametrize(
-    "name", ["us.anthropic.claude-sonnet-5-5-v1:0", "claude-haiku-4-5@20251001"]
-)
+@pytest.mark.parametrize("name", [f"us.anthropic.{DEFAULT}-v1:0", f"{SMALL_WINDOW}@20251001"])
 def test_clouds_names_are_known(door, name):
     assert door.accepted([HI], model=name)["model"] == name
 
@@ -215,7 +214,7 @@ def test_clouds_names_are_known(door, name):
 def test_models_before_4_6_take_prefill(door):
     assert door.accepted([HI, YES], model=OLD)
     assert door.accepted([HI, {"role": "assistant", "content": []}], model=OLD)
-    assert "prefill" in door.refusal([HI, YES], model="claude-opus-4-6")
+    assert "prefill" in door.refusal([HI, YES], model=NO_PREFILL)
 
 
 def test_the_count_of_images_depends_on_the_model(door):

@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import anthropic
 import httpx2
 import pytest
+from support.models import DEFAULT, MAJOR, SMALL_WINDOW
 from turnfold_fake import Clock, FakeClaude, Fault
 
 ASK = {
-    "model": "claude-sonnet-5-5",
+    "model": DEFAULT,
     "max_tokens": 512,
     "messages": [{"role": "user", "content": "Where does Ada live?"}],
 }
@@ -30,7 +31,7 @@ def test_create_count_and_model(served):
     assert client.messages.create(**ASK).content[-1].text == LONG
     counted = client.messages.count_tokens(model=ASK["model"], messages=ASK["messages"])
     assert counted.input_tokens == fake.count_tokens(ASK)
-    assert client.models.retrieve("claude-haiku-4-5").max_input_tokens == 200_000
+    assert client.models.retrieve(SMALL_WINDOW).max_input_tokens == 200_000
     assert [call.status for call in fake.calls] == [200, 200]
 
 
@@ -103,9 +104,9 @@ def test_threads_without_a_server():
 
 def test_after_the_block_nobody_listens():
     with FakeClaude().serve() as url:
-        assert httpx2.get(f"{url}/v1/models/claude-opus-5").status_code == 200
+        assert httpx2.get(f"{url}/v1/models/{MAJOR}").status_code == 200
     with pytest.raises(httpx2.ConnectError):
-        httpx2.get(f"{url}/v1/models/claude-opus-5")
+        httpx2.get(f"{url}/v1/models/{MAJOR}")
 
 
 def test_the_clock_only_goes_forward():

@@ -2,9 +2,10 @@
 
 import anthropic
 import pytest
+from support.models import BOUND_THINKING as MODEL
+from support.models import FREE_THINKING, PREFILL
 from turnfold_fake import FakeClaude, Reply
 
-MODEL = "claude-sonnet-5-5"
 BOUND = "The block is bound to a different conversation"
 CALL = {"type": "tool_use", "name": "find", "input": {"n": None}}
 CONTROLS = "thinking-binding-controls-2026-08-01"
@@ -121,7 +122,7 @@ def test_a_foreign_signature_is_invalid(door):
     foreign = {"type": "thinking", "thinking": "Hm.", "signature": "bm90IG91cnM="}
     messages = [user("a"), {"role": "assistant", "content": [foreign]}, user("b")]
     assert "Invalid `signature`" in door.refusal(messages)
-    assert "Invalid `signature`" in door.refusal(messages, model="claude-haiku-4-5")
+    assert "Invalid `signature`" in door.refusal(messages, model=PREFILL)
 
 
 def test_signatures_hold_for_stand_ins_of_one_seed(door_to):
@@ -131,8 +132,8 @@ def test_signatures_hold_for_stand_ins_of_one_seed(door_to):
 
 
 def test_models_without_preserved_thinking_do_not_bind(door):
-    messages = talk(door, thinking={"type": "adaptive"}, model="claude-opus-4-8")
-    assert door.accepted(messages[2:], model="claude-opus-4-8")
+    messages = talk(door, thinking={"type": "adaptive"}, model=FREE_THINKING)
+    assert door.accepted(messages[2:], model=FREE_THINKING)
 
 
 def test_dropped_mode_leaves_misfits_out(door_to):

@@ -12,6 +12,7 @@ import pytest
 from support.chats import SMALL, ask, chats, history, memory, stand_in, texts
 from support.embedders import HashedWords
 from support.faulty import Trouble, troubled_store
+from support.models import SUMMARY
 from turnfold import Cap, TurnfoldError
 from turnfold.backfill import times_of
 from turnfold.errors import TranscriptError
@@ -31,7 +32,7 @@ def fact(job):
     return SummaryDraft(
         [Item("fact", sentence(job), (job.first,))],
         Usage(input_tokens=100, output_tokens=10),
-        "claude-haiku-5-5",
+        SUMMARY,
     )
 
 

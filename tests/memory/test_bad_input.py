@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.chats import Chat, ask, history, memory, said, stand_in
 from support.embedders import HashedWords
+from support.models import SUMMARY
 from turnfold import Conversation, Memory, Policy, TurnfoldError, with_memory
 from turnfold.errors import EmbedderError, MissingDependency, PolicyError, SchemaMismatch
 from turnfold_stores import StoreError, StoreUnavailable, open_store
@@ -103,8 +104,8 @@ def test_an_embedder_named_is_one_that_may_exist(tmp_path, name, why):
 
 
 def test_a_summarizer_is_a_function():
-    with pytest.raises(TurnfoldError, match="summarizer='claude-haiku-5-5'"):
-        Memory(summarizer="claude-haiku-5-5")
+    with pytest.raises(TurnfoldError, match=f"summarizer='{SUMMARY}'"):
+        Memory(summarizer=SUMMARY)
 
 
 @pytest.mark.parametrize("name", ["", 3, b"ada"])

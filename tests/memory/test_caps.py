@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support.chats import SMALL, ask, history, memory, stand_in
+from support.models import DEAREST, LARGEST, SUMMARY
 from turnfold import Cap
 from turnfold.caps import Spent
 from turnfold.errors import PolicyError
@@ -18,7 +19,7 @@ PAID = Usage(input_tokens=900, output_tokens=100)
 class Paid:
     """A summarizer that costs a thousand tokens each time."""
 
-    def __init__(self, model="claude-haiku-5-5", usage=PAID):
+    def __init__(self, model=SUMMARY, usage=PAID):
         self.calls = 0
         self.model = model
         self.usage = usage
@@ -64,7 +65,7 @@ def test_past_the_cap_of_a_conversation_no_summary_is_paid_for():
 
 
 def test_money_counts_by_the_price_of_the_model_that_answered():
-    for model in ("claude-haiku-5-5", "claude-opus-5-5"):
+    for model in (SUMMARY, LARGEST):
         summarizer = Paid(model)
         once = cost(PAID, price_of(model))
         talk(summarizer, 40, conversation_cap=Cap(dollars=1.5 * once))
@@ -73,9 +74,7 @@ def test_money_counts_by_the_price_of_the_model_that_answered():
 
 def test_a_model_of_unknown_price_counts_as_the_dearest_so_that_the_cap_holds():
     summarizer = Paid("ours")
-    talk(
-        summarizer, 40, conversation_cap=Cap(dollars=1.5 * cost(PAID, price_of("claude-fable-5-1")))
-    )
+    talk(summarizer, 40, conversation_cap=Cap(dollars=1.5 * cost(PAID, price_of(DEAREST))))
     assert summarizer.calls <= 2
 
 

@@ -20,6 +20,7 @@ from support.chats import (
     stand_in,
     summaries,
 )
+from support.models import OTHER_SUMMARY, PREFILL, SUMMARY
 from support.ways import SYNC, Door
 from turnfold import ExtractiveSummarizer, Memory, TurnfoldError, memory_of, with_memory
 from turnfold.errors import PolicyError
@@ -136,11 +137,11 @@ async def test_the_system_prompt_stays_the_callers(door, system):
 async def test_a_prefill_stays_last(door):
     """A model that continues what the caller began still does."""
     fake = stand_in()
-    asked = ask(LONG, model="claude-haiku-4-5")
+    asked = ask(LONG, model=PREFILL)
     asked["messages"].append({"role": "assistant", "content": "It hangs"})
     with memory() as remembering:
         await door.ask("create", remembering.wrap(door.client(fake)), asked)
-    [sent] = [call.body for call in fake.calls if call.body["model"] == "claude-haiku-4-5"]
+    [sent] = [call.body for call in fake.calls if call.body["model"] == PREFILL]
     assert [b["text"] for b in blocks(sent["messages"][-1])] == ["It hangs"]
     assert injected(sent)
 
@@ -349,9 +350,9 @@ CLOUDS = {
 
 
 NAMES = {
-    "AnthropicBedrock": "anthropic.claude-haiku-5-5",
-    "AnthropicVertex": "claude-haiku-5-5",
-    "AnthropicFoundry": "claude-haiku-4-5",
+    "AnthropicBedrock": f"anthropic.{SUMMARY}",
+    "AnthropicVertex": SUMMARY,
+    "AnthropicFoundry": OTHER_SUMMARY,
 }
 
 
@@ -375,7 +376,7 @@ async def test_clients_of_clouds_are_wrapped_too(door, name):
         http = httpx2.Client(transport=httpx2.MockTransport(forward))
     kind = getattr(anthropic, ("Async" if door.is_async else "") + name)
     receipts = []
-    policy = replace(SMALL, summary_model="claude-haiku-4-5" if "Foundry" in name else "auto")
+    policy = replace(SMALL, summary_model=OTHER_SUMMARY if "Foundry" in name else "auto")
     with memory(policy=policy, on_receipt=receipts.append) as remembering:
         wrapped = remembering.wrap(kind(http_client=http, **CLOUDS[name]))
         assert type(wrapped) is kind

@@ -21,6 +21,7 @@ import hashlib, json, re, sys
 sys.path.insert(0, sys.argv[1])
 from importlib.resources import files
 from support.embedders import HashedWords
+from support.models import DEFAULT
 from turnfold_fake import FakeClaude, replies_from
 from turnfold import Memory, Policy
 from turnfold_stores import open_store
@@ -62,7 +63,7 @@ for turn in told:
     history.append(turn)
     if turn["role"] == "user":
         client.messages.create(
-            model="claude-sonnet-5-5", max_tokens=4_000, messages=history,
+            model=DEFAULT, max_tokens=4_000, messages=history,
             thinking={"type": "disabled"},
         )
 assert all(not receipt.degraded for receipt in receipts), receipts

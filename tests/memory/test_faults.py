@@ -15,6 +15,7 @@ import pytest
 from support.chats import ask, history
 from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, fail, troubled_store
+from support.models import DEFAULT, SUMMARY
 from support.people import CHAT_FAULTS, OFF, SMALL, SUMMARY_FAULTS, Act, World, whole
 from turnfold import Memory, TurnfoldError
 from turnfold.account import Account
@@ -324,7 +325,7 @@ ROOMY = replace(SMALL, deadline=1.0)
 def paid_fact(job):
     told = job.exchanges[0][0].text.partition(". ")[0] + "."
     usage = Usage(input_tokens=1_000, output_tokens=10)
-    return SummaryDraft([Item("fact", told, (job.first,))], usage, "claude-haiku-5-5")
+    return SummaryDraft([Item("fact", told, (job.first,))], usage, SUMMARY)
 
 
 def spent(memory):
@@ -416,20 +417,20 @@ def test_an_account_is_told_once_whoever_shares_it():
     """As where the same request is sent twice at once: one is answered, one comes too late."""
     shared, apart = Account(), []
     usage = Usage(input_tokens=1_000)
-    shared.spent_on_summary("claude-haiku-5-5", usage)
+    shared.spent_on_summary(SUMMARY, usage)
     assert receipt_of(shared).summary_usage == usage
     assert receipt_of(shared).summary_usage == Usage()
     shared.abandon(apart.append)
     shared.abandon(apart.append)
     assert apart == []
-    shared.spent_on_summary("claude-haiku-5-5", usage)
+    shared.spent_on_summary(SUMMARY, usage)
     assert [one.summary_usage for one in apart] == [usage]
     assert receipt_of(shared).summary_usage == Usage()
 
 
 def receipt_of(account):
     return account.receipt(
-        model="claude-sonnet-5-5",
+        model=DEFAULT,
         scope=Scope("ada"),
         turn=1,
         in_memory=0,

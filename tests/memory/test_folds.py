@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support.chats import SMALL, Chat, ask, chats, history, injected, memory, said, stand_in
+from support.models import SUMMARY
 from turnfold import TurnfoldError
 from turnfold.pricing import Usage
 from turnfold.summary import Item, SummaryDraft
@@ -32,7 +33,7 @@ class Writer:
         items = self.script.pop(0) if self.script else [right(job.first)]
         if isinstance(items, Exception):
             raise items
-        return SummaryDraft(items, Usage(100, output_tokens=10), "claude-haiku-5-5")
+        return SummaryDraft(items, Usage(100, output_tokens=10), SUMMARY)
 
 
 async def fold(door, writer, *, policy=ROOMY, fake=None, exchanges=12):

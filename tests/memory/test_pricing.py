@@ -1,18 +1,19 @@
 """What a request costs at list price."""
 
 import pytest
+from support.models import DEFAULT, LARGEST, MAJOR, SMALL_WINDOW, UNKNOWN
 from turnfold.pricing import Price, Usage, cost, price_of
 
 
 @pytest.mark.parametrize(
     ("name", "known_as"),
     [
-        ("claude-opus-5-5", "claude-opus-5-5"),
-        ("claude-opus-5", "claude-opus-5"),
-        ("claude-opus-5-20260101", "claude-opus-5"),
-        ("us.anthropic.claude-opus-5-5-20260901-v1:0", "claude-opus-5-5"),
-        ("anthropic.claude-sonnet-5-5", "claude-sonnet-5-5"),
-        ("claude-haiku-4-5@20251001", "claude-haiku-4-5"),
+        (LARGEST, LARGEST),
+        (MAJOR, MAJOR),
+        (f"{MAJOR}-20260101", MAJOR),
+        (f"us.anthropic.{LARGEST}-20260901-v1:0", LARGEST),
+        (f"anthropic.{DEFAULT}", DEFAULT),
+        (f"{SMALL_WINDOW}@20251001", SMALL_WINDOW),
     ],
 )
 def test_a_clouds_prefix_and_a_date_do_not_matter(name, known_as):
@@ -21,10 +22,10 @@ def test_a_clouds_prefix_and_a_date_do_not_matter(name, known_as):
 
 
 def test_models_have_their_own_prices():
-    assert price_of("claude-opus-5-5") != price_of("claude-opus-5")
+    assert price_of(LARGEST) != price_of(MAJOR)
 
 
-@pytest.mark.parametrize("name", ["", "gpt", "claude-opus-9", "my-model"])
+@pytest.mark.parametrize("name", ["", "gpt", UNKNOWN, "my-model"])
 def test_a_model_that_is_not_known_has_no_price(name):
     assert price_of(name) is None
 

@@ -1,6 +1,7 @@
 """Recall lives on what folding saves, so that memory never costs much more than none."""
 
 from support.chats import Chat, memory, said, stand_in
+from support.models import DEFAULT
 from turnfold import Policy
 from turnfold.pricing import Price, cost
 from turnfold.purse import Purse
@@ -68,7 +69,7 @@ def spent(receipts, price):
 def held(wrap, price, fake):
     """A chat of short questions, each of which has much to be recalled."""
     receipts = []
-    policy = Policy(clock=fake.clock, recall_floor=-1.0, prices={"claude-sonnet-5-5": price})
+    policy = Policy(clock=fake.clock, recall_floor=-1.0, prices={DEFAULT: price})
     with memory(policy=policy, on_receipt=receipts.append) as kept:
         chat = Chat(kept.wrap(fake.client(), conversation="c") if wrap else fake.client())
         chat.fields = {} if wrap else {"cache_control": {"type": "ephemeral"}}

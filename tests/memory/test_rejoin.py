@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from support.embedders import HashedWords
+from support.models import DEFAULT
 from turnfold import Memory, Policy
 from turnfold_fake import FakeClaude
 
@@ -66,7 +67,7 @@ def talk(cut, turns, *, store="memory:", conversation="c", restart=False):
         client = memory.wrap(fake.client(max_retries=0), conversation=conversation)
         history.append({"role": "user", "content": say(number)})
         reply = client.messages.create(
-            model="claude-sonnet-5-5",
+            model=DEFAULT,
             max_tokens=400,
             messages=cut(history),
             thinking={"type": "disabled"},
@@ -129,7 +130,7 @@ def test_a_new_history_under_a_used_name_is_not_stitched_to_the_old_one():
                 history.append({"role": "user", "content": f"{topic} {number} " + "ember " * 60})
                 history.append({"role": "assistant", "content": f"{topic} " + "fjord " * 60})
             history.append({"role": "user", "content": "And now?"})
-            client.messages.create(model="claude-sonnet-5-5", max_tokens=99, messages=history)
+            client.messages.create(model=DEFAULT, max_tokens=99, messages=history)
     body = [c for c in fake.calls if c.kind == "chat"][-1].body
     assert "<memory-" in text_of(body)
     assert "granite" not in text_of(body)

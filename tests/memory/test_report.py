@@ -7,10 +7,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support.embedders import HashedWords
+from support.models import DEFAULT as MODEL
 from turnfold import Memory, Policy
 from turnfold_fake import FakeClaude
-
-MODEL = "claude-sonnet-5-5"
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import pytest
 from support.embedders import HashedWords
+from support.models import DEFAULT, PREFILL
 from turnfold import Memory, Policy
 from turnfold.reader import read
 from turnfold.state import carried_from
 from turnfold_fake import FakeClaude
 
 POLICY = Policy(fold_at=1_000, keep_tokens=200, keep_exchanges=1, background="off")
-MODEL = "claude-sonnet-5-5"
 
 
 def pair(number, user=None, assistant=None, between=()):
@@ -20,7 +20,7 @@ def pair(number, user=None, assistant=None, between=()):
     ]
 
 
-def send(history, *, policy=POLICY, model=MODEL, beta=False, **options):
+def send(history, *, policy=POLICY, model=DEFAULT, beta=False, **options):
     """What arrives when a caller meets memory with this history, and the receipt."""
     fake, receipts = FakeClaude("Done."), []
     with Memory(
@@ -178,7 +178,7 @@ def test_the_first_exchanges_stay_where_the_policy_keeps_them(keep):
 
 def test_a_prefill_stays_last():
     history = [*filler(0, 10), NOW, {"role": "assistant", "content": "The answer is"}]
-    sent, receipt = send(history, model="claude-opus-4-5")
+    sent, receipt = send(history, model=PREFILL)
     assert receipt.in_memory > 0
     assert sent[-1] == {"role": "assistant", "content": "The answer is"} or (
         sent[-1]["content"][0]["text"] == "The answer is"

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.models import SUMMARY
 from turnfold.errors import SummaryError
 from turnfold.gate import judge
 from turnfold.pricing import Usage
@@ -108,7 +109,7 @@ def test_a_draft_that_says_nothing_is_refused(items):
 
 def message(text, stop="end_turn"):
     return {
-        "model": "claude-haiku-5-5",
+        "model": SUMMARY,
         "stop_reason": stop,
         "content": [{"type": "text", "text": text}],
         "usage": {"input_tokens": 5, "output_tokens": 6},
@@ -119,7 +120,7 @@ def test_a_draft_is_read_from_the_response():
     draft = read_draft(message('{"items": [{"kind": "fact", "text": "x", "turns": [1, 2]}]}'))
     assert draft.items == [Item("fact", "x", (1, 2))]
     assert draft.usage == Usage(input_tokens=5, output_tokens=6)
-    assert draft.model == "claude-haiku-5-5"
+    assert draft.model == SUMMARY
 
 
 @pytest.mark.parametrize("stop", ["max_tokens", "refusal", "tool_use", None])
@@ -155,7 +156,7 @@ def test_the_request_shows_the_turns_with_their_numbers_and_what_is_known():
         known=[Item("fact", "Known already.")],
         max_tokens=321,
     )
-    request = summary_request(turns, model="claude-haiku-5-5")
+    request = summary_request(turns, model=SUMMARY)
     [asked] = request["messages"]
     for part in ('n="7"', "user: Saffron.", 'n="8"', "assistant: Wyvern.", "Known already."):
         assert part in asked["content"]

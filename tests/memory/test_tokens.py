@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.models import DEFAULT
 from turnfold.tokens import count_block, count_fixed, count_message, estimate_text
 from turnfold_fake import FakeClaude
 from turnfold_fake.tokens import count_text
@@ -76,7 +77,7 @@ def test_a_whole_request_is_within_a_fifth(language):
     text = PROSE[language]
     tool = {"name": "look", "description": text, "input_schema": {"type": "object"}}
     body = {
-        "model": "claude-sonnet-5-5",
+        "model": DEFAULT,
         "max_tokens": 10,
         "system": text * 2,
         "tools": [tool],

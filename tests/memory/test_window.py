@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.chats import Chat, chats, history, memory, said, stand_in
 from support.embedders import HashedWords
+from support.models import DEFAULT, LEAST_BIG_WINDOW, SMALL_WINDOW
 from turnfold import Memory, Policy
 from turnfold.errors import PolicyError
 from turnfold.models import context_window
@@ -174,10 +175,10 @@ def test_rates_follow_from_prices():
 @pytest.mark.parametrize(
     ("model", "window"),
     [
-        ("claude-sonnet-5-5", 1_000_000),
-        ("us.anthropic.claude-haiku-4-5-20251001-v1:0", 200_000),
-        ("claude-sonnet-4-6", 1_000_000),
-        ("claude-opus-4-5@20251101", 200_000),
+        (DEFAULT, 1_000_000),
+        (f"us.anthropic.{SMALL_WINDOW}-20251001-v1:0", 200_000),
+        (LEAST_BIG_WINDOW, 1_000_000),
+        (f"{SMALL_WINDOW}@20251101", 200_000),
         ("someone-elses", 200_000),
     ],
 )
@@ -237,7 +238,7 @@ def test_workers_that_share_a_store_decide_as_one_would(tmp_path):
 
 
 def test_your_own_prices_decide():
-    free = {"claude-sonnet-5-5": Price.of(2, 10, read=0.0)}
+    free = {DEFAULT: Price.of(2, 10, read=0.0)}
     assert not any(one.folded for one in folds_of({"prices": free}))
     receipts = folds_of({"prices": {"claude-sonnet": Price.of(2, 10, read=2.0)}})
     assert any(one.folded for one in receipts)
@@ -247,15 +248,15 @@ def test_your_own_prices_decide():
 
 
 def test_no_prompt_passes_the_most_it_may_have():
-    free = {"claude-sonnet-5-5": Price.of(2, 10, read=0.0)}
+    free = {DEFAULT: Price.of(2, 10, read=0.0)}
     receipts = folds_of({"prices": free, "max_prompt_tokens": 9_000})
     assert any("the most it may have, 9000" in one.fold_reason for one in receipts)
     assert max(one.usage.prompt_tokens for one in receipts) <= 9_000
 
 
 def test_the_answer_needs_room_in_the_window_of_the_model():
-    free = {"claude-haiku-4-5": Price.of(2, 10, read=0.0)}
-    fields = {"model": "claude-haiku-4-5", "max_tokens": 9_000}
+    free = {SMALL_WINDOW: Price.of(2, 10, read=0.0)}
+    fields = {"model": SMALL_WINDOW, "max_tokens": 9_000}
     big = [{"role": "user", "content": said(1) * 400}, {"role": "assistant", "content": "Yes."}]
     fake = stand_in()
     receipts = []

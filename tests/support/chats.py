@@ -4,8 +4,9 @@ from turnfold import Memory, Policy
 from turnfold_fake import FakeClaude, Reply
 
 from support.embedders import HashedWords
+from support.models import DEFAULT
 
-MODEL = "claude-sonnet-5-5"
+MODEL = DEFAULT
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron")
 
 # An exchange of `history` has some 130 tokens, so about every fifth turn folds.

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from turnfold_fake import FakeClaude
 
-MODEL = "claude-sonnet-5-5"
+from support.models import DEFAULT
+
+MODEL = DEFAULT
 TOOLS = [
     {"name": "look", "description": "Looks.", "input_schema": {"type": "object"}},
     {"name": "count", "description": "Counts.", "input_schema": {"type": "object"}},

@@ -1,0 +1,65 @@
+"""Every model that tests and benchmarks name, by what it is for.
+
+Models come and go: what a test needs of one is said here, and held against what turnfold and its
+stand-in know by `tests/fake/test_models.py`. When a model retires, or no longer has what it is
+here for, the line that names it is the only one to change. `retiring.py` asks the installed SDK
+which of these will.
+"""
+
+DEFAULT = "claude-sonnet-5-5"
+"""Chats are held with it. A million tokens; it thinks by default."""
+
+BOUND_THINKING = DEFAULT
+"""Binds its thinking to what came before it."""
+
+FREE_THINKING = "claude-opus-4-8"
+"""Thinks when asked, and binds it to nothing."""
+
+SUMMARY = "claude-haiku-5-5"
+"""Writes summaries where nothing else is asked for."""
+
+OTHER_SUMMARY = "claude-haiku-4-5"
+"""Writes summaries where it is asked for by name; dearer."""
+
+PREFILL = "claude-haiku-4-5"
+"""Goes on with an assistant message that stands last."""
+
+NO_PREFILL = "claude-opus-4-6"
+"""The oldest that no longer does."""
+
+SMALL_WINDOW = "claude-haiku-4-5"
+"""200,000 tokens, and 100 images a request."""
+
+LEAST_BIG_WINDOW = "claude-sonnet-4-6"
+"""The oldest that has a million."""
+
+LARGEST = "claude-opus-5-5"
+"""Its price is neither `DEFAULT`'s nor `SUMMARY`'s. The name begins with `MAJOR`'s."""
+
+MAJOR = "claude-opus-5"
+"""Its name is the beginning of another model's, and its price another."""
+
+DEAREST = "claude-fable-5-1"
+"""Of the models whose price is known."""
+
+UNKNOWN = "claude-opus-9"
+"""Named like one of Anthropic's, and nobody's."""
+
+LEAST_CACHEABLE = {
+    "claude-opus-5": 512,
+    "claude-sonnet-5": 1_024,
+    "claude-opus-4-8": 1_024,
+    "claude-opus-4-7": 2_048,
+    "claude-haiku-4-5": 4_096,
+}
+"""Tokens below which a prefix is not cached."""
+
+
+def named() -> dict[str, list[str]]:
+    """Each model of this table, with what it is for."""
+    purposes: dict[str, list[str]] = {}
+    for purpose, value in globals().items():
+        if purpose.isupper() and value != UNKNOWN:
+            for model in [value] if isinstance(value, str) else value:
+                purposes.setdefault(model, []).append(purpose)
+    return purposes
