@@ -16,6 +16,7 @@ import anyio.to_thread
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
 from turnfold.account import Account
+from turnfold.admission import other_than_turn, sends_messages
 from turnfold.background import AsyncDesk, Background, Desk
 from turnfold.engine import Turn
 from turnfold.errors import TurnfoldError, clean
@@ -77,7 +78,7 @@ class MemoryMiddleware(Middleware):
         self._summarize = summarize
         self._summarize_async = summarize_async
         self._on_receipt = on_receipt
-        self._warned_of_threads = False
+        self._advised: set[str] = set()  # fields that were warned of
 
     # --- sync ---------------------------------------------------------------------------------
 
@@ -290,20 +291,13 @@ class MemoryMiddleware(Middleware):
     def _applicable(self, request: APIRequest) -> Mapping[str, Any] | None:
         """The body, if it is one that memory may touch."""
         body = request.json
-        if (
-            request.method.lower() != "post"
-            or request.url.partition("?")[0].rstrip("/") != "/v1/messages"
-            or not isinstance(body, Mapping)
-            or not isinstance(body.get("messages"), list)
-        ):
+        if not sends_messages(request.method, request.url, body):
             return None
-        if body.get("thread") is not None:
-            if not self._warned_of_threads:
-                self._warned_of_threads = True
-                logger.warning(
-                    "a request carries `thread`, so its history is kept by the API and passes "
-                    "without memory; tool_runner(thread=False) sends the history and has memory"
-                )
+        assert isinstance(body, Mapping)
+        if (other := other_than_turn(body)) is not None:
+            if other.advice and other.field not in self._advised:
+                self._advised.add(other.field)
+                logger.warning("%s", other.advice)
             return None
         return body
 

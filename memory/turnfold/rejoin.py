@@ -69,9 +69,12 @@ def known_path(archive: Archive, count: CountText) -> list[Exchange]:
 def starts_anew(transcript: Transcript, archive: Archive) -> bool:
     """Whether more than the newest closed exchange stands on a path not seen before.
 
-    A caller who sends its whole history adds one closed exchange at a time.
+    A caller who sends its whole history adds one closed exchange at a time. One that begins with
+    the provider's own summary is whole as it is: the summary stands for what is missing.
     """
     closed = transcript.closed
+    if any(transcript.exchanges[index].compacted for index in transcript.special):
+        return False
     if len(closed) < _LEAST_OVERLAP:
         return False
     return not archive.is_stored(closed[-2])

@@ -70,6 +70,8 @@ def compose(
     Returns:
         Content blocks; stop reason and stop sequence.
     """
+    if body.get("compaction") is not None:
+        return [_compacted(body)], ("compaction", None)
     if room.most == 0:
         return [], (room.reason, None)
     thought = _thought(body, reply, room, thinks=thinks)
@@ -135,6 +137,14 @@ def message_of(
     if stop[0] == "refusal":
         message["stop_details"] = dict(_REFUSED)
     return message
+
+
+def _compacted(body: dict[str, Any]) -> dict[str, Any]:
+    """The signed block that stands for a request's messages from now on."""
+    said = json.dumps(body["messages"], sort_keys=True)
+    content = f"Summary of {len(body['messages'])} messages."
+    signature = blake2b(said.encode(), digest_size=16).hexdigest()
+    return {"type": "compaction", "content": content, "signature": signature}
 
 
 def _thought(

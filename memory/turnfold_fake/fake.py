@@ -27,6 +27,7 @@ from turnfold_fake.prompt import Reader
 from turnfold_fake.replies import Reply, ReplySource, default_reply, reply_function
 from turnfold_fake.rules import MOST_BYTES, check_request
 from turnfold_fake.server import serving
+from turnfold_fake.settings import check_compaction
 from turnfold_fake.thinking import Check, Signer
 from turnfold_fake.transports import Answer, AsyncTransport, SyncTransport
 
@@ -231,6 +232,7 @@ class FakeClaude:
     def _accept(self, body: Any, headers: Mapping[str, str], *, counting: bool) -> _Accepted:
         """Hold a request against all rules, and look it up in the cache."""
         model = check_request(body, headers.get("anthropic-version", ""), counting=counting)
+        check_compaction(body, headers.get("anthropic-beta", ""))
         self._reader.share(body)
         policed = police(
             body,

@@ -1,5 +1,6 @@
 """Replies: always the same, scripted, by a function, replayed."""
 
+import anthropic
 import pytest
 from support.models import DEFAULT
 from turnfold_fake import FakeClaude, Reply, replies_from
@@ -107,3 +108,27 @@ def test_blocks_have_tokens():
     kinds += [{"type": "content", "content": "one"}, {"type": "content", "content": [TEXT]}]
     counts = [count_block({"type": "document", "source": source}) for source in kinds]
     assert counts == [1_704, 2_004, 5, 6]
+
+
+def test_a_compaction_asked_for_gives_one_signed_block():
+    client = FakeClaude("One.").client(max_retries=0)
+    asked = {"model": DEFAULT, "max_tokens": 9, "messages": [{"role": "user", "content": "Hi."}]}
+    create = client.beta.messages.create
+    summary = create(**asked, compaction={"type": "summarize"}, betas=["compact-2026-09-04"])
+    assert [block.type for block in summary.content] == ["compaction"]
+    assert summary.stop_reason == "compaction"
+    with pytest.raises(anthropic.BadRequestError, match="compaction"):
+        create(**asked, compaction={"type": "summarize"})
+    with pytest.raises(anthropic.BadRequestError, match="context_management"):
+        create(
+            **asked,
+            compaction={"type": "summarize"},
+            context_management={"edits": []},
+            betas=["compact-2026-09-04"],
+        )
+
+
+def test_nothing_is_said_where_the_cache_is_only_filled():
+    client = FakeClaude("One.").client()
+    asked = {"model": DEFAULT, "max_tokens": 0, "messages": [{"role": "user", "content": "Hi."}]}
+    assert client.messages.create(**asked).content == []
