@@ -207,23 +207,32 @@ class Background:
 
     async def _work_async(self, chore: Chore, desk: AsyncDesk) -> None:
         try:
-            if not await asyncio.to_thread(chore.begin):
-                return
-            while not self._stopping.is_set() and (job := await asyncio.to_thread(chore.next)):
-                outcome = await desk.summarize(job)
-                await asyncio.to_thread(chore.accept, outcome)
-            compare = None if self._stopping.is_set() else desk.compare
-            if compare is not None and (items := await asyncio.to_thread(chore.items)):
-                compared = await compare(items)
-                await asyncio.to_thread(chore.compared, items, compared)
-            if self._stopping.is_set():
-                chore.let_go(lost=True)
-            else:
-                await asyncio.to_thread(chore.end)
+            if await asyncio.to_thread(chore.begin):
+                await self._prepare(chore, desk)
+        except GeneratorExit:
+            # It is collected, after its loop was closed over it: in the middle of whatever this
+            # thread is at, under whatever lock that holds. To wait for one here would be for ever.
+            with contextlib.suppress(RuntimeError):  # the interpreter is about to exit
+                threading.Thread(target=chore.let_go, kwargs={"lost": True}, daemon=True).start()
+            raise
+        except asyncio.CancelledError:
+            chore.let_go(lost=True)
+            raise
         except Exception as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
             self._failed(chore, wrong)
-        finally:
-            chore.let_go(lost=True)  # if it was cancelled
+
+    async def _prepare(self, chore: Chore, desk: AsyncDesk) -> None:
+        while not self._stopping.is_set() and (job := await asyncio.to_thread(chore.next)):
+            outcome = await desk.summarize(job)
+            await asyncio.to_thread(chore.accept, outcome)
+        compare = None if self._stopping.is_set() else desk.compare
+        if compare is not None and (items := await asyncio.to_thread(chore.items)):
+            compared = await compare(items)
+            await asyncio.to_thread(chore.compared, items, compared)
+        if self._stopping.is_set():
+            chore.let_go(lost=True)
+        else:
+            await asyncio.to_thread(chore.end)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         with self._lock:

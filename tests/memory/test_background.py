@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -599,6 +600,24 @@ def test_a_fold_whose_event_loop_was_closed_over_it_is_prepared_on_the_next_one(
     now[0] += 3_600.0  # whoever was at it had time enough
     asyncio.run(turns())
     assert receipts[-1].in_memory > 0
+
+
+def test_a_lost_fold_that_is_collected_while_the_store_is_written_does_not_wait_for_it():
+    store = open_store("memory:")
+    remembering = memory(store, policy=AHEAD)
+    lose_tasks(remembering, ["c"])
+
+    def collect():
+        with store.ledger._lock:
+            remembering._background._tasks.clear()
+            gc.collect()
+
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    remembering.close()
+    store.close()
 
 
 def test_folds_that_were_lost_with_their_event_loop_do_not_count_as_waiting(monkeypatch):
