@@ -10,10 +10,10 @@ merge costs nothing but the bytes it changes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from turnfold.quotation import one_line
 from turnfold.summary import Item, Node
 from turnfold.tokens import CountText
 from turnfold.transcript import digest
@@ -41,11 +41,6 @@ _HEADINGS = {
     "question": "Open questions",
     "narrative": "What happened",
 }
-
-# What could start a new line or turn the direction of writing in what is one line of ours.
-_CONTROLS = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +249,3 @@ def _line(item: Item, was: Mapping[str, str]) -> str:
     line = f'"{text}"' if item.kind == "instruction" else text
     old = [one_line(was[name]) for name in item.supersedes if name in was]
     return line + (f" (no longer: {'; '.join(old)})" if old else "")
-
-
-def one_line(text: str) -> str:
-    """A text without anything that could begin a line of its own."""
-    return re.sub(r"\s+", " ", _CONTROLS.sub(" ", text)).strip()

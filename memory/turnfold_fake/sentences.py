@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 from turnfold_fake.prompt import blocks_of
 
 _TAG = r"</?[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>"
-_MARK = re.compile(r"\[(\d{1,9})\]|\b(?:n|turn)=[\"'](\d{1,9})[\"']")
+_LABEL = r"\[(?:\w{1,40} )?\d{1,9}\]"
+_MARK = re.compile(r"\[(?:\w{1,40} )?(\d{1,9})\]|\b(?:n|turn)=[\"'](\d{1,9})[\"']")
 # A mark inside a tag counts until its element is closed.
 _TURN = re.compile(
     r"<(?P<name>\w+)\b[^<>]*?\b(?:n|turn)=[\"'](?P<in_tag>\d{1,9})[\"'][^<>]*>"
-    r"|</(?P<closed>\w+)>|\[(?P<plain>\d{1,9})\]"
+    r"|</(?P<closed>\w+)>|\[(?:\w{1,40} )?(?P<plain>\d{1,9})\]"
 )
 # What frames a line is not part of its sentence: tags, a leading number, list bullets.
-_OPENING = re.compile(rf"(?:\s|{_TAG}|\[\d{{1,9}}\]|[-*#>]+\s)+")
+_OPENING = re.compile(rf"(?:\s|{_TAG}|{_LABEL}|[-*#>]+\s)+")
 _CLOSING = re.compile(rf"(?:\s|{_TAG})+$")
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+")
 _WORD = re.compile(r"\w")
@@ -26,8 +27,8 @@ class Sentence(NamedTuple):
 
     Attributes:
         text: Never empty.
-        mark: The number last written before it, as in `[12]`, or in the tag of the element it
-            stands in, as in `n="12"` or `turn="12"`; 0 if none.
+        mark: The number last written before it, as in `[12]` or `[a3f 12]`, or in the tag of the
+            element it stands in, as in `n="12"` or `turn="12"`; 0 if none.
     """
 
     text: str
@@ -53,7 +54,8 @@ def read_sentences(body: dict[str, Any]) -> Iterator[Sentence]:
                 yield from _split(line, mark)
                 for found in _TURN.finditer(line):
                     if found["closed"] is None:
-                        mark, element = int(found["in_tag"] or found["plain"]), found["name"] or ""
+                        mark = int(found["in_tag"] or found["plain"])
+                        element = found["name"] or element
                     elif found["closed"] == element:
                         mark, element = 0, ""
 

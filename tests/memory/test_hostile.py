@@ -12,7 +12,8 @@ from support.chats import ask, blocks, said
 from support.embedders import HashedWords
 from turnfold import Memory, Policy
 from turnfold.passages import Found, Passage
-from turnfold.prompt import memory_block, recall_block
+from turnfold.prompt import recall_block
+from turnfold.quotation import memory_block
 from turnfold.summary import KINDS, Item, SummaryDraft
 from turnfold_fake import FakeClaude, Reply
 

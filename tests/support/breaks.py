@@ -198,7 +198,7 @@ BREAKS = [
     ),
     Break(
         "6. Quotation: no mark in disguise is left in it",
-        "prompt.py",
+        "quotation.py",
         "memory_block",
         "content = quote(content)",
         "content = str(content)",
@@ -206,7 +206,7 @@ BREAKS = [
     ),
     Break(
         "6. Quotation: its mark holds a digest of what it holds",
-        "prompt.py",
+        "quotation.py",
         "memory_block",
         "mark = digest(note, content)[:8]",
         'mark = "0badcafe"',
