@@ -11,12 +11,12 @@ from turnfold.drafting import Drafting
 from turnfold.embedders import Embedder
 from turnfold.embedders.start import ModelNotReady
 from turnfold.errors import SummaryError
-from turnfold.layers import correct, coverage, erased, fit, live_items, render, settle
+from turnfold.layers import correct, coverage, erased, fit, live_items, render, settle, unseen
 from turnfold.plans import Fold, fold_id, node_id
 from turnfold.policy import Policy
 from turnfold.prompt import summary_block
 from turnfold.reconciling import Reconciled, answer_tokens, superseded
-from turnfold.speech import utterances
+from turnfold.speech import unseen_in, utterances
 from turnfold.spending import Spending
 from turnfold.summary import Item, Node, SummaryDraft, SummaryJob
 from turnfold.tokens import CountText, estimate_text
@@ -55,9 +55,15 @@ def summary_of(
 
 
 def _block(
-    texts: Iterable[str], first: int, last: int, missing: Iterable[int], *, more: bool = False
+    texts: Iterable[str],
+    first: int,
+    last: int,
+    missing: Iterable[int],
+    *,
+    markers: Sequence[tuple[int, str]] = (),
+    more: bool = False,
 ) -> str:
-    parts = (*texts, coverage(first, last), erased(missing))
+    parts = (*texts, unseen(markers), coverage(first, last), erased(missing))
     return summary_block("\n".join(filter(None, parts)), more=more)
 
 
@@ -344,7 +350,9 @@ class Folding:
         )
         if base and base.blocks and settled.keys() == nodes.keys():
             first, texts = self._start + 1, [node.text for node in new.values()]
-            more = _block(texts, first, until, self._forgotten(first, until), more=True)
+            markers = self._unseen(first, until)
+            gone = self._forgotten(first, until)
+            more = _block(texts, first, until, gone, markers=markers, more=True)
             blocks = (*base.blocks, more)
             if self._count("\n".join(blocks)) <= self._policy.summary_tokens + _FRAME:
                 return tuple(nodes), blocks
@@ -353,7 +361,13 @@ class Folding:
             if name not in nodes and self._archive.keep_node(name, node, model=""):
                 self.wrote.append(name)
         first, texts = self._head + 1, [node.text for node in settled.values()]
-        return tuple(settled), (_block(texts, first, until, self._forgotten(first, until)),)
+        markers, gone = self._unseen(first, until), self._forgotten(first, until)
+        return tuple(settled), (_block(texts, first, until, gone, markers=markers),)
+
+    def _unseen(self, first: int, last: int) -> list[tuple[int, str]]:
+        """The pictures and files of a run: number of the exchange and marker of each."""
+        run = enumerate(self._exchanges[first - 1 : last], first)
+        return [(number, marker) for number, one in run for marker in unseen_in(one.messages)]
 
     def _forgotten(self, first: int, last: int) -> list[int]:
         """Numbers of the exchanges in a run that were forgotten."""

@@ -34,6 +34,9 @@ _DROP_ORDER = ("narrative", "fact", "question", "decision", "instruction")
 _ITEM_TOKENS = 4
 _HEADING_TOKENS = 20
 
+# Pictures and files of a part of the summary that are named one by one.
+_MOST_UNSEEN = 6
+
 _HEADINGS = {
     "instruction": "The user's standing instructions, in the user's words",
     "decision": "Decisions",
@@ -242,6 +245,20 @@ def erased(turns: Iterable[int]) -> str:
             runs.append([turn])
     named = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
     return f"Of turns {', '.join(named)} nothing is known: they were erased." if named else ""
+
+
+def unseen(markers: Sequence[tuple[int, str]]) -> str:
+    """What a summary says of pictures and files in its turns; "" for none.
+
+    Args:
+        markers: number of the turn and marker of each, in order. The newest are named.
+    """
+    left = markers[:-_MOST_UNSEEN]
+    lines = [f"Turn {turn}: {one_line(marker)}" for turn, marker in markers[-_MOST_UNSEEN:]]
+    if left:
+        turns = f"{left[0][0]}-{left[-1][0]}"
+        lines.insert(0, f"Turns {turns}: {len(left)} more that can no longer be seen.")
+    return "\n".join(lines)
 
 
 def _line(item: Item, was: Mapping[str, str]) -> str:

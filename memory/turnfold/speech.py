@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from turnfold.transcript import Message, blocks_of, is_thinking
+from turnfold.wording import CALLS, KINDS, UNSEEN, marker_of, words_of
+
+# Who speaks in a block that is neither what its role says nor a tool's.
+_DOCUMENTS = UNSEEN | {"search_result", "compaction"}
+_OF_ITS_ROLE = frozenset({"tool_addition", "tool_removal", "fallback"})
+# Characters of what was said with something that can no longer be seen, and of it afterwards.
+_SAID_WITH = 160
+_SAID_OF = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +23,8 @@ class Utterance:
 
     Attributes:
         source: "user", "assistant", "tool" (calls and results), "document" or "system".
-        text: what it says; pictures and other unreadable parts are named in brackets.
+        text: what it says; of pictures and other unreadable parts, what they were and what was
+            said of them.
     """
 
     source: str
@@ -24,63 +32,95 @@ class Utterance:
 
 
 def utterances(messages: Iterable[Message]) -> list[Utterance]:
-    """What messages say, in order; thinking is left out, it is not for other eyes."""
+    """What messages say, in order; thinking is left out, it is not for other eyes.
+
+    At most one for each block, and always as many of the same messages: they are known by number.
+    """
+    messages = list(messages)
     said: list[Utterance] = []
-    for message in messages:
+    for index, message in enumerate(messages):
         role = str(message.get("role"))
         for block in blocks_of(message):
-            for utterance in _say(role, block):
-                text = utterance.text.strip()
-                if text:
-                    said.append(Utterance(utterance.source, text))
+            text = _text_of(block).strip()
+            if not text:
+                continue
+            if _is_unseen(block):
+                text = _remembered(text, messages, index)
+            said.append(Utterance(_source(role, block), text))
     return said
 
 
-def _say(role: str, block: Any) -> Iterable[Utterance]:
+def unseen_in(messages: Iterable[Message]) -> list[str]:
+    """What messages show that nobody can read: the marker of each picture and file."""
+    return [
+        marker
+        for message in messages
+        for block in blocks_of(message)
+        if isinstance(block, Mapping)
+        for part in _parts(block)
+        if isinstance(part, Mapping) and (marker := marker_of(part))
+    ]
+
+
+def _parts(block: Mapping[str, Any]) -> Sequence[Any]:
+    """A block, and the blocks a tool's result is made of."""
+    inner = block.get("content")
+    return [block, *(inner if isinstance(inner, list) else ())]
+
+
+def _text_of(block: Any) -> str:
     if isinstance(block, str):
-        return [Utterance(role, block)]
+        return block
     if not isinstance(block, Mapping) or is_thinking(block):
-        return []
-    kind = str(block.get("type"))
-    if kind == "text":
-        return [Utterance(role, str(block.get("text") or ""))]
-    if kind.endswith("tool_use"):
-        arguments = json.dumps(block.get("input"), ensure_ascii=False)
-        return [Utterance("tool", f"{block.get('name')}({arguments})")]
-    if kind.endswith("tool_result"):
-        return [Utterance("tool", _inner_text(block.get("content")))]
-    if kind in {"document", "search_result"}:
-        return [Utterance("document", _document_text(block))]
-    return [Utterance(role, f"[{kind}]")]
+        return ""
+    if block.get("type") == "text":
+        return str(block.get("text") or "")
+    return words_of(block)
 
 
-def _inner_text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, Mapping):
-        content = [content]
-    lines = []
-    for part in content or []:
-        if isinstance(part, Mapping) and part.get("type") == "text":
-            lines.append(str(part.get("text") or ""))
-        elif isinstance(part, Mapping) and part.get("type") in {"document", "search_result"}:
-            lines.append(_document_text(part))
-        elif isinstance(part, Mapping):
-            lines.append(f"[{part.get('type')}]")
-        else:
-            lines.append(str(part))
-    return "\n".join(lines)
+def _source(role: str, block: Any) -> str:
+    """Who says what a block says: never the user, where it is not the user's own text."""
+    kind = "text" if isinstance(block, str) else str(block.get("type"))
+    if kind == "text" or kind in _OF_ITS_ROLE or role == "system":
+        return role
+    if kind in _DOCUMENTS:
+        return "document"
+    if kind in CALLS or kind in KINDS or kind.endswith("tool_use") or role != "user":
+        return "tool"
+    return "document"
 
 
-def _document_text(block: Mapping[str, Any]) -> str:
-    title = str(block.get("title") or "")
-    source = block.get("source")
-    if block.get("type") == "search_result":
-        body = _inner_text(block.get("content"))
-    elif isinstance(source, Mapping) and source.get("type") == "text":
-        body = str(source.get("data") or "")
-    elif isinstance(source, Mapping) and source.get("type") == "content":
-        body = _inner_text(source.get("content"))
-    else:
-        body = "[document]"
-    return f"{title}\n{body}" if title else body
+def _is_unseen(block: Any) -> bool:
+    """Whether a block is, or a tool's result holds, what can no longer be seen."""
+    if not isinstance(block, Mapping):
+        return False
+    return any(isinstance(part, Mapping) and marker_of(part) for part in _parts(block))
+
+
+def _remembered(text: str, messages: Sequence[Message], index: int) -> str:
+    """A marker with what was said of what it stands for: all that will be known of it."""
+    with_it = _excerpt(messages[index : index + 1], "user", _SAID_WITH)
+    of_it = _excerpt(messages[index + 1 :], "assistant", _SAID_OF)
+    parts = [text]
+    if with_it:
+        parts.append(f'It came with the words: "{with_it}"')
+    if of_it:
+        parts.append(f'The answer was: "{of_it}"')
+    return "\n".join(parts)
+
+
+def _excerpt(messages: Iterable[Message], role: str, most: int) -> str:
+    """How what one side says in its next message begins, on one line."""
+    for message in messages:
+        if message.get("role") != role:
+            continue
+        texts = [
+            block if isinstance(block, str) else str(block.get("text") or "")
+            for block in blocks_of(message)
+            if isinstance(block, str)
+            or (isinstance(block, Mapping) and block.get("type") == "text")
+        ]
+        begins = " ".join(" ".join(text[: 4 * most] for text in texts).split())
+        if begins:
+            return begins[:most] + ("…" if len(begins) > most else "")
+    return ""

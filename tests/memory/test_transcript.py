@@ -266,12 +266,13 @@ def test_utterances_name_their_source_and_leave_thinking_out():
         {"role": "system", "content": "Be brief."},
     ]
     said = [(one.source, one.text) for one in utterances(messages)]
+    seen = "[an image that can no longer be seen: image/png]"
     assert said == [
         ("user", "Look."),
         ("document", "Lease\nTen years."),
-        ("user", "[image]"),
+        ("document", f'{seen}\nIt came with the words: "Look."\nThe answer was: "I look."'),
         ("assistant", "I look."),
         ("tool", 'look({"where": "Zürich"})'),
-        ("tool", "A door.\n[image]"),
+        ("tool", f"A door.\n{seen}"),
         ("system", "Be brief."),
     ]
