@@ -10,6 +10,8 @@ from turnfold_cli.rendering import plain_table
 
 _WHAT_TO_DO = {
     "broken file": "restore the file from a backup, or export what can be read",
+    "lost": "what was said there is lost; memory goes on without it",
+    "damaged": "--mend deletes what memory makes again",
     "missing vectors": "--mend writes them into the index again",
     "orphaned vectors": "--mend deletes them from the index",
     "stray vectors": "--mend deletes them",
@@ -41,7 +43,7 @@ def print_checkup(console: Console, url: str, found: Checkup) -> None:
 
 def _finding(one: Finding) -> str:
     whose = f" of {one.user_id!r}" if one.user_id else ""
-    done = "mended" if one.mended else _WHAT_TO_DO[one.kind]
+    done = "mended" if one.mended else _WHAT_TO_DO["lost" if one.lost else one.kind]
     return f"{one.kind}{whose}: {one.count:,} ({one.detail}): {done}"
 
 

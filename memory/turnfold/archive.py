@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from turnfold_stores import Entry, Record, Store, latest_record
+from turnfold_stores import Entry, Record, Store
 
+from turnfold.caps import Spent
 from turnfold.embedders import Embedder
-from turnfold.history import is_alive
 from turnfold.layers import Correction
 from turnfold.measures import Row
 from turnfold.memorable import Memorable
 from turnfold.passages import Found, Passage, passages_of, place_of
+from turnfold.paths import LOOK_BACK, Paths
 from turnfold.plans import (
     Fold,
     Plan,
@@ -29,28 +30,36 @@ from turnfold.plans import (
     fold_id,
     plan_body,
     plan_id,
+    preparation_body,
     preparation_id,
     read_fold,
     read_plan,
+    read_preparation,
     usage_id,
 )
 from turnfold.redaction import Redact
 from turnfold.scope import Scope
 from turnfold.speech import utterances
+from turnfold.stored import DamagedError, Fields, Reading, texts_in
 from turnfold.summary import Node
 from turnfold.transcript import Exchange, Transcript, digest, seed_of
 
+_T = TypeVar("_T")
+
 # Exchanges remembered as stored, so that a turn writes only what is new.
 _MOST_REMEMBERED = 200_000
-# Folds are looked for from the newest exchange back, this many at a time.
-_LOOK_BACK = 200
 # Passages embedded at a time. An embedder serves one caller at a time: a turn that has a query
 # to embed should not wait for the whole of a long history.
 _EMBEDDED_AT_ONCE = 64
 
 
 class Archive:
-    """The ledger and index in memory's own words, for one user and conversation."""
+    """The ledger and index in memory's own words, for one user and conversation.
+
+    Attributes:
+        paths: the paths of the user's conversations.
+        reading: reads records; knows which of them are damaged.
+    """
 
     def __init__(
         self,
@@ -79,6 +88,8 @@ class Archive:
         self.forgotten = forgotten
         self._stored = stored
         self.redact = redact
+        self.reading = Reading()
+        self.paths = Paths(store, scope.user_id, self.reading)
 
     def remember(self, transcript: Transcript, times: Sequence[float | None] | None = None) -> None:
         """Store every closed exchange when it is first seen, and no forgotten one again.
@@ -164,7 +175,7 @@ class Archive:
 
     def is_indexed(self, name: str) -> bool:
         """Whether the passages of a fold that was prepared are stored, and indexed or owed."""
-        return bool(self._get([f"indexed:{name}"]))
+        return bool(self.records([f"indexed:{name}"]))
 
     def _times(self, exchanges: Sequence[Exchange]) -> dict[str, float]:
         """When exchanges were said, by content id, where known.
@@ -173,7 +184,7 @@ class Archive:
         of its own opening tells better; a time that was told is earlier than both.
         """
         plans = {plan_id(one): one.content_id for one in exchanges}
-        records = self._get([*plans, *plans.values()])
+        records = self.records([*plans, *plans.values()])
         times: dict[str, float] = {}
         for name, record in records.items():
             content = plans.get(name, name)
@@ -202,12 +213,15 @@ class Archive:
         self.store.check_model(embedder.model)
         user_id, conversation = self.scope.user_id, self.scope.conversation
         scan = self.store.ledger.scan(user_id, kind="owed", conversation=conversation)
-        debts = {record.id: record.body for record in scan}
+        debts = {
+            record.id: names
+            for record, names in self.reading.all(scan, lambda record: texts_in(record.body))
+        }
         if not debts:
             return
         names = dict.fromkeys(name for body in debts.values() for name in body)
         have = self.store.index_again(user_id, names)
-        stored = self._get(name for name in names if name not in have)
+        stored = self.records(name for name in names if name not in have)
         todo = [name for name in names if name in stored]
         for start in range(0, len(todo), _EMBEDDED_AT_ONCE):
             batch = todo[start : start + _EMBEDDED_AT_ONCE]
@@ -228,36 +242,24 @@ class Archive:
         for one in openings:
             names[plan_id(one)] = one.opening_id
             names[plan_id(one, 1)] = one.opening_id
-        records = self._get(names)
-        return {
-            opening: read_plan(records[name]) for name, opening in names.items() if name in records
-        }
+        plans = self._read(names, read_plan)
+        return {opening: plans[name] for name, opening in names.items() if name in plans}
 
     def keep_plan(self, plan: Plan) -> Plan:
         """Write a plan and read back the one that holds: the first ever written."""
-        return read_plan(self._keep(self._record(plan.id, "plan", plan_body(plan))))
-
-    def newest_plans(self, conversation: str) -> list[Plan]:
-        """The newest plan of each history of a conversation, the newest last.
-
-        A conversation with a name has one history that is alive; without a name there may be
-        several, told apart by their first opening.
-        """
-        newest: dict[str, Plan] = {}
-        ledger, user_id = self.store.ledger, self.scope.user_id
-        if conversation:
-            last = latest_record(ledger, user_id, kind="plan", conversation=conversation)
-            return [] if last is None else [read_plan(last)]
-        for record in ledger.scan(user_id, kind="plan", conversation=conversation):
-            plan = read_plan(record)
-            newest.pop(plan.root, None)
-            newest[plan.root] = plan
-        return list(newest.values())
+        return self._keep(self._record(plan.id, "plan", plan_body(plan)), read_plan, plan)
 
     def fold(self, name: str) -> Fold | None:
         """A fold by its id."""
-        record = self._get([name]).get(name)
-        return read_fold(record) if record else None
+        return self.paths.fold(name)
+
+    def fold_of(self, plan: Plan, exchanges: Sequence[Exchange]) -> Fold | None:
+        """The fold a plan goes by, if it stands for the oldest of these exchanges."""
+        fold = self.fold(plan.fold) if plan.fold else None
+        if fold is None:
+            return None
+        last = exchanges[fold.count - 1] if fold.count <= len(exchanges) else None
+        return fold if last is not None and fold.id == fold_id(last) else None
 
     def fold_in_force(self, exchanges: Sequence[Exchange], *, previous: Plan | None) -> Fold | None:
         """The newest fold on a path.
@@ -267,21 +269,28 @@ class Archive:
             previous: the plan of the last of them. What it went by holds, unless someone has
                 folded since; without it all of the path is looked at.
         """
-        known = self.fold(previous.fold) if previous is not None and previous.fold else None
+        known = self.fold_of(previous, exchanges) if previous is not None else None
         least = known.count if known is not None else 0
         if previous is not None:
-            least = max(least, len(exchanges) - _LOOK_BACK)
-        for end in range(len(exchanges), least, -_LOOK_BACK):
-            ids = [fold_id(one) for one in reversed(exchanges[max(least, end - _LOOK_BACK) : end])]
-            records = self._get(ids)
-            for name in ids:
-                if name in records:
-                    return read_fold(records[name])
+            least = max(least, len(exchanges) - LOOK_BACK)
+        for end in range(len(exchanges), least, -LOOK_BACK):
+            first = max(least, end - LOOK_BACK)
+            part = enumerate(exchanges[first:end], first + 1)
+            fold = self.paths.newest_fold([(one.exchange_id, number) for number, one in part])
+            if fold is not None:
+                return fold
         return known
 
     def keep_fold(self, fold: Fold) -> Fold:
         """Write a fold and read back the one that holds."""
-        return read_fold(self._keep(self._record(fold.id, "fold", fold_body(fold))))
+
+        def fitting(record: Record) -> Fold:
+            held = read_fold(record)
+            if held.count != fold.count:
+                raise DamagedError(f"it ends at {held.count}, not at {fold.count}")
+            return held
+
+        return self._keep(self._record(fold.id, "fold", fold_body(fold)), fitting, fold)
 
     def take_back(self, names: Sequence[str]) -> None:
         """Delete records that were written too late: what they stand on was forgotten."""
@@ -289,12 +298,7 @@ class Archive:
 
     def keep_preparation(self, preparation: Preparation) -> None:
         """Write how far a fold is being prepared."""
-        body = {
-            "base": preparation.base,
-            "start": preparation.start,
-            "until": preparation.until,
-        }
-        record = self._record(preparation.id, "ahead", body)
+        record = self._record(preparation.id, "ahead", preparation_body(preparation))
         self.store.ledger.put(self.scope.user_id, [record])
 
     def preparations(
@@ -308,18 +312,25 @@ class Archive:
             start: the first exchange that is not in memory.
         """
         names = [preparation_id(one) for one in reversed(exchanges[start:])]
-        records = self._get(names)
-        found = (Preparation(n, **records[n].body) for n in names if n in records)
-        return [one for one in found if (one.base, one.start) == (base, start)]
+        records = self._read(names, read_preparation)
+        found = (records[name] for name in names if name in records)
+        return [
+            one
+            for one in found
+            if (one.base, one.start) == (base, start) and one.until <= len(exchanges)
+        ]
 
     def nodes(self, ids: Iterable[str]) -> dict[str, Node]:
         """The nodes that exist, by id."""
-        return {name: Node.from_json(record.body) for name, record in self._get(ids).items()}
+        return self._read(ids, lambda record: Node.from_json(record.body))
 
     def keep_node(self, name: str, node: Node, *, model: str) -> bool:
         """Write a node; one that is there already stays. Whether it is new."""
-        body = {**node.to_json(), "model": model}
-        return bool(self.store.ledger.put(self.scope.user_id, [self._record(name, "node", body)]))
+        record = self._record(name, "node", {**node.to_json(), "model": model})
+        if name in self.reading.damaged:  # what stands there is left out by everybody
+            self.store.replace(self.scope.user_id, [], [record])
+            return True
+        return bool(self.store.ledger.put(self.scope.user_id, [record]))
 
     def keep_failure(self, first: Exchange) -> bool:
         """Write that a summarizer failed at turns from this one on; whether it is the first time.
@@ -332,26 +343,27 @@ class Archive:
     def failures(self, firsts: Iterable[Exchange]) -> set[str]:
         """The ids of those exchanges from which on a summarizer has failed before."""
         failed = {f"failed:{one.exchange_id}": one.exchange_id for one in firsts}
-        return {failed[name] for name in self._get(failed)}
+        return {failed[name] for name in self.records(failed)}
 
     def keep_spending(self, name: str, body: Mapping[str, Any]) -> None:
         """Write what a summary cost."""
         self.store.ledger.put(self.scope.user_id, [self._record(name, "spend", dict(body))])
 
-    def spending(self) -> list[Mapping[str, Any]]:
-        """What summaries of the conversation have cost, one by one."""
+    def spending(self) -> Iterator[tuple[str, str, Spent]]:
+        """What summaries of the conversation have cost: for which turn, in which history, what."""
         scan = self.store.ledger.scan(
             self.scope.user_id, kind="spend", conversation=self.scope.conversation
         )
-        return [record.body for record in scan]
+        for _, one in self.reading.all(scan, _read_spending):
+            yield one
 
     def corrections(self) -> dict[str, Correction]:
         """What was said of items and nodes later on, by their id; the newest word counts."""
         scan = self.store.ledger.scan(
             self.scope.user_id, kind="correction", conversation=self.scope.conversation
         )
-        found = (Correction(**record.body) for record in scan)
-        return {one.target: one for one in found}
+        found = self.reading.all(scan, lambda record: Correction.from_json(record.body))
+        return {one.target: one for _, one in found}
 
     def keep_correction(self, correction: Correction) -> None:
         """Write a correction; what it is about stays in the ledger as it was."""
@@ -377,13 +389,13 @@ class Archive:
 
     def is_reconciled(self, name: str) -> bool:
         """Whether the items of a fold were compared."""
-        return bool(self._get([f"reconciled:{name}"]))
+        return bool(self.records([f"reconciled:{name}"]))
 
     # --- proofs, usage, passages --------------------------------------------------------------
 
     def proofs(self, names: Iterable[str]) -> dict[str, str]:
         """The digest of the prefix each thinking block was made under, where known."""
-        return {name: record.body["prefix"] for name, record in self._get(names).items()}
+        return self._read(names, lambda record: Fields(record.body).text("prefix"))
 
     def keep_answer(self, name: str, row: Row, thoughts: Iterable[str], prefix: str) -> None:
         """Write what an answer tells: its usage, and what its thinking is bound to."""
@@ -397,10 +409,8 @@ class Archive:
     def rows(self, exchange: Exchange) -> list[Row]:
         """The answered requests of an exchange, in order."""
         names = [usage_id(exchange, number) for number in range(exchange.replies + 1)]
-        records = self._get(names)
-        return [
-            Row.from_json(records[name].body, records[name].at) for name in names if name in records
-        ]
+        rows = self._read(names, lambda record: Row.from_json(record.body, record.at))
+        return [rows[name] for name in names if name in rows]
 
     def floor(self, transcript: Transcript, *, first: int) -> int:
         """Index in the transcript before which thinking was refused; 0 for none.
@@ -416,8 +426,8 @@ class Archive:
             for one, start in paths
             for number in range(one.replies + 1)
         }
-        records = self._get(named)
-        return max((named[n] + r.body["messages"] for n, r in records.items()), default=0)
+        floors = self._read(named, lambda record: Fields(record.body).whole("messages"))
+        return max((named[name] + floor for name, floor in floors.items()), default=0)
 
     def keep_floor(self, exchange: Exchange) -> None:
         """Write that all thinking up to the end of this open exchange was refused."""
@@ -429,36 +439,38 @@ class Archive:
         """The passages of a plan."""
         shown = list(shown)
         places = {one.id: place_of(one.id) for one in shown}
-        records = self._get({*places, *(content for content, _, _ in places.values())})
+        pieces = [name for name, (_, _, piece) in places.items() if piece is not None]
+        passages = self._read(pieces, Passage.from_record)
+        whole = [content for name, (content, _, _) in places.items() if name not in passages]
+        messages = self.paths.messages(whole)
         found: list[Found] = []
         for one in shown:
             content_id, number, _ = places[one.id]
-            if one.id in records:
-                passage = Passage.from_record(records[one.id])
-            elif content_id in records:
-                said = utterances(records[content_id].body["messages"])[number]
-                passage = Passage(one.id, content_id, said.source, said.text, one.turn)
-            else:
-                continue
-            found.append(Found(passage, one.turn, one.score))
+            said = utterances(messages.get(content_id, ()))[number : number + 1]
+            if one.id in passages:
+                found.append(Found(passages[one.id], one.turn, one.score))
+            elif said:
+                passage = Passage(one.id, content_id, said[0].source, said[0].text, one.turn)
+                found.append(Found(passage, one.turn, one.score))
         return found
 
     def records(self, ids: Iterable[str]) -> Mapping[str, Record]:
         """Records of the user as they are stored, by id."""
-        return self._get(ids)
+        ids = list(ids)
+        return self.store.ledger.get(self.scope.user_id, ids) if ids else {}
 
     # --- paths --------------------------------------------------------------------------------
 
     def known(self, ids: Iterable[str]) -> set[str]:
         """Those of the ids that are stored."""
-        return set(self._get(ids))
+        return set(self.records(ids))
 
     def is_stored(self, exchange: Exchange) -> bool:
         """Whether this exchange was seen before, on this very path."""
         name = self._name(exchange)
         if self.forgot(exchange) or name in self._stored:
             return True
-        found = bool(self._get([exchange.exchange_id]))
+        found = bool(self.records([exchange.exchange_id]))
         if found and not self.mark:
             self._stored[name] = None
         return found
@@ -482,46 +494,6 @@ class Archive:
             return exchanges
         return Memorable(exchanges, forgotten=self.forgotten, redact=self.redact)
 
-    def messages_before(self, exchange_id: str) -> list[Mapping[str, Any]]:
-        """All messages of a path, from its beginning to this exchange; [] where it has a gap."""
-        scan = self.store.ledger.scan(
-            self.scope.user_id, kind="exchange", conversation=self.scope.conversation
-        )
-        links = {record.id: record.body for record in scan}
-        contents: list[str] = []
-        while exchange_id:
-            if exchange_id not in links:
-                return []
-            contents.append(links[exchange_id]["content"])
-            exchange_id = links[exchange_id]["parent"]
-        stored = self._get(contents)
-        if any(name not in stored for name in contents):
-            return []
-        return [m for name in reversed(contents) for m in stored[name].body["messages"]]
-
-    def folded_contents(self, conversation: str, *, but: str = "") -> set[str]:
-        """Content ids in memory on the living paths of a conversation; see `folded_paths`."""
-        return {content for path in self.folded_paths(conversation, but=but) for content in path}
-
-    def folded_paths(self, conversation: str, *, but: str = "") -> list[list[str]]:
-        """Content ids in memory on each living path of a conversation, oldest first.
-
-        Args:
-            conversation: which one; a generation that was reset has none.
-            but: opening id of the first exchange of a path to leave out.
-        """
-        if not is_alive(self.store, self.scope.user_id, conversation):
-            return []
-        paths: list[list[str]] = []
-        for plan in self.newest_plans(conversation):
-            fold = self.fold(plan.fold) if plan.fold and plan.root != but else None
-            path: list[str] = []
-            while fold is not None:
-                path[:0] = fold.contents
-                fold = self.fold(fold.previous) if fold.previous else None
-            paths.append(path)
-        return paths
-
     def _name(self, exchange: Exchange) -> str:
         """What `stored` knows an exchange by: nothing is known for sure after a forgetting."""
         return exchange.exchange_id + self.mark
@@ -533,10 +505,23 @@ class Archive:
             name, kind, self.scope.conversation, body, at=self.clock() if at is None else at
         )
 
-    def _get(self, ids: Iterable[str]) -> Mapping[str, Record]:
-        ids = list(ids)
-        return self.store.ledger.get(self.scope.user_id, ids) if ids else {}
+    def _read(self, ids: Iterable[str], read: Callable[[Record], _T]) -> dict[str, _T]:
+        """What the records of these ids tell; without those that are damaged."""
+        records = self.records(ids).values()
+        return {record.id: told for record, told in self.reading.all(records, read)}
 
-    def _keep(self, record: Record) -> Record:
-        new = self.store.ledger.put(self.scope.user_id, [record])
-        return record if record.id in new else self._get([record.id])[record.id]
+    def _keep(self, record: Record, read: Callable[[Record], _T], new: _T) -> _T:
+        """Write a record; what then holds. One that is damaged holds nothing."""
+        if record.id in self.store.ledger.put(self.scope.user_id, [record]):
+            return new
+        holds = self._read([record.id], read).get(record.id)
+        if holds is None:
+            self.store.replace(self.scope.user_id, [], [record])
+            return new
+        return holds
+
+
+def _read_spending(record: Record) -> tuple[str, str, Spent]:
+    fields = Fields(record.body)
+    spent = Spent(fields.whole("tokens"), fields.number("dollars"))
+    return fields.text("turn"), fields.text("root"), spent

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from turnfold_stores import Record, Store
 from turnfold_stores.checkup import Indexed, SelfChecking, indexed, users_of
 
-from turnfold.passages import place_of
-from turnfold.plans import read_fold, read_plan
+from turnfold.kinds import KINDS, Kind
+from turnfold.stored import Reading
 
 FindingKind = Literal[
-    "broken file", "missing vectors", "orphaned vectors", "stray vectors", "unpaid", "dangling"
+    "broken file",
+    "damaged",
+    "missing vectors",
+    "orphaned vectors",
+    "stray vectors",
+    "unpaid",
+    "dangling",
 ]
 _TOLD = 5  # ids named in a finding
 
@@ -27,11 +34,14 @@ class Finding:
         kind: what sort of thing. "missing vectors": the ledger keeps them, the index lacks
             them. "orphaned vectors": the index has them, the ledger does not know them. "stray
             vectors": of passages that are no more. "unpaid": passages without a vector that
-            nothing says is owed. "dangling": a record names one that is not there.
+            nothing says is owed. "dangling": a record names one that is not there. "damaged":
+            a record that cannot be read and is left out; one that is made of others, which
+            memory will make again, is deleted where it is mended.
         user_id: whose; "" for the store's.
         count: how many.
         detail: some of them, or what is wrong, in words.
         mended: whether it was put right.
+        lost: whether it is something that was said, which nothing can bring back.
     """
 
     kind: FindingKind
@@ -39,11 +49,12 @@ class Finding:
     count: int
     detail: str
     mended: bool = False
+    lost: bool = False
 
     @property
     def mendable(self) -> bool:
         """Whether `mend` can put it right: what is derived can be derived again."""
-        return self.kind not in {"broken file", "dangling"}
+        return self.kind not in {"broken file", "dangling"} and not self.lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +118,25 @@ class _State:
         self._ids: set[str] = set()
         self._passages: dict[str, str] = {}  # the conversation of each
         self._named: dict[str, str] = {}  # what has to be there, and what names it
+        self._damaged: set[str] = set()  # records that can be made again
+        self._lost: set[str] = set()  # those that cannot
         debts: set[str] = set()
+        reading = Reading()
         for record in store.ledger.scan(user_id):
             self.kinds[record.kind] += 1
-            if record.kind == "vector":
+            kind = KINDS.get(record.kind)
+            if kind is None or kind.fate == "vector":
                 continue
             self._ids.add(record.id)
-            if record.kind == "passage":
+            needs = reading.one(record, partial(_needs, kind))
+            if needs is None:
+                (self._damaged if kind.derived else self._lost).add(record.id)
+                continue
+            if kind.fate == "piece":
                 self._passages[record.id] = record.conversation
-            elif record.kind == "owed":
+            elif kind.fate == "owed":
                 debts.update(record.body)
-            for name in _names_in(record):
-                self._named[name] = record.id
+            self._named.update(dict.fromkeys(needs, record.id))
         self.owed = debts & self._passages.keys() - self._indexed.vectors
         self._strays = self._indexed.vectors - self._passages.keys()
         self._unpaid = self._passages.keys() - self._indexed.vectors - debts
@@ -128,6 +146,8 @@ class _State:
         vectors = self._indexed
         dangling = {name: by for name, by in self._named.items() if name not in self._ids}
         loose = [f"{by} names {name}" for name, by in sorted(dangling.items())]
+        yield from self._finding("damaged", self._lost, lost=True)
+        yield from self._finding("damaged", self._damaged)
         yield from self._finding("missing vectors", vectors.missing - self._strays)
         yield from self._finding("orphaned vectors", vectors.orphaned)
         yield from self._finding("stray vectors", self._strays)
@@ -136,6 +156,7 @@ class _State:
 
     def mend(self) -> None:
         """Put right what can be."""
+        self._store.ledger.delete(self._user_id, self._damaged)
         self._store.delete_vectors(self._user_id, self._strays)
         if self._indexed.missing or self._indexed.orphaned:
             self._store.mend_user(self._user_id)
@@ -144,32 +165,16 @@ class _State:
             owed = Record(f"owed:{names[0]}", "owed", conversation, names)
             self._store.ledger.put(self._user_id, [owed])
 
-    def _finding(self, kind: FindingKind, what: Collection[str]) -> Iterator[Finding]:
+    def _finding(
+        self, kind: FindingKind, what: Collection[str], *, lost: bool = False
+    ) -> Iterator[Finding]:
         if what:
             more = ", …" if len(what) > _TOLD else ""
             detail = ", ".join(sorted(what)[:_TOLD]) + more
-            yield Finding(kind, self._user_id, len(what), detail)
+            yield Finding(kind, self._user_id, len(what), detail, lost=lost)
 
 
-def _names_in(record: Record) -> Iterator[str]:
-    """Ids of the records that this one cannot do without."""
-    body = record.body
-    if record.kind == "exchange":
-        yield body["content"]
-        if body["parent"]:
-            yield body["parent"]
-    elif record.kind == "passage":
-        yield body["content"]
-    elif record.kind == "fold":
-        fold = read_fold(record)
-        yield from fold.nodes
-        yield from fold.contents
-        if fold.previous:
-            yield fold.previous
-    elif record.kind == "plan":
-        plan = read_plan(record)
-        for shown in plan.shown:
-            content_id, _, piece = place_of(shown.id)
-            yield content_id if piece is None else shown.id
-        if plan.fold:
-            yield plan.fold
+def _needs(kind: Kind, record: Record) -> list[str]:
+    """Ids of the records that this one cannot do without; raises where it cannot be read."""
+    kind.read(record)
+    return list(kind.needs(record))

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from turnfold_stores import Record
 
 from turnfold.archive import Archive
+from turnfold.passages import content_of
 
 
 class Eligible:
@@ -30,14 +31,13 @@ class Eligible:
 
     def __call__(self, record: Record) -> int | None:
         """The exchange number; 0 for another conversation; None if it may not be recalled."""
-        content = record.body["content"]
+        content = content_of(record.id)
         if content in self._live:
             return None
         here = self._archive.scope.conversation
         if record.conversation == here and (content in self._turns or here):
             return self._turns.get(content)
         if record.conversation not in self._elsewhere:
-            self._elsewhere[record.conversation] = self._archive.folded_contents(
-                record.conversation, but=self._root
-            )
+            paths = self._archive.paths.folded(record.conversation, but=self._root)
+            self._elsewhere[record.conversation] = {one for path in paths for one in path}
         return 0 if content in self._elsewhere[record.conversation] else None

@@ -146,7 +146,7 @@ class Turn:
         )
 
     def _fold_of(self, plan: Plan) -> Fold | None:
-        return self._archive.fold(plan.fold) if plan.fold else None
+        return self._archive.fold_of(plan, self._transcript.closed)
 
     def _measured(self, previous: Plan | None) -> Measures:
         """What the turns before this one have shown."""
@@ -358,6 +358,8 @@ class Turn:
                     )
                 except Exception as wrong:  # noqa: BLE001 - a store may raise anything
                     self._degrade("finish", wrong)
+        for name, what in self._archive.reading.damaged.items():
+            self.account.degraded.append(f"ledger: a damaged record is left out: {name}: {what}")
         return self.account.receipt(
             model=self._model,
             scope=self._archive.scope,

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import secrets
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import islice
+from typing import Any
 
 from turnfold_stores import Record, Store
 
-from turnfold.plans import Plan, plan_body, read_plan
+from turnfold.kinds import KINDS, Kind, kinds_with
+from turnfold.passages import content_of
+from turnfold.paths import Link, read_link
+from turnfold.plans import Plan, exchange_in, opening_in, plan_body, read_plan
 from turnfold.policy import Policy
 from turnfold.reader import read
-from turnfold.rebuilding import Link, Path, rebuilt
-from turnfold.tombstones import KINDS, Tombstones
+from turnfold.rebuilding import Path, rebuilt
+from turnfold.stored import Reading, messages_in, texts_in
+from turnfold.thinking import thinking_ids
+from turnfold.tombstones import Tombstones
 from turnfold.transcript import seed_of
 
 _BATCH = 500
 # What stays where all of a conversation goes. A reset says how often it began anew, nothing else;
 # without it an old generation would be the present one again.
-_STAYS = KINDS | {"reset"}
-# What a turn decided or measured; its ids name the opening of the turn.
-_OF_TURNS = ("plan", "usage", "floor")
-# Other accounts and proofs, which say nothing: they go by their age, or by the turn they name.
-_BY_AGE = ("thought", "spend", "lease", "ahead", "failed")
+_STAYS = kinds_with("stays", "for good")
+_FOR_GOOD = kinds_with("for good")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class _Extent:
         contents: content ids of exchanges.
         openings: opening ids of turns.
         places: all places of exchanges in the conversations concerned, by exchange id.
-        touched: the conversations that contents go from.
+        touched: the conversations that something goes from.
         before: what turns decided and measured before then goes, too, in seconds since the
             epoch; infinity where all of the conversations goes.
         names: the conversations concerned; None for all.
@@ -91,9 +95,47 @@ class _Extent:
         """Whether nothing of the conversations concerned remains."""
         return self.before == math.inf
 
+    def goes(self, exchange_id: str) -> bool:
+        """Whether an exchange goes from this place."""
+        link = self.places.get(exchange_id)
+        return link is not None and link.content in self.contents
+
+    def heir(self, exchange_id: str) -> str:
+        """The nearest exchange up a path that remains, from this one on; "" for none."""
+        seen: set[str] = set()
+        while (link := self.places.get(exchange_id)) is not None and exchange_id not in seen:
+            if link.content not in self.contents:
+                return exchange_id
+            seen.add(exchange_id)
+            exchange_id = link.parent
+        return ""
+
+
+def _extent(
+    contents: Collection[str],
+    openings: Iterable[str],
+    places: Mapping[str, Link],
+    before: float,
+    names: Collection[str] | None,
+) -> _Extent:
+    """What is to go with some exchanges and the turns of some openings; see `_Extent`."""
+    gone = [one for one in places.values() if one.content in contents]
+    return _Extent(
+        frozenset(contents),
+        frozenset({*openings, *(one.opening for one in gone)}),
+        places,
+        frozenset(one.conversation for one in gone),
+        before,
+        names,
+    )
+
 
 class Erasure:
-    """Takes exchanges of one user, and all that hangs on them, from a store."""
+    """Takes exchanges of one user, and all that hangs on them, from a store.
+
+    A record that cannot be read goes where it is old, or where it names something that goes: it
+    stops no forgetting.
+    """
 
     def __init__(self, store: Store, policy: Policy, user_id: str) -> None:
         """Args:
@@ -105,6 +147,7 @@ class Erasure:
         self._ledger = store.ledger
         self._policy = policy
         self._user_id = user_id
+        self._reading = Reading()
         self._tombstones = Tombstones(store.ledger, user_id)
 
     def older_than(self, before: float, names: Collection[str] | None) -> Forgotten:
@@ -118,14 +161,27 @@ class Erasure:
         closed = {one.opening for one in places.values()}
         # The newest exchange of each history has no place yet: only what it opened with is known.
         words = {
-            read_plan(one).words
-            for one in self._scan("plan", names)
-            if one.at < before and _opening(one) not in closed
+            plan.words
+            for record, plan in self._plans(names)
+            if record.at < before and opening_in(plan.id) not in closed
         }
         self._bury(contents | words)
-        openings = frozenset(one.opening for one in places.values() if one.content in contents)
-        touched = frozenset(one.conversation for one in places.values() if one.content in contents)
-        return self._erase(_Extent(contents, openings, places, touched, before, names))
+        return self._erase(_extent(contents, (), places, before, names))
+
+    def exchanges(
+        self, contents: Collection[str], plans: Collection[Plan], names: Collection[str]
+    ) -> Forgotten:
+        """Erase single exchanges of some conversations.
+
+        Args:
+            contents: content ids of those that are closed.
+            plans: of those that are still open.
+            names: the conversations.
+        """
+        openings = [opening_in(plan.id) for plan in plans]
+        places = self._places(names)
+        self._bury({*contents, *(plan.words for plan in plans)})
+        return self._erase(_extent(contents, openings, places, -math.inf, names))
 
     def buried(self) -> Forgotten:
         """Erase what has a tombstone."""
@@ -133,10 +189,10 @@ class Erasure:
         where = {(one.content, one.conversation) for one in places.values()}
         # Who was at work may have written what is derived, of exchanges that have no place.
         where |= {(one.id, one.conversation) for one in self._scan("content", None)}
-        where |= {(one.body["content"], one.conversation) for one in self._scan("passage", None)}
+        where |= {(content_of(one.id), one.conversation) for one in self._scan("passage", None)}
         contents = frozenset(self._tombstones.among({content for content, _ in where}))
         touched = frozenset(name for content, name in where if content in contents)
-        words = {read_plan(one).words: _opening(one) for one in self._scan("plan", None)}
+        words = {plan.words: opening_in(plan.id) for _, plan in self._plans(None)}
         openings = {words[name] for name in self._tombstones.among(words.keys() - {""})}
         openings |= {one.opening for one in places.values() if one.content in contents}
         if not contents and not openings:
@@ -151,23 +207,25 @@ class Erasure:
 
     def _erase(self, extent: _Extent) -> Forgotten:
         """Erase it: what is derived first, what was said and where it stands last."""
-        done = self._passages(extent)
+        done = self._pieces(extent)
         for name in extent.touched:
             done += self._summaries(name, extent)
         done += self._turns(extent)
         done += self._shown(extent)
-        done += self._resumable(extent)
-        return done + self._exchanges(extent)
+        done += self._resumed(extent)
+        if not extent.whole:
+            done += self._strange(extent)
+        return done + self._said(extent)
 
     # --- what is derived ----------------------------------------------------------------------
 
-    def _passages(self, extent: _Extent) -> Forgotten:
+    def _pieces(self, extent: _Extent) -> Forgotten:
         """Passages, their vectors, and that vectors are owed."""
         gone = extent.contents
         passages = [
             record.id
             for record in self._scan("passage", extent.names)
-            if extent.whole or record.body["content"] in gone
+            if extent.whole or content_of(record.id) in gone
         ]
         vectors = set(passages)
         indexed = self._store.index.ids(self._user_id)
@@ -179,11 +237,12 @@ class Erasure:
         self._delete(passages)
         debts: list[str] = []
         smaller: list[Record] = []
-        for record in self._scan("owed", extent.names):
-            left = [n for n in record.body if not extent.whole and _content(n) not in gone]
+        owed = self._reading.all(self._scan("owed", extent.names), lambda one: texts_in(one.body))
+        for record, names in owed:
+            left = [one for one in names if not extent.whole and content_of(one) not in gone]
             if not left:
                 debts.append(record.id)
-            elif left != record.body:
+            elif left != names:
                 smaller.append(replace(record, body=left))
         self._store.replace(self._user_id, debts, smaller)
         return Forgotten(passages=len(passages), vectors=len(vectors & indexed), others=len(debts))
@@ -210,74 +269,130 @@ class Erasure:
         return Forgotten(summaries=len(new.deleted), rebuilt=len(new.records))
 
     def _turns(self, extent: _Extent) -> Forgotten:
-        """Plans, accounts, proofs: they go with their exchange, or by their age."""
+        """Plans, accounts, proofs, work in progress: with their exchange, or by their age."""
+        thoughts = set(self._thoughts(extent.contents)) if not extent.whole else set()
+
+        def goes(record: Record, kind: Kind) -> bool:
+            if record.at < extent.before:
+                return True
+            if kind.fate == "turn":
+                return opening_in(record.id) in extent.openings
+            if kind.fate == "account":
+                return isinstance(record.body, dict) and record.body.get("turn") in extent.openings
+            if kind.fate == "thought":
+                return record.id in thoughts
+            return record.conversation in extent.touched
+
         counts = {}
-        for kind in _OF_TURNS:
-            scan = self._scan(kind, extent.names)
-            old = [
-                one.id for one in scan if one.at < extent.before or _opening(one) in extent.openings
-            ]
+        for name in sorted(kinds_with("turn", "account", "thought", "work")):
+            scan = self._scan(name, extent.names)
+            old = [one.id for one in scan if goes(one, KINDS[name])]
             self._delete(old)
-            counts[kind] = len(old)
-        others = [
-            one.id
-            for kind in _BY_AGE
-            for one in self._scan(kind, extent.names)
-            if one.at < extent.before
-            or (isinstance(one.body, dict) and one.body.get("turn") in extent.openings)
-        ]
-        self._delete(others)
-        return Forgotten(
-            plans=counts["plan"],
-            receipts=counts["usage"],
-            others=counts["floor"] + len(others),
-        )
+            counts[name] = len(old)
+        plans, receipts = counts.pop("plan"), counts.pop("usage")
+        return Forgotten(plans=plans, receipts=receipts, others=sum(counts.values()))
+
+    def _thoughts(self, contents: Iterable[str]) -> Iterator[str]:
+        """Names of the thinking in exchanges."""
+        for batch in _batches(contents):
+            records = self._ledger.get(self._user_id, batch).values()
+            for _, messages in self._reading.all(records, lambda one: messages_in(one.body)):
+                for message in messages:
+                    yield from thinking_ids(message)
 
     def _shown(self, extent: _Extent) -> Forgotten:
-        """Plans of any conversation that had recalled what goes: they go on without it."""
+        """Plans that name what goes: they go on without it.
+
+        Those of any conversation may have recalled it. Those of its own follow on it; a history
+        that began with it gets another name.
+        """
         gone = extent.contents
+        names: dict[str, str] = {}
+
+        def renamed(root: str) -> str:
+            return names.setdefault(root, f"erased:{secrets.token_hex(8)}")
 
         def bare(plan: Plan) -> Plan:
-            recalled = any(_content(shown.id) in gone for shown in plan.shown)
-            return replace(plan, recalled="", shown=()) if recalled else plan
+            if any(content_of(shown.id) in gone for shown in plan.shown):
+                plan = replace(plan, recalled="", shown=())
+            if extent.goes(plan.parent):
+                plan = replace(plan, parent=extent.heir(plan.parent))
+            if extent.goes(exchange_in(plan.measures.fold)):
+                plan = replace(plan, measures=replace(plan.measures, fold=""))
+            if plan.root in extent.openings:
+                plan = replace(plan, root=renamed(plan.root))
+            return plan
 
-        return Forgotten(plans=self._rewrite_plans(None, bare))
+        done = Forgotten(plans=self._rewrite_plans(None, bare))
+        accounts: list[Record] = []
+        for name in kinds_with("account"):
+            for record in self._scan(name, extent.names):
+                root = record.body.get("root") if isinstance(record.body, dict) else None
+                if root in extent.openings:
+                    accounts.append(replace(record, body={**record.body, "root": renamed(root)}))
+        self._store.replace(self._user_id, (), accounts)
+        return done
 
     def _rewrite_plans(self, names: Collection[str] | None, change: Callable[[Plan], Plan]) -> int:
         """Change plans. Those after them are written again, too: the newest is the last one."""
         again: dict[str, list[Record]] = {}
         count = 0
-        for record in self._scan("plan", names):
-            plan = read_plan(record)
+        for record, plan in self._plans(names):
             changed = change(plan)
             if changed != plan:
                 again.setdefault(record.conversation, [])
                 count += 1
             if record.conversation in again:
-                again[record.conversation].append(replace(record, body=plan_body(changed)))
+                again[record.conversation].append(
+                    replace(record, body={**record.body, **plan_body(changed)})
+                )
         for records in again.values():
             self._store.replace(self._user_id, (), records)
         return count
 
+    def _strange(self, extent: _Extent) -> Forgotten:
+        """What cannot be read, or is of a newer version: it goes with what it names, or by age."""
+        names = {*extent.contents, *extent.openings}
+        names |= {key for key, one in extent.places.items() if one.content in extent.contents}
+        old = []
+        for record in self._scan(None, extent.names):
+            kind = KINDS.get(record.kind)
+            readable = kind is not None and self._reading.one(record, _checked(kind)) is not None
+            if readable or record.kind in _STAYS:
+                continue
+            if (
+                record.at < extent.before
+                or _mentions(record.id, names)
+                or _mentions(record.body, names)
+            ):
+                old.append(record.id)
+        self._delete(old)
+        return Forgotten(others=len(old))
+
     # --- what was said ------------------------------------------------------------------------
 
-    def _resumable(self, extent: _Extent) -> Forgotten:
+    def _resumed(self, extent: _Extent) -> Forgotten:
         """What is kept for resuming a conversation."""
         said = [
             record.id
-            for record in self._scan("said", extent.names)
-            if extent.whole or self._content_said(record) in extent.contents
+            for kind in kinds_with("resumed")
+            for record in self._scan(kind, extent.names)
+            if extent.whole or not extent.contents.isdisjoint(self._contents_of(record))
         ]
         self._delete(said)
         return Forgotten(others=len(said))
 
-    def _content_said(self, record: Record) -> str:
+    def _contents_of(self, record: Record) -> list[str]:
+        """Content ids of the exchanges that a record of messages holds."""
         seed = seed_of(self._user_id, record.conversation)
-        messages = record.body["messages"]
-        return read(messages, seed=seed, redact=self._policy.redact).open.content_id
+        messages = self._reading.one(record, lambda one: messages_in(one.body))
+        if messages is None:
+            return []
+        found = read(messages, seed=seed, redact=self._policy.redact).exchanges
+        return [one.content_id for one in found]
 
-    def _exchanges(self, extent: _Extent) -> Forgotten:
-        """The exchanges and their places; what follows on them begins a path of its own."""
+    def _said(self, extent: _Extent) -> Forgotten:
+        """The exchanges and their places; what follows on them follows on what was before."""
         self._delete(extent.contents)
         dead = {key for key, one in extent.places.items() if one.content in extent.contents}
         alive = extent.places.keys() - dead
@@ -285,13 +400,16 @@ class Erasure:
         orphans = sorted(key for key in alive if extent.places[key].parent not in known)
         for batch in _batches(orphans):
             heads = self._ledger.get(self._user_id, batch).values()
-            new = [replace(one, body={**one.body, "parent": ""}) for one in heads]
+            new = [
+                replace(one, body={**one.body, "parent": extent.heir(extent.places[one.id].parent)})
+                for one in heads
+            ]
             self._store.replace(self._user_id, (), new)
         self._delete(dead)
         rest: list[str] = []
         if extent.whole:  # of whatever kind
             scan = self._scan(None, extent.names)
-            stays = KINDS if extent.names is None else _STAYS
+            stays = _FOR_GOOD if extent.names is None else _STAYS
             rest = [one.id for one in scan if one.kind not in stays]
             self._delete(rest)
         return Forgotten(exchanges=len(extent.contents), others=len(dead) + len(rest))
@@ -299,7 +417,11 @@ class Erasure:
     # --- rows ---------------------------------------------------------------------------------
 
     def _places(self, names: Collection[str] | None) -> dict[str, Link]:
-        return {record.id: Link.of(record) for record in self._scan("exchange", names)}
+        scan = self._scan("exchange", names)
+        return {record.id: link for record, link in self._reading.all(scan, read_link)}
+
+    def _plans(self, names: Collection[str] | None) -> Iterator[tuple[Record, Plan]]:
+        return self._reading.all(self._scan("plan", names), read_plan)
 
     def _scan(self, kind: str | None, names: Collection[str] | None) -> Iterator[Record]:
         for name in [None] if names is None else names:
@@ -310,13 +432,23 @@ class Erasure:
             self._ledger.delete(self._user_id, batch)
 
 
-def _opening(record: Record) -> str:
-    """The opening id that a record of a turn hangs on."""
-    return record.id.split(":")[1].partition("~")[0]
+def _checked(kind: Kind) -> Callable[[Record], bool]:
+    """Reads a record of this kind; True where it can be read."""
+
+    def read_it(record: Record) -> bool:
+        kind.read(record)
+        return True
+
+    return read_it
 
 
-def _content(passage_id: str) -> str:
-    return passage_id.rpartition(":")[0]
+def _mentions(value: Any, names: Container[str]) -> bool:
+    """Whether a value holds one of these ids, by itself or as a part of a longer one."""
+    if isinstance(value, str):
+        return any(part in names for part in value.replace("~", ":").split(":"))
+    if isinstance(value, Mapping):
+        return any(_mentions(key, names) or _mentions(one, names) for key, one in value.items())
+    return isinstance(value, list) and any(_mentions(one, names) for one in value)
 
 
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:

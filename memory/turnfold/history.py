@@ -10,7 +10,10 @@ from turnfold_stores import Record, Store
 
 from turnfold.redaction import Redact, redacted
 from turnfold.scope import Scope
+from turnfold.stored import Reading, messages_in
 
+SAID_KIND = "said"
+RESET_KIND = "reset"
 # Between the name of a conversation and its generation: a character no one types.
 _GENERATION = "\x1f"
 
@@ -37,7 +40,7 @@ def is_alive(store: Store, user_id: str, conversation: str) -> bool:
 
 
 def _resets(store: Store, user_id: str, name: str) -> int:
-    return sum(1 for _ in store.ledger.scan(user_id, kind="reset", conversation=name))
+    return sum(1 for _ in store.ledger.scan(user_id, kind=RESET_KIND, conversation=name))
 
 
 class History:
@@ -60,7 +63,7 @@ class History:
         self._user_id = user_id
         self._name = name
         self._generation = sum(
-            1 for _ in store.ledger.scan(user_id, kind="reset", conversation=name)
+            1 for _ in store.ledger.scan(user_id, kind=RESET_KIND, conversation=name)
         )
         self._length = 0
 
@@ -72,11 +75,15 @@ class History:
     def load(self) -> list[dict[str, Any]]:
         """All messages of the present generation, in order."""
         conversation = self.scope.conversation
-        scan = self._store.ledger.scan(self._user_id, kind="said", conversation=conversation)
-        said = {record.id: record.body["messages"] for record in scan}
-        # The first may have been forgotten; the numbers of the others stay.
-        self._length = max((int(name.rpartition(":")[2]) for name in said), default=0)
-        return [message for exchange in said.values() for message in exchange]
+        scan = self._store.ledger.scan(self._user_id, kind=SAID_KIND, conversation=conversation)
+        reading, numbers, said = Reading(), [0], []
+        for record in scan:
+            # The first may have been forgotten; the numbers of the others stay.
+            number = record.id.rpartition(":")[2]
+            numbers.append(int(number) if number.isdecimal() else 0)
+            said.append(reading.one(record, lambda one: messages_in(one.body)) or [])
+        self._length = max(numbers)
+        return [dict(message) for exchange in said for message in exchange]
 
     def append(self, exchange: Sequence[Mapping[str, Any]]) -> bool:
         """Keep a completed exchange.
@@ -90,7 +97,7 @@ class History:
         conversation = self.scope.conversation
         name = f"said:{conversation}:{self._length + 1}"
         said = [dict(m) if self._redact is None else redacted(m, self._redact) for m in exchange]
-        record = Record(name, "said", conversation, {"messages": said}, at=time.time())
+        record = Record(name, SAID_KIND, conversation, {"messages": said}, at=time.time())
         if name not in self._store.ledger.put(self._user_id, [record]):
             return False
         self._length += 1
@@ -99,6 +106,6 @@ class History:
     def reset(self) -> None:
         """Begin a new generation."""
         self._generation += 1
-        record = Record(f"reset:{self._name}:{self._generation}", "reset", self._name, {})
+        record = Record(f"reset:{self._name}:{self._generation}", RESET_KIND, self._name, {})
         self._store.ledger.put(self._user_id, [record])
         self._length = 0

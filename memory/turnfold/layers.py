@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from turnfold.quotation import one_line
+from turnfold.stored import Fields
 from turnfold.summary import Item, Node
 from turnfold.tokens import CountText
 from turnfold.transcript import digest
@@ -59,6 +60,16 @@ class Correction:
     target: str
     text: str
     kind: str = ""
+
+    @classmethod
+    def from_json(cls, body: object) -> Correction:
+        """A correction as it was stored.
+
+        Raises:
+            DamagedError: it is none.
+        """
+        fields = Fields(body)
+        return cls(fields.text("target"), fields.text("text"), fields.text("kind"))
 
 
 def settle(

@@ -27,6 +27,9 @@ from typing import Literal
 
 from turnfold_stores import Ledger, Record
 
+from turnfold.stored import Fields, Reading
+
+LEASE_KIND = "lease"
 State = Literal["free", "running", "lost", "failing"]
 # Claims looked up at a time.
 _BATCH = 8
@@ -71,6 +74,7 @@ class Leases:
         self._conversation = conversation
         self._seconds = seconds
         self._clock = clock
+        self._reading = Reading()
 
     def take(self, name: str) -> Lease | None:
         """Claim something; None where someone is at it.
@@ -95,7 +99,9 @@ class Leases:
             lost: whether there was no time to do it, rather than that it failed.
         """
         name = f"{_id(lease.name, lease.number)}:over"
-        self._ledger.put(self._user_id, [Record(name, "lease", self._conversation, {"lost": lost})])
+        self._ledger.put(
+            self._user_id, [Record(name, LEASE_KIND, self._conversation, {"lost": lost})]
+        )
 
     def clear(self, name: str) -> None:
         """Delete all claims on something that is in the ledger now."""
@@ -115,7 +121,7 @@ class Leases:
     def _claim(self, name: str, number: int) -> Lease | None:
         until = self._clock() + self._seconds
         body = {"until": until, "process": this_process()}
-        record = Record(_id(name, number), "lease", self._conversation, body, at=self._clock())
+        record = Record(_id(name, number), LEASE_KIND, self._conversation, body, at=self._clock())
         new = self._ledger.put(self._user_id, [record])
         return Lease(name, number, until) if record.id in new else None
 
@@ -128,14 +134,16 @@ class Leases:
             for one, number in ids.items():
                 if one not in found:
                     return last
-                body = found[one].body
                 over = found.get(f"{one}:over")
                 ended: State | None = None
                 if over is not None:
-                    failures += not over.body["lost"]
-                    ended = "lost" if over.body["lost"] else "free"
+                    lost = self._reading.one(over, _was_lost) is not False
+                    failures += not lost
+                    ended = "lost" if lost else "free"
                     ended = "failing" if failures > 1 and ended == "free" else ended
-                last = _Claim(number, float(body["until"]), str(body["process"]), ended)
+                # A damaged claim is over, as far as anyone can tell.
+                until, process = self._reading.one(found[one], _read_claim) or (0.0, "")
+                last = _Claim(number, until, process, ended)
         return last
 
     def _state_of(self, claim: _Claim) -> State:
@@ -152,6 +160,15 @@ class _Claim:
     until: float
     process: str
     ended: State | None
+
+
+def _read_claim(record: Record) -> tuple[float, str]:
+    fields = Fields(record.body)
+    return fields.number("until"), fields.text("process")
+
+
+def _was_lost(record: Record) -> bool:
+    return Fields(record.body).flag("lost", default=True)
 
 
 def _id(name: str, number: int) -> str:
@@ -175,6 +192,8 @@ def is_gone(process: str) -> bool:
     if sys.platform != "linux" or not machine or machine != _machine():
         return False
     pid, _, started = rest.partition(":")
+    if not pid.isdecimal():
+        return False
     now = _started(int(pid))
     if now is not None:
         return now != started

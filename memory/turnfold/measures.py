@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from turnfold.pricing import Usage
+from turnfold.stored import DamagedError, Fields
 
 # How much of what was measured counts on at the next turn: about the last five turns speak.
 _MEMORY = 0.8
@@ -49,7 +50,9 @@ class Row:
     @classmethod
     def from_json(cls, body: Mapping[str, Any], at: float) -> Row:
         """The row as it was stored."""
-        return cls(body["model"], Usage(*body["usage"]), body["estimated"], at)
+        fields = Fields(body)
+        counts = fields.wholes("usage")[: len(Usage().to_list())]
+        return cls(fields.text("model"), Usage(*counts), fields.whole("estimated"), at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,5 +147,18 @@ class Measures:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Measures:
-        """The measures as they were stored."""
-        return cls(**body)
+        """The measures as they were stored; none where they cannot be read."""
+        try:
+            fields = Fields(body)
+            return cls(
+                turns=fields.number("turns"),
+                cold=fields.number("cold"),
+                rates=fields.numbers("rates"),
+                prompt=fields.whole("prompt"),
+                answered=fields.number("answered"),
+                fold=fields.text("fold"),
+                cached=fields.flag("cached", default=True),
+                purse=fields.number("purse"),
+            )
+        except DamagedError:
+            return cls()

@@ -70,7 +70,7 @@ def keep_correction(archive: Archive, target: str, text: str) -> None:
 
 
 def _in_force(archive: Archive) -> Iterator[dict[str, Node]]:
-    for plan in archive.newest_plans(archive.scope.conversation):
+    for plan in archive.paths.newest_plans(archive.scope.conversation):
         fold = archive.fold(plan.fold) if plan.fold else None
         if fold is not None:
             written = archive.nodes(fold.nodes)

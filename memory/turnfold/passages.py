@@ -11,6 +11,7 @@ from functools import lru_cache
 from turnfold_stores import Record
 
 from turnfold.speech import utterances
+from turnfold.stored import DamagedError, Fields
 from turnfold.transcript import Exchange
 
 # all-MiniLM-L6-v2 reads 256 word pieces, two of them marks of its own, and drops the rest
@@ -48,9 +49,17 @@ class Passage:
 
     @classmethod
     def from_record(cls, record: Record) -> Passage:
-        """The passage as it was stored."""
-        body = record.body
-        return cls(record.id, body["content"], body["source"], record.text, body["turn"])
+        """The passage as it was stored.
+
+        Raises:
+            DamagedError: it is none.
+        """
+        fields = Fields(record.body)
+        content, _, _ = place_of(record.id)
+        if fields.text("content", content) != content:
+            raise DamagedError(f"it is no piece of {content!r}")
+        source, turn = fields.text("source", "document"), fields.whole("turn")
+        return cls(record.id, content, source, record.text, turn)
 
 
 @dataclass(frozen=True, slots=True)

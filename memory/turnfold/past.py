@@ -112,9 +112,9 @@ class Past:
         runs: list[int] = []
         run = 0
         strange = [content for content in contents if content not in self._indexes]
-        for content, record in self._archive.records(strange).items():
+        for content, said in self._archive.paths.messages(strange).items():
             run += 1
-            messages += messages_of(content, utterances(record.body["messages"]))
+            messages += messages_of(content, utterances(said))
             runs += [run] * (len(messages) - len(runs))
         wanted = {
             near

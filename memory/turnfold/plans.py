@@ -8,6 +8,8 @@ from typing import Any
 from turnfold_stores import Record
 
 from turnfold.measures import Measures
+from turnfold.passages import place_of
+from turnfold.stored import DamagedError, Fields
 from turnfold.transcript import Exchange, digest
 
 
@@ -116,6 +118,11 @@ def fold_id(last: Exchange) -> str:
     return "fold:" + last.exchange_id
 
 
+def fold_name(exchange_id: str) -> str:
+    """The same, by the exchange's id."""
+    return "fold:" + exchange_id
+
+
 def preparation_id(last: Exchange) -> str:
     """The id of the preparation of the fold that will end with this exchange."""
     return "ahead:" + last.exchange_id
@@ -126,34 +133,80 @@ def node_id(first: Exchange, last: Exchange) -> str:
     return "node:" + digest(first.exchange_id, last.exchange_id)
 
 
+def opening_in(name: str) -> str:
+    """The opening id that the id of a plan, a usage row or a floor names."""
+    return name.split(":")[1].partition("~")[0]
+
+
+def exchange_in(name: str) -> str:
+    """The exchange id that the id of a fold or of a preparation names."""
+    return name.partition(":")[2]
+
+
 def read_plan(record: Record) -> Plan:
-    """A plan as it was stored."""
-    body = record.body
+    """A plan as it was stored.
+
+    Raises:
+        DamagedError: it is none.
+    """
+    fields = Fields(record.body)
     return Plan(
         id=record.id,
-        parent=body["parent"],
-        root=body["root"],
-        fold=body["fold"],
-        appends=body["appends"],
-        cached=body["cached"],
-        recalled=body["recalled"],
-        shown=tuple(Shown(*one) for one in body["shown"]),
-        measures=Measures.from_json(body["measures"]),
-        words=body.get("words", ""),
+        parent=fields.text("parent"),
+        root=fields.text("root"),
+        fold=fields.text("fold"),
+        appends=fields.flag("appends"),
+        cached=fields.flag("cached"),
+        recalled=fields.text("recalled"),
+        shown=tuple(map(_read_shown, fields.rows("shown"))),
+        measures=Measures.from_json(record.body.get("measures", {})),
+        words=fields.text("words"),
     )
+
+
+def _read_shown(row: Any) -> Shown:
+    fields = Fields(dict(zip(("id", "turn", "score"), row, strict=False)))
+    shown = Shown(fields.text("id"), fields.whole("turn"), fields.number("score"))
+    place_of(shown.id)
+    return shown
 
 
 def read_fold(record: Record) -> Fold:
-    """A fold as it was stored."""
-    body = record.body
-    return Fold(
+    """A fold as it was stored.
+
+    Raises:
+        DamagedError: it is none, or it would grow from itself.
+    """
+    fields = Fields(record.body)
+    fold = Fold(
         id=record.id,
-        count=body["count"],
-        nodes=tuple(body["nodes"]),
-        blocks=tuple(body["blocks"]),
-        contents=tuple(body["contents"]),
-        previous=body["previous"],
+        count=fields.whole("count", least=1),
+        nodes=fields.texts("nodes"),
+        blocks=fields.texts("blocks"),
+        contents=fields.texts("contents"),
+        previous=fields.text("previous"),
     )
+    if fold.previous == fold.id:
+        raise DamagedError("it grows from itself")
+    return fold
+
+
+def read_preparation(record: Record) -> Preparation:
+    """A preparation as it was stored.
+
+    Raises:
+        DamagedError: it is none.
+    """
+    fields = Fields(record.body)
+    start, until = fields.whole("start"), fields.whole("until", least=1)
+    if until <= start:
+        raise DamagedError(f"it reaches from {start} to {until}")
+    return Preparation(record.id, fields.text("base"), start, until)
+
+
+def preparation_body(preparation: Preparation) -> dict[str, Any]:
+    """A preparation as it is stored."""
+    return {"base": preparation.base, "start": preparation.start, "until": preparation.until}
 
 
 def plan_body(plan: Plan) -> dict[str, Any]:

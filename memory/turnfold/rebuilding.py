@@ -15,40 +15,18 @@ from functools import cached_property
 from turnfold_stores import Record
 
 from turnfold.folding import summary_of
-from turnfold.layers import render
+from turnfold.layers import Correction, render
+from turnfold.paths import Link
 from turnfold.plans import Fold, fold_body, read_fold
 from turnfold.policy import Policy
 from turnfold.speech import utterances
+from turnfold.stored import Reading, messages_in
 from turnfold.summary import Item, Node
+from turnfold.transcript import Message
 
 _WORD = re.compile(r"\w+")
 # Scripts that put no space between words: pairs of signs stand for words there.
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2,}")
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """The place of an exchange on a path, as stored; `at`: when it was first said there."""
-
-    parent: str
-    content: str
-    number: int
-    opening: str
-    conversation: str
-    at: float
-
-    @classmethod
-    def of(cls, record: Record) -> Link:
-        """The place that a record of the ledger tells."""
-        body = record.body
-        return cls(
-            body["parent"],
-            body["content"],
-            body["number"],
-            body.get("opening", ""),
-            record.conversation,
-            record.at,
-        )
 
 
 class Path:
@@ -69,14 +47,18 @@ class Path:
         return link is not None and link.content not in self.gone
 
     def missing_until(self, exchange_id: str) -> frozenset[int]:
-        """Numbers of the exchanges before this one that are gone, now or since earlier."""
+        """Numbers of the exchanges up to this one that are gone, now or since earlier."""
         missing: set[int] = set()
-        while (link := self._links.get(exchange_id)) is not None:
+        above = None  # the number of the exchange that follows
+        seen: set[str] = set()
+        while (link := self._links.get(exchange_id)) is not None and exchange_id not in seen:
+            seen.add(exchange_id)
+            if above is not None:
+                missing.update(range(link.number + 1, above))
             if link.content in self.gone:
                 missing.add(link.number)
-            if not link.parent:
-                missing.update(range(1, link.number))
-            exchange_id = link.parent
+            above, exchange_id = link.number, link.parent
+        missing.update(range(1, above or 1))
         return frozenset(missing)
 
 
@@ -107,25 +89,27 @@ def rebuilt(
         path: which exchanges are gone.
         policy: the budget of a summary.
     """
-    of_folds = {record.id: read_fold(record) for record in folds}
+    reading = Reading()
+    of_folds = {record.id: fold for record, fold in reading.all(folds, read_fold)}
     alive = {name for name in of_folds if path.has(name.partition(":")[2])}
     missing = {name: path.missing_until(name.partition(":")[2]) for name in alive}
     changed = {name for name in alive if missing[name]}
     used = {node: name for name in changed for node in of_folds[name].nodes}
     elsewhere = {node for name in alive - changed for node in of_folds[name].nodes}
 
-    words = _Words(contents, path)
+    words = Words(
+        (record.id in path.gone, messages)
+        for record, messages in reading.all(contents, lambda one: messages_in(one.body))
+    )
     new_nodes: dict[str, Node] = {}
     result = Rebuilt()
     dropped: set[str] = set()
-    for record in nodes:
-        node = Node.from_json(record.body)
+    for record, written in reading.all(nodes, lambda one: Node.from_json(one.body)):
+        node = written
         if record.id in used:
-            before = node.items
-            kept = words.kept(before, missing[used[record.id]])
-            node = replace(node, items=kept)
-            node = replace(node, text=render(node))
-            dropped.update(one.id for one in before if one not in kept)
+            kept = words.kept(written.items, missing[used[record.id]])
+            node = replace(written, items=kept, text=render(replace(written, items=kept)))
+            dropped.update(one.id for one in written.items if one not in kept)
             body = {**record.body, **node.to_json()}
             if body != record.body:
                 result.records.append(replace(record, body=body))
@@ -134,53 +118,83 @@ def rebuilt(
         new_nodes[record.id] = node
 
     lost = {*dropped, *result.deleted}
-    for record in corrections:
-        if record.body["target"] in lost or words.betray(record.body["text"]):
+    for record, correction in reading.all(corrections, lambda one: Correction.from_json(one.body)):
+        if correction.target in lost or words.betray(correction.text):
             result.deleted.append(record.id)
 
     for record in folds:
-        fold = of_folds[record.id]
-        if record.id not in alive:
-            result.deleted.append(record.id)
-        elif record.id in changed:
-            previous, inherited = _behind(fold, of_folds, alive)
-            mine = [one for one in [*inherited, *fold.contents] if one not in path.gone]
-            kept_nodes = [new_nodes[name] for name in fold.nodes if name in new_nodes]
-            fold = replace(
-                fold,
-                nodes=tuple(name for name in fold.nodes if name in new_nodes),
-                contents=tuple(mine),
-                previous=previous,
-                blocks=(
-                    summary_of(
-                        kept_nodes,
-                        first=min((node.first for node in kept_nodes), default=1),
-                        last=fold.count,
-                        missing=missing[record.id],
-                        policy=policy,
-                    ),
-                ),
+        if record.id in changed:
+            fold = _without(
+                of_folds[record.id],
+                new_nodes,
+                behind=_behind(of_folds[record.id], of_folds, alive),
+                missing=missing[record.id],
+                gone=path.gone,
+                policy=policy,
             )
-            result.records.append(replace(record, body=fold_body(fold)))
+            result.records.append(replace(record, body={**record.body, **fold_body(fold)}))
+        elif record.id in of_folds.keys() - alive:
+            result.deleted.append(record.id)
+    result.deleted.extend(reading.damaged.keys() & {one.id for one in (*folds, *nodes)})
     return result
+
+
+def _without(
+    fold: Fold,
+    nodes: Mapping[str, Node],
+    *,
+    behind: tuple[str, list[str]],
+    missing: frozenset[int],
+    gone: frozenset[str],
+    policy: Policy,
+) -> Fold:
+    """A fold written anew from what remains.
+
+    Args:
+        fold: as it was.
+        nodes: the nodes that remain, as they are now.
+        behind: see `_behind`.
+        missing: numbers of the exchanges that are gone.
+        gone: their content ids.
+        policy: the budget of a summary.
+    """
+    previous, inherited = behind
+    kept = [name for name in fold.nodes if name in nodes]
+    block = summary_of(
+        [nodes[name] for name in kept],
+        first=min((nodes[name].first for name in kept), default=1),
+        last=fold.count,
+        missing=missing,
+        policy=policy,
+    )
+    return replace(
+        fold,
+        nodes=tuple(kept),
+        contents=tuple(one for one in [*inherited, *fold.contents] if one not in gone),
+        previous=previous,
+        blocks=(block,),
+    )
 
 
 def _behind(fold: Fold, folds: Mapping[str, Fold], alive: set[str]) -> tuple[str, list[str]]:
     """The fold before this one that remains, and the contents of those between them."""
     inherited: list[str] = []
-    name = fold.previous
-    while name in folds and name not in alive:
+    name, seen = fold.previous, {fold.id}
+    while name in folds and name not in alive and name not in seen:
+        seen.add(name)
         inherited = [*folds[name].contents, *inherited]
         name = folds[name].previous
-    return (name if name in folds else ""), inherited
+    return (name if name in folds and name not in seen else ""), inherited
 
 
-class _Words:
+class Words:
     """Which words only what is gone had."""
 
-    def __init__(self, contents: Iterable[Record], path: Path) -> None:
-        self._contents = contents
-        self._path = path
+    def __init__(self, said: Iterable[tuple[bool, Sequence[Message]]]) -> None:
+        """Args:
+        said: of each exchange, whether it is gone, and its messages; read once, if at all.
+        """
+        self._said = said
 
     def kept(self, items: Iterable[Item], missing: frozenset[int]) -> tuple[Item, ...]:
         """The items that say nothing of what is gone."""
@@ -198,9 +212,9 @@ class _Words:
     def _secret(self) -> set[str]:
         gone: set[str] = set()
         remaining: set[str] = set()
-        for record in self._contents:
-            said = " ".join(one.text for one in utterances(record.body["messages"]))
-            (gone if record.id in self._path.gone else remaining).update(_words(said))
+        for is_gone, messages in self._said:
+            said = " ".join(one.text for one in utterances(messages))
+            (gone if is_gone else remaining).update(_words(said))
         return gone - remaining
 
 

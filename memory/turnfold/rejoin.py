@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from turnfold.archive import Archive
+from turnfold.paths import Link
 from turnfold.reader import read
 from turnfold.tokens import CountText
 from turnfold.transcript import Exchange, Transcript, seed_of
@@ -56,14 +57,29 @@ def _kept(transcript: Transcript, archive: Archive) -> Transcript:
 
 def known_path(archive: Archive, count: CountText) -> list[Exchange]:
     """The closed exchanges of the newest history of the conversation, from the ledger."""
-    plans = archive.newest_plans(archive.scope.conversation)
-    if not plans:
-        return []
-    messages = archive.messages_before(plans[-1].parent)
-    if not messages:
-        return []
-    seed = seed_of(archive.scope.user_id, archive.scope.conversation)
-    return list(read(messages, seed=seed, count=count, redact=archive.redact).exchanges)
+    trodden = archive.paths.trodden(archive.scope.conversation)
+    return exchanges_of(archive, trodden[-1].links, count) if trodden else []
+
+
+def exchanges_of(archive: Archive, links: Sequence[Link], count: CountText) -> list[Exchange]:
+    """The exchanges at these places, under the ids they have there; [] where one is lost."""
+    said = archive.paths.messages(one.content for one in links)
+    exchanges: list[Exchange] = []
+    for link in links:
+        messages = said.get(link.content)
+        if messages is None:
+            return []
+        read_anew = read(
+            messages,
+            seed=archive.seed,
+            path=link.parent or None,
+            count=count,
+            redact=archive.redact,
+        )
+        if len(read_anew.exchanges) != 1:  # an older version cut histories elsewhere
+            return []
+        exchanges.append(read_anew.open.placed(link.opening, link.id, content_id=link.content))
+    return exchanges
 
 
 def starts_anew(transcript: Transcript, archive: Archive) -> bool:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from turnfold_stores import Hit, Record, Store, Vector, match_words
 
-from turnfold.archive import Archive
-from turnfold.passages import place_of
+from turnfold.passages import Passage, content_of, place_of
+from turnfold.paths import Paths
 from turnfold.ranking import fused
-from turnfold.scope import Scope
 from turnfold.speech import Utterance, utterances
+from turnfold.stored import Reading
 
 _BATCH = 64
 # Passages taken from each ranking, and looked at to find those that are alive.
@@ -60,8 +59,11 @@ class Search:
     def __init__(self, store: Store, user_id: str) -> None:
         self._store = store
         self._user_id = user_id
+        self._reading = Reading()
+        self._all_paths = Paths(store, user_id, self._reading)
         self._paths: dict[str, list[list[str]]] = {}  # by conversation; read when first met
         self._records: dict[str, Record] = {}
+        self._passages: dict[str, Passage] = {}
 
     def hits(
         self, query: str, vector: Vector | None, *, conversation: str | None, limit: int
@@ -99,32 +101,33 @@ class Search:
         hits = islice(hits, _LOOKED_AT)
         while len(found) < _TAKEN and (batch := list(islice(hits, _BATCH))):
             unknown = [hit.id for hit in batch if hit.id not in self._records]
-            self._records.update(self._store.ledger.get(self._user_id, unknown))
+            records = self._store.ledger.get(self._user_id, unknown)
+            self._records.update(records)
+            for record, passage in self._reading.all(records.values(), Passage.from_record):
+                self._passages[record.id] = passage
             for hit in batch:
-                record = self._records.get(hit.id)
-                if record is not None and self._path(record) is not None:
+                if hit.id in self._passages and self._path(hit.id) is not None:
                     found.setdefault(hit.id, hit.score)
         return found
 
-    def _path(self, record: Record) -> list[str] | None:
+    def _path(self, name: str) -> list[str] | None:
         """The living path that a passage is on: content ids, in order."""
-        where = record.conversation
+        where = self._records[name].conversation
         if where not in self._paths:
-            archive = Archive(self._store, Scope(self._user_id, where), OrderedDict())
-            self._paths[where] = archive.folded_paths(where)
-        content = record.body["content"]
+            self._paths[where] = self._all_paths.folded(where)
+        content = content_of(name)
         return next((path for path in self._paths[where] if content in path), None)
 
     def _hit(
         self, name: str, score: float, similarity: float | None, words: float | None
     ) -> SearchHit:
-        record = self._records[name]
-        before, after = self._around(name, self._path(record) or [])
+        record, passage = self._records[name], self._passages[name]
+        before, after = self._around(name, self._path(name) or [])
         return SearchHit(
-            text=record.text,
-            role=record.body["source"],
+            text=passage.text,
+            role=passage.source,
             conversation=record.conversation,
-            turn=record.body["turn"],
+            turn=passage.turn,
             at=record.at,
             score=score,
             similarity=similarity,
@@ -138,8 +141,7 @@ class Search:
         content, number, _ = place_of(name)
         at = path.index(content)
         near = path[max(0, at - 1) : at + 2]
-        contents = self._store.ledger.get(self._user_id, near)
-        said = {one: utterances(contents[one].body["messages"]) for one in near if one in contents}
+        said = {one: utterances(told) for one, told in self._all_paths.messages(near).items()}
         mine = said.get(content, [])
         earlier = said.get(path[at - 1], []) if at else []
         later = said.get(path[at + 1], []) if at + 1 < len(path) else []

@@ -90,11 +90,10 @@ class Spending:
     def _spent(self) -> tuple[Spent, Spent]:
         """By this turn, and by its conversation."""
         of_turn = of_all = Spent()
-        for body in self._archive.spending():
-            if self._archive.scope.conversation or body["root"] == self._root:
-                one = Spent(body["tokens"], body["dollars"])
+        for turn, root, one in self._archive.spending():
+            if self._archive.scope.conversation or root == self._root:
                 of_all += one
-                of_turn += one if body["turn"] == self._turn else Spent()
+                of_turn += one if turn == self._turn else Spent()
         return of_turn, of_all
 
     def _estimated(self, job: SummaryJob) -> Spent:

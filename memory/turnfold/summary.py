@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from turnfold.pricing import Usage
 from turnfold.speech import Utterance
+from turnfold.stored import DamagedError, Fields
 from turnfold.transcript import digest
 
 ItemKind = Literal["narrative", "fact", "decision", "question", "instruction"]
@@ -48,13 +49,18 @@ class Item:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Item:
-        """The item as it was stored."""
+        """The item as it was stored.
+
+        Raises:
+            DamagedError: it is none.
+        """
+        fields = Fields(body)
         return cls(
-            str(body["kind"]),
-            str(body["text"]),
-            tuple(body["turns"]),
-            tuple(body.get("supersedes", ())),
-            str(body.get("id", "")),
+            fields.text("kind"),
+            fields.text("text"),
+            fields.wholes("turns"),
+            fields.texts("supersedes"),
+            fields.text("id"),
         )
 
 
@@ -94,15 +100,23 @@ class Node:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Node:
-        """The node as it was stored."""
+        """The node as it was stored.
+
+        Raises:
+            DamagedError: it is none.
+        """
+        fields = Fields(body)
+        first, last = fields.whole("first", least=1), fields.whole("last", least=1)
+        if last < first:
+            raise DamagedError(f"it ends at turn {last}, before its beginning at turn {first}")
         return cls(
-            int(body["first"]),
-            int(body["last"]),
-            tuple(Item.from_json(item) for item in body["items"]),
-            str(body.get("text", "")),
-            int(body.get("level", 0)),
-            tuple(body.get("children", ())),
-            str(body.get("degraded", "")),
+            first,
+            last,
+            tuple(Item.from_json(item) for item in fields.rows("items")),
+            fields.text("text"),
+            fields.whole("level"),
+            fields.texts("children"),
+            fields.text("degraded"),
         )
 
 

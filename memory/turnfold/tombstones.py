@@ -15,13 +15,14 @@ from hashlib import blake2b
 
 from turnfold_stores import Ledger, Record
 
+from turnfold.stored import Fields, Reading
 from turnfold.transcript import Exchange, digest
 
-_KEY = "tombstone-key"
-_TOMBSTONE = "tombstone"
-_MARK = "forgetting"
-# What is left of a user of whom everything was forgotten.
-KINDS = frozenset({_KEY, _TOMBSTONE, _MARK})
+KEY_KIND = "tombstone-key"
+TOMBSTONE_KIND = "tombstone"
+MARK_KIND = "forgetting"
+KINDS = frozenset({KEY_KIND, TOMBSTONE_KIND, MARK_KIND})
+"""What is left of a user of whom everything was forgotten."""
 _BYTES = 16
 _BATCH = 1_000
 
@@ -36,7 +37,7 @@ class Tombstones:
     @cached_property
     def mark(self) -> str:
         """Another one after each time something of this user was forgotten; "" before."""
-        scan = self._ledger.scan(self._user_id, kind=_MARK)
+        scan = self._ledger.scan(self._user_id, kind=MARK_KIND)
         return "+".join(sorted(record.id for record in scan))
 
     def among(self, names: Collection[str]) -> set[str]:
@@ -50,30 +51,32 @@ class Tombstones:
         """Set tombstones. Call `renew` when all are set."""
         if not self._keys:
             drawn = secrets.token_bytes(_BYTES)
-            record = Record(f"{_KEY}:{digest(drawn)}", _KEY, "", {"key": drawn.hex()})
+            record = Record(f"{KEY_KIND}:{digest(drawn)}", KEY_KIND, "", {"key": drawn.hex()})
             self._ledger.put(self._user_id, [record])
             self._keys.append(drawn)
-        records = [Record(_id(self._keys[0], name), _TOMBSTONE, "") for name in names]
+        records = [Record(_id(self._keys[0], name), TOMBSTONE_KIND, "") for name in names]
         for start in range(0, len(records), _BATCH):
             self._ledger.put(self._user_id, records[start : start + _BATCH])
 
     def renew(self) -> None:
         """Tell all who are at work that something was forgotten: set another mark."""
-        old = [record.id for record in self._ledger.scan(self._user_id, kind=_MARK)]
-        mark = Record(f"{_MARK}:{secrets.token_hex(_BYTES)}", _MARK, "")
+        old = [record.id for record in self._ledger.scan(self._user_id, kind=MARK_KIND)]
+        mark = Record(f"{MARK_KIND}:{secrets.token_hex(_BYTES)}", MARK_KIND, "")
         self._ledger.put(self._user_id, [mark])
         self._ledger.delete(self._user_id, old)
 
     @cached_property
     def _keys(self) -> list[bytes]:
         # Several where two processes forgot first, or two stores were made one by an import.
-        scan = self._ledger.scan(self._user_id, kind=_KEY)
-        return [bytes.fromhex(record.body["key"]) for record in scan]
+        scan = self._ledger.scan(self._user_id, kind=KEY_KIND)
+        reading = Reading()
+        keys = reading.all(scan, lambda one: bytes.fromhex(Fields(one.body).text("key")))
+        return [key for _, key in keys if key]
 
 
 def _id(key: bytes, name: str) -> str:
     keyed = blake2b(name.encode(), key=key, digest_size=_BYTES)
-    return f"{_TOMBSTONE}:{keyed.hexdigest()}"
+    return f"{TOMBSTONE_KIND}:{keyed.hexdigest()}"
 
 
 def opening_name(exchange: Exchange, seed: str) -> str:

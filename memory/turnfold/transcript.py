@@ -169,12 +169,11 @@ class Exchange:
 
     def known_as(self, other: Exchange) -> Exchange:
         """The same messages under the ids of another exchange."""
-        return replace(
-            self,
-            opening_id=other.opening_id,
-            exchange_id=other.exchange_id,
-            _content_id=other.content_id,
-        )
+        return self.placed(other.opening_id, other.exchange_id, content_id=other.content_id)
+
+    def placed(self, opening_id: str, exchange_id: str, *, content_id: str) -> Exchange:
+        """The same messages under these ids."""
+        return replace(self, opening_id=opening_id, exchange_id=exchange_id, _content_id=content_id)
 
 
 @dataclass(frozen=True, slots=True)
