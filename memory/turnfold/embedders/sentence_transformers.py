@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from turnfold.embedders.minilm import (
     unfound,
 )
 from turnfold.embedders.protocol import Vectors
-from turnfold.errors import MissingDependency
+from turnfold.errors import EmbedderError, MissingDependency
 
 
 class SentenceTransformerEmbedder:
@@ -30,8 +31,16 @@ class SentenceTransformerEmbedder:
     has 10 seconds to answer. Nothing is loaded or imported before `load` or the first `embed`.
     """
 
-    def __init__(self, path: str | os.PathLike[str] = DEFAULT_MODEL) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] = DEFAULT_MODEL, *, device: str | None = None
+    ) -> None:
+        """Args:
+        path: a model's name, or its folder.
+        device: what torch computes on, as torch calls it ("cpu", "cuda:1", "mps"); None for what
+            sentence-transformers would choose: a GPU where there is one, else the processor.
+        """
         self._path = os.fspath(path)
+        self._device = device
         self._loaded: Any = None
         self._lock = threading.Lock()
 
@@ -50,7 +59,7 @@ class SentenceTransformerEmbedder:
 
         Raises:
             MissingDependency: sentence-transformers is not installed.
-            EmbedderError: the model is nowhere to be found.
+            EmbedderError: the model is nowhere to be found, or there is no such device.
         """
         with self._lock:
             if self._loaded is None:
@@ -61,7 +70,7 @@ class SentenceTransformerEmbedder:
 
         Raises:
             MissingDependency: sentence-transformers is not installed.
-            EmbedderError: the model is nowhere to be found, or failed.
+            EmbedderError: the model is nowhere to be found, or there is no such device.
         """
         self.load()
         with self._lock:
@@ -83,28 +92,43 @@ class SentenceTransformerEmbedder:
                 "sentence-transformers", extra="embeddings", feature="Recall by meaning"
             ) from None
         shown = bars.is_progress_bar_enabled()
+        self._try_device()
         bars.disable_progress_bar()
         try:
-            return self._find(SentenceTransformer)
+            return self._find(partial(SentenceTransformer, device=self._device))
         finally:
             if shown:
                 bars.enable_progress_bar()
 
+    def _try_device(self) -> None:
+        """Before a model is looked for: what goes wrong then means that there is none here."""
+        if self._device is None:
+            return
+        import torch
+
+        try:
+            torch.ones(1, device=self._device).sum().item()
+        except Exception as wrong:  # noqa: BLE001 - each backend fails in its own way
+            reason = first_line(wrong)
+        else:
+            return
+        raise EmbedderError(f"torch cannot compute on device={self._device!r}: {reason}")
+
     def _find(self, load: Callable[..., Any]) -> Any:
         if Path(self._path).is_dir():
-            return load(self._path, device="cpu", local_files_only=True)
+            return load(self._path, local_files_only=True)
         try:
-            return load(self.model, device="cpu", local_files_only=True)
+            return load(self.model, local_files_only=True)
         except Exception:  # noqa: BLE001 - any failure here only means: not in the local cache
             carried = carried_model(self.model)
         if carried is not None:
-            return load(str(carried), device="cpu", local_files_only=True)
+            return load(str(carried), local_files_only=True)
         try:
             # One question with a limit: a download that has begun may take longer.
             from huggingface_hub import HfApi
 
             HfApi().model_info(self.model, timeout=HUB_SECONDS)
-            return load(self.model, device="cpu")
+            return load(self.model)
         except Exception as wrong:  # noqa: BLE001 - the hub fails in many ways; all end here
             reason = first_line(wrong)
         raise unfound(self.model, reason)
