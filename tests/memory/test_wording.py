@@ -10,6 +10,7 @@ import pytest
 import typing_extensions
 from anthropic.types import beta
 from support.chats import SMALL, chats, history, memory, stand_in, summaries
+from support.models import DEFAULT
 from turnfold.speech import utterances
 from turnfold.wording import CALLS, KINDS, UNSEEN, words_of
 
@@ -236,7 +237,7 @@ def test_a_folded_file_is_remembered_in_summary_recall_and_search(block):
     ]
     client = kept.wrap(fake.client(max_retries=0), user_id="ada")
     question = {"role": "user", "content": "What was the picture of the octagonal gazebo like?"}
-    client.messages.create(model="claude-sonnet-5-5", max_tokens=99, messages=[*met, question])
+    client.messages.create(model=DEFAULT, max_tokens=99, messages=[*met, question])
     kind = block["source"]["media_type"]
     asked = json.dumps(summaries(fake)[0])
     assert "can no longer be seen" in asked
