@@ -151,7 +151,9 @@ class Replay:
                 self._extra["cache_control"] = {"type": "ephemeral"}
             return
         logging.getLogger("turnfold").addHandler(self._log)
-        settled = replace(strategy.memory.policy(policy or Policy()), clock=self.fake.clock)
+        settled = replace(
+            strategy.memory.policy(policy or Policy()), clock=self.fake.clock, time_zone="UTC"
+        )
         if not conditions.cached:
             settled = replace(settled, cache="off")
         self._memory = Memory(

@@ -12,12 +12,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Literal
 
 from turnfold.account import Account
 from turnfold.ahead import is_stale, leases_of, take_back
 from turnfold.archive import Archive
+from turnfold.days import seconds_of
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError, clean
 from turnfold.folding import Folding, Outcome
@@ -293,13 +294,16 @@ def untold(_step: Step, _done: int, _of: int) -> None:
 
 
 def times_of(
-    times: Sequence[float | datetime | None] | None, messages: Sequence[Mapping[str, Any]]
+    times: Sequence[float | datetime | None] | None,
+    messages: Sequence[Mapping[str, Any]],
+    zone: tzinfo | None = None,
 ) -> list[float | None] | None:
     """Times as seconds since the epoch, one a message.
 
     Args:
-        times: seconds, or datetimes (without a zone: local time), or None where not known.
+        times: seconds, or datetimes, or None where not known.
         messages: what they are the times of.
+        zone: of datetimes without a time zone; None for the machine's.
 
     Raises:
         TurnfoldError: there are not as many times as messages, or one is no time.
@@ -311,14 +315,7 @@ def times_of(
             f"times holds {len(times)} entries for {len(messages)} messages: give one for each, "
             f"None where a time is not known"
         )
-    return [_seconds(number, one) for number, one in enumerate(times)]
-
-
-def _seconds(number: int, value: object) -> float | None:
-    if isinstance(value, datetime):
-        return value.timestamp()
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return None if value is None else float(value)
-    raise TurnfoldError(
-        f"times[{number}]={value!r} must be a datetime, seconds since the epoch, or None"
-    )
+    return [
+        None if one is None else seconds_of(one, zone, what=f"times[{number}]")
+        for number, one in enumerate(times)
+    ]

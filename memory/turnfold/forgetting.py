@@ -11,34 +11,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import datetime
 
 from turnfold_stores import Store
 
 from turnfold.erasure import Erasure, Forgotten
-from turnfold.errors import TurnfoldError
 from turnfold.history import generations
 from turnfold.policy import Policy
 from turnfold.tombstones import Tombstones
 
 _DAY = 86_400.0  # seconds
 
-__all__ = ["Forgotten", "forget", "forget_again", "mark_of", "retain", "seconds_of"]
-
-
-def seconds_of(before: float | datetime) -> float:
-    """A moment in seconds since the epoch; a datetime without a time zone is local time.
-
-    Raises:
-        TurnfoldError: it is neither a number nor a datetime.
-    """
-    if isinstance(before, datetime):
-        return before.timestamp()
-    if isinstance(before, bool) or not isinstance(before, int | float) or math.isnan(before):
-        raise TurnfoldError(
-            f"before={before!r} must be seconds since the epoch or a datetime, or None for all"
-        )
-    return float(before)
+__all__ = ["Forgotten", "forget", "forget_again", "mark_of", "retain"]
 
 
 def forget(

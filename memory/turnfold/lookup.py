@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from itertools import islice
 
 from turnfold_stores import Hit, match_words
@@ -12,6 +13,7 @@ from turnfold_stores.arrays import np
 from turnfold.archive import Archive
 from turnfold.asking import Asked, coverage, need, read_opening
 from turnfold.choosing import Chosen, choose
+from turnfold.days import known_day
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError
 from turnfold.passages import Found, Passage, content_of
@@ -20,7 +22,7 @@ from turnfold.policy import Policy
 from turnfold.prompt import RECALL_OVERHEAD
 from turnfold.ranking import Floats, Message, fused, relevance, value
 from turnfold.speech import utterances
-from turnfold.timewords import day_of, span_in
+from turnfold.timewords import span_in
 from turnfold.tokens import CountText
 from turnfold.transcript import Exchange, Transcript
 
@@ -123,14 +125,14 @@ def look_up(
     in_view = past.in_view(summary)
     chosen = choose(
         messages,
-        list(value(messages, relevant * _timeliness(archive, past, asked, messages))),
+        list(value(messages, relevant * _timeliness(archive, past, asked, messages, policy.zone))),
         budget=budget - min(RECALL_OVERHEAD, budget // 2),
         count=count,
         pieces=_by_message(of_pieces),
         shown=shown,
         stands=lambda text: " ".join(text.split()) in in_view,
     )
-    return LookedUp(_found(archive, past, chosen), wrong)
+    return LookedUp(_found(archive, past, chosen, policy.zone), wrong)
 
 
 def _asked(transcript: Transcript, *, anything: bool) -> Asked | None:
@@ -202,9 +204,15 @@ def _by_message(pieces: dict[str, float]) -> dict[str, dict[int, float]]:
     return found
 
 
-def _timeliness(archive: Archive, past: Past, asked: Asked, messages: Sequence[Message]) -> Floats:
+def _timeliness(
+    archive: Archive,
+    past: Past,
+    asked: Asked,
+    messages: Sequence[Message],
+    zone: tzinfo | None,
+) -> Floats:
     """How much more each message counts for when it was said; shape (messages,)."""
-    span = span_in(asked.query, archive.clock())
+    span = span_in(asked.query, archive.clock(), zone)
     if span is None:
         return np.ones(len(messages))
     times = past.times([f"{one.id}.0" for one in messages])
@@ -213,8 +221,10 @@ def _timeliness(archive: Archive, past: Past, asked: Asked, messages: Sequence[M
     )
 
 
-def _found(archive: Archive, past: Past, chosen: Sequence[Chosen]) -> list[Found]:
-    today = day_of(archive.clock())
+def _found(
+    archive: Archive, past: Past, chosen: Sequence[Chosen], zone: tzinfo | None
+) -> list[Found]:
+    today = known_day(archive.clock(), zone)
     times = past.times([f"{one.message.id}.0" for one in chosen])
     found = []
     for one in chosen:
@@ -224,6 +234,6 @@ def _found(archive: Archive, past: Past, chosen: Sequence[Chosen]) -> list[Found
         at = times.get(f"{message.id}.0", 0.0)
         name = message.id if one.piece is None else f"{message.id}.{one.piece}"
         passage = Passage(name, content_id, message.source, one.text, turn)
-        dated = at if at and day_of(at) != today else 0.0
-        found.append(Found(passage, turn, float(one.score), dated))
+        day = known_day(at, zone)
+        found.append(Found(passage, turn, float(one.score), day if day != today else None))
     return found

@@ -18,11 +18,12 @@ from turnfold_stores import STORE_USER, Store, open_store
 from turnfold.archive import Archive
 from turnfold.backfill import BackfillReport, Filling, Progress, times_of, untold
 from turnfold.background import Background
+from turnfold.days import TimeZone, seconds_of, zone_of
 from turnfold.embedders import Embedder, default_embedder, named_embedder
 from turnfold.embedders.start import ModelStart
 from turnfold.errors import PolicyError, StoreError, TurnfoldError
 from turnfold.filling import afill, fill, in_thread
-from turnfold.forgetting import Forgotten, forget, seconds_of
+from turnfold.forgetting import Forgotten, forget
 from turnfold.history import present_name
 from turnfold.middleware import MemoryMiddleware
 from turnfold.notes import Note, keep_correction, notes_of
@@ -108,6 +109,7 @@ class Memory:
         *,
         user_id: str | None = None,
         conversation: str | None = None,
+        time_zone: TimeZone = None,
         on_receipt: Callable[[Receipt], None] | None = None,
     ) -> Client:
         """The client with memory: same type, same methods, same connection pool.
@@ -119,13 +121,17 @@ class Memory:
             user_id: whose memory; nothing crosses from one to another. None reads the
                 request's `metadata.user_id`, and takes one local user where there is none.
             conversation: which conversation of theirs this is.
+            time_zone: by whose days "yesterday" is understood and what is recalled is dated,
+                such as "Asia/Tokyo"; None for the policy's, and that of the machine.
             on_receipt: called with the receipt of every answered request of this client.
 
         Raises:
             TurnfoldError: this is no client of the SDK, or it has memory already.
-            PolicyError: the client's cloud has no default for the model that writes summaries.
+            PolicyError: there is no such time zone, or the client's cloud has no default for
+                the model that writes summaries.
         """
         _check_wrap(client, user_id, conversation)
+        zone = zone_of(time_zone)
         copy: Any = client.copy  # type: ignore[attr-defined]
         chain: Any = client.middleware  # type: ignore[attr-defined]
         tell = [each for each in (self._on_receipt, on_receipt) if each is not None]
@@ -138,6 +144,7 @@ class Memory:
             summarize_async=None if self._summarizer else self._by_claude_async(client),
             on_receipt=tell,
             memory=self,
+            zone=zone,
         )
         wrapped: Client = copy(middleware=[middleware, *chain])
         return wrapped
@@ -216,7 +223,10 @@ class Memory:
         _named("user_id", user_id)
         _named("conversation", conversation)
         return self._process.filling(
-            messages, Scope(user_id, conversation), times_of(times, messages), progress
+            messages,
+            Scope(user_id, conversation),
+            times_of(times, messages, self.policy.zone),
+            progress,
         )
 
     def preview(
@@ -298,7 +308,7 @@ class Memory:
             user_id: whose.
             conversation: only in this one, also before it was reset; None for all of theirs.
             before: only what was first said before then: seconds since the epoch or a datetime
-                (without a time zone: local time); None for all.
+                (without a time zone: the policy's); None for all.
 
         Returns:
             What was done, in numbers.
@@ -311,7 +321,7 @@ class Memory:
             raise TurnfoldError("user_id=None does not say whose memory to forget")
         _named("user_id", user_id)
         _named("conversation", conversation)
-        age = math.inf if before is None else seconds_of(before)
+        age = math.inf if before is None else seconds_of(before, self.policy.zone, what="before")
         return forget(self.store, self.policy, user_id, conversation=conversation, before=age)
 
     def notes(self, *, user_id: str, conversation: str | None = None) -> list[Note]:

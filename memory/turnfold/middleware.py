@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import tzinfo
 from functools import partial
 from typing import Any, TypeVar
 
@@ -59,6 +60,7 @@ class MemoryMiddleware(Middleware):
         summarize_async: SummarizeAsync | None,
         on_receipt: Sequence[OnReceipt],
         memory: object,
+        zone: tzinfo | None = None,
     ) -> None:
         """Args:
         process: begins the turns.
@@ -69,6 +71,7 @@ class MemoryMiddleware(Middleware):
         summarize_async: writes summaries for an async client.
         on_receipt: called with the receipt of every answered request.
         memory: the Memory this belongs to.
+        zone: by whose days time is told; None for the policy's.
         """
         self.memory = memory
         self._process = process
@@ -78,6 +81,7 @@ class MemoryMiddleware(Middleware):
         self._summarize = summarize
         self._summarize_async = summarize_async
         self._on_receipt = on_receipt
+        self._zone = zone
         self._advised: set[str] = set()  # fields that were warned of
 
     # --- sync ---------------------------------------------------------------------------------
@@ -326,7 +330,7 @@ class MemoryMiddleware(Middleware):
 
     def _begin(self, body: Mapping[str, Any], limit: Deadline, *, background: bool) -> Turn | None:
         scope = self._scope(body)
-        turn = self._process.begin(body, scope, background=background)
+        turn = self._process.begin(body, scope, background=background, zone=self._zone)
         if turn is not None:
             limit.on_giving_up(partial(self._process.leave, turn, scope))
         return turn

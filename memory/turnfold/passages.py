@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 
 from turnfold_stores import Record
@@ -70,13 +71,13 @@ class Found:
         passage: what was said.
         turn: number of the exchange it is from; 0 for another conversation.
         score: how much it bears on the opening; comparable within one turn only.
-        at: when it was said, in seconds since the epoch; 0.0 for unknown.
+        day: the user's day on which it was said; None for today, or unknown.
     """
 
     passage: Passage
     turn: int
     score: float
-    at: float = 0.0
+    day: date | None = None
 
 
 def passages_of(exchange: Exchange, turn: int) -> list[Passage]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any, Literal, get_args
 
 from turnfold.caps import Cap
+from turnfold.days import TimeZone, zone_of
 from turnfold.errors import PolicyError
 from turnfold.pricing import Price
 
@@ -101,6 +103,9 @@ class Policy:
             text must always give the same, and what was redacted must stay as it is.
         on_error: "continue" answers the user without memory when a part of it fails;
             "raise" raises.
+        time_zone: by whose days what is recalled is dated, and "yesterday" is understood: a
+            name of the IANA database such as "Europe/Berlin", or a `tzinfo`. None for the
+            machine's. `Memory.wrap(..., time_zone=...)` goes before it.
         clock: tells the time, in seconds since the epoch, for what is stored and for how long
             turns are apart; None for the system's. For replays of the past.
         count_tokens: counts the tokens of a text instead of turnfold's estimate.
@@ -132,6 +137,7 @@ class Policy:
     retain_days: float | None = None
     redact: Callable[[str], str] | None = None
     on_error: OnError = "continue"
+    time_zone: TimeZone = None
     clock: Callable[[], float] | None = None
     count_tokens: Callable[[str], int] | None = None
     prices: Mapping[str, Price] | None = None
@@ -172,6 +178,7 @@ class Policy:
         self._check_window()
         self._check_choices()
         self._check_money()
+        zone_of(self.time_zone)
 
     def _check_numbers(self) -> None:
         for name, least in _LEAST.items():
@@ -224,6 +231,11 @@ class Policy:
                     f"keep_tokens={self.keep_tokens} must be below {shown}: a fold has to leave "
                     f"less than what triggers it. A quarter of that does well"
                 )
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """Whose days are meant; None for the machine's."""
+        return zone_of(self.time_zone)
 
     @property
     def prepares(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import tzinfo
 from functools import partial
 from typing import Any
 
@@ -51,7 +53,12 @@ class Process:
         return Process(store, self.embedder, self.policy, self._summary_model)
 
     def begin(
-        self, body: Mapping[str, Any], scope: Scope, *, background: bool = False
+        self,
+        body: Mapping[str, Any],
+        scope: Scope,
+        *,
+        background: bool = False,
+        zone: tzinfo | None = None,
     ) -> Turn | None:
         """Start the turn of a request; None where memory had better keep out.
 
@@ -59,6 +66,7 @@ class Process:
             body: the request.
             scope: whose memory.
             background: whether there is a worker for what `Turn.ahead` gives.
+            zone: by whose days time is told; None for the policy's.
 
         Raises:
             TranscriptError: the messages cannot be read.
@@ -94,7 +102,7 @@ class Process:
             archive,
             body,
             transcript,
-            policy=self.policy,
+            policy=self.policy if zone is None else replace(self.policy, time_zone=zone),
             embedder=self.embedder,
             account=account,
             known=self._shared.known,

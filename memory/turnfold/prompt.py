@@ -13,7 +13,6 @@ from turnfold.passages import Found
 from turnfold.quotation import mark_for, memory_block
 from turnfold.state import Carried
 from turnfold.thinking import thinking_ids, unproven, without_thinking
-from turnfold.timewords import day_of
 from turnfold.transcript import (
     DIGEST_SIZE,
     Message,
@@ -52,7 +51,7 @@ def recall_block(found: Sequence[Found]) -> str:
     lines = []
     date = ""
     for one in found:
-        when = day_of(one.at).isoformat() if one.at else ""
+        when = one.day.isoformat() if one.day else ""
         where = str(one.turn) if one.turn else "another conversation"
         label = " ".join(filter(None, (mark, when if when != date else "", where)))
         date = when

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta, tzinfo
+
+from turnfold.days import day_of, known_day
 
 _YEAR = "january february march april may june july august september october november december"
 _MONTHS = _YEAR.split()
@@ -27,35 +29,38 @@ _NEAR = {"today": (0, 0), "yesterday": (1, 1), "this morning": (0, 0), "last nig
 
 @dataclass(frozen=True, slots=True)
 class TimeSpan:
-    """Days from `first` to `last`, both included, in UTC."""
+    """Days from `first` to `last`, both included, in a time zone; None: the machine's."""
 
     first: date
     last: date
+    zone: tzinfo | None = None
 
     def holds(self, at: float) -> bool:
         """Whether a time in seconds since the epoch lies in it; never for an unknown one, 0."""
-        return bool(at) and self.first <= day_of(at) <= self.last
+        day = known_day(at, self.zone)
+        return day is not None and self.first <= day <= self.last
 
 
-def day_of(at: float) -> date:
-    """The day of a time in seconds since the epoch, in UTC."""
-    return datetime.fromtimestamp(at, UTC).date()
-
-
-def span_in(text: str, now: float) -> TimeSpan | None:
+def span_in(text: str, now: float, zone: tzinfo | None = None) -> TimeSpan | None:
     """The span a text speaks of, seen from `now`; None where it speaks of none.
 
     English, and dates as 2024-03-15. A span is meant loosely: "three weeks ago" is that week.
+
+    Args:
+        text: what is asked.
+        now: seconds since the epoch.
+        zone: whose days are meant; None for the machine's.
     """
     text = text.lower()
-    today = day_of(now)
     try:
-        return (
+        today = day_of(now, zone)
+        span = (
             _named_day(text, today)
             or _ago(text, today)
             or _last(text, today)
             or _month(text, today)
         )
+        return None if span is None else replace(span, zone=zone)
     except (ValueError, OverflowError):  # the 31st of June, 999 years ago
         return None
 

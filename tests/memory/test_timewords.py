@@ -31,7 +31,7 @@ NOW = datetime(2024, 5, 15, 10, 30, tzinfo=UTC).timestamp()
     ],
 )
 def test_a_text_speaks_of_a_time(text, first, last):
-    span = span_in(text, NOW)
+    span = span_in(text, NOW, UTC)
     assert (span.first, span.last) == (date.fromisoformat(first), date.fromisoformat(last))
 
 
@@ -48,12 +48,12 @@ def test_a_text_speaks_of_a_time(text, first, last):
     ],
 )
 def test_a_text_speaks_of_no_time(text):
-    span = span_in(text, NOW)
+    span = span_in(text, NOW, UTC)
     assert span is None or span.first.year < 1900
 
 
 def test_a_span_holds_its_days_and_never_an_unknown_time():
-    span = span_in("last week", NOW)
+    span = span_in("last week", NOW, UTC)
     at = lambda day: datetime(2024, 5, day, 23, 59, tzinfo=UTC).timestamp()
     assert [day for day in range(1, 31) if span.holds(at(day))] == list(range(6, 13))
     assert not span.holds(0.0)
