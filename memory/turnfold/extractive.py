@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from turnfold_stores.scanning import WORD
+
 from turnfold.summary import Item, SummaryDraft, SummaryJob
 from turnfold.tokens import CountText, estimate_text
 from turnfold.wishes import standing_instructions
-from turnfold.words import WORD, bare, matter, opens_without_name, plain, sentences
+from turnfold.words import bare, matter, opens_without_name, plain, sentences
 
 _SETTLES = re.compile(
     r"\b(?:decided|agreed|settled|chose|chosen|going with|go with|let's|confirmed|approved|booked"

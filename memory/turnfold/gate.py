@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from turnfold.errors import SummaryError
 from turnfold.evidence import Evidence
+from turnfold.reading import Reading
 from turnfold.speech import Utterance
 from turnfold.summary import KINDS, Item, SummaryDraft, SummaryJob
 from turnfold.wishes import standing_instructions
@@ -90,9 +91,9 @@ class _Gate:
     def __init__(self, job: SummaryJob) -> None:
         self._job = job
         self._known = {item.id: item for item in job.known if item.id}
-        self._read: dict[tuple[object, ...], Evidence] = {}
+        self._readings: dict[str, Reading] = {}
         before = [_said(one) for one in job.before]
-        self._names = Evidence([*before, *(item.text for item in job.known)])
+        self._names = Evidence(["\n".join([*before, *(item.text for item in job.known)])])
 
     def read(self, item: Item) -> Item:
         """An item with what it claims of itself set right."""
@@ -117,15 +118,16 @@ class _Gate:
         if item.kind == "instruction":
             return []  # word for word the user's
         old = tuple(self._known[name].text for name in item.supersedes)
-        key = (item.turns, old)
-        if key not in self._read:
-            said = [
-                _said(one)
-                for turn in item.turns
-                for one in self._job.exchanges[turn - self._job.first]
-            ]
-            self._read[key] = Evidence([*said, *old])
-        return self._read[key].complaints(item.text, names=self._names)
+        said = [
+            _said(one) for turn in item.turns for one in self._job.exchanges[turn - self._job.first]
+        ]
+        evidence = Evidence([self._reading(text) for text in (*said, *old)])
+        return evidence.complaints(item.text, names=self._names)
+
+    def _reading(self, text: str) -> Reading:
+        if text not in self._readings:
+            self._readings[text] = Reading(text)
+        return self._readings[text]
 
 
 def said_by_user(instruction: str, exchanges: Sequence[Sequence[Utterance]]) -> bool:

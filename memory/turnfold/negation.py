@@ -5,22 +5,35 @@ only denied. A note that affirms mostly what is only denied contradicts it, and 
 denies mostly what is only affirmed. Words that deny by their meaning (refuse, except, closed)
 settle nothing either way: what is said with them may be retold with a "not" or without. So a
 note with the opposite word ("open" for "closed") is not noticed.
+
+A source is read once, sentence by sentence. Most sentences neither deny nor ask: their words
+are affirmed, and no more is looked at.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
-from turnfold.words import WORD, bare, clauses, is_english, matter, plain, sentences, stem
+from turnfold_stores.scanning import LONGEST_RUN, WORD, stretches
 
-_NEGATOR = re.compile(
-    r"\b(?:not|no|never|none|nothing|nobody|neither|nor|without|cannot|nowhere|no longer|hardly"
-    r"|\w+n't|(?:can|don|won|isn|doesn|didn|wasn|aren|couldn|shouldn|wouldn)t)\b",
-    re.IGNORECASE,
+from turnfold.words import (
+    CONJUNCTIONS,
+    bare,
+    carries_matter,
+    clauses,
+    is_abbreviated,
+    sentences,
+    stem,
+)
+
+_NEGATORS = frozenset(
+    """
+    not no never none nothing nobody neither nor without cannot nowhere hardly cant dont wont isnt
+    doesnt didnt wasnt arent couldnt shouldnt wouldnt
+    """.split()
 )
 # Negators that deny nothing.
 _HARMLESS = re.compile(
@@ -69,98 +82,248 @@ _ALL_BUT = re.compile(r"\b(every\w+|all|any\w+|nobody) but\b", re.IGNORECASE)
 _NAMING = frozenset({"call", "nam"})
 
 
-@dataclass(frozen=True)
+_OPAQUE = re.compile(rf"[^\W_]{{{LONGEST_RUN + 1},}}")
+# Words, and the marks that end a clause or a sentence.
+_TOKEN = re.compile(
+    r"[^\W_]++(?:'[^\W_]++)*+|[.!?…][\"')\]]*+(?=\s|$)|[。！？\n;()\[\]]|[,:](?!\d)|(?<=\s)-(?=\s)"
+)
+_ENDS_SENTENCE = frozenset(".!?…。！？\n")
+_QUESTIONS = frozenset("?？")
+_AFFIRMED, _DENIED, _OPEN = 1, 2, 4
+
+
+class _Word(NamedTuple):
+    """What a word does in a sentence.
+
+    Attributes:
+        stem: what it is about; "" for a word that is about nothing.
+        negates: whether it is a negator.
+        denies: whether it denies by its meaning.
+        ends: whether it ends a thing: what was said of it before may be retold with a "not".
+        opposites: stems of what it says is not so.
+        turns: whether it may make a sentence more than a plain statement.
+        parts: whether it ends a clause: a conjunction, or a mark.
+    """
+
+    stem: str
+    negates: bool
+    denies: bool
+    ends: bool
+    opposites: tuple[str, ...]
+    turns: bool
+    parts: bool
+
+
+@lru_cache(maxsize=16_384)
+def _word(word: str) -> _Word:
+    low, short = bare(word), stem(word)
+    negates = low in _NEGATORS or low.endswith("n't")
+    denies = low in _DENYING or short in _DENYING_STEMS or low.endswith("less")
+    opposites = _OPPOSITE.get(short, ())
+    if len(low) > 6 and _NEGATIVE_FORM.match(low):  # "untouched", of "touched"
+        denies, opposites = True, (stem(low[2:]),)
+    ends = short in _ENDING
+    return _Word(
+        short if carries_matter(word) and not negates else "",
+        negates,
+        denies,
+        ends,
+        opposites,
+        negates or denies or ends or bool(opposites),
+        low in CONJUNCTIONS or not word[:1].isalnum(),
+    )
+
+
 class Clause:
-    """A part of a sentence: what it affirms, what it denies, and what it leaves open."""
+    """A part of a sentence: what it affirms, what it denies, and what it leaves open.
 
-    text: str
+    Attributes:
+        said: its words, in order.
+        text: the same as written.
+        stems: what it is about, in order.
+        negator: which of the words denies in it; two negators cancel out. None for none.
+        loaded: which is the first that denies by its meaning. None for none.
+        denied: what its negator stands before; all of it where nothing follows.
+    """
 
-    @cached_property
-    def negator(self) -> re.Match[str] | None:
-        """What denies in it; two negators cancel out."""
-        found = list(_NEGATOR.finditer(self.text))
-        return found[0] if len(found) % 2 else None
+    def __init__(self, said: Sequence[_Word], text: str = "") -> None:
+        self.said = said
+        self.text = text
+        self.stems = _about(said)
+        negators = [at for at, word in enumerate(said) if word.negates]
+        self.negator = negators[0] if len(negators) % 2 else None
+        self.loaded = next((at for at, word in enumerate(said) if word.denies), None)
+        self.denied = self._from(self.negator)
 
-    @cached_property
-    def loaded(self) -> re.Match[str] | None:
-        """The first word in it that denies by its meaning."""
-        return next((w for w in WORD.finditer(self.text) if _denies_by_meaning(w.group())), None)
+    @classmethod
+    def of(cls, text: str) -> Clause:
+        """The clause that is written so."""
+        return cls(list(map(_word, WORD.findall(text))), text)
 
-    @cached_property
-    def open(self) -> frozenset[str]:
-        """What stands from there on."""
-        if self.loaded is None:
-            return frozenset()
-        after = frozenset(matter(self.text[self.loaded.end() :]))
-        return after or self.stems
+    def _from(self, at: int | None) -> dict[str, None]:
+        """What stands behind a word; all that the clause is about where nothing does."""
+        return {} if at is None else _about(self.said[at + 1 :]) or self.stems
 
-    @cached_property
+    @property
+    def denies(self) -> bool:
+        """Whether it denies something, be it by what a word means."""
+        return self.negator is not None or self.loaded is not None
+
+    @property
+    def open(self) -> dict[str, None]:
+        """What stands behind the word that denies by its meaning."""
+        return self._from(self.loaded)
+
+    @property
     def subject(self) -> str:
         """The name it begins with; "" for none. Of whom something is said tells no side."""
         first = WORD.search(self.text)
         return stem(first.group()) if first and first.group()[0].isupper() else ""
 
-    @cached_property
-    def stems(self) -> frozenset[str]:
-        """What it is about."""
-        return frozenset(matter(_NEGATOR.sub(" ", self.text)))
-
-    @cached_property
-    def ordered(self) -> list[str]:
-        """The same in order."""
-        found = (stem(word) for word in WORD.findall(self.text))
-        return [one for one in dict.fromkeys(found) if one in self.stems]
-
-    @cached_property
+    @property
     def starts_denying(self) -> bool:
         """Whether a negator is the first of it."""
-        return self.negator is not None and not WORD.search(self.text[: self.negator.start()])
+        return self.negator == 0
 
-    @cached_property
-    def denied(self) -> frozenset[str]:
-        """What its negator stands before; all of it where nothing follows."""
-        if self.negator is None:
-            return frozenset()
-        after = frozenset(matter(_NEGATOR.sub(" ", self.text[self.negator.end() :])))
-        return after or self.stems
+
+def _about(said: Sequence[_Word]) -> dict[str, None]:
+    """What words are about, in order."""
+    return dict.fromkeys([word.stem for word in said if word.stem])
+
+
+class Sides:
+    """On which sides the words of a source stand: affirmed, denied, or open."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, int] = {}
+        # What each sentence denies, and all it is about: stems between blanks. As two texts they
+        # take the room of the sentence; as pairs of words, its square.
+        self._denials: list[tuple[str, str]] = []
+        self.denies = False
+
+    def read(self, text: str) -> None:
+        """Take in a part of the source, which is `plain`; it ends with a sentence."""
+        tokens = _TOKEN.findall(_read(_OPAQUE.sub(" ", text)))
+        clause: list[_Word] = []
+        sentence: list[list[_Word]] = [clause]
+        affirmed: set[str] = set()
+        last = ""
+        for token in tokens:
+            word = _word(token)
+            if not word.parts:
+                clause.append(word)
+            elif token[0] not in _ENDS_SENTENCE:
+                sentence.append(clause := [])
+            elif token[0] != "." or not is_abbreviated(last):
+                if token[0] not in _QUESTIONS:
+                    affirmed.update(self._settle(sentence))
+                sentence = [clause := []]
+            last = token
+        affirmed.update(self._settle(sentence))
+        self._stands(affirmed, _AFFIRMED)
+
+    def _stands(self, stems: Iterable[str], side: int) -> None:
+        sides = self._of
+        for one in stems:
+            if one:
+                sides[one] = sides.get(one, 0) | side
+
+    def _settle(self, sentence: Sequence[Sequence[_Word]]) -> Iterable[str]:
+        """Read a sentence, clause by clause; what it affirms where it says nothing else."""
+        if not any(word.turns for clause in sentence for word in clause):
+            return [word.stem for clause in sentence for word in clause]
+        parts = [Clause(clause) for clause in sentence if clause]
+        before: Clause | None = None
+        denied: dict[str, None] = {}
+        affirmed = _AFFIRMED
+        if any(word.ends for part in parts for word in part.said):
+            affirmed |= _OPEN
+        for part in parts:
+            self.denies |= part.denies
+            if part.negator is None:
+                loaded = part.open
+                self._stands([one for one in part.stems if one not in loaded], affirmed)
+                self._stands(loaded, _OPEN)
+            else:
+                self._stands(
+                    [one for one in part.stems if one not in part.denied], _AFFIRMED | _OPEN
+                )
+                # "Allergic to peanuts, not to almonds" denies nothing of almonds.
+                if before is not None and before.loaded is not None and part.starts_denying:
+                    self._stands(part.denied, _OPEN)
+                else:
+                    self._stands(part.denied, _DENIED)
+                    denied |= part.denied
+            for word in part.said:
+                self._stands(word.opposites, _DENIED if part.negator is None else _AFFIRMED)
+            before = part
+        if denied:
+            together = " ".join(one for part in parts for one in part.stems)
+            self._denials.append((f" {' '.join(denied)} ", f" {together} "))
+        return ()
+
+    def of(self, one: str) -> int:
+        """The sides of a stem; 0 where it is not said."""
+        return self._of.get(one, 0)
+
+    def denied_with(self, one: str, others: Iterable[str]) -> bool:
+        """Whether a sentence denies a stem that is about one of the others, too."""
+        beside = [together for denied, together in self._denials if f" {one} " in denied]
+        return any(f" {other} " in together for other in others for together in beside)
 
 
 def contradiction(note: str, source: str) -> str:
-    """The part of a note that denies what its source affirms, or the other way; "" for none."""
-    if not is_english(source):
-        return ""
-    sides = _sides(source)
+    """The part of a note that denies what its source affirms, or the other way; "" for none.
+
+    Both in English, and as `plain` gives them.
+    """
+    sides = Sides()
+    for stretch in stretches(source):
+        sides.read(stretch)
+    return contradicted(note, [sides])
+
+
+def contradicted(note: str, sources: Sequence[Sides]) -> str:
+    """The part of a note that says the opposite of what its sources say; "" for none."""
     for sentence in sentences(_read(note)):
-        if sentence.rstrip("\"') ").endswith("?"):
+        if _asks(sentence):
             continue
-        parts = [Clause(part) for part in clauses(sentence)]
-        denials = {one for part in parts if part.negator or part.loaded for one in part.stems}
+        parts = [Clause.of(part) for part in clauses(sentence)]
+        denials = {one for part in parts if part.denies for one in part.stems}
         for part in parts:
             if part.negator is not None:
-                wrong = _denies_wrongly(part, sides, source)
+                wrong = _denies_wrongly(part, sources)
             elif part.loaded is not None:
                 wrong = False
             else:
-                wrong = _affirms_wrongly(part, sides, denials)
+                wrong = _affirms_wrongly(part, sources, denials)
             if wrong:
                 return part.text.strip()
     return ""
 
 
-def _affirms_wrongly(part: Clause, sides: Mapping[str, set[str]], denials: set[str]) -> bool:
+def _sides(one: str, sources: Iterable[Sides]) -> int:
+    sides = 0
+    for source in sources:
+        sides |= source.of(one)
+    return sides
+
+
+def _affirms_wrongly(part: Clause, sources: Sequence[Sides], denials: set[str]) -> bool:
     """Whether a clause affirms mostly what is only denied.
 
     Args:
         part: the clause.
-        sides: on which sides each stem stands; of those denied, also what they were denied with.
+        sources: on which sides each stem stands.
         denials: what the rest of its sentence denies: if that is what was denied with them, the
             denial was read.
     """
-    known = [one for one in part.ordered if sides.get(one, {"~"}) != {"~"} and one != part.subject]
-    against = [one for one in known if "-" in sides[one] and "+" not in sides[one]]
+    sides = {one: _sides(one, sources) for one in part.stems}
+    known = [one for one, side in sides.items() if side not in {0, _OPEN} and one != part.subject]
+    against = [one for one in known if sides[one] & _DENIED and not sides[one] & _AFFIRMED]
     if not against:
         return False
-    bold = not any("with " + other in sides[one] for one in against for other in denials)
+    bold = not any(source.denied_with(one, denials) for source in sources for one in against)
     if bold and any(_is_predicate(one, part.text) for one in against):
         return True
     if len(known) == 3 and known[0] not in against:
@@ -168,12 +331,13 @@ def _affirms_wrongly(part: Clause, sides: Mapping[str, set[str]], denials: set[s
     return len(against) >= (0.5 if bold else 0.67) * len(known)
 
 
-def _denies_wrongly(part: Clause, sides: Mapping[str, set[str]], source: str) -> bool:
+def _denies_wrongly(part: Clause, sources: Sequence[Sides]) -> bool:
     """Whether a clause denies mostly what is only affirmed."""
-    known = [one for one in part.denied if one in sides and one != part.subject]
+    sides = {one: _sides(one, sources) for one in part.denied}
+    known = [one for one, side in sides.items() if side and one != part.subject]
     if not known:  # the same in other words: someone must have denied something
-        return not any(Clause(c).negator or Clause(c).loaded for c in clauses(_read(source)))
-    against = [one for one in known if sides[one] == {"+"}]
+        return not any(source.denies for source in sources)
+    against = [one for one in known if sides[one] == _AFFIRMED]
     return len(against) > 0.5 * len(known)
 
 
@@ -186,46 +350,11 @@ def _is_predicate(one: str, text: str) -> bool:
     )
 
 
-def _sides(source: str) -> dict[str, set[str]]:
-    """For each stem: "+" where it is affirmed, "-" where denied, "~" where that is open."""
-    sides: defaultdict[str, set[str]] = defaultdict(set)
-    for sentence in sentences(_read(source)):
-        if sentence.rstrip("\"') ").endswith("?"):
-            continue
-        before: Clause | None = None
-        together = {"with " + one for one in matter(sentence)}
-        ends = any(stem(word) in _ENDING for word in WORD.findall(sentence))
-        for part in map(Clause, clauses(sentence)):
-            # "Allergic to peanuts, not to almonds" denies nothing of almonds.
-            turned = before is not None and before.loaded is not None and part.starts_denying
-            for one in part.stems:
-                if part.negator is not None:
-                    denied = {"~"} if turned else {"-", *together}
-                    sides[one] |= denied if one in part.denied else {"+", "~"}
-                else:
-                    sides[one] |= {"~"} if one in part.open else {"+", "~"} if ends else {"+"}
-            for word in WORD.findall(part.text):
-                for other in _opposites(word):
-                    sides[other].add("+" if part.negator is not None else "-")
-            before = part
-    return sides
-
-
-def _opposites(word: str) -> tuple[str, ...]:
-    """Stems of what a word says is not so: "untouched" of "touched"."""
-    low = bare(word)
-    if len(low) > 6 and _NEGATIVE_FORM.match(low):
-        return (stem(low[2:]),)
-    return _OPPOSITE.get(stem(low), ())
-
-
-def _denies_by_meaning(word: str) -> bool:
-    low = bare(word)
-    if low in _DENYING or stem(low) in _DENYING_STEMS or low.endswith("less"):
-        return True
-    return len(low) > 6 and bool(_NEGATIVE_FORM.match(low))
+def _asks(sentence: str) -> bool:
+    return sentence.rstrip("\"') ").endswith("?")
 
 
 def _read(text: str) -> str:
-    text = _AT_MOST.sub("limit", _GIVEN_UP.sub("quit", _HARMLESS.sub(" ", plain(text))))
+    """A text without what looks like a denial and is none. The text is `plain`."""
+    text = _AT_MOST.sub("limit", _GIVEN_UP.sub("quit", _HARMLESS.sub(" ", text)))
     return _ALL_BUT.sub(r"\1 except", text)

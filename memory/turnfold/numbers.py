@@ -1,11 +1,21 @@
-"""Numbers, dates and times as they are written go in; values that can be compared come out."""
+"""Numbers, dates and times as they are written go in; values that can be compared come out.
+
+Two steps. Where a text may speak of an amount or a time, one pattern finds the *phrase*: digits,
+number words, months, and the small words between them. Only phrases, which are short, are read
+by the grammar of dates, times and numbers; and since texts repeat their phrases, most are read
+once.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal
+from functools import lru_cache
+
+from turnfold_stores.scanning import LONGEST_RUN, stretches
 
 _MONTHS = (
     "january february march april may june july august september october november december"
@@ -43,7 +53,7 @@ _ORDINAL = {
 _SAID_AS = {
     "a": (1,), "an": (1,), "once": (1,), "single": (1,), "couple": (2,), "pair": (2,),
     "both": (2,), "twice": (2,), "double": (2,), "doubled": (2,), "twins": (2,), "triple": (3,),
-    "thrice": (3,), "half": (Fraction(1, 2), 50, 30), "quarter": (Fraction(1, 4), 25, 15),
+    "thrice": (3,), "half": (0.5, 50, 30), "quarter": (0.25, 25, 15),
     "fortnight": (14, 2), "fortnightly": (14, 2), "decade": (10,), "biweekly": (2,), "noon": (12,),
     "midday": (12,), "midnight": (12, 0), "nobody": (0,), "none": (0,), "no": (0,),
 }  # fmt: skip
@@ -59,22 +69,30 @@ _DAY = (
     + "|".join(_ORDINAL)
 )
 _MORE = rf"(?:(?P<from>{_DAY})\s*(?:-|to|and|or|until|till|through|&|,)\s*(?:the\s+)?)?"
+# What a date holds at the least, and its pattern.
+_THEN_YEAR = r"(?:,?\s+(?P<year>\d{4}))?"
 _DATES = [
-    re.compile(r"(?<![\d/.-])(?P<year>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d/-])"),
-    re.compile(
-        r"(?<![\d/.-])(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<year>\d{4}|\d{2})(?![\d/-])"
+    (
+        re.compile(r"[-/.]"),
+        re.compile(r"(?<![\d/.-])(?P<year>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d/-])"),
     ),
-    re.compile(
-        rf"\b{_MORE}(?P<day>{_DAY})(?:\s+of)?\s+{_MONTH_NAME}(?!\w)(?:,?\s+(?P<year>\d{{4}}))?",
-        re.IGNORECASE,
+    (
+        re.compile(r"[-/.]"),
+        re.compile(
+            r"(?<![\d/.-])(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<year>\d{4}|\d{2})(?![\d/-])"
+        ),
     ),
-    re.compile(
-        rf"\b{_MONTH_NAME}\s+(?:the\s+)?{_MORE}(?P<day>{_DAY})(?!\w)(?!:\d)(?:,?\s+(?P<year>\d{{4}}))?",
-        re.IGNORECASE,
+    *(
+        (re.compile("[a-z]{3}", re.IGNORECASE), re.compile(pattern, re.IGNORECASE))
+        for pattern in (
+            rf"\b{_MORE}(?P<day>{_DAY})(?:\s+of)?\s+{_MONTH_NAME}(?!\w){_THEN_YEAR}",
+            rf"\b{_MONTH_NAME}\s+(?:the\s+)?{_MORE}(?P<day>{_DAY})(?!\w)(?!:\d){_THEN_YEAR}",
+            rf"\b{_MONTH_NAME},?\s+(?:of\s+)?(?P<year>\d{{4}})\b",
+            rf"\b{_MONTH_NAME}\b",
+        )
     ),
-    re.compile(rf"\b{_MONTH_NAME},?\s+(?:of\s+)?(?P<year>\d{{4}})\b", re.IGNORECASE),
-    re.compile(rf"\b{_MONTH_NAME}\b", re.IGNORECASE),
 ]
+_LETTER = re.compile(r"[^\W\d_]")
 _WEEKDAY = re.compile(
     r"\b(?:(mon|tues|wednes|thurs|fri|satur|sun)days?|(Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\.?)(?!\w)",
     re.IGNORECASE,
@@ -97,6 +115,42 @@ _FIGURE = re.compile(
 _SPELT = re.compile(
     r"\b(?:(?:" + "|".join([*_VALUE, *_SCALE, "and"]) + r")(?:[\s-]+|\b))+", re.IGNORECASE
 )
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d+)?")
+_DECIMALS = re.compile(r"\d+\.\d+")
+_COMMA_DECIMALS = re.compile(r"\d+,\d+")
+_DOT_THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
+
+# A phrase: digits with what stands close to them, and words that say a number or a time, with
+# no more than a few small words in between. A new line with a figure begins another.
+_SAYING = "|".join(
+    [
+        *(rf"{name}s?" for name in [*_VALUE, *_SCALE]),
+        *_ORDINAL,
+        *_MONTHS,
+        "sept?",
+        *(m[:3] for m in _MONTHS),
+        *(rf"{day}s?" for day in _DAYS),
+        "tues?|wed|thu(?:rs?)?|mon|fri|sat|sun|half|quarter",
+    ]
+)
+_ATOM = (
+    rf"(?:[-+$€£¥./:(]{{0,3}}(?<!\w)\d[\w.,:'/-]{{0,{LONGEST_RUN}}}+(?:\ ?[ap]\.?m\b\.?)?"
+    rf"|\b(?:{_SAYING})\b\.?(?:-\w{{1,12}}+)?)"
+)
+_SMALL = r"(?:(?:of|the|and|to|or|until|till|through|past)\b[\ \n]){1,2}+"
+_GLUE = rf"(?:\ ?[-–,&]?\ ?|\n(?=[^\W\d_])|\ ?,?[\ \n]{_SMALL}|\ (?:k|mn|m|bn|b|tn)\b\ ?)"
+_MOST_ATOMS = 16
+_PHRASE = re.compile(rf"{_ATOM}(?:{_GLUE}{_ATOM}|\ (?:k|mn|m|bn|b|tn)\b){{0,{_MOST_ATOMS}}}+")
+_DIGITS = re.compile(r"\d+")
+_LATIN = re.compile(r"[a-z]+")
+_GROUPING = str.maketrans("", "", " '_")
+_IMPLIED = {word: tuple(f"{value:g}" for value in values) for word, values in _SAID_AS.items()}
+for _said in (_ORDINAL, _VALUE):
+    _IMPLIED |= {word: (*_IMPLIED.get(word, ()), str(value)) for word, value in _said.items()}
+_EXACT = Context(prec=2 * LONGEST_RUN)
+
+Number = str
+"""A number in its shortest decimal form: "1200", "0.5". As a text it has no size to fear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,43 +191,80 @@ class Quantities:
     dates: list[tuple[str, list[Date]]]
     weekdays: list[tuple[str, str]]
     times: list[tuple[str, Time]]
-    numbers: list[tuple[str, frozenset[Fraction]]]
+    numbers: list[tuple[str, frozenset[Number]]]
     rest: str
 
 
 def quantities(text: str) -> Quantities:
     """All that a text says in numbers. The text is `plain`."""
+    found = Quantities([], [], [], [], "")
+    rest: list[str] = []
+    for stretch in stretches(text):
+        at = 0
+        for phrase in _PHRASE.finditer(stretch.replace("İ", "I").lower()):
+            read = read_phrase(stretch[phrase.start() : phrase.end()])
+            found.dates.extend(read.dates)
+            found.weekdays.extend(read.weekdays)
+            found.times.extend(read.times)
+            found.numbers.extend(read.numbers)
+            rest += stretch[at : phrase.start()], read.rest
+            at = phrase.end()
+        rest.append(stretch[at:])
+    return replace(found, rest="".join(rest))
+
+
+@lru_cache(maxsize=4_096)
+def read_phrase(text: str) -> Quantities:
+    """What a phrase says in numbers; shared, so not to be changed."""
+    numbers: list[tuple[str, frozenset[Number]]] = []
+    if text.isdigit():
+        return Quantities([], [], [], [(text, frozenset({number(text)}))], " " * len(text))
+    has_letters = _LETTER.search(text) is not None
     dates: list[tuple[str, list[Date]]] = []
-    for pattern in _DATES:
-        text = _taken(text, pattern, lambda found: _dates(found, dates))
+    for needed, pattern in _DATES:
+        if needed.search(text):
+            text = _taken(text, pattern, lambda found: _dates(found, dates))
     weekdays: list[tuple[str, str]] = []
-    text = _taken(text, _WEEKDAY, lambda found: _weekday(found, weekdays))
     times: list[tuple[str, Time]] = []
-    text = _taken(text, _TIME, lambda found: _time(found, times))
-    text = _taken(text, _CLOCK, lambda found: _clock(found, times))
-    numbers: list[tuple[str, frozenset[Fraction]]] = []
+    if has_letters:
+        text = _taken(text, _WEEKDAY, lambda found: _weekday(found, weekdays))
+    if has_letters or ":" in text:
+        text = _taken(text, _TIME, lambda found: _time(found, times))
+    if has_letters:
+        text = _taken(text, _CLOCK, lambda found: _clock(found, times))
     text = _taken(text, _FIGURE, lambda found: _figure(found, numbers))
-    rest = _taken(text, _SPELT, lambda found: _spelt(found, numbers))
-    return Quantities(dates, weekdays, times, numbers, rest)
+    if has_letters:
+        text = _taken(text, _SPELT, lambda found: _spelt(found, numbers))
+    return Quantities(dates, weekdays, times, numbers, text)
 
 
-def implied(text: str) -> Iterator[Fraction]:
+def implied(text: str) -> Iterator[Number]:
     """Numbers a text holds without being asked for: in identifiers, and in words for them."""
-    for digits in re.findall(r"\d+", text):
-        yield Fraction(int(digits))
-    for word in re.findall(r"[a-z]+", text.casefold()):
-        if word in _ORDINAL:
-            yield Fraction(_ORDINAL[word])
-        if word in _VALUE:
-            yield Fraction(_VALUE[word])
-        yield from map(Fraction, _SAID_AS.get(word, ()))
+    yield from map(number, _DIGITS.findall(text))
+    for word in set(_LATIN.findall(text.casefold())):
+        yield from _IMPLIED.get(word, ())
 
 
-def _taken(text: str, pattern: re.Pattern[str], take: object) -> str:
+def number(digits: str) -> Number:
+    """The shortest form of digits, with or without decimals behind a dot."""
+    if not digits.isascii():
+        digits = "".join("." if c == "." else str(unicodedata.digit(c)) for c in digits)
+    whole, _, decimals = digits.partition(".")
+    whole, decimals = whole.lstrip("0") or "0", decimals.rstrip("0")
+    return f"{whole}.{decimals}" if decimals else whole
+
+
+def _times(one: Number, by: int) -> Number:
+    if by == 1 or len(one) > LONGEST_RUN:
+        return one
+    return number(format(_EXACT.multiply(Decimal(one), by), "f"))
+
+
+def _taken(text: str, pattern: re.Pattern[str], take: Callable[[re.Match[str]], bool]) -> str:
     """The text with blanks for what was taken."""
 
     def one(found: re.Match[str]) -> str:
-        return " " * len(found.group()) if take(found) else found.group()  # type: ignore[operator]
+        return " " * len(found.group()) if take(found) else found.group()
 
     return pattern.sub(one, text)
 
@@ -251,46 +342,49 @@ def _clock(found: re.Match[str], times: list[tuple[str, Time]]) -> bool:
     return True
 
 
-def _figure(found: re.Match[str], numbers: list[tuple[str, frozenset[Fraction]]]) -> bool:
+def _figure(found: re.Match[str], numbers: list[tuple[str, frozenset[Number]]]) -> bool:
     by = 1
     if found["suffix"]:
         by = _SUFFIX[found["suffix"].casefold()]
     if found["scale"]:
         by = _SCALE[found["scale"].casefold()]
-    values = {value * by for value in _readings(found["n"])}
+    read = _readings(found["n"])
+    values = {_times(value, by) for value in read}
     if found["suffix"] and found["suffix"].casefold() in {"m", "b"}:
-        values |= _readings(found["n"])  # metres, bytes
+        values |= read  # metres, bytes
     if not values:
         return False
     numbers.append((found.group().strip(), frozenset(values)))
     return True
 
 
-def _readings(digits: str) -> set[Fraction]:
+def _readings(digits: str) -> set[Number]:
     """What a figure may mean: a dot or comma may group thousands or begin the decimals."""
-    digits = re.sub(r"[ '_]", "", digits)
-    read: set[Fraction] = set()
-    if re.fullmatch(r"\d+", digits):
-        read.add(Fraction(int(digits)))
-    if re.fullmatch(r"\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d+)?", digits):
-        read.add(Fraction(digits.replace(",", "")))
-    elif re.fullmatch(r"\d+,\d+", digits):
-        read.add(Fraction(digits.replace(",", ".")))
-    if re.fullmatch(r"\d+\.\d+", digits):
-        read.add(Fraction(digits))
-    if re.fullmatch(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?", digits):
-        read.add(Fraction(digits.replace(".", "").replace(",", ".")))
+    if digits.isdigit():
+        return {number(digits)}
+    digits = digits.translate(_GROUPING)
+    read: set[Number] = set()
+    if digits.isdigit():
+        read.add(number(digits))
+    if _THOUSANDS.fullmatch(digits):
+        read.add(number(digits.replace(",", "")))
+    elif _COMMA_DECIMALS.fullmatch(digits):
+        read.add(number(digits.replace(",", ".")))
+    if _DECIMALS.fullmatch(digits):
+        read.add(number(digits))
+    if _DOT_THOUSANDS.fullmatch(digits):
+        read.add(number(digits.replace(".", "").replace(",", ".")))
     return read
 
 
-def _spelt(found: re.Match[str], numbers: list[tuple[str, frozenset[Fraction]]]) -> bool:
+def _spelt(found: re.Match[str], numbers: list[tuple[str, frozenset[Number]]]) -> bool:
     words = re.findall(r"[a-z]+", found.group().casefold())
     if not set(words) & set(_SCALE):  # "two and three" are two numbers
         runs = [run.split() for run in " ".join(words).split("and")]
     else:
         runs = [[word for word in words if word != "and"]]
     numbers += [
-        (" ".join(run), frozenset({Fraction(_sum_of(run))}))
+        (" ".join(run), frozenset({str(_sum_of(run))}))
         for run in runs
         if run and (len(run) > 1 or run[0] not in _LOOSE)
     ]

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
-_ABBREVIATED = re.compile(
-    r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|St|Mt|No|vs|etc|approx|ca|e\.g|i\.e|a\.m|p\.m|[A-Z]))\.$",
-    re.IGNORECASE,
+from turnfold_stores.scanning import (
+    LONGEST_RUN,
+    WORD,
+    normal,
+    sentence_ends,
+    stretches,
+    without_marks,
 )
-_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])|\n+")
+
+# What a dot may follow that ends no sentence, besides a single letter ("e.g.", "p.m.").
+_ABBREVIATED = frozenset("dr mr mrs ms prof st mt no vs etc approx ca".split())
+_LAST_WORD = re.compile(r"(?<![^\W_])[^\W_]++(?=\.$)")
+_LONGEST_ABBREVIATION = 8
+_LONGEST_SENTENCE = 2_000
+CONJUNCTIONS = frozenset("but although though while because whereas however since and so".split())
+"""Words that a clause begins with."""
 _CLAUSE = re.compile(
-    r"[;()\[\]]|[,:](?!\d)|\s-\s|\b(?:but|although|though|while|because|whereas|however|since"
-    r"|so that|and|so)\b",
-    re.IGNORECASE,
+    rf"[;()\[\]]|[,:](?!\d)|\s-\s|\b(?:so that|{'|'.join(CONJUNCTIONS)})\b", re.IGNORECASE
 )
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 # Words that carry no matter of their own; negators are not among them.
 _EMPTY = frozenset(
@@ -108,55 +117,95 @@ _STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe
 _GERMAN = frozenset("der die das und ist nicht ich ein eine zu mit auf für den dem wir es".split())
 
 
+_STRAIGHT = str.maketrans("‘’‛“”„‟‐‑‒–—−", '\'\'\'""""------')
+_BLANKS = re.compile(r"[^\S\n]+")
+_POSSESSIVE = re.compile(r"['’]s?$")
+_ORDINAL_ENDING = re.compile(r"(?<=\d)(?:st|nd|rd|th)$")
+_ENDINGS = ("ations", "ation", "ings", "ing", "edly", "ied", "ies", "ed", "es", "ly", "s")
+_LAST_LETTERS = frozenset(ending[-1] for ending in _ENDINGS)
+
+
 def plain(text: str) -> str:
     """Compatible forms, straight quotation marks and hyphens, single spaces."""
-    text = unicodedata.normalize("NFKC", text)
-    text = text.translate(str.maketrans("‘’‛“”„‟‐‑‒–—−", '\'\'\'""""------'))
-    return re.sub(r"[^\S\n]+", " ", text)
+    if not text.isascii():
+        text = normal(text, "NFKC").translate(_STRAIGHT)
+    return _BLANKS.sub(" ", text)
 
 
 def bare(word: str) -> str:
     """A word without case, accents and possessive."""
-    folded = unicodedata.normalize("NFKD", word.casefold().translate(_STROKES))
-    letters = "".join(c for c in folded if not unicodedata.combining(c))
-    return re.sub(r"['’](?:s)?$", "", letters)
+    return _bare(word) if len(word) <= LONGEST_RUN else word.casefold()
+
+
+# Speech repeats its words.
+@lru_cache(maxsize=16_384)
+def _bare(word: str) -> str:
+    word = word.casefold()
+    if not word.isascii():
+        word = without_marks(word.translate(_STROKES))
+    return word if word.isalnum() else _POSSESSIVE.sub("", word)
 
 
 def stem(word: str) -> str:
     """A word with its commonest endings off, for comparing, not for reading."""
+    return _stem(word) if len(word) <= LONGEST_RUN else word.casefold()
+
+
+@lru_cache(maxsize=16_384)
+def _stem(word: str) -> str:
     word = bare(word)
-    if word[0].isdigit():
-        return re.sub(r"(?<=\d)(?:st|nd|rd|th)$", "", word)
-    for ending in ("ations", "ation", "ings", "ing", "edly", "ied", "ies", "ed", "es", "ly", "s"):
-        left = word[: -len(ending)]
-        if word.endswith(ending) and len(left) >= 3 and not word.endswith("ss"):
-            if ending in {"ied", "ies"}:
-                left += "y"
-            elif len(left) > 3 and left[-1] == left[-2] and ending in {"ing", "ed"}:
-                left = left[:-1]
-            word = left
-            break
+    if word[:1].isdigit():
+        return _ORDINAL_ENDING.sub("", word)
+    if word[-1:] in _LAST_LETTERS and not word.endswith("ss"):
+        for ending in _ENDINGS:
+            left = word[: -len(ending)]
+            if word.endswith(ending) and len(left) >= 3:
+                if ending in {"ied", "ies"}:
+                    left += "y"
+                elif len(left) > 3 and left[-1] == left[-2] and ending in {"ing", "ed"}:
+                    left = left[:-1]
+                word = left
+                break
     return word.rstrip("e") if len(word) > 3 else word
 
 
 def matter(text: str) -> set[str]:
     """Stems of the words of a text that carry its matter."""
-    words = (w for w in WORD.findall(text) if len(w) > 1 or w.isdigit())
-    return {stem(w) for w in words if bare(w) not in _EMPTY}
+    return {stem(word) for word in WORD.findall(text) if carries_matter(word)}
+
+
+def carries_matter(word: str) -> bool:
+    """Whether a word says something by itself."""
+    return (len(word) > 1 or word.isdigit()) and bare(word) not in _EMPTY
+
+
+def flat(text: str) -> str:
+    """Words in order, whatever stands between them and in whatever case; a blank at both ends."""
+    return " " + "".join(bare(word) + " " for word in WORD.findall(text))
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The sentences of a text, in order; a line ends one."""
+    """The sentences of a text, in order; a line ends one. One without end is cut up."""
     start = 0
-    for end in _END.finditer(text):
-        piece = text[start : end.start()]
-        if "\n" not in end.group() and _ABBREVIATED.search(piece):
-            continue
-        if piece.strip():
-            yield piece.strip()
-        start = end.end()
-    if text[start:].strip():
-        yield text[start:].strip()
+    for end, after in sentence_ends(text):
+        if text[end - 1 : end] == "." and "\n" not in text[end:after]:
+            last = _LAST_WORD.search(text, max(start, end - _LONGEST_ABBREVIATION), end)
+            if last and is_abbreviated(last.group()):
+                continue
+        yield from _bounded(text[start:end])
+        start = after
+    yield from _bounded(text[start:])
+
+
+def is_abbreviated(word: str) -> bool:
+    """Whether a dot behind a word belongs to it."""
+    return (len(word) == 1 and word.isalpha()) or word.casefold() in _ABBREVIATED
+
+
+def _bounded(sentence: str) -> Iterator[str]:
+    for piece in stretches(sentence, _LONGEST_SENTENCE):
+        if said := piece.strip():
+            yield said
 
 
 def clauses(sentence: str) -> list[str]:
@@ -164,16 +213,37 @@ def clauses(sentence: str) -> list[str]:
     return [part for part in _CLAUSE.split(sentence) if WORD.search(part)]
 
 
-def is_english(text: str) -> bool:
-    """Whether the small words of a text are English, as far as it has any."""
-    words = [bare(word) for word in WORD.findall(text)]
-    return not words or sum(word in _EMPTY for word in words) >= 0.15 * len(words)
+@dataclass(frozen=True, slots=True)
+class SmallWords:
+    """How many of some words are the small ones of a language."""
 
+    english: int = 0
+    german: int = 0
+    words: int = 0
 
-def is_german(text: str) -> bool:
-    """Whether a text may be German, where every noun bears a capital."""
-    words = [word.casefold() for word in WORD.findall(text)]
-    return sum(word in _GERMAN for word in words) >= max(2, 0.08 * len(words))
+    @classmethod
+    def among(cls, words: Mapping[str, int]) -> SmallWords:
+        """Count them among words, each with how often it is said."""
+        return cls(
+            sum(often for word, often in words.items() if bare(word) in _EMPTY),
+            sum(often for word, often in words.items() if word.casefold() in _GERMAN),
+            sum(words.values()),
+        )
+
+    def __add__(self, other: SmallWords) -> SmallWords:
+        return SmallWords(
+            self.english + other.english, self.german + other.german, self.words + other.words
+        )
+
+    @property
+    def tell_english(self) -> bool:
+        """Whether they are English, as far as there are any words."""
+        return self.english >= 0.15 * self.words
+
+    @property
+    def may_tell_german(self) -> bool:
+        """Whether the text may be German, where every noun bears a capital."""
+        return self.german >= max(2, 0.08 * self.words)
 
 
 def opens_without_name(word: str) -> bool:

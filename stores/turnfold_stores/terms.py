@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from turnfold_stores.scanning import LONGEST_RUN, stretches, without_marks
 
 # What English sentences are held together with. It stands in nearly every record, so it tells
 # none from another, and a search that leaves it out reads a fraction of the index.
@@ -18,6 +19,7 @@ _SAID_STOP_WORDS = (
 STOP_WORDS = frozenset(_SAID_STOP_WORDS.split())
 _WORD = re.compile(r"[^\W_]+")
 _SHORTEST = 3
+_AT_ONCE = 32_768
 # An ending, what takes its place, and how long the rest must be at the least.
 _ENDINGS = (
     ("ingly", "", 4),
@@ -30,15 +32,17 @@ _ENDINGS = (
     ("ly", "", 3),
     ("s", "", 3),
 )
+_LAST = frozenset(ending[-1] for ending, _, _ in _ENDINGS)
 _KEPT_DOUBLE = "lsz"
 
 
 def words(text: str) -> list[str]:
     """The words of a text in order, without case and accents."""
-    if not text.isascii():
-        apart = unicodedata.normalize("NFKD", text)
-        text = "".join(letter for letter in apart if not unicodedata.combining(letter))
-    return _WORD.findall(text.lower())
+    return [
+        word
+        for stretch in stretches(text, _AT_ONCE)
+        for word in _WORD.findall(without_marks(stretch).lower())
+    ]
 
 
 def terms(text: str) -> list[str]:
@@ -56,9 +60,9 @@ def stem(word: str) -> str:
     Coarser than Porter's, and much faster where every word of every text passes through it:
     all it must do is treat "paint", "paints", "painted" and "painting" alike.
     """
-    if len(word) <= _SHORTEST or not word.isascii() or not word.isalpha():
+    if not _SHORTEST < len(word) <= LONGEST_RUN or not word.isascii() or not word.isalpha():
         return word
-    for ending, instead, least in _ENDINGS:
+    for ending, instead, least in _ENDINGS if word[-1] in _LAST else ():
         if word.endswith(ending) and len(word) - len(ending) >= least:
             if ending == "s" and word[-2] in "su":
                 break
