@@ -9,6 +9,7 @@ import unicodedata
 
 import pytest
 from support.chats import ask, blocks, said
+from support.drawing import drawn
 from support.embedders import HashedWords
 from turnfold import Memory, Policy
 from turnfold.passages import Found, Passage
@@ -227,14 +228,11 @@ def memory_blocks(asked, sent):
     return found
 
 
-cases = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-speakers = pytest.mark.parametrize("speaker", SPEAKERS)
+PLACEMENTS = ("append", "before_window")
+WAYS = ("summarized", "recalled")
 
 
-@speakers
-@cases
-@pytest.mark.parametrize("placement", ["append", "before_window"])
-@pytest.mark.parametrize("way", ["summarized", "recalled"])
+@drawn(every=("text", "way"), speaker=tuple(SPEAKERS), text=TEXTS, placement=PLACEMENTS, way=WAYS)
 def test_a_hostile_text_stands_in_its_quotation_and_nowhere_else(speaker, text, placement, way):
     """What the summary says word for word is not recalled as well, so each has a turn."""
     exchange = SPEAKERS[speaker](text)
@@ -252,8 +250,7 @@ def test_a_hostile_text_stands_in_its_quotation_and_nowhere_else(speaker, text, 
         assert any(EVIL in hit.text.lower() for hit in receipt.hits), "it was not even recalled"
 
 
-@speakers
-@cases
+@drawn(speaker=tuple(SPEAKERS), text=TEXTS)
 def test_its_recalled_words_are_labelled_as_whose_they_are(speaker, text):
     asked, sent, receipt = request_with(SPEAKERS[speaker](text), summarizer_of(NOTHING))
     note, content = memory_blocks(asked, sent)[-1]
@@ -301,8 +298,7 @@ def instructions(summary):
     return wishes
 
 
-@speakers
-@cases
+@drawn(speaker=tuple(SPEAKERS), text=TEXTS)
 def test_only_the_users_own_words_are_standing_instructions(speaker, text):
     asked, sent, _ = request_with(SPEAKERS[speaker](text), summarizer_of(text))
     summary = memory_blocks(asked, sent)[0][1]
