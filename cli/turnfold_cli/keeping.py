@@ -8,11 +8,11 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
-from io import TextIOWrapper
 from pathlib import Path
+from tempfile import mkstemp
 from typing import IO, Annotated
 
 import typer
@@ -21,6 +21,7 @@ from turnfold.checkup import check
 from turnfold.errors import StoreError
 from turnfold.forgetting import Forgotten, forget, forget_again
 from turnfold_stores import Store, open_store
+from turnfold_stores.masking import without_secret
 from turnfold_stores.transfer import export_lines, import_lines
 
 from turnfold_cli import rendering, reports
@@ -50,7 +51,7 @@ def doctor(
     if as_json:
         rendering.print_json({"sound": found.sound, **asdict(found)})
     else:
-        reports.print_checkup(rendering.console_for(sys.stdout), url, found)
+        reports.print_checkup(rendering.console_for(sys.stdout), without_secret(url), found)
     if not found.sound:
         raise typer.Exit(FAILED)
 
@@ -67,10 +68,8 @@ def export_command(
             for line in export_lines(store):
                 sys.stdout.buffer.write(line.encode())
             return
-        if file.exists() and not force:
-            raise StoreError(f"{str(file)!r} is there already: name another file, or add --force")
-        records = _write(store, file)
-    rendering.remark(f"{records:,} records of {url} are in {file}")
+        records = _write(store, file, force=force)
+    rendering.remark(f"{records:,} records of {without_secret(url)} are in {file}")
 
 
 @app.command("import")
@@ -147,7 +146,11 @@ def _confirm(url: str, user: str | None, conversation: str | None, before: float
     if before is not None:
         when = datetime.fromtimestamp(before).astimezone()
         what += f" before {when:%Y-%m-%d %H:%M %Z}"
-    typer.confirm(f"Forget all of {what} in {url}? This cannot be undone.", abort=True, err=True)
+    typer.confirm(
+        f"Forget all of {what} in {without_secret(url)}? This cannot be undone.",
+        abort=True,
+        err=True,
+    )
 
 
 def _moment(text: str) -> float:
@@ -170,43 +173,46 @@ def _opened(url: str) -> Iterator[Store]:
     path = rest.removeprefix("//") if colon and scheme.lower() == "sqlite" else url
     is_local = not colon or path != url or len(scheme) == 1
     if is_local and not Path(path).expanduser().exists():
-        raise StoreError(f"there is no store at {url!r}")
+        raise StoreError(f"there is no store at {without_secret(url)!r}")
     with open_store(url) as store:
         yield store
 
 
-def _write(store: Store, file: Path) -> int:
+def _write(store: Store, file: Path, *, force: bool) -> int:
     """Write the whole file, or none at all; only its owner may read it."""
-    part = file.with_name(file.name + ".part")
+    if os.path.lexists(file) and not (force and (file.is_symlink() or file.is_file())):
+        what = "is there already" if not force or file.is_file() else "is there and is no file"
+        raise StoreError(
+            f"{str(file)!r} {what}: name another file{'' if force else ', or add --force'}"
+        )
     records = -2  # the first line and the last one
+    part = None
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # A name that nobody could foresee, so that nobody has laid a link there.
+        descriptor, part = mkstemp(prefix=f"{file.name[:100]}.", suffix=".part", dir=file.parent)
         with open(descriptor, "w", encoding="utf-8", newline="\n") as opened:  # noqa: PTH123
             for line in export_lines(store):
                 opened.write(line)
                 records += 1
             opened.flush()
             os.fsync(descriptor)
-        part.replace(file)
+        Path(part).replace(file)
     except OSError as wrong:
         raise StoreError(f"cannot write {str(file)!r}: {wrong.strerror}") from wrong
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        if part is not None:
+            Path(part).unlink(missing_ok=True)
     return records
 
 
 @contextmanager
-def _lines_of(file: Path) -> Iterator[IO[str]]:
+def _lines_of(file: Path) -> Iterator[IO[bytes]]:
     if str(file) == "-":
-        yield TextIOWrapper(sys.stdin.buffer, encoding="utf-8", newline="\n")
+        yield sys.stdin.buffer
         return
     try:
-        opened = file.open(encoding="utf-8", newline="\n")
+        opened = file.open("rb")
     except OSError as wrong:
         raise StoreError(f"cannot read {str(file)!r}: {wrong.strerror}") from None
     with opened:
-        try:
-            yield opened
-        except UnicodeDecodeError as wrong:
-            raise StoreError(f"{str(file)!r} is not UTF-8: {wrong.reason}") from None
+        yield opened

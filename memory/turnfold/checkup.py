@@ -20,6 +20,7 @@ FindingKind = Literal[
     "missing vectors",
     "orphaned vectors",
     "stray vectors",
+    "unfit vectors",
     "unpaid",
     "dangling",
 ]
@@ -33,10 +34,11 @@ class Finding:
     Attributes:
         kind: what sort of thing. "missing vectors": the ledger keeps them, the index lacks
             them. "orphaned vectors": the index has them, the ledger does not know them. "stray
-            vectors": of passages that are no more. "unpaid": passages without a vector that
-            nothing says is owed. "dangling": a record names one that is not there. "damaged":
-            a record that cannot be read and is left out; one that is made of others, which
-            memory will make again, is deleted where it is mended.
+            vectors": of passages that are no more. "unfit vectors": the ledger keeps them damaged,
+            or of another model; they are removed, and owed from then on. "unpaid": passages
+            without a vector that nothing says is owed. "dangling": a record names one that is
+            not there. "damaged": a record that cannot be read and is left out; one that is made
+            of others, which memory will make again, is deleted where it is mended.
         user_id: whose; "" for the store's.
         count: how many.
         detail: some of them, or what is wrong, in words.
@@ -151,13 +153,14 @@ class _State:
         yield from self._finding("missing vectors", vectors.missing - self._strays)
         yield from self._finding("orphaned vectors", vectors.orphaned)
         yield from self._finding("stray vectors", self._strays)
-        yield from self._finding("unpaid", self._unpaid)
+        yield from self._finding("unfit vectors", vectors.unfit)
+        yield from self._finding("unpaid", self._unpaid - vectors.unfit)
         yield from self._finding("dangling", loose)
 
     def mend(self) -> None:
         """Put right what can be."""
         self._store.ledger.delete(self._user_id, self._damaged)
-        self._store.delete_vectors(self._user_id, self._strays)
+        self._store.delete_vectors(self._user_id, self._strays | self._indexed.unfit)
         if self._indexed.missing or self._indexed.orphaned:
             self._store.mend_user(self._user_id)
         for conversation in {self._passages[name] for name in self._unpaid}:

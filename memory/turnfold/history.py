@@ -16,6 +16,7 @@ SAID_KIND = "said"
 RESET_KIND = "reset"
 # Between the name of a conversation and its generation: a character no one types.
 _GENERATION = "\x1f"
+_DIGITS = 10
 
 
 def generation_name(name: str, generation: int) -> str:
@@ -35,8 +36,20 @@ def generations(store: Store, user_id: str, name: str) -> list[str]:
 
 def is_alive(store: Store, user_id: str, conversation: str) -> bool:
     """Whether this is the present generation of its conversation."""
-    name, _, generation = conversation.partition(_GENERATION)
-    return _resets(store, user_id, name) == int(generation or 0)
+    name, generation = _taken_apart(conversation)
+    # A generation that is to come has no resets before it: the name was given, not made.
+    return _resets(store, user_id, name) <= generation
+
+
+def _taken_apart(conversation: str) -> tuple[str, int]:
+    """The name and the generation; what only looks like them is a name."""
+    name, mark, number = conversation.rpartition(_GENERATION)
+    # As `generation_name` writes it. A number of many digits is nobody's count of resets.
+    if mark and number.isascii() and number.isdecimal() and len(number) < _DIGITS:
+        generation = int(number)
+        if generation_name(name, generation) == conversation:
+            return name, generation
+    return conversation, 0
 
 
 def _resets(store: Store, user_id: str, name: str) -> int:

@@ -77,7 +77,7 @@ class Memory:
         if not isinstance(self.policy, Policy):
             raise PolicyError(f"policy must be a turnfold.Policy, not {type(policy).__name__}")
         if not isinstance(store, str | os.PathLike | Store):
-            raise StoreError(f"a store is a URL, a path or a Store, not {store!r}")
+            raise StoreError(f"a store is a URL, a path or a Store, not {type(store).__name__}")
         if isinstance(embedder, str):
             embedder = named_embedder(embedder)
         elif embedder is not None:

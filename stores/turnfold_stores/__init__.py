@@ -12,10 +12,11 @@ from turnfold_stores.errors import (
     TurnfoldError,
 )
 from turnfold_stores.latest import Latest, latest_record
+from turnfold_stores.mending import Mended
 from turnfold_stores.opening import open_store
 from turnfold_stores.protocols import Entry, Hit, Index, Ledger, Record, Vector, Words
 from turnfold_stores.reindexing import Reindexing
-from turnfold_stores.store import Mended, Store
+from turnfold_stores.store import Store
 from turnfold_stores.terms import STOP_WORDS, terms, words
 from turnfold_stores.vectors import vector_of, vector_record
 

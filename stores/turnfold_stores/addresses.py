@@ -15,11 +15,10 @@ from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from turnfold_stores.errors import StoreError, StoreUnavailable
+from turnfold_stores.masking import without_secret
 
 Choice = TypeVar("Choice", bound=str)
 
-# To the last @, since a secret that was not percent-encoded may hold anything.
-_SECRET = re.compile(r"(//).*@")
 NOT_ENCODED = (
     "its credentials hold a character that must be percent-encoded: '/' is %2F, '@' is %40, "
     "'?' is %3F"
@@ -132,13 +131,6 @@ def _options(query: str, *, allowed: Collection[str]) -> dict[str, str]:
             raise StoreError(f"the URL has an option {name!r}; known are {known}")
         found[name] = unquote(value)
     return found
-
-
-def without_secret(url: str) -> str:
-    """The URL with stars where it holds credentials, its ledger's included."""
-    found = _LEDGER.search(url)
-    front, ledger = (url[: found.start()], url[found.start() :]) if found else (url, "")
-    return _SECRET.sub(r"\1***@", front) + _SECRET.sub(r"\1***@", ledger)
 
 
 def check_reachable(address: Address) -> None:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from turnfold_stores.erasing import Populated
+from turnfold_stores.errors import StoreCorrupt
+from turnfold_stores.soundness import SelfChecking, SelfCheckingIndex
 from turnfold_stores.store import Store
-from turnfold_stores.vectors import VECTOR_KIND, entry_id_of
+from turnfold_stores.vectors import VECTOR_KIND, entry_id_of, entry_of
 
-
-@runtime_checkable
-class SelfChecking(Protocol):
-    """Declared by ledgers that can tell whether their files are sound."""
-
-    def check(self) -> list[str]:
-        """What is wrong with the files, in words; [] for nothing."""
-        ...
+__all__ = ["Indexed", "SelfChecking", "indexed", "users_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +20,17 @@ class Indexed:
     Attributes:
         user_id: whose.
         vectors: ids of the entries whose vectors the ledger keeps.
-        missing: those of them that the index lacks.
+        missing: those of them that the index lacks, or has damaged.
         orphaned: ids that the index has and the ledger does not know.
+        unfit: those whose record holds no vector of the store's model: damaged, or written by
+            an import of before such were refused.
     """
 
     user_id: str
     vectors: frozenset[str]
     missing: frozenset[str]
     orphaned: frozenset[str]
+    unfit: frozenset[str] = frozenset()
 
 
 def indexed(store: Store, user_id: str) -> Indexed:
@@ -43,8 +40,23 @@ def indexed(store: Store, user_id: str) -> Indexed:
         StoreError: the store cannot be read.
     """
     there = store.index.ids(user_id)
-    kept = {entry_id_of(record) for record in store.ledger.scan(user_id, kind=VECTOR_KIND)}
-    return Indexed(user_id, frozenset(kept), frozenset(kept - there), frozenset(there - kept))
+    if isinstance(store.index, SelfCheckingIndex):
+        there -= store.index.unsound(user_id)
+    kept, unfit = set(), set()
+    dimension = store.dimension
+    for record in store.ledger.scan(user_id, kind=VECTOR_KIND):
+        kept.add(entry_id_of(record))
+        try:
+            entry_of(record, dimension=dimension)
+        except StoreCorrupt:
+            unfit.add(entry_id_of(record))
+    return Indexed(
+        user_id,
+        frozenset(kept - unfit),
+        frozenset(kept - unfit - there),
+        frozenset(there - kept),
+        frozenset(unfit),
+    )
 
 
 def users_of(store: Store) -> list[str]:

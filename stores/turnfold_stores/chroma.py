@@ -21,20 +21,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from turnfold_stores.arrays import np
 from turnfold_stores.busy import BusyMark
 from turnfold_stores.chroma_collection import CONFIGURATION, Collection
-from turnfold_stores.chroma_erasing import purge_folder, wipe_slack
+from turnfold_stores.chroma_erasing import DATABASE, purge_folder, wipe_slack
 from turnfold_stores.encoding import check_text, check_user
 from turnfold_stores.errors import (
     MissingDependency,
     StoreCorrupt,
     StoreError,
     StoreUnavailable,
+    is_failure,
 )
 from turnfold_stores.exact import ExactVectors
 from turnfold_stores.fork import at_fork
+from turnfold_stores.presence import Present
 from turnfold_stores.protocols import Entry, Hit, Vector
-from turnfold_stores.vectors import checked, unit
+from turnfold_stores.vectors import are_unit, checked, unit
 from turnfold_stores.widening import Found, widening
 
 _NAME_DIGITS = 48
@@ -85,11 +88,12 @@ class ChromaIndex:
             should one whose mark (`BUSY`) says that its process died while Chroma was at work.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, guard: Present | None = None) -> None:
         """Open the folder, or make it.
 
         Args:
             path: a folder that holds nothing but this index.
+            guard: files elsewhere that have to stay where they are while it is open.
 
         Raises:
             MissingDependency: chromadb is not installed.
@@ -104,8 +108,10 @@ class ChromaIndex:
         self._held: OrderedDict[tuple[str, str], ExactVectors] = OrderedDict()
         with self._errors_as_ours():
             self._client = open_client(path)
-        self._batch = int(self._client.get_max_batch_size())
-        self._mark = BusyMark(path / BUSY)
+            self._batch = int(self._client.get_max_batch_size())
+            self._mark = BusyMark(path / BUSY)
+        self._guard = guard or Present(())
+        self._present = Present([path / BUSY, path / DATABASE])
         self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
         at_fork(in_child=self._abandon_in_child)
 
@@ -184,8 +190,11 @@ class ChromaIndex:
         place = (user_id, conversation)
         held = self._held.pop(place, None)
         if held is None:
+            entries = collection.entries_of(conversation)
+            if entries and not are_unit(np.stack([entry.vector for entry in entries])).all():
+                raise self._damaged("it holds vectors that nobody wrote")
             held = ExactVectors()
-            held.put(collection.entries_of(conversation))
+            held.put(entries)
         self._held[place] = held
         while len(self._held) > _MOST_HELD:
             self._held.popitem(last=False)
@@ -214,6 +223,7 @@ class ChromaIndex:
             self._client.close()
             purge_folder(self._path)
             self._client = open_client(self._path)
+            self._present = Present([self._path / BUSY, self._path / DATABASE])
             self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
             left = iter(entries)
             while batch := list(islice(left, self._batch)):
@@ -247,9 +257,9 @@ class ChromaIndex:
         except NotFoundError:
             return None
         if (found.metadata or {}).get("user_id") != user_id:
-            raise StoreCorrupt(
-                f"the collection {found.name!r} in {str(self._path)!r} belongs to another user "
-                "than its name says; nothing was read from it"
+            raise self._damaged(
+                f"the collection {found.name!r} belongs to another user than its name says; "
+                "nothing was read from it"
             )
         first = found.get(limit=1, include=["embeddings"])["embeddings"]
         if len(first) == 0:
@@ -285,38 +295,57 @@ class ChromaIndex:
         with self._lock:
             if not self._close.alive:
                 raise StoreUnavailable(f"the index in {str(self._path)!r} was closed")
-            self._mark.set(busy=True)
+            if (lost := self._present.lost() or self._guard.lost()) is not None:
+                self.sound = False
+                raise StoreUnavailable(
+                    f"{str(lost)!r} was removed while the store was open: what is written now "
+                    "would be lost. Open the store again to go on with what is there; what is "
+                    "missing in its index is made anew from the ledger"
+                )
             with self._errors_as_ours():
+                self._mark.set(busy=True)
                 yield
-            # After an error the mark stays: what Chroma left behind is not to be trusted.
-            self._mark.set(busy=not self.sound)
+                # After an error the mark stays: what Chroma left behind is not to be trusted.
+                self._mark.set(busy=not self.sound)
 
     @contextlib.contextmanager
     def _errors_as_ours(self) -> Iterator[None]:
         try:
             yield
+        except StoreCorrupt:
+            self.sound = False
+            raise
         except (StoreError, MissingDependency):
             raise
         except BaseException as error:
-            # A panic of Chroma's Rust code is a BaseException, but nobody's wish to stop.
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            if not is_failure(error):
                 raise
             self.sound = False
-            if shutil.disk_usage(self._path).free < _NO_ROOM:
+            if _is_full(self._path):
                 raise StoreError(
                     f"no room left to write {str(self._path)!r}: {error}. Make room and open the "
                     "store again: the index is rebuilt from the ledger"
                 ) from error
-            raise StoreCorrupt(
-                f"Chroma failed on {str(self._path)!r} ({type(error).__name__}: {error}). The "
-                "ledger is not affected: close the store and open it again, and the index is "
-                "checked and, where needed, rebuilt from the ledger"
-            ) from error
+            raise self._damaged(f"{type(error).__name__}: {error}") from error
+
+    def _damaged(self, said: str) -> StoreCorrupt:
+        return StoreCorrupt(
+            f"Chroma failed on {str(self._path)!r} ({said}). The ledger is not affected: close the "
+            "store and open it again, and the index is checked and, where needed, rebuilt from "
+            "the ledger"
+        )
 
 
 def _name(user_id: str) -> str:
     """A hash: names of collections are short and of few characters, a user_id is anything."""
     return "u" + hashlib.sha256(user_id.encode()).hexdigest()[:_NAME_DIGITS]
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path).free < _NO_ROOM
+    except OSError:
+        return False
 
 
 def _close_own(client: Any, mark: BusyMark, pid: int) -> None:

@@ -27,7 +27,12 @@ from turnfold_stores.chroma_http import (
     open_http_client,
 )
 from turnfold_stores.encoding import check_text, check_user
-from turnfold_stores.errors import MissingDependency, StoreError, StoreUnavailable
+from turnfold_stores.errors import (
+    MissingDependency,
+    StoreError,
+    StoreUnavailable,
+    is_failure,
+)
 from turnfold_stores.exact import ExactVectors
 from turnfold_stores.fork import at_fork
 from turnfold_stores.protocols import Entry, Hit, Vector
@@ -281,7 +286,9 @@ class ChromaServerIndex:
             yield
         except (StoreError, MissingDependency):
             raise
-        except Exception as error:  # noqa: BLE001 - raised again, as ours
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             said = f"{type(error).__name__}: {error}"
             tells = bool(self._secret) and self._secret in said
             # A proxy may quote the request it refuses.
@@ -290,7 +297,7 @@ class ChromaServerIndex:
             raise _ours(error, self._address, said) from (None if tells else error)
 
 
-def _ours(error: Exception, address: Address, said: str) -> StoreError:
+def _ours(error: BaseException, address: Address, said: str) -> StoreError:
     import httpx
     from chromadb.errors import AuthorizationError, ChromaAuthError, RateLimitError
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from turnfold_stores.errors import StoreError
+from turnfold_stores.errors import StoreCorrupt, StoreError
 from turnfold_stores.protocols import Record
 
 
@@ -22,8 +23,8 @@ def encode_body(record: Record) -> str:
         check_text(value, what=f"{name} of record {record.id!r}")
     if not record.id:
         raise StoreError("a record needs an id that is not empty")
-    if not isinstance(record.at, (int, float)) or not math.isfinite(record.at):
-        raise StoreError(f"at of record {record.id!r} must be seconds, not {record.at!r}")
+    if not _is_time(record.at):
+        raise StoreError(f"at of record {record.id!r} must be seconds, not {record.at!r:.80}")
     try:
         encoded = json.dumps(record.body, ensure_ascii=False, allow_nan=False)
         # Catches what json.dumps changes in silence: tuples, numbers as keys.
@@ -42,6 +43,43 @@ def encode_body(record: Record) -> str:
 def decode_body(encoded: str) -> Any:
     """The body that `encode_body` wrote; a new object at each call."""
     return json.loads(encoded)
+
+
+def record_of(row: Sequence[Any], *, place: str) -> Record:
+    """The record that a ledger kept as a row of id, kind, conversation, body, text and at.
+
+    Args:
+        row: as it was read; what stands behind `at` is ignored.
+        place: where it was read, for the error.
+
+    Raises:
+        StoreCorrupt: it is not what was written.
+    """
+    record_id, kind, conversation, body, text, at = row[:6]
+    # A damaged file gives values of any type.
+    if (
+        type(record_id) is str
+        and type(kind) is str
+        and type(conversation) is str
+        and type(body) is str
+        and type(text) is str
+        and type(at) is float
+    ):
+        try:
+            return Record(record_id, kind, conversation, decode_body(body), text, at)
+        except (ValueError, RecursionError):
+            pass
+    raise StoreCorrupt(
+        f"{place} holds a damaged record ({str(record_id)[:80]!r}): restore it from a backup, or "
+        "delete that record"
+    )
+
+
+def _is_time(at: object) -> bool:
+    try:
+        return isinstance(at, (int, float)) and math.isfinite(float(at))
+    except OverflowError:
+        return False
 
 
 def check_text(value: object, *, what: str) -> None:

@@ -36,5 +36,13 @@ class StoreCorrupt(StoreError):  # noqa: N818 - the name is public
     """What a store holds cannot be read."""
 
 
+def is_failure(error: BaseException) -> bool:
+    """Whether it says that something failed, and not that somebody wishes to stop.
+
+    A panic of Rust code comes as a BaseException of a class that each extension has of its own.
+    """
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 class SchemaMismatch(StoreError):  # noqa: N818 - the name is public
     """A store was made with another layout or another embedding model."""

@@ -3,20 +3,18 @@
     ledger.sqlite3   the durable record
     chroma/          the index; may be deleted, it comes back from the ledger
     owner            locked by the process that has the store open, and says which
-    closed           there while the store is closed and was closed in order
+    closed           there while the store is closed and was closed in order: how it looked then
 
 Measured: a kill while Chroma writes left 3 of 15 folders unreadable, one of which crashed every
 process that opened it; some answered a child process that tried them, and crashed at a later
 search; two processes in one folder lost vectors without an error. So the folder has one owner. If
-its process died while Chroma was at work, the index is rebuilt; if it died otherwise, the index is
-tried in a child process before it is trusted, and completed from the ledger.
+its process died while Chroma was at work, or the index is not what it was when it was closed, the
+index is rebuilt; if its process died otherwise, the index is tried in a child process before it is
+trusted, and completed from the ledger.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import importlib.metadata
 import logging
 import os
 import shutil
@@ -26,8 +24,10 @@ from pathlib import Path
 
 from turnfold_stores.busy import was_idle
 from turnfold_stores.chroma import BUSY, ChromaIndex, require_chroma
-from turnfold_stores.errors import StoreCorrupt, StoreError
+from turnfold_stores.errors import StoreCorrupt, StoreError, StoreUnavailable
 from turnfold_stores.ownership import Ownership, make_private
+from turnfold_stores.presence import Present
+from turnfold_stores.seal import Seal
 from turnfold_stores.sqlite import SqliteLedger
 from turnfold_stores.store import Store
 
@@ -46,20 +46,21 @@ def open_folder(path: Path) -> Store:
 
     Raises:
         MissingDependency: chromadb is not installed.
-        StoreUnavailable: the folder is open, in this or another process.
+        StoreUnavailable: the folder is open, in this or another process, or cannot be used.
         SchemaMismatch: another version of turnfold made the ledger.
         StoreCorrupt: the ledger cannot be read.
-        StoreError: the path is a file, holds something else, or cannot be written.
+        StoreError: the path is a file, or holds something else.
     """
     require_chroma()
     path = path.absolute()
     _make_folder(path)
     ownership = Ownership(path / OWNER)
     try:
-        in_order = _was_closed_in_order(path)
+        _check_ledger(path)
+        seal = Seal.read(path / CLOSED)
         ledger = SqliteLedger(path / LEDGER)
         try:
-            return _with_index(path, ledger, ownership, in_order=in_order)
+            return _with_index(path, ledger, ownership, seal)
         except BaseException:
             ledger.close()
             raise
@@ -68,10 +69,12 @@ def open_folder(path: Path) -> Store:
         raise
 
 
-def _with_index(path: Path, ledger: SqliteLedger, ownership: Ownership, *, in_order: bool) -> Store:
-    (path / CLOSED).unlink(missing_ok=True)
+def _with_index(path: Path, ledger: SqliteLedger, ownership: Ownership, seal: Seal | None) -> Store:
+    reason, complete = _judged(path, seal)
+    _remove(path / CLOSED)
     _sync_folder(path)
-    index, complete = _open_index(path / CHROMA, in_order=in_order)
+    index, fresh = _open_index(path, reason)
+    complete = complete and not fresh
 
     def after_close() -> None:
         _after_close(path, ownership, index)
@@ -87,6 +90,14 @@ def _with_index(path: Path, ledger: SqliteLedger, ownership: Ownership, *, in_or
                     mended.added,
                     mended.removed,
                 )
+            if mended.unfit:
+                _LOG.warning(
+                    "the ledger in %r holds %d vectors that are damaged or of another model; they "
+                    "are left out of the index. Run `turnfold doctor URL --mend` with the store's "
+                    "URL: it removes them, and they are made anew",
+                    str(path),
+                    mended.unfit,
+                )
     except BaseException:
         index.sound = False
         store.close()
@@ -94,26 +105,40 @@ def _with_index(path: Path, ledger: SqliteLedger, ownership: Ownership, *, in_or
     return store
 
 
-def _open_index(path: Path, *, in_order: bool) -> tuple[ChromaIndex, bool]:
-    """The index, and whether it is known to hold all that the ledger holds."""
-    complete = in_order and path.is_dir()
-    reason = None if complete or not path.exists() else _distrust(path)
+def _judged(path: Path, seal: Seal | None) -> tuple[str | None, bool]:
+    """Why the index is not to be used, None when nothing speaks against it; is it complete?"""
+    index = path / CHROMA
+    if not index.exists():
+        return None, False
+    if seal is None:
+        return _distrust(index), False
+    try:
+        now = Seal.of(path / LEDGER, index)
+    except OSError as error:
+        return f"it cannot be read ({error})", False
+    if now.index != seal.index or not index.is_dir():
+        return "it is not what it was when it was closed", False
+    if now.chroma != seal.chroma:
+        return _distrust(index), False
+    return None, now == seal
+
+
+def _open_index(path: Path, reason: str | None) -> tuple[ChromaIndex, bool]:
+    """The index, and whether it was begun anew."""
     if reason is None:
         try:
-            return _new_index(path), complete
+            return _new_index(path), False
         except StoreCorrupt as error:
             reason = str(error)
-    _LOG.info("the index in %r is rebuilt from the ledger: %s", str(path), reason)
-    _remove(path)
-    return _new_index(path), False
+    _LOG.info("the index in %r is rebuilt from the ledger: %s", str(path / CHROMA), reason)
+    _remove(path / CHROMA)
+    return _new_index(path), True
 
 
 def _new_index(path: Path) -> ChromaIndex:
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {str(path)!r}: {error.strerror}") from error
-    return ChromaIndex(path)
+    (path / CHROMA).mkdir(mode=0o700, exist_ok=True)
+    # Without the owner's file under its name another process would take the folder for free.
+    return ChromaIndex(path / CHROMA, guard=Present([path / OWNER]))
 
 
 def _distrust(path: Path) -> str | None:
@@ -155,9 +180,9 @@ def _remove(path: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(
-            f"the broken index {str(path)!r} cannot be removed ({error}): remove it by hand, it "
-            "is rebuilt from the ledger"
+        raise StoreUnavailable(
+            f"{str(path)!r} cannot be removed ({error}): remove it by hand, it is made anew from "
+            "the ledger"
         ) from error
 
 
@@ -172,37 +197,32 @@ def _make_folder(path: Path) -> None:
             "'sqlite:' before it for a store in one file"
         ) from None
     except OSError as error:
-        raise StoreError(f"cannot use the folder {str(path)!r}: {error.strerror}") from error
+        raise StoreUnavailable(f"cannot use the folder {str(path)!r}: {error.strerror}") from error
     foreign = present - {OWNER}
+    if foreign & {CHROMA, CLOSED} and LEDGER not in present:
+        raise _lost_ledger(path, "has lost its ledger")
     if foreign and LEDGER not in present:
         raise StoreError(
             f"{str(path)!r} is not empty and holds no store (it has {min(foreign)!r}): name an "
             "empty or a new folder, so that nothing gets mixed up"
         )
     if not os.access(path, os.W_OK):
-        raise StoreError(f"the folder {str(path)!r} cannot be written to")
+        raise StoreUnavailable(f"the folder {str(path)!r} cannot be written to")
 
 
-def _state(path: Path) -> str:
-    """What a closed folder looks like: the version of Chroma, and every file's size.
+def _check_ledger(path: Path) -> None:
+    """An empty file is a new ledger, but not where there is an index that was made of one."""
+    ledger = path / LEDGER
+    made = (path / CHROMA).exists() or (path / CLOSED).exists()
+    if made and ledger.is_file() and ledger.stat().st_size == 0:
+        raise _lost_ledger(path, "has an empty ledger beside an index that was made of one")
 
-    Differs after a change of version (the layout may have changed) and after a part of the folder
-    was lost, cut short or restored from a backup.
-    """
-    files = [path / LEDGER, *sorted(file for file in (path / CHROMA).rglob("*") if file.is_file())]
-    listing = "".join(
-        f"{file.relative_to(path).as_posix()} {file.stat().st_size}\n" for file in files
+
+def _lost_ledger(path: Path, what: str) -> StoreCorrupt:
+    return StoreCorrupt(
+        f"the store {str(path)!r} {what} ({LEDGER!r}). Restore that from a backup; to start anew, "
+        "name another folder, or move this one away"
     )
-    return (
-        f"{importlib.metadata.version('chromadb')} {hashlib.sha256(listing.encode()).hexdigest()}"
-    )
-
-
-def _was_closed_in_order(path: Path) -> bool:
-    try:
-        return (path / CLOSED).read_text() == _state(path)
-    except OSError:
-        return False
 
 
 def _after_close(path: Path, ownership: Ownership, index: ChromaIndex) -> None:
@@ -211,21 +231,12 @@ def _after_close(path: Path, ownership: Ownership, index: ChromaIndex) -> None:
     try:
         if index.sound and path.is_dir():
             make_private(path / CHROMA)
-            _write_mark(path)
+            Seal.of(path / LEDGER, path / CHROMA).write(path / CLOSED)
+    except OSError as error:
+        # It was removed, or is being; whoever opens it next will look for himself.
+        _LOG.info("the store %r could not be sealed: %s", str(path), error)
     finally:
         ownership.release()
-
-
-def _write_mark(path: Path) -> None:
-    """Say that the folder was closed in order; where the disk is full, it is tried next time."""
-    mark = path / CLOSED
-    try:
-        descriptor = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor
-            file.write(_state(path))
-    except OSError:
-        with contextlib.suppress(OSError):
-            mark.unlink(missing_ok=True)
 
 
 def _sync_folder(path: Path) -> None:

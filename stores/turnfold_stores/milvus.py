@@ -8,10 +8,8 @@ expression, and the server learns no user_id.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import hashlib
 import importlib.util
-import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -22,9 +20,15 @@ import numpy as np
 
 from turnfold_stores.addresses import check_reachable
 from turnfold_stores.encoding import check_text, check_user
-from turnfold_stores.errors import MissingDependency, StoreError, StoreUnavailable
+from turnfold_stores.errors import (
+    MissingDependency,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+)
 from turnfold_stores.exact import ExactVectors
-from turnfold_stores.milvus_address import TOKEN, MilvusAddress
+from turnfold_stores.milvus_address import MilvusAddress
+from turnfold_stores.milvus_errors import errors_as_ours
 from turnfold_stores.ownership import Ownership, make_private
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.vectors import checked, unit
@@ -41,12 +45,9 @@ _TIMEOUT = 10.0
 # Links of a node, and candidates kept while building and searching.
 _HNSW = {"M": 16, "efConstruction": 128}
 _EF = 256
-_UNAVAILABLE = 2
 
 # Inside the folder that Milvus Lite calls a file.
-_OWNER = "turnfold.owner"
-
-_QUIET: contextvars.ContextVar[bool] = contextvars.ContextVar("turnfold-milvus", default=False)
+OWNER = "turnfold.owner"
 
 
 class MilvusIndex:
@@ -72,7 +73,7 @@ class MilvusIndex:
             if importlib.util.find_spec(package) is None:
                 raise MissingDependency(package, extra="milvus", feature="An index in Milvus")
         self._address = address
-        self._prefix = f"turnfold_{identity[:16]}_"
+        self._prefix = prefix_of(identity)
         self._pid = os.getpid()
         self._lock = threading.Lock()
         # Milvus Lite does not bear two calls at once: it opens its log twice, and one is lost.
@@ -84,7 +85,7 @@ class MilvusIndex:
             check_reachable(address.server)
         if address.file is not None:
             _make_folder(address.file)
-            self._ownership = Ownership(address.file / _OWNER)
+            self._ownership = Ownership(address.file / OWNER)
         try:
             with self._errors_as_ours():
                 self._client = _client(address)
@@ -198,6 +199,9 @@ class MilvusIndex:
 
     def __repr__(self) -> str:
         return f"MilvusIndex({str(self._address)!r})"
+
+    def _doubt(self) -> None:
+        """What was read is damaged; a server knows what to do about that itself."""
 
     def _collection(self, dimension: int) -> str:
         """The name of the collection for vectors of this dimension, which is made if need be."""
@@ -322,20 +326,17 @@ class MilvusIndex:
 
     @contextlib.contextmanager
     def _errors_as_ours(self) -> Iterator[None]:
-        _silence_logger()
-        quiet = _QUIET.set(True)
         try:
-            yield
-        except (StoreError, MissingDependency):
+            with errors_as_ours(self._address):
+                yield
+        except StoreCorrupt:
+            self._doubt()
             raise
-        except Exception as error:  # noqa: BLE001 - raised again, as ours
-            said = f"{type(error).__name__}: {error}"
-            token = self._address.token
-            tells = bool(token) and token in said
-            said = said.replace(token, "***") if tells else said
-            raise _ours(error, self._address, said) from (None if tells else error)
-        finally:
-            _QUIET.reset(quiet)
+
+
+def prefix_of(identity: str) -> str:
+    """What the names of a ledger's collections begin with."""
+    return f"turnfold_{identity[:16]}_"
 
 
 def _client(address: MilvusAddress) -> Any:
@@ -354,7 +355,7 @@ def _make_folder(file: Path) -> None:
     try:
         file.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"cannot write {str(file)!r}: {error.strerror}") from error
+        raise StoreUnavailable(f"cannot write {str(file)!r}: {error.strerror}") from error
 
 
 def _close_file(file: Path) -> None:
@@ -362,18 +363,6 @@ def _close_file(file: Path) -> None:
 
     server_manager_instance.release_server(str(file))
     make_private(file)
-
-
-def _ours(error: Exception, address: MilvusAddress, said: str) -> StoreError:
-    code = getattr(error, "code", None)
-    if callable(code) or code == _UNAVAILABLE:
-        return StoreUnavailable(f"the Milvus server at {address} does not answer ({said})")
-    if "auth" in said.lower():
-        return StoreUnavailable(
-            f"the Milvus server at {address} does not accept the token ({said}): set {TOKEN}, or "
-            "write 'user:password@' before the host"
-        )
-    return StoreError(f"Milvus failed at {address} ({said})")
 
 
 def _hashed(text: str) -> str:
@@ -401,15 +390,3 @@ def _row(wall: str, talk: str, entry: Entry) -> dict[str, Any]:
         "id": entry.id,
         "vector": entry.vector,
     }
-
-
-def _silence_logger() -> None:
-    """Keep pymilvus from printing, with a traceback, the errors that are raised as ours."""
-    for name, logger in list(logging.getLogger().manager.loggerDict.items()):
-        theirs = name.partition(".")[0] in ("pymilvus", "milvus_lite")
-        if theirs and isinstance(logger, logging.Logger) and _unless_quiet not in logger.filters:
-            logger.addFilter(_unless_quiet)
-
-
-def _unless_quiet(_record: logging.LogRecord) -> bool:
-    return not _QUIET.get()

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from turnfold_stores.addresses import without_secret
-from turnfold_stores.errors import MissingDependency, StoreError
+from turnfold_stores.errors import MissingDependency, StoreError, StoreUnavailable
+from turnfold_stores.masking import masked, secrets_of, without_secret
 from turnfold_stores.protocols import Ledger
 from turnfold_stores.store import Store
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("turnfold.stores")
 _GROUP = "turnfold.stores"
 # At least two characters: a single letter is a drive.
+# What was to be a URL would become folders named after a password.
+_HALF_A_URL = re.compile(r"[A-Za-z0-9+.-]*//[^/]*@")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
 
 
@@ -56,12 +58,19 @@ def open_store(store: str | os.PathLike[str] | Store) -> Store:
         return store
     url = os.fspath(store)
     if not isinstance(url, str) or not url:
-        raise StoreError(f"a store is a URL, a path or a Store, not {store!r}")
+        raise StoreError(f"a store is a URL, a path or a Store, not {type(store).__name__}")
     found = _SCHEME.fullmatch(url) if isinstance(store, str) else None
-    if found is None:
-        return _open_folder(url)
-    scheme = found.group(1).lower()
-    return _OPENERS.get(scheme, partial(_open_registered, scheme))(url)
+    scheme = "" if found is None else found.group(1).lower()
+    opener = _OPENERS.get(scheme, partial(_open_registered, scheme)) if scheme else _open_folder
+    try:
+        return opener(url)
+    except (StoreError, OSError) as error:
+        # Whatever could not be read is quoted by who could not read it, and this is the last door.
+        said = masked(str(error), secrets_of(url))
+        kind = type(error) if isinstance(error, StoreError) else StoreUnavailable
+        if said == str(error) and kind is type(error):
+            raise
+        raise kind(said) from (None if said != str(error) else error)
 
 
 def _open_memory(url: str) -> Store:
@@ -77,6 +86,11 @@ def _open_memory(url: str) -> Store:
 
 
 def _open_folder(path: str) -> Store:
+    if _HALF_A_URL.match(path):
+        raise StoreError(
+            f"{without_secret(path)!r} looks like a URL that has lost its colon: write it as in "
+            "'postgresql://…'; a folder of that name is './…'"
+        )
     from turnfold_stores.folder import open_folder
 
     return open_folder(Path(path).expanduser())
@@ -101,12 +115,12 @@ def _open_chroma_server(url: str) -> Store:
 def _open_milvus(url: str) -> Store:
     from turnfold_stores.milvus import MilvusIndex
     from turnfold_stores.milvus_address import milvus_address
-    from turnfold_stores.milvus_file import MilvusFileIndex
+    from turnfold_stores.milvus_file import open_file
     from turnfold_stores.remote import open_remote
 
     address = milvus_address(url)
     ledger, close = _open_ledger(address.ledger)
-    index = MilvusIndex if address.file is None else MilvusFileIndex
+    index = MilvusIndex if address.file is None else open_file
     return open_remote(ledger, partial(index, address), after_close=close)
 
 

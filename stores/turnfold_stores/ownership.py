@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import sys
 import weakref
 from pathlib import Path
 
-from turnfold_stores.errors import StoreError, StoreUnavailable
+from turnfold_stores.errors import StoreUnavailable
 from turnfold_stores.fork import at_fork
 
 # On Windows a locked byte cannot be read by others: lock one far behind the text.
@@ -29,13 +30,19 @@ class Ownership:
             lock_file: made when absent; says who holds the lock.
 
         Raises:
-            StoreUnavailable: somebody holds it, be it this same process.
-            StoreError: the file cannot be written.
+            StoreUnavailable: somebody holds it, be it this same process, or the file cannot be
+                written.
         """
         try:
             descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise StoreError(f"cannot write {str(lock_file)!r}: {error.strerror}") from error
+            raise StoreUnavailable(
+                f"cannot write {str(lock_file)!r}, which says who has the store open "
+                f"({error.strerror}): move away what is there"
+            ) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise StoreUnavailable(f"{str(lock_file)!r} is no file: move away what is there")
         try:
             _lock(descriptor)
         except OSError as error:

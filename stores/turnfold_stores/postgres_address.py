@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from turnfold_stores.addresses import NOT_ENCODED, one_of
 from turnfold_stores.errors import StoreError
+from turnfold_stores.masking import masked, without_secret
 
 IndexKind = Literal["exact", "hnsw"]
 
@@ -25,6 +26,7 @@ _CONNECT_TIMEOUT = 5
 _TCP_USER_TIMEOUT = 15_000
 # PostgreSQL cuts longer names in silence.
 _MOST_NAME_BYTES = 63
+_BEGINNING = re.compile(r"postgres(ql)?://", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"(//[^:@/]*:)[^@/]*@")
 
 
@@ -54,10 +56,9 @@ class Address:
 
     def masked(self, text: str) -> str:
         """The text with the password, however it is written, replaced by stars."""
-        password = str(self.options.get("password") or "")
-        for written in {password, quote(password), quote(password, safe="")} - {""}:
-            text = text.replace(written, "***")
-        return text
+        kept = {str(value) for name, value in self.options.items() if "password" in name and value}
+        written = kept | {quote(one) for one in kept} | {quote(one, safe="") for one in kept}
+        return masked(text, written)
 
 
 def address_of(url: str) -> Address:
@@ -70,6 +71,11 @@ def address_of(url: str) -> Address:
     Raises:
         StoreError: the URL cannot be read; the message leaves the password out.
     """
+    if _BEGINNING.match(url) is None:
+        raise StoreError(
+            f"{without_secret(url)!r} cannot be read: write 'postgresql://user@host/database', "
+            "with two slashes"
+        )
     base, _, query = url.partition("?")
     given = parse_qsl(query, keep_blank_values=True)
     own = {name: value for name, value in given if name in {"schema", "index", "connections"}}
@@ -81,7 +87,7 @@ def address_of(url: str) -> Address:
         options = conninfo_to_dict(rest)
     except psycopg.Error as error:
         raise StoreError(
-            f"cannot read the URL {_without_password(url)!r}: {_reason(error, base)}"
+            f"cannot read the URL {without_secret(url)!r}: {_reason(error, base)}"
         ) from None
     _check_place(options)
     options.setdefault("connect_timeout", _CONNECT_TIMEOUT)
@@ -102,10 +108,6 @@ def _check_place(options: Mapping[str, Any]) -> None:
     odd = [one for one in ports if one and not one.isdigit()]
     if odd or any("@" in str(options.get(name) or "") for name in ("host", "dbname")):
         raise StoreError(f"a postgresql:// URL has a host or port that is none, or {NOT_ENCODED}")
-
-
-def _without_password(url: str) -> str:
-    return _PASSWORD_IN_URL.sub(r"\1***@", re.sub(r"(password=)[^&]*", r"\1***", url))
 
 
 def _reason(error: Exception, base: str) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
-from turnfold_stores.encoding import check_user, decode_body, encode_body
+from turnfold_stores.encoding import check_user, encode_body, record_of
+from turnfold_stores.errors import StoreCorrupt
 from turnfold_stores.protocols import Hit, Record
 from turnfold_stores.sqlite_erasing import purge_file
+from turnfold_stores.sqlite_errors import concerns_words, corrupt
 from turnfold_stores.sqlite_file import OWNER, SqliteFile, chunks, forget_empty, marks
 from turnfold_stores.terms import STOP_WORDS
 
@@ -35,6 +39,9 @@ WHERE records.owner = :owner AND records.conversation = :conversation
 ORDER BY score DESC, seq LIMIT {_PAGE} OFFSET :offset
 """  # noqa: S608 - constants
 _COLUMNS = "id, kind, conversation, body, text, at"
+_Row: TypeAlias = tuple[str | float, ...]
+_T = TypeVar("_T")
+_LOG = logging.getLogger("turnfold.stores")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -52,15 +59,16 @@ class SqliteLedger:
     def put(self, user_id: str, records: Iterable[Record]) -> set[str]:
         """See `Ledger.put`. On disk when it returns."""
         check_user(user_id)
-        rows: dict[str, tuple[str | float, ...]] = {}
+        rows: dict[str, _Row] = {}
         for record in records:
             body = encode_body(record)
             rows.setdefault(
                 record.id,
                 (record.id, record.kind, record.conversation, body, record.text, record.at),
             )
-        if not rows:
-            return set()
+        return self._with_words(lambda: self._put(user_id, rows)) if rows else set()
+
+    def _put(self, user_id: str, rows: Mapping[str, _Row]) -> set[str]:
         with self.file.writing() as sqlite:
             sqlite.execute("INSERT OR IGNORE INTO users (user_id) VALUES (?)", (user_id,))
             known = {
@@ -90,7 +98,7 @@ class SqliteLedger:
                     f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
                     (user_id, *chunk),
                 ).fetchall()
-            found.update((row[0], _record(row)) for row in rows)
+            found.update((row[0], self._record(row)) for row in rows)
         return found
 
     def scan(
@@ -117,8 +125,11 @@ class SqliteLedger:
                     (*values, after, last),
                 ).fetchall()
             for row in page:
+                if row[-1] <= after:
+                    # The pages of a damaged file may form a ring.
+                    raise corrupt(self.file.path, "its records are out of order")
                 after = row[-1]
-                yield _record(row)
+                yield self._record(row)
             if len(page) < _PAGE:
                 return
 
@@ -131,17 +142,19 @@ class SqliteLedger:
                 "ORDER BY seq DESC LIMIT 1",
                 (user_id, conversation, kind),
             ).fetchone()
-        return None if row is None else _record(row)
+        return None if row is None else self._record(row)
 
     def delete(self, user_id: str, ids: Iterable[str]) -> None:
         """See `Ledger.delete`. Lexical search forgets them in the same transaction."""
         gone = list(ids)
-        if not gone:
-            return
+        if gone:
+            self._with_words(lambda: self._delete(user_id, gone))
+
+    def _delete(self, user_id: str, ids: list[str]) -> None:
         with self.file.writing() as sqlite:
             sqlite.executemany(
                 f"DELETE FROM records WHERE owner = {OWNER} AND id = ?",  # noqa: S608 - constant
-                [(user_id, record_id) for record_id in gone],
+                [(user_id, record_id) for record_id in ids],
             )
             forget_empty(sqlite, user_id)
 
@@ -152,6 +165,8 @@ class SqliteLedger:
                 "SELECT user_id FROM users WHERE EXISTS "
                 "(SELECT 1 FROM records WHERE records.owner = users.owner) ORDER BY owner"
             ).fetchall()
+        if not all(type(row[0]) is str for row in rows):
+            raise corrupt(self.file.path, "a user_id is no text")
         return (row[0] for row in rows)
 
     def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
@@ -175,10 +190,8 @@ class SqliteLedger:
         seen: set[str] = set()
         offset = 0
         while True:
-            with self.file.reading() as sqlite:
-                page = sqlite.execute(
-                    search, {"query": query, "owner": row[0], "offset": offset, **values}
-                ).fetchall()
+            asked = {"query": query, "owner": row[0], "offset": offset, **values}
+            page = self._with_words(partial(self._rows, search, asked))
             offset += len(page)
             for record_id, score in page:
                 # Rows move between pages when somebody writes meanwhile.
@@ -199,16 +212,30 @@ class SqliteLedger:
 
     def purge(self) -> None:
         """See `ErasingLedger.purge`. Writes the whole file anew: about a second for 100 MB."""
-        purge_file(self.file)
+        self._with_words(lambda: purge_file(self.file))
 
     def close(self) -> None:
         """See `Ledger.close`."""
         self.file.close()
 
+    def _rows(self, query: str, values: Mapping[str, Any]) -> list[Any]:
+        with self.file.reading() as sqlite:
+            return sqlite.execute(query, values).fetchall()
 
-def _record(row: tuple[Any, ...]) -> Record:
-    record_id, kind, conversation, body, text, at = row[:6]
-    return Record(record_id, kind, conversation, decode_body(body), text, at)
+    def _record(self, row: tuple[Any, ...]) -> Record:
+        return record_of(row, place=repr(str(self.file.path)))
+
+    def _with_words(self, work: Callable[[], _T]) -> _T:
+        """Do it, and once more if the words were damaged: they are made of the records anew."""
+        try:
+            return work()
+        except StoreCorrupt as error:
+            if not concerns_words(error):
+                raise
+            _LOG.warning("%r: its words were damaged, and are made anew", str(self.file.path))
+            with self.file.writing() as sqlite:
+                sqlite.execute("INSERT INTO words (words) VALUES ('rebuild')")
+            return work()
 
 
 def _terms(text: str) -> list[str]:

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from turnfold_stores.errors import StoreCorrupt, StoreError, StoreUnavailable
+from turnfold_stores.errors import StoreUnavailable
 from turnfold_stores.fork import at_fork
+from turnfold_stores.presence import Present
+from turnfold_stores.sqlite_errors import BUSY_TIMEOUT, errors_as_ours
 from turnfold_stores.sqlite_layout import STEPS, identify, migrate
-
-# Seconds a writer waits for another process; a put lasts milliseconds.
-_BUSY_TIMEOUT = 15.0
 
 # Ids in one statement; SQLite before 3.32 takes 999 variables.
 _CHUNK = 500
@@ -41,16 +40,16 @@ class SqliteFile:
             path: the file; its folder exists.
 
         Raises:
-            StoreUnavailable: another process kept the file locked.
+            StoreUnavailable: another process kept the file locked, or it cannot be written.
             SchemaMismatch: another version of turnfold, or another program, made the file.
-            StoreCorrupt: it is no SQLite file.
-            StoreError: it cannot be written.
+            StoreCorrupt: what is in it is not what was written.
         """
         self.path = path.absolute()
         self._lock = threading.RLock()
         self._closed = False
         self._inherited: list[_Connection] = []
         self._make_private()
+        self._present = Present([self.path])
         self._connection: _Connection | None = self._connect()
         at_fork(
             before=self._before_fork,
@@ -60,10 +59,18 @@ class SqliteFile:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for this thread alone, with SQLite's errors turned into ours."""
+        """The connection, for this thread alone, with SQLite's errors turned into ours.
+
+        Raises:
+            StoreUnavailable: the file was removed, or another one put in its place, since it was
+                opened; or another process kept it locked.
+            StoreCorrupt: what is in it is not what was written.
+        """
         with self._lock, errors_as_ours(self.path):
             if self._closed:
                 raise StoreUnavailable(f"the store {str(self.path)!r} was closed")
+            if self._connection is None or not self._connection.sqlite.in_transaction:
+                self._check_present()
             if self._connection is None:
                 self._connection = self._connect()
             yield self._connection.sqlite
@@ -87,12 +94,32 @@ class SqliteFile:
                 if sqlite.in_transaction:
                     sqlite.execute("ROLLBACK")
                 raise
+            # Else a write that went nowhere would be acknowledged.
+            self._check_present()
 
     def close(self) -> None:
         """Release the file. Closing twice is harmless."""
         with self._lock:
             self._closed = True
             self._let_go()
+
+    def _check_present(self) -> None:
+        """Notice that what is written goes to no file that anybody will open again."""
+        if self._present.lost() is not None:
+            raise StoreUnavailable(
+                f"{str(self.path)!r} was removed while it was open, or another file put in its "
+                "place: what is written now would be lost. Put it back, or open the store again "
+                "to go on with what is there"
+            )
+        if self._connection is None or (log := self._connection.logs.lost()) is None:
+            return
+        # SQLite still has what it wrote there, and puts it into the file when it closes that.
+        self._let_go()
+        raise StoreUnavailable(
+            f"{str(log)!r}, where SQLite keeps what it wrote last, was removed while it was open. "
+            "That was put into the file, which is opened anew when it is used next; leave the "
+            "files beside it alone while anybody has it open"
+        )
 
     def _let_go(self) -> None:
         if self._connection is not None:
@@ -116,18 +143,23 @@ class SqliteFile:
             self._connection = None
 
     def _make_private(self) -> None:
-        if self.path.is_dir():
-            raise StoreError(f"{str(self.path)!r} is a folder where a SQLite file was expected")
+        if self.path.exists() and not self.path.is_file():
+            what = "a folder" if self.path.is_dir() else "no file"
+            raise StoreUnavailable(
+                f"{str(self.path)!r} is {what} where a SQLite file was expected: name another "
+                "path, or move away what is there"
+            )
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
-            raise StoreError(f"cannot write {str(self.path)!r}: {error.strerror}") from error
+            raise StoreUnavailable(f"cannot write {str(self.path)!r}: {error.strerror}") from error
 
     def _connect(self) -> _Connection:
         with errors_as_ours(self.path):
             connection = _Connection(self.path)
             try:
                 self._prepare(connection.sqlite)
+                connection.know_logs(self.path)
             except BaseException:
                 connection.close()
                 raise
@@ -145,13 +177,29 @@ class SqliteFile:
 
 
 class _Connection:
-    """A connection that is closed by the process that opened it, at the latest when garbage."""
+    """A connection that is closed by the process that opened it, at the latest when garbage.
+
+    Attributes:
+        logs: the files that SQLite keeps beside the file.
+    """
 
     def __init__(self, path: Path) -> None:
+        # Not made here, with rights as they come: by the time it is opened anew it may be gone.
         self.sqlite = sqlite3.connect(
-            path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            f"{path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=BUSY_TIMEOUT,
+            isolation_level=None,
+            check_same_thread=False,
         )
+        self.logs = Present(())
         self.close = weakref.finalize(self, _close_own, self.sqlite, os.getpid())
+
+    def know_logs(self, path: Path) -> None:
+        """Look which files there are beside the file, once SQLite has made them."""
+        # They stand beside what a link leads to.
+        real = os.path.realpath(path)
+        self.logs = Present([Path(f"{real}{ending}") for ending in ("-wal", "-shm")])
 
 
 def _close_own(sqlite: sqlite3.Connection, pid: int) -> None:
@@ -161,7 +209,7 @@ def _close_own(sqlite: sqlite3.Connection, pid: int) -> None:
 
 def _use_wal(sqlite: sqlite3.Connection) -> None:
     """Switch to WAL. SQLite does not wait here for others who do the same, so we do."""
-    patience = time.monotonic() + _BUSY_TIMEOUT
+    patience = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
             sqlite.execute("PRAGMA journal_mode = WAL")
@@ -171,30 +219,6 @@ def _use_wal(sqlite: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-@contextlib.contextmanager
-def errors_as_ours(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into `StoreError`s that say what to do."""
-    try:
-        yield
-    except UnicodeEncodeError as error:
-        raise StoreError(f"a name holds a lone surrogate, which is not text: {error}") from error
-    except sqlite3.Error as error:
-        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise StoreUnavailable(
-                f"{str(path)!r} is locked by another process since {_BUSY_TIMEOUT:g} seconds"
-            ) from error
-        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            raise StoreCorrupt(
-                f"{str(path)!r} cannot be read as SQLite ({error}). Nothing was changed. Restore "
-                "it from a backup, save what it holds with `sqlite3 FILE .recover`, or move it "
-                "away to start anew"
-            ) from error
-        if code == sqlite3.SQLITE_FULL:
-            raise StoreError(f"no room left to write {str(path)!r}: {error}") from error
-        raise StoreError(f"SQLite could not use {str(path)!r}: {error}") from error
 
 
 def forget_empty(sqlite: sqlite3.Connection, user_id: str) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from turnfold_stores.arrays import np
 from turnfold_stores.encoding import check_user
+from turnfold_stores.errors import StoreCorrupt
 from turnfold_stores.exact import ExactVectors
 from turnfold_stores.fork import at_fork
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.sqlite_file import OWNER, SqliteFile, chunks, forget_empty, marks
-from turnfold_stores.vectors import checked, from_bytes, to_bytes, unit
+from turnfold_stores.vectors import are_unit, checked, from_bytes, to_bytes, unit
 
 # Bytes of vectors kept in memory: 256 MiB are 170,000 vectors of 384 numbers. The user searched
 # last stays, however many vectors that user has.
@@ -66,12 +68,13 @@ class SqliteIndex:
             return
         with self._file.writing() as sqlite:
             sqlite.execute("INSERT OR IGNORE INTO users (user_id) VALUES (?)", (user_id,))
-            packed = sqlite.execute(
-                f"SELECT vector FROM vectors WHERE owner = {OWNER} LIMIT 1",  # noqa: S608 - constant
+            found = sqlite.execute(
+                f"SELECT id, vector FROM vectors WHERE owner = {OWNER} LIMIT 1",  # noqa: S608 - constant
                 (user_id,),
             ).fetchone()
-            if packed is not None:
-                checked(wanted.values(), dimension=from_bytes(packed[0]).size)
+            if found is not None:
+                first = self._sound([found])
+                checked(wanted.values(), dimension=first.shape[1])
             (owner,) = sqlite.execute(
                 "SELECT owner FROM users WHERE user_id = ?", (user_id,)
             ).fetchone()
@@ -100,6 +103,17 @@ class SqliteIndex:
                 (user_id,),
             ).fetchall()
         return {row[0] for row in rows}
+
+    def unsound(self, user_id: str) -> set[str]:
+        """See `SelfCheckingIndex.unsound`. Reads all vectors of the user."""
+        with self._file.reading() as sqlite:
+            rows = sqlite.execute(
+                f"SELECT id, vector FROM vectors WHERE owner = {OWNER}",  # noqa: S608 - constant
+                (user_id,),
+            ).fetchall()
+        sizes = Counter(len(packed) for _, packed in rows if type(packed) is bytes)
+        size = max(sizes, key=sizes.__getitem__, default=0)
+        return {entry_id for entry_id, packed in rows if not _is_sound(packed, size)}
 
     def delete(self, user_id: str, ids: Iterable[str]) -> None:
         """See `Index.delete`."""
@@ -158,7 +172,7 @@ class SqliteIndex:
             self._held -= 0 if loaded is None else loaded.vectors.nbytes
             if loaded is None or loaded.rewrites != rewrites:
                 loaded = _Loaded(rewrites)
-            _read_on(sqlite, owner, loaded)
+            self._read_on(sqlite, owner, loaded)
         finally:
             sqlite.execute("COMMIT")
         self._loaded[owner] = loaded
@@ -171,19 +185,39 @@ class SqliteIndex:
             _, oldest = self._loaded.popitem(last=False)
             self._held -= oldest.vectors.nbytes
 
+    def _read_on(self, sqlite: sqlite3.Connection, owner: int, loaded: _Loaded) -> None:
+        """Append the rows that were added since, by pages: no second copy of all of them."""
+        rows = sqlite.execute(
+            "SELECT id, vector, conversation, seq FROM vectors "
+            "WHERE owner = ? AND seq > ? ORDER BY seq",
+            (owner, loaded.last),
+        )
+        while page := rows.fetchmany(_PAGE):
+            vectors = self._sound(page)
+            loaded.vectors.extend([row[0] for row in page], [row[2] for row in page], vectors)
+            loaded.last = page[-1][3]
 
-def _read_on(sqlite: sqlite3.Connection, owner: int, loaded: _Loaded) -> None:
-    """Append the rows that were added since, a page at a time: no second copy of all of them."""
-    rows = sqlite.execute(
-        "SELECT seq, id, conversation, vector FROM vectors "
-        "WHERE owner = ? AND seq > ? ORDER BY seq",
-        (owner, loaded.last),
-    )
-    while page := rows.fetchmany(_PAGE):
-        seqs, ids, conversations, packed = zip(*page, strict=True)
-        vectors = from_bytes(b"".join(packed)).reshape(len(page), -1)
-        loaded.vectors.extend(ids, conversations, vectors)
-        loaded.last = seqs[-1]
+    def _sound(self, rows: Sequence[tuple[Any, ...]]) -> Vector:
+        """The vectors of rows that begin with id and vector: float32, shape (rows, dimension).
+
+        Raises:
+            StoreCorrupt: one of them is none, or of another length.
+        """
+        size = len(rows[0][1]) if type(rows[0][1]) is bytes else 0
+        if all(type(row[1]) is bytes and len(row[1]) == size for row in rows) and size % 4 == 0:
+            vectors = from_bytes(b"".join(row[1] for row in rows)).reshape(len(rows), size // 4)
+            if bool(np.all(are_unit(vectors))):
+                return vectors
+        raise StoreCorrupt(
+            f"the index in {str(self._file.path)!r} holds a damaged vector; the ledger has it "
+            "too: run `turnfold doctor URL --mend` with the store's URL"
+        )
+
+
+def _is_sound(packed: object, size: int) -> bool:
+    if type(packed) is not bytes or len(packed) != size or size % 4 or not size:
+        return False
+    return bool(are_unit(from_bytes(packed)[np.newaxis])[0])
 
 
 def _replace(sqlite: sqlite3.Connection, user_id: str, rows: list[_Row]) -> None:

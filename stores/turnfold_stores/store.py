@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +18,7 @@ from turnfold_stores.binding import (
 from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
 from turnfold_stores.errors import SchemaMismatch, StoreError
 from turnfold_stores.journal import Journal
+from turnfold_stores.mending import Mended, fit_entries, mend_user
 from turnfold_stores.protocols import Entry, Index, Ledger, Record
 from turnfold_stores.vectors import (
     VECTOR_KIND,
@@ -29,21 +29,6 @@ from turnfold_stores.vectors import (
     vector_record,
     vector_record_id,
 )
-
-_MEND_BATCH = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Mended:
-    """What `Store.mend` did. Both are numbers of index entries.
-
-    Attributes:
-        added: entries the ledger had and the index lacked.
-        removed: entries the index had and the ledger did not.
-    """
-
-    added: int = 0
-    removed: int = 0
 
 
 class Store:
@@ -148,6 +133,12 @@ class Store:
         bound = self._bound()
         return "" if bound is None else bound.model
 
+    @property
+    def dimension(self) -> int | None:
+        """How many numbers the vectors have; None before the first."""
+        binding = self.binding
+        return None if binding is None else binding.dimension
+
     def _bound(self) -> Binding | None:
         target = read_switch(self.ledger)
         if target is not None:
@@ -178,15 +169,14 @@ class Store:
             The entry ids whose vector the ledger has.
         """
         found = self.ledger.get(user_id, [vector_record_id(entry_id) for entry_id in ids])
-        entries = [entry_of(record) for record in found.values()]
-        self.index.put(user_id, entries)
-        return {entry.id for entry in entries}
+        self.index.put(user_id, list(fit_entries(found.values(), self.dimension)))
+        return {entry_id_of(record) for record in found.values()}
 
     def put_vectors(self, user_id: str, entries: Iterable[Entry], *, model: str) -> set[str]:
         """Write vectors to the ledger, then to the index.
 
-        An entry the ledger has already stays as it is: first write wins. The store is bound to
-        the model (see `bind`).
+        An entry the ledger has already stays as it is: first write wins, unless it is damaged.
+        The store is bound to the model (see `bind`).
 
         Args:
             user_id: whose vectors they are.
@@ -211,9 +201,13 @@ class Store:
             self.bind(model, next(iter(wanted.values())).vector.size)
             new = self.ledger.put(user_id, records)
             known = [record.id for record in records if record.id not in new]
+            stored = self.ledger.get(user_id, known)
             # The index follows the ledger: what that had before is what is indexed.
-            for record in self.ledger.get(user_id, known).values():
-                wanted[entry_id_of(record)] = entry_of(record)
+            had = {entry.id: entry for entry in fit_entries(stored.values(), self.dimension)}
+            wanted |= had
+            if unfit := [one.id for one in stored.values() if entry_id_of(one) not in had]:
+                self.ledger.delete(user_id, unfit)
+                self.ledger.put(user_id, [one for one in records if one.id in unfit])
             self.index.put(user_id, wanted.values())
         return {entry_id for entry_id in wanted if vector_record_id(entry_id) in new}
 
@@ -253,12 +247,24 @@ class Store:
         """
         wanted = list(records)
         vectors = {r.id: entry_id_of(r) for r in wanted if r.kind == VECTOR_KIND}
+        if vectors:
+            # All of it before any of it is written: what the ledger has, the index must take.
+            made = [entry_of(record) for record in wanted if record.kind == VECTOR_KIND]
+            checked(made, dimension=self._dimension_of(user_id))
         with self._changing(user_id, list(vectors.values())) if vectors else self._together():
             new = self.ledger.put(user_id, wanted)
             if vectors:
                 stored = self.ledger.get(user_id, vectors).values()
-                self.index.put(user_id, [entry_of(one) for one in stored])
+                self.index.put(user_id, list(fit_entries(stored, self.dimension)))
         return new
+
+    def _dimension_of(self, user_id: str) -> int | None:
+        """What a user's next vector must have; None where it is the first."""
+        if (bound := self.dimension) is not None:
+            return bound
+        vectors = fit_entries(self.ledger.scan(user_id, kind=VECTOR_KIND), None)
+        first = next(vectors, None)
+        return None if first is None else int(first.vector.size)
 
     def replace(self, user_id: str, gone: Iterable[str], records: Iterable[Record] = ()) -> None:
         """Delete records, and write others in the place of those that have their ids.
@@ -289,7 +295,7 @@ class Store:
         if isinstance(index, ErasingIndex):
             for user_id in user_ids:
                 vectors = ledger.scan(user_id, kind=VECTOR_KIND)
-                index.purge(user_id, (entry_of(record) for record in vectors))
+                index.purge(user_id, fit_entries(vectors, self.dimension))
         if isinstance(ledger, ErasingLedger):
             ledger.purge()
         return isinstance(index, ErasingIndex) or isinstance(ledger, ErasingLedger)
@@ -307,7 +313,8 @@ class Store:
         added = removed = 0
         for note in () if self._journal is None else self._journal.left():
             wanted = [vector_record_id(entry_id) for entry_id in note.ids]
-            there = [entry_of(record) for record in self.ledger.get(note.user_id, wanted).values()]
+            found = self.ledger.get(note.user_id, wanted).values()
+            there = list(fit_entries(found, self.dimension))
             self.index.put(note.user_id, there)
             # Asked again: what was deleted meanwhile must not have come back by this.
             still = self.ledger.get(note.user_id, wanted)
@@ -329,36 +336,16 @@ class Store:
                 them itself.
         """
         known = self.index.users() if isinstance(self.index, Populated) else ()
-        added = removed = 0
+        added = removed = unfit = 0
         for user_id in {*self.users(), *indexed, *known}:
             mended = self.mend_user(user_id)
             added, removed = added + mended.added, removed + mended.removed
-        return Mended(added, removed)
+            unfit += mended.unfit
+        return Mended(added, removed, unfit)
 
     def mend_user(self, user_id: str) -> Mended:
         """`mend`, for one user."""
-        added = 0
-        strangers = self.index.ids(user_id)
-        lacking: list[Entry] = []
-        for record in self.ledger.scan(user_id, kind=VECTOR_KIND):
-            entry_id = entry_id_of(record)
-            if entry_id in strangers:
-                strangers.discard(entry_id)
-                continue
-            lacking.append(entry_of(record))
-            added += 1
-            if len(lacking) == _MEND_BATCH:
-                self._index_what_stays(user_id, lacking)
-                lacking = []
-        self._index_what_stays(user_id, lacking)
-        self.index.delete(user_id, strangers)
-        return Mended(added, len(strangers))
-
-    def _index_what_stays(self, user_id: str, entries: Sequence[Entry]) -> None:
-        """Put entries into the index, and out again those deleted from the ledger meanwhile."""
-        self.index.put(user_id, entries)
-        names = [entry.id for entry in entries]
-        self.index.delete(user_id, set(names) - self.have_vectors(user_id, names))
+        return mend_user(self, user_id)
 
 
 def _mismatch(bound: Binding, given: str) -> SchemaMismatch:

@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from turnfold_stores.binding import STORE_USER
+from turnfold_stores.binding import BOUND, STORE_USER, Binding, binding_of
 from turnfold_stores.encoding import check_user, encode_body
 from turnfold_stores.errors import SchemaMismatch, StoreError
 from turnfold_stores.protocols import Record
 from turnfold_stores.remote import is_of_one_store
 from turnfold_stores.store import Store
-from turnfold_stores.vectors import VECTOR_KIND, vector_of
+from turnfold_stores.vectors import STAGED_KIND, VECTOR_KIND, entry_of, is_vector_id
 
 FORMAT = "turnfold-export"
 VERSION = 1
@@ -82,7 +82,7 @@ def export_lines(store: Store) -> Iterator[str]:
 
 def import_lines(
     store: Store,
-    lines: Iterable[str],
+    lines: Iterable[str | bytes],
     *,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> Transferred:
@@ -93,29 +93,29 @@ def import_lines(
 
     Args:
         store: where to write; need not be empty.
-        lines: with or without line breaks.
+        lines: with or without line breaks; bytes are UTF-8.
         on_batch: told how many records were just written.
 
     Raises:
         SchemaMismatch: the store holds vectors of another embedding model, or a newer turnfold
             wrote the lines; nothing is written.
         StoreError: a line is not what it should be, or the last one is missing. Says which;
-            what stands in the batches before it is stored.
+            what stands in the batches before it is stored, and nothing of its own batch.
     """
     numbered = enumerate(lines, 1)
-    _read_header(store, numbered)
-    done = _Import(store, on_batch)
+    done = _Import(store, _read_header(store, numbered), on_batch)
     for number, line in numbered:
         body = _json(number, line)
         if "end" in body:
             done.flush()
             if body["end"] != (found := done.records + done.skipped):
                 raise StoreError(
-                    f"line {number}: {body['end']} records were exported, {found} are here: the "
-                    "file is not whole"
+                    f"line {number}: {body['end']!r:.20} records were exported, {found} are here: "
+                    "the file is not whole"
                 )
+            _check_nothing_follows(numbered)
             return Transferred(tuple(done.users), done.records, done.new)
-        done.take(*_record(number, body), len(line))
+        done.take(number, body, len(line))
     done.flush()
     raise StoreError(
         f"the file ends after {done.records} records, without the line that says it is whole. "
@@ -124,23 +124,36 @@ def import_lines(
 
 
 class _Import:
-    def __init__(self, store: Store, on_batch: Callable[[int], None]) -> None:
+    """Records on their way into a store, each checked whole before any of its batch is written."""
+
+    def __init__(
+        self, store: Store, embedding: Binding | None, on_batch: Callable[[int], None]
+    ) -> None:
         self.users: dict[str, None] = {}
         self.records = self.new = self.skipped = 0
         self._store = store
+        self._embedding = embedding
         self._on_batch = on_batch
         self._user_id = ""
         self._batch: list[Record] = []
+        self._first = self._last = 0
         self._characters = 0
 
-    def take(self, user_id: str, record: Record, characters: int) -> None:
-        full = len(self._batch) == _BATCH or self._characters > _MOST_CHARACTERS
+    def take(self, number: int, body: dict[str, Any], characters: int) -> None:
+        try:
+            user_id, record = self._checked(body)
+        except StoreError as error:
+            # Not the store is damaged, where that is what it says, but the line.
+            raise StoreError(f"line {number}: {error}") from None
         if user_id == STORE_USER and is_of_one_store(record):
             self.skipped += 1
             return
+        full = len(self._batch) == _BATCH or self._characters > _MOST_CHARACTERS
         if full or user_id != self._user_id:
             self.flush()
         self._user_id = user_id
+        self._first = number if not self._batch else self._first
+        self._last = number
         self._batch.append(record)
         self._characters += characters
         if user_id != STORE_USER:
@@ -148,13 +161,58 @@ class _Import:
 
     def flush(self) -> None:
         if self._batch:
-            self.new += len(self._store.put_records(self._user_id, self._batch))
+            try:
+                self.new += len(self._store.put_records(self._user_id, self._batch))
+            except StoreError as error:
+                place = f"lines {self._first} to {self._last}"
+                raise type(error)(f"{place}: {error}") from error
             self.records += len(self._batch)
             self._on_batch(len(self._batch))
         self._batch, self._characters = [], 0
 
+    def _checked(self, body: dict[str, Any]) -> tuple[str, Record]:
+        if body.keys() != _FIELDS:
+            odd = ", ".join(sorted(body.keys() ^ _FIELDS))
+            raise StoreError(f"a record has other fields; look at {odd:.200}")
+        user_id = body.pop("user")
+        record = Record(**body)
+        check_user(user_id)
+        encode_body(record)
+        if record.kind in {VECTOR_KIND, STAGED_KIND}:
+            entry_of(record)
+            self._check_model(record)
+        elif is_vector_id(record.id):
+            raise StoreError(f"record {record.id!r} has the id of a vector, and is none")
+        if user_id == STORE_USER and record.id == BOUND:
+            self._check_bound(record)
+        return user_id, record
 
-def _read_header(store: Store, numbered: Iterator[tuple[int, str]]) -> None:
+    def _check_model(self, record: Record) -> None:
+        """All vectors of a store are of one model, and so long as that makes them."""
+        told = binding_of(record.body)
+        if told is None:
+            raise StoreError(f"record {record.id!r} does not tell the model of its vector")
+        if record.kind == STAGED_KIND:
+            return  # of the model that is to come
+        self._embedding = self._embedding or told
+        if told != self._embedding:
+            raise StoreError(
+                f"record {record.id!r} holds a vector of {told.model!r} ({told.dimension} "
+                f"numbers) among vectors of {self._embedding.model!r} "
+                f"({self._embedding.dimension} numbers)"
+            )
+
+    def _check_bound(self, record: Record) -> None:
+        told = binding_of(record.body)
+        if told is None or (self._embedding is not None and told != self._embedding):
+            raise StoreError(
+                f"record {record.id!r} tells another embedding model than the first line"
+            )
+        self._embedding = told
+
+
+def _read_header(store: Store, numbered: Iterator[tuple[int, str | bytes]]) -> Binding | None:
+    """The embedding model of the vectors that follow; None where none is told."""
     number, line = next(numbered, (1, ""))
     try:
         header = _json(number, line)
@@ -164,42 +222,37 @@ def _read_header(store: Store, numbered: Iterator[tuple[int, str]]) -> None:
         raise StoreError("line 1: this is not an export of turnfold")
     if header.get("version") != VERSION:
         raise SchemaMismatch(
-            f"line 1: the export has version {header.get('version')!r}, this turnfold reads "
+            f"line 1: the export has version {header.get('version')!r:.20}, this turnfold reads "
             f"version {VERSION}: use the one that wrote it, or a newer one"
         )
     embedding = header.get("embedding")
-    if embedding is not None and store.binding is not None:
-        try:
-            model, dimension = str(embedding["model"]), int(embedding["dimension"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"line 1: the embedding model is not told: {error!r}") from None
-        store.bind(model, dimension)
+    told = binding_of(embedding)
+    if embedding is not None and told is None:
+        raise StoreError("line 1: the embedding model is not told as it should be")
+    if told is not None and store.binding is not None:
+        store.bind(told.model, told.dimension)
+    return told or store.binding
 
 
-def _json(number: int, line: str) -> dict[str, Any]:
+def _check_nothing_follows(numbered: Iterator[tuple[int, str | bytes]]) -> None:
+    for number, line in numbered:
+        if line.strip():
+            raise StoreError(
+                f"line {number}: something follows the line that says where the export ends; "
+                "what stands before it is stored. Import files one by one"
+            )
+
+
+def _json(number: int, line: str | bytes) -> dict[str, Any]:
     try:
-        body = json.loads(line)
+        body = json.loads(line if isinstance(line, str) else line.decode())
+    except UnicodeDecodeError as error:
+        raise StoreError(f"line {number}: this is not UTF-8 ({error.reason})") from None
     except (ValueError, RecursionError) as error:
         raise StoreError(f"line {number}: this is not JSON ({error})") from None
     if not isinstance(body, dict):
         raise StoreError(f"line {number}: an object was expected, not {type(body).__name__}")
     return body
-
-
-def _record(number: int, body: dict[str, Any]) -> tuple[str, Record]:
-    if body.keys() != _FIELDS:
-        odd = ", ".join(sorted(body.keys() ^ _FIELDS))
-        raise StoreError(f"line {number}: a record has other fields; look at {odd}")
-    user_id = body.pop("user")
-    record = Record(**body)
-    try:
-        check_user(user_id)
-        encode_body(record)
-        if record.kind == VECTOR_KIND:
-            vector_of(record)
-    except StoreError as error:
-        raise StoreError(f"line {number}: {error}") from None
-    return user_id, record
 
 
 def _line(body: dict[str, Any]) -> str:

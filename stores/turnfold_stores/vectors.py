@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 VECTOR_KIND = "vector"
 STAGED_KIND = "staged vector"
 """A vector of the model that a store is being re-indexed with; see turnfold_stores.reindexing."""
+# How far from 1 the length of a unit vector may be, in float32 and after years.
+_TOLERANCE = 1e-3
 _PREFIX = "vector:"
 _STAGED_PREFIX = "staged:"
 
@@ -57,6 +59,11 @@ def staged_record_id(entry_id: str) -> str:
     return _STAGED_PREFIX + entry_id
 
 
+def is_vector_id(record_id: str) -> bool:
+    """Whether it is an id of the records of vectors, staged or not, and of no others."""
+    return record_id.startswith((_PREFIX, _STAGED_PREFIX))
+
+
 def entry_id_of(record: Record) -> str:
     """The id of the index entry that this vector record, staged or not, belongs to."""
     return record.id.removeprefix(_STAGED_PREFIX if record.kind == STAGED_KIND else _PREFIX)
@@ -75,12 +82,34 @@ def vector_of(record: Record) -> Vector:
         raise StoreCorrupt(f"record {record.id!r} holds no vector: {error!r}") from error
     if not complete:
         raise StoreCorrupt(f"record {record.id!r} holds a vector of {vector.size} numbers")
+    try:
+        what = f"the vector of record {record.id!r}"
+        _check_length(float(_lengths(_shaped(vector, what=what)[np.newaxis])[0]), what=what)
+    except StoreError as error:
+        raise StoreCorrupt(str(error)) from error
     return vector
 
 
-def entry_of(record: Record) -> Entry:
-    """The index entry that a vector record was made of."""
-    return Entry(entry_id_of(record), record.conversation, vector_of(record))
+def entry_of(record: Record, *, dimension: int | None = None) -> Entry:
+    """The index entry that a vector record was made of.
+
+    Args:
+        record: staged or not.
+        dimension: what its vector must have; None for any.
+
+    Raises:
+        StoreCorrupt: it is no record of such a vector.
+    """
+    entry_id = entry_id_of(record)
+    if not entry_id or record.id == entry_id:
+        raise StoreCorrupt(f"record {record.id!r} is a vector, but its id says of nothing")
+    vector = vector_of(record)
+    if dimension not in (None, vector.size):
+        raise StoreCorrupt(
+            f"record {record.id!r} holds a vector of {vector.size} numbers in a store of vectors "
+            f"of {dimension}"
+        )
+    return Entry(entry_id, record.conversation, vector)
 
 
 def to_bytes(vector: Vector) -> bytes:
@@ -103,6 +132,14 @@ def unit(vector: Vector, *, what: str = "the vector") -> Vector:
     lengths = _lengths(array[np.newaxis])
     _check_length(float(lengths[0]), what=what)
     return np.asarray(array / np.float32(lengths[0]), dtype=np.float32)
+
+
+def are_unit(matrix: Vector) -> npt.NDArray[np.bool_]:
+    """Which rows are unit vectors, as everything that was written is; damage seldom is one."""
+    # What is not finite is no damage to warn of, but damage to tell.
+    with np.errstate(all="ignore"):
+        lengths = np.sqrt(np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64))
+        return np.asarray(np.abs(lengths - 1.0) < _TOLERANCE)
 
 
 def checked(entries: Iterable[Entry], *, dimension: int | None = None) -> list[Entry]:

@@ -1,6 +1,7 @@
 """Looking after a store from the command line: doctor, export, import, forget."""
 
 import json
+import os
 import stat
 
 import numpy as np
@@ -113,6 +114,33 @@ def test_export_does_not_replace_a_file_by_chance(command, url, tmp_path):
     assert list(tmp_path.glob("*.part")) == []
 
 
+def test_export_follows_no_link_and_replaces_nothing_but_a_file(command, url, tmp_path):
+    mine, file = tmp_path / "mine.txt", tmp_path / "all.jsonl"
+    mine.write_text("mine")
+    for name in ("all.jsonl.part", "all.jsonl"):
+        (tmp_path / name).symlink_to(mine)
+    assert "is there already" in command("export", url, file).stderr
+    assert command("export", url, file, "--force").exit_code == 0
+    assert mine.read_text() == "mine"
+    assert not file.is_symlink()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        done = command("export", url, tmp_path / name, "--force")
+        assert (done.exit_code, "is no file" in done.stderr) == (2, True)
+
+
+def test_a_password_is_shown_by_no_command(command, tmp_path):
+    for words in (["doctor"], ["export"], ["forget", "--user", "ada"], ["import"]):
+        for url in ("postgresql:ada:s3cr3t@host/db", "postgresql//ada:s3cr3t@h/db"):
+            (tmp_path / "file").write_text("{}")
+            rest = [tmp_path / "file", url] if words == ["import"] else [url, *words[1:]]
+            rest += [tmp_path / "out"] if words == ["export"] else []
+            done = command(words[0], *rest)
+            assert done.exit_code != 0
+            assert "s3cr3t" not in done.output
+
+
 def test_import_tells_the_line_that_is_wrong(command, url, tmp_path):
     file = tmp_path / "all.jsonl"
     command("export", url, file)
@@ -122,7 +150,7 @@ def test_import_tells_the_line_that_is_wrong(command, url, tmp_path):
     assert done.exit_code == 2
     assert "line 21: this is not JSON" in done.stderr
     file.write_bytes(lines[0].encode() + b'{"user": "\xff"}\n')
-    assert "is not UTF-8" in command("import", file, f"sqlite:{tmp_path / 'o.db'}").stderr
+    assert "line 2: this is not UTF-8" in command("import", file, f"sqlite:{tmp_path}/o.db").stderr
     assert "cannot read" in command("import", tmp_path / "none", "memory:").stderr
 
 

@@ -4,7 +4,18 @@ from dataclasses import replace
 
 import anthropic
 import pytest
-from support.chats import MODEL, SMALL, chats, injected, memory, said, stand_in, summaries, texts
+from support.chats import (
+    MODEL,
+    SMALL,
+    Chat,
+    chats,
+    injected,
+    memory,
+    said,
+    stand_in,
+    summaries,
+    texts,
+)
 from turnfold import AsyncConversation, Conversation, TurnfoldError, memory_of, with_memory
 from turnfold.pricing import Usage
 from turnfold_fake import Fault, Reply
@@ -377,3 +388,50 @@ def test_a_client_wrapped_for_a_user_talks_as_this_user():
 def test_an_empty_name_is_refused(kind, what, name):
     with pytest.raises(TurnfoldError, match=f"{what}={name!r} must be a non-empty string"):
         Spoken(kind, stand_in(), **{what: name})
+
+
+ODD_NAMES = [
+    "a\x1fb",
+    "\x1f",
+    "a\x1f",
+    "a\x1f7",
+    "a\x1f07",
+    "a\x1f-1",
+    "a\x1f٣",
+    "a\x1f²",
+    "a\x1f" + "9" * 5_000,
+    "a\x1f1\x1f1",
+    "a\x00b",
+    "a\x1eb\x1cc\x85d\u2028e",
+    " ",
+    "\ufeff\u200b",
+    "İ'\"\\%_",
+]
+
+
+@pytest.mark.parametrize(("kind", "names"), [("memory", ODD_NAMES), ("sqlite", ODD_NAMES[:4])])
+def test_a_conversation_may_have_any_name_and_breaks_no_search(kind, names, tmp_path):
+    """The character between a name and its generation is the callers' like any other."""
+    url = {"memory": "memory:", "sqlite": f"sqlite:{tmp_path}/store.db"}[kind]
+    with memory(url) as remembering:
+        for number, name in enumerate(names):
+            client = remembering.wrap(stand_in().client(), user_id="ada", conversation=name)
+            Chat(client).go_on(9, f"x{number}")
+        for number, name in enumerate(names):
+            for only in (name, None):
+                [hit, *_] = remembering.search(f"amber2x{number}", user_id="ada", conversation=only)
+                assert hit.conversation == name
+        for name in names:
+            assert remembering.forget(user_id="ada", conversation=name).exchanges
+        assert not remembering.search("amber2x0", user_id="ada")
+
+
+def test_a_name_that_looks_like_a_generation_to_come_is_a_name():
+    with memory() as remembering:
+        talk = Conversation(client=stand_in().client(), memory=remembering, user_id="ada", id="a")
+        for name, mark in (("a", "y"), ("a\x1f2", "z")):
+            client = remembering.wrap(stand_in().client(), user_id="ada", conversation=name)
+            Chat(client).go_on(12, mark)
+        talk.reset()
+        hits = remembering.search("amber2y amber2z", user_id="ada")
+        assert {hit.conversation for hit in hits} == {"a\x1f2"}

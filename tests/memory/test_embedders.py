@@ -293,6 +293,37 @@ def test_a_refused_key_is_told_once_and_not_shown(service, asked):
     assert len(service.bodies) == 1
 
 
+def test_what_stands_in_the_url_is_sent_and_shown_nowhere(service, caplog):
+    caplog.set_level(logging.DEBUG)
+    url = service.url.replace("http://", "http://ada:pa%2Fss@") + "?api-key=q-s3cret"
+    one = HttpEmbedder(url, model="small", key_from=None, retries=0)
+    service.script = [(500, "no: ada:pa/ss, pa%2Fss, q-s3cret")]
+    with pytest.raises(EmbedderError, match="HTTP 500") as told:
+        one.embed(["a"])
+    one.embed(["a"])
+    one.close()
+    assert service.keys[-1] == "Basic YWRhOnBhL3Nz"
+    shown = str(told.value) + repr(one) + caplog.text
+    for secret in ("pa%2Fss", "pa/ss", "q-s3cret", "YWRhOnBhL3Nz"):
+        assert secret not in shown
+    assert "api-key=***" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url", ["https:ada:pa55@h/v1", "ada:pa55@h", "ftp://ada:pa55@h", "//a:pa55@h"]
+)
+def test_a_url_that_is_none_is_told_without_what_is_secret_in_it(url):
+    with pytest.raises(EmbedderError, match="http://") as told:
+        HttpEmbedder(url, model="m")
+    assert "pa55" not in str(told.value)
+
+
+def test_a_key_given_for_the_name_of_a_variable_is_not_repeated():
+    with pytest.raises(EmbedderError, match="name of an environment variable") as told:
+        HttpEmbedder("http://h", model="m", key_from=KEY)
+    assert KEY not in str(told.value)
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [

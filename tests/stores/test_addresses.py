@@ -1,9 +1,12 @@
 """URLs of index servers: what they may say, and that no secret is ever shown."""
 
+import traceback
+
 import pytest
 from turnfold_stores import StoreError, open_store
-from turnfold_stores.addresses import read_address, without_secret
+from turnfold_stores.addresses import read_address
 from turnfold_stores.chroma_server import chroma_address
+from turnfold_stores.masking import secrets_of, without_secret
 from turnfold_stores.milvus_address import milvus_address
 
 SECRET = "s3cr/et@?"
@@ -65,6 +68,47 @@ def test_a_url_that_will_not_do_says_why_and_keeps_the_secret(url, said):
         open_store(url)
     assert "KEY" not in str(caught.value)
     assert "K/EY" not in str(caught.value)
+
+
+MISTYPED = [
+    "postgresql:ada:s3cr3t@host/db",
+    "postgresql:/ada:s3cr3t@host/db",
+    "postgresql//ada:s3cr3t@host/db",
+    "//ada:s3cr3t@host/db",
+    "ada:s3cr3t@host/db",
+    "postgresql:host=h user=ada password=s3cr3t",
+    "postgresql://h/db?sslpassword=s3cr3t&colour=red",
+    "postgresql://h/db?password=s3cr3t@&colour=red",
+    "chroma+http:ada:s3cr3t@host?ledger=sqlite:x",
+    "chroma+http://s3cr3t@host:x?ledger=sqlite:x",
+    "chroma+http://127.0.0.1:1?ledger=postgresql:ada:s3cr3t@host",
+    "chroma+http://127.0.0.1:1?ledger=postgresql//ada:s3cr3t@host",
+    "milvus+https:s3cr3t@host?ledger=sqlite:x",
+    "milvus:x.db?ledger=ada:s3cr3t@host",
+    "redis://ada:s3cr3t@host",
+]
+
+
+@pytest.mark.parametrize("url", MISTYPED)
+def test_a_mistyped_url_is_refused_without_what_is_secret_in_it(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError) as caught:
+        open_store(url)
+    assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))
+    assert "s3cr3t" not in without_secret(url)
+    assert not any("s3cr3t" in str(path) for path in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "path", ["./mail:me@home", "/home/me@work/x", "~/a:b@c", "sqlite:/a:b@c/x"]
+)
+def test_a_path_is_shown_as_it_is(path):
+    assert without_secret(path) == path
+    assert secrets_of(path) == frozenset()
+
+
+def test_the_name_of_a_role_is_no_secret():
+    assert secrets_of("postgresql://ada@host/db") == frozenset()
 
 
 def test_no_secret_is_shown():

@@ -103,7 +103,7 @@ def test_memory_does_not_grow_with_the_number_of_users(url, monkeypatch):
 
 
 def test_a_file_that_stays_locked(url, monkeypatch):
-    monkeypatch.setattr(sqlite_file, "_BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.1)
     with open_store(url) as store:
         other = sqlite3.connect(store.ledger.file.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

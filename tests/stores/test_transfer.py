@@ -1,5 +1,6 @@
 """A store goes out as lines and comes into another, the same to the last record."""
 
+import base64
 import itertools
 import json
 
@@ -161,6 +162,86 @@ def test_a_bad_line_is_told_by_its_number(spoil, error, tells, monkeypatch):
         for user_id in other.users():
             vectors = {r.id.partition(":")[2] for r in other.ledger.scan(user_id, kind="vector")}
             assert other.index.ids(user_id) == vectors
+
+
+def vector(record_id="vector:z", kind="vector", *, values=(1.0,) * 8, model="m", **body):
+    """A line with a vector, and what is wrong with it."""
+    packed = base64.b64encode(np.asarray(values, "<f4").tobytes()).decode()
+    told = {"model": model, "dimension": len(values), "float32": packed} | body
+    fields = {"user": "ada", "id": record_id, "kind": kind, "conversation": "c", "text": ""}
+    return json.dumps({**fields, "body": told, "at": 0.0}) + "\n"
+
+
+NAN = float("nan")
+UNFIT = {
+    "NaN": (vector(values=[NAN] * 8), "not finite"),
+    "one NaN": (vector(values=[1.0] * 7 + [NAN]), "not finite"),
+    "infinite": (vector(values=[float("inf")] * 8), "not finite"),
+    "all zeros": (vector(values=[0.0] * 8), "all zeros"),
+    "too short": (vector(values=[1.0] * 5), "5 numbers"),
+    "of another length than it says": (vector(dimension=9), "8 numbers"),
+    "of another model": (vector(model="other"), "'other'"),
+    "of a model that is no text": (vector(model=7), "model"),
+    "no base64": (vector(float32="*"), "no vector"),
+    "base64 of half a number": (vector(float32="AAAAAAA="), "no vector"),
+    "a number for base64": (vector(float32=3), "no vector"),
+    "without a name": (vector("vector:"), "says of nothing"),
+    "by another name": (vector("z"), "says of nothing"),
+    "under the name of a vector": (vector(kind="passage"), "the id of a vector"),
+    "staged, and none": (vector("staged:z", "staged vector", values=[NAN] * 8), "not finite"),
+    "a time beyond all times": (vector().replace('"at": 0.0', '"at": 1' + "0" * 400), "seconds"),
+    "a user that is no text": (vector().replace('"user": "ada"', '"user": ["ada"]'), "user_id"),
+    "no UTF-8": (b'{"user": "\xff"}\n', "UTF-8"),
+    "digits without end": ('{"user": ' + "1" * 5000 + "}\n", "JSON"),
+    "too deep": ("[" * 100_000 + "\n", "JSON"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [*itertools.product(["memory"], UNFIT), *itertools.product(EMBEDDED[1:], ["NaN", "too short"])],
+)
+def test_nothing_of_a_batch_is_written_where_one_record_is_unfit(kind, what, tmp_path, servers):
+    """Neither is what stands beside it, nor does the store fail to open after that."""
+    line, tells = UNFIT[what]
+    with open_store("memory:") as store:
+        lines = list(export_lines(filled(store, ["ada"])))
+    url = STORES[kind].url(tmp_path, servers)
+    with open_store(url) as other:
+        with pytest.raises(StoreError, match=rf"line {len(lines)}: .*{tells}"):
+            import_lines(other, [*lines[:-1], line, lines[-1]])
+        assert [record.id for record in other.ledger.scan("ada")] == []
+        assert other.index.ids("ada") == set()
+        # What the store knows of itself was a batch of its own.
+        assert import_lines(other, lines).new == len(lines) - 3
+
+
+def test_the_models_name_is_that_of_the_first_line():
+    with open_store("memory:") as store, open_store("memory:") as other:
+        lines = list(export_lines(filled(store)))
+        place = next(n for n, line in enumerate(lines, 1) if '"id":"embedding"' in line)
+        with pytest.raises(StoreError, match=f"line {place}: .* another embedding model"):
+            import_lines(other, changed(lines, place, body={"model": "other", "dimension": 8}))
+        with pytest.raises(StoreError, match=r"line 1: .*embedding"):
+            import_lines(other, changed(lines, 1, embedding={"model": "m", "dimension": "8"}))
+        assert contents(other) == {STORE_USER: []}
+
+
+def test_what_follows_the_end_is_not_left_out_in_silence():
+    with open_store("memory:") as store, open_store("memory:") as other:
+        lines = list(export_lines(filled(store)))
+        import_lines(other, [*lines, "\n"])
+        with pytest.raises(StoreError, match=f"line {len(lines) + 2}: something follows"):
+            import_lines(other, [*lines, "\n", *lines])
+
+
+@pytest.mark.parametrize("kind", EMBEDDED)
+def test_a_stores_own_export_changes_nothing(kind, tmp_path, servers):
+    with open_store(STORES[kind].url(tmp_path, servers)) as store:
+        lines = list(export_lines(filled(store)))
+        for _ in range(2):
+            assert import_lines(store, [line.encode() for line in lines]).new == 0
+        assert list(export_lines(store)) == lines
 
 
 def test_vectors_of_another_model_are_refused_before_anything_is_written():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
+from urllib.parse import unquote
 
 from turnfold_stores.arrays import np
+from turnfold_stores.masking import masked, secrets_of, without_secret
 
 from turnfold.embedders.protocol import Vectors, unit_rows
 from turnfold.errors import EmbedderError
@@ -20,7 +24,7 @@ _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _LONGEST_WAIT = 8.0
 _FIRST_WAIT = 0.25
 _SHOWN = 200
-_HIDDEN = "[key]"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class HttpEmbedder:
@@ -46,7 +50,8 @@ class HttpEmbedder:
             model: its name there; kept in the store with the vectors.
             dimensions: asked of models that can give shorter vectors; None does not ask.
             key_from: the environment variable that holds the key, read at each request; no key
-                is sent where it is unset or None. The key appears in no error and no log.
+                is sent where it is unset or None. The key appears in no error and no log; neither
+                do credentials that stand in the URL.
             timeout: seconds the service may take to connect, and for each answer; above 0.
             batch: texts in one request; at least 1.
             retries: how often a request is sent again after a failure that may pass; 0 or more.
@@ -55,21 +60,25 @@ class HttpEmbedder:
             EmbedderError: a value is out of range.
         """
         if not url.startswith(("http://", "https://")):
-            raise EmbedderError(f"url={url!r} must begin with http:// or https://")
+            raise EmbedderError(f"url={without_secret(url)!r} must begin with http:// or https://")
+        if key_from is not None and not _VARIABLE.fullmatch(key_from):
+            # Shown nowhere: it may be the key itself.
+            raise EmbedderError("key_from must be the name of an environment variable, not a key")
         if not model:
             raise EmbedderError("model must name a model of the service")
         if not timeout > 0:
             raise EmbedderError(f"timeout={timeout!r} is in seconds: give a number above 0")
         if batch < 1 or retries < 0:
             raise EmbedderError(f"batch={batch} must be at least 1, and retries={retries} 0")
-        base = url.rstrip("/")
-        self._url = base if base.endswith("/embeddings") else f"{base}/embeddings"
+        self._secrets = secrets_of(url)
+        self._url, self._login = _taken_apart(url)
         self._model = model
         self._asked = {} if dimensions is None else {"dimensions": dimensions}
         self._key_from = key_from
         self._timeout = timeout
         self._batch = batch
         self._retries = retries
+        self._quiet = _Quiet(self._secrets)
         self._lock = threading.Lock()
         self._client: Any = None
         self._pid = 0
@@ -103,9 +112,10 @@ class HttpEmbedder:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+                logging.getLogger("httpx2").removeFilter(self._quiet)
 
     def __repr__(self) -> str:
-        return f"HttpEmbedder({self._url!r}, model={self._model!r})"
+        return f"HttpEmbedder({without_secret(self._url)!r}, model={self._model!r})"
 
     # --- one request --------------------------------------------------------------------------
 
@@ -142,7 +152,9 @@ class HttpEmbedder:
         with self._lock:
             if self._client is None or self._pid != os.getpid():
                 # A connection is never shared across a fork.
-                self._client = httpx2.Client(timeout=self._timeout)
+                self._client = httpx2.Client(timeout=self._timeout, auth=self._login)
+                # It logs the URL of each request, and there may be a key among the options.
+                logging.getLogger("httpx2").addFilter(self._quiet)
                 self._pid = os.getpid()
             return self._client
 
@@ -161,8 +173,36 @@ class HttpEmbedder:
             raise self._error(f"did not give {count} vectors for {count} texts", "") from None
 
     def _error(self, what: str, key: str) -> EmbedderError:
-        hidden = what.replace(key, _HIDDEN) if key else what
-        return EmbedderError(f"the embedding service {self._url} {hidden}")
+        hidden = masked(what, self._secrets | ({key} if key else set()))
+        return EmbedderError(f"the embedding service {without_secret(self._url)} {hidden}")
+
+
+class _Quiet(logging.Filter):
+    """Stars for secrets in what another library logs."""
+
+    def __init__(self, secrets: frozenset[str]) -> None:
+        super().__init__()
+        self._secrets = secrets
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        if (shown := masked(said, self._secrets)) != said:
+            record.msg, record.args = shown, ()
+        return True
+
+
+def _taken_apart(url: str) -> tuple[str, tuple[str, str] | None]:
+    """Where to ask, and the login that stood before the host: a library logs whole URLs."""
+    scheme, _, rest = url.partition("://")
+    place, question, query = rest.partition("?")
+    login, at, place = place.rpartition("@")
+    place = place.rstrip("/")
+    place = place if place.endswith("/embeddings") else f"{place}/embeddings"
+    user, _, password = login.partition(":")
+    return f"{scheme}://{place}{question}{query}", (
+        unquote(user),
+        unquote(password),
+    ) if at else None
 
 
 def _asked_to_wait(header: str | None, otherwise: float) -> float:

@@ -1,0 +1,70 @@
+"""What Milvus raises as ours, and without what pymilvus prints of it."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import logging
+from collections.abc import Iterator
+
+from turnfold_stores.errors import (
+    MissingDependency,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+    is_failure,
+)
+from turnfold_stores.milvus_address import TOKEN, MilvusAddress
+
+_UNAVAILABLE = 2
+
+_QUIET: contextvars.ContextVar[bool] = contextvars.ContextVar("turnfold-milvus", default=False)
+
+
+@contextlib.contextmanager
+def errors_as_ours(address: MilvusAddress) -> Iterator[None]:
+    """Turn what fails inside into `StoreError`s that say what to do, without the token."""
+    _silence_logger()
+    quiet = _QUIET.set(True)
+    try:
+        yield
+    except (StoreError, MissingDependency):
+        raise
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        said = f"{type(error).__name__}: {error}"
+        tells = bool(address.token) and address.token in said
+        said = said.replace(address.token, "***") if tells else said
+        raise _ours(error, address, said) from (None if tells else error)
+    finally:
+        _QUIET.reset(quiet)
+
+
+def _ours(error: BaseException, address: MilvusAddress, said: str) -> StoreError:
+    code = getattr(error, "code", None)
+    if callable(code) or code == _UNAVAILABLE:
+        return StoreUnavailable(f"the Milvus server at {address} does not answer ({said})")
+    if "auth" in said.lower():
+        return StoreUnavailable(
+            f"the Milvus server at {address} does not accept the token ({said}): set {TOKEN}, or "
+            "write 'user:password@' before the host"
+        )
+    if address.file is not None:
+        return StoreCorrupt(
+            f"Milvus Lite failed on {address} ({said}). The ledger is not affected: close the "
+            "store and open it again, and the index is rebuilt from the ledger"
+        )
+    return StoreError(f"Milvus failed at {address} ({said})")
+
+
+def _silence_logger() -> None:
+    """Keep pymilvus from printing, with a traceback, the errors that are raised as ours."""
+    for name, logger in list(logging.getLogger().manager.loggerDict.items()):
+        theirs = name.partition(".")[0] in ("pymilvus", "milvus_lite")
+        if theirs and isinstance(logger, logging.Logger) and _unless_quiet not in logger.filters:
+            logger.addFilter(_unless_quiet)
+
+
+def _unless_quiet(_record: logging.LogRecord) -> bool:
+    return not _QUIET.get()
