@@ -9,7 +9,7 @@ user wrote; anything else that calls itself so is a fact about what was said.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from turnfold.errors import SummaryError
@@ -17,11 +17,7 @@ from turnfold.evidence import Evidence
 from turnfold.reading import Reading
 from turnfold.speech import Utterance
 from turnfold.summary import KINDS, Item, SummaryDraft, SummaryJob
-from turnfold.wishes import standing_instructions
-
-_LINE_BREAK = re.compile(r"\s*\n\s*")
-_QUOTES = "\"'“”‘’«»„ "
-_STOPS = ".!?…:;。！？"
+from turnfold.wishes import Wishes, standing_instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +87,7 @@ class _Gate:
     def __init__(self, job: SummaryJob) -> None:
         self._job = job
         self._known = {item.id: item for item in job.known if item.id}
+        self._wishes = Wishes(job.exchanges, job.first)
         self._readings: dict[str, Reading] = {}
         before = [_said(one) for one in job.before]
         self._names = Evidence(["\n".join([*before, *(item.text for item in job.known)])])
@@ -99,9 +96,10 @@ class _Gate:
         """An item with what it claims of itself set right."""
         job = self._job
         kind = item.kind if item.kind in KINDS else "fact"
-        if kind == "instruction" and not said_by_user(item.text, job.exchanges):
-            kind = "fact"
         turns = sorted({turn for turn in item.turns if job.first <= turn <= job.last})
+        if kind == "instruction":
+            wished = self._wishes.turns_of(item.text)
+            kind, turns = ("instruction", list(wished)) if wished else ("fact", turns)
         supersedes = [
             name
             for name in dict.fromkeys(item.supersedes)
@@ -130,18 +128,6 @@ class _Gate:
         return self._readings[text]
 
 
-def said_by_user(instruction: str, exchanges: Sequence[Sequence[Utterance]]) -> bool:
-    """Whether a text stands word for word, as whole sentences, in what the user wrote."""
-    return any(
-        _stands_in(instruction, squeeze(text))
-        for turn in exchanges
-        for said in turn
-        if said.source == "user"
-        # A line break may end a sentence, or just wrap it.
-        for text in (said.text, _LINE_BREAK.sub(" ; ", said.text))
-    )
-
-
 def squeeze(text: str) -> str:
     """A text on one line."""
     return re.sub(r"\s+", " ", text).strip()
@@ -149,21 +135,3 @@ def squeeze(text: str) -> str:
 
 def _said(one: Utterance) -> str:
     return f"{one.source}: {one.text}"
-
-
-def _stands_in(instruction: str, said: str) -> bool:
-    """Whether a text holds an instruction word for word, as whole sentences.
-
-    Words cut out of a sentence may say the opposite of it.
-    """
-    words = squeeze(instruction).strip(_QUOTES).rstrip(_STOPS)
-    if not re.search(r"\w", words):
-        return False
-    at = said.find(words)
-    while at >= 0:
-        before = said[:at].rstrip(_QUOTES + "-*•([")
-        after = said[at + len(words) :].lstrip(_QUOTES + ")]")
-        if (not before or before[-1] in _STOPS) and (not after or after[0] in _STOPS):
-            return True
-        at = said.find(words, at + 1)
-    return False

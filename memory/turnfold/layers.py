@@ -10,6 +10,7 @@ merge costs nothing but the bytes it changes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -34,17 +35,24 @@ _DROP_ORDER = ("narrative", "fact", "question", "decision", "instruction")
 # What rendering adds: a bullet and a line break to an item, its headings to a node.
 _ITEM_TOKENS = 4
 _HEADING_TOKENS = 20
+_LABEL_TOKENS = 8  # of who said it, and when
 
 # Pictures and files of a part of the summary that are named one by one.
 _MOST_UNSEEN = 6
 
 _HEADINGS = {
-    "instruction": "The user's standing instructions, in the user's words",
+    "instruction": "In the user's own words",
     "decision": "Decisions",
     "fact": "Facts",
     "question": "Open questions",
     "narrative": "What happened",
 }
+
+
+# What passes for the label of what the user said, in a line that is none of it.
+_OF_USER = re.compile(r"(\bthe\W{1,3}user\W{0,3}?)[:：﹕︰]", re.IGNORECASE)
+# Turns that are named where the user said a thing again and again.
+_MOST_TURNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,9 @@ def fit(nodes: Sequence[Node], *, budget: int, count: CountText) -> list[Node]:
     stay for the exchanges they stand for.
     """
     sizes = {
-        (n, i): count(item.text) + _ITEM_TOKENS
+        (n, i): count(item.text)
+        + _ITEM_TOKENS
+        + (_LABEL_TOKENS if item.kind == "instruction" else 0)
         for n, node in enumerate(nodes)
         for i, item in enumerate(node.items)
     }
@@ -265,15 +275,29 @@ def unseen(markers: Sequence[tuple[int, str]]) -> str:
         markers: number of the turn and marker of each, in order. The newest are named.
     """
     left = markers[:-_MOST_UNSEEN]
-    lines = [f"Turn {turn}: {one_line(marker)}" for turn, marker in markers[-_MOST_UNSEEN:]]
+    lines = [
+        f"Turn {turn}: {_of_others(one_line(marker))}" for turn, marker in markers[-_MOST_UNSEEN:]
+    ]
     if left:
         turns = f"{left[0][0]}-{left[-1][0]}"
         lines.insert(0, f"Turns {turns}: {len(left)} more that can no longer be seen.")
     return "\n".join(lines)
 
 
+def _said(item: Item) -> str:
+    """Who said it, and when."""
+    turns = item.turns[-_MOST_TURNS:]
+    when = f"turn{'s' if len(turns) > 1 else ''} {', '.join(map(str, turns))}, " if turns else ""
+    return f"{when}the user:"
+
+
+def _of_others(text: str) -> str:
+    """A line of others without anything that passes for the label of what the user said."""
+    return _OF_USER.sub(r"\1 -", text)
+
+
 def _line(item: Item, was: Mapping[str, str]) -> str:
     text = one_line(item.text)
-    line = f'"{text}"' if item.kind == "instruction" else text
+    line = f'{_said(item)} "{text}"' if item.kind == "instruction" else _of_others(text)
     old = [one_line(was[name]) for name in item.supersedes if name in was]
     return line + (f" (no longer: {'; '.join(old)})" if old else "")

@@ -25,6 +25,9 @@ _MEMORY = re.compile(r"/*memory")
 # The attribute of a turn stands right behind its name, since blanks do not show.
 _TURN = re.compile(r"/*(?:memory|turns?(?!\w)|turnn=)")
 
+# What no mark of ours begins with, nor what cannot be seen: "" for the end of the text.
+_HARMLESS = frozenset({"", *"abcdefghijklnopqrsuvwxyzABCDEFGHIJKLNOPQRSUVWXYZ0123456789=-_.,:;$%&"})
+
 # What could start a new line or turn the direction of writing in what is one line of ours.
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
@@ -47,6 +50,9 @@ def quote(text: str, *, turns: bool = False) -> str:
 
     def defused(found: re.Match[str]) -> str:
         ahead = found.group(1)
+        first = ahead.lstrip(" /")[:1]
+        if first in _HARMLESS:  # most brackets are, and a skeleton takes time
+            return found.group()
         return "[" + ahead if ours.match(_skeleton(ahead)) else found.group()
 
     return _OPENED.sub(defused, text)

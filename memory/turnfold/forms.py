@@ -1,0 +1,81 @@
+"""A sentence goes in; out comes whether it asks for something to be done from then on.
+
+A standing wish has a form: it commands ("answer in French"), forbids ("no bullet points") or asks
+("I'd like you to ..."), and says of it that it is for good ("always", "from now on") or speaks of
+how to answer rather than of something to be made. A request for one thing ("write her the
+reply"), a story ("so from now on everything starts at 40 mm"), a question and a thank-you have
+another. The words for it are those of `forms_by_language.py`; what is written in a language that
+is not there is judged by its length and its marks alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import IntEnum
+
+from turnfold.phrases import plainly
+
+STOPS = ".!?…。！？｡؟।۔"
+"""What ends a sentence."""
+
+# Of a wish, in characters.
+LONGEST_WISH = 280
+# Words of one in a language that is not known: fewer are a greeting or a thank-you.
+_LEAST_WORDS = 4
+_LONGEST_UNKNOWN = 120
+
+_CLAUSE = re.compile(r"[,;:()–—،؛、，；：]|\s-\s|[.!?…。！？।۔]")
+_QUOTED = re.compile(
+    '["“”„«»‹›「」『』＂‘’\'`]([^"“”„«»‹›「」『』＂`]{0,80})["“”„«»‹›「」『』＂’\'`](?!\\w)'
+)
+_ASKED = re.compile(r"[?？؟]\s*[\"'”’»)]*\s*$|^\s*¿")
+_ENDED = re.compile(r"[.!?…](?:[\"'”’»)\]]{0,3}(?=\s)|$)|[。！？｡۔؟।][」』”]?|\n")
+_CODE = re.compile(r"[^\W\d_]\d|\d[^\W\d_]")
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+class Form(IntEnum):
+    """How much a sentence is like a standing wish."""
+
+    NONE = 0
+    UNKNOWN = 1  # in a language that is not known
+    POSSIBLE = 2  # if a reader of the whole talk takes it for one
+    PLAIN = 3  # whoever reads it
+
+
+def form_of(sentence: str) -> Form:
+    """How much a sentence is like a standing wish."""
+    from turnfold.forms_by_language import languages_of
+
+    if len(sentence) > LONGEST_WISH or not _WORD.search(sentence):
+        return Form.NONE
+    asked = _ASKED.search(sentence) is not None
+    said = plainly(_QUOTED.sub(" x ", sentence))
+    languages = languages_of(sentence, said)
+    if not languages:
+        words = _WORD.findall(said)
+        enough = len(words) >= (_LEAST_WORDS if re.search("[a-z]", said) else 1)
+        short = len(said) <= _LONGEST_UNKNOWN and not _CODE.search(said)
+        return Form.UNKNOWN if enough and short and not asked else Form.NONE
+    clauses = [one.strip() for one in _CLAUSE.split(said) if one.strip()]
+    if not clauses:
+        return Form.NONE
+    return max(language.form_of(clauses, asked=asked) for language in languages)
+
+
+def asks(text: str) -> bool:
+    """Whether a sentence, or one of a few, may be a standing wish."""
+    forms = [form_of(sentence) for sentence in sentences_of(text)]
+    return max(forms, default=Form.NONE) > Form.UNKNOWN or forms == [Form.UNKNOWN]
+
+
+def sentences_of(text: str) -> Iterator[str]:
+    """The sentences of a text, in order, without blanks around them; a line ends one."""
+    start = 0
+    for end in _ENDED.finditer(text):
+        if text[start : end.end()].strip():
+            yield text[start : end.end()].strip()
+        start = end.end()
+    if text[start:].strip():
+        yield text[start:].strip()
