@@ -162,7 +162,7 @@ class Process:
         return Filling(
             self._archive(scope, transcript, self.policy.clock or time.time),
             transcript,
-            times,
+            None if times is None else transcript.spread(times),
             policy=self.policy,
             embedder=self.embedder,
             count=self._count,

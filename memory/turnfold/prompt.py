@@ -123,12 +123,13 @@ def build(
         before=before,
         touched_from=draft.touched_from,
     )
-    as_it_came = transcript.messages is body["messages"]  # and not made whole from the ledger
+    as_it_came = transcript.came is body["messages"]  # and not made whole from the ledger
     if as_it_came and not cache and not bare and draft.touched_from == len(draft.messages):
         return Sent(body, state.hexdigest())
-    messages = draft.messages
     for index in bare:
-        messages[index] = without_thinking(messages[index])
+        draft.messages[index] = without_thinking(draft.messages[index])
+    places = _put_together(draft)
+    messages, bare = draft.messages, [places[index] for index in bare]
     rewritten: dict[str, Any] = {**body, "messages": messages}
     if cache:
         end = None if draft.summary_at is None else (draft.summary_at, summary - 1)
@@ -154,6 +155,7 @@ class _Draft:
         marked: indexes of the messages that carry the caller's cache marks.
         touched_from: index of the first message that is changed or has a gap before it.
         summary_at: index of the message that begins with the summary.
+        joins: indexes of the messages that came as one with the message before them.
     """
 
     messages: list[Message]
@@ -162,6 +164,7 @@ class _Draft:
     marked: list[int]
     touched_from: int
     summary_at: int | None
+    joins: list[int]
 
 
 def _drafted(
@@ -177,10 +180,15 @@ def _drafted(
     if folded <= head:
         head = folded = 0
     messages = [*transcript.messages[: starts[head]], *transcript.messages[starts[folded] :]]
+    gap = starts[folded] - starts[head]
     live = [*exchanges[:head], *exchanges[folded:]]
     names = bytearray(b"".join([one.names for one in live]))
-    gap = starts[folded] - starts[head]
-    draft = _Draft(messages, names, [], [], len(messages), None)
+    joins = [
+        starts[index] - (gap if index >= folded else 0)
+        for index, exchange in enumerate(exchanges)
+        if exchange.joins and index and not head <= index <= (folded if gap else -1)
+    ]
+    draft = _Draft(messages, names, [], [], len(messages), None, joins)
     if gap:
         draft.touched_from = starts[head]
     for index in transcript.special:
@@ -220,6 +228,32 @@ def _insert(draft: _Draft, place: int, message: Message) -> None:
     draft.names[place * DIGEST_SIZE : place * DIGEST_SIZE] = name
     draft.thoughts = [(i + (i >= place), names) for i, names in draft.thoughts]
     draft.marked = [i + (i >= place) for i in draft.marked]
+    draft.joins = [i + (i >= place) for i in draft.joins]
+
+
+def _put_together(draft: _Draft) -> Sequence[int]:
+    """Make messages that came as one, and were read as two, one again.
+
+    Returns:
+        Where each message stands then.
+    """
+    if not draft.joins:
+        return range(len(draft.messages))
+    joins = set(draft.joins)
+    whole: list[Message] = []
+    places: list[int] = []
+    for index, message in enumerate(draft.messages):
+        if index in joins:
+            blocks = [*blocks_of(whole[-1]), *blocks_of(message)]
+            whole[-1] = {**message, "content": blocks}
+        else:
+            whole.append(message)
+        places.append(len(whole) - 1)
+    draft.messages = whole
+    draft.marked = list(dict.fromkeys(places[index] for index in draft.marked))
+    if draft.summary_at is not None:
+        draft.summary_at = places[draft.summary_at]
+    return places
 
 
 def _stable(body: Mapping[str, Any]) -> str:

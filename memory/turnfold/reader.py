@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise, takewhile
 from operator import eq
-from typing import Any, NamedTuple
+from typing import Any
 
-from turnfold.errors import TranscriptError
+from turnfold.boundaries import Columns, columns_of
+from turnfold.nested import copied
 from turnfold.redaction import Redact, redacted
 from turnfold.tokens import (
     BLOCK_OVERHEAD,
@@ -50,6 +50,7 @@ def read(
     path: str | None = None,
     count: CountText = estimate_text,
     redact: Redact | None = None,
+    heard: Iterable[str] = (),
 ) -> Transcript:
     """Cut messages into exchanges and name them.
 
@@ -59,163 +60,130 @@ def read(
         path: exchange id of what came before the first message; None for nothing.
         count: counts the tokens of a text.
         redact: what is done to texts before they are named; what is sent stays as it is.
+        heard: texts that stood beside tool results on that path; see `boundaries`.
 
     Raises:
         TranscriptError: there are no messages, or one is not an object with a role.
     """
-    columns = _columns_of(messages)
-    exchanges = _exchanges(messages, columns, seed=seed, path=path, count=count, redact=redact)
-    return Transcript(exchanges, columns.starts, messages, special_in(exchanges))
-
-
-class _Columns(NamedTuple):
-    """What is read of every message of every request, so that it takes few steps and no copies.
-
-    Attributes:
-        roles: who speaks.
-        texts: what is said, where a message is a role and a text and nothing more; else None.
-        bare: whether that text is the content, and not in a block.
-        starts: index of the first message of each exchange, and last the number of messages.
-    """
-
-    roles: list[str]
-    texts: list[str | None]
-    bare: list[bool]
-    starts: list[int]
-
-
-def _columns_of(messages: Sequence[Message]) -> _Columns:
-    """Messages by column.
-
-    An exchange starts at a user message that follows an answer and is no tool result; system
-    messages belong to the exchange they stand in.
-
-    Raises:
-        TranscriptError: there are no messages, or one is not an object with a role.
-    """
-    if not messages:
-        raise TranscriptError("the message list is empty; the API wants at least one user message")
-    roles: list[str] = []
-    texts: list[str | None] = []
-    bare: list[bool] = []
-    starts = [0]
-    answered = False  # whether the last message that was not a system message is an answer
-    for index, message in enumerate(messages):
-        role = message.get("role") if type(message) is dict or is_object(message) else None
-        if type(role) is not str:
-            raise TranscriptError(f"messages.{index} is not an object with a role and content")
-        content = message.get("content") if len(message) == 2 else None
-        is_bare = type(content) is str
-        text = content if is_bare else _only_text(content)
-        if role == "user":
-            if answered and (text is not None or not _answers_tools(message)):
-                starts.append(index)
-            answered = False
-        elif role == "assistant":
-            answered = True
-        elif role != "system":
-            answered = False
-        roles.append(role)
-        texts.append(text)
-        bare.append(is_bare)
-    starts.append(len(roles))
-    return _Columns(roles, texts, bare, starts)
-
-
-def _only_text(content: Any) -> str | None:
-    """The text of a content that is one plain text block; None for any other."""
-    if type(content) is not list or len(content) != 1:
-        return None
-    block = content[0]
-    if type(block) is not dict or len(block) != 2 or block.get("type") != "text":
-        return None
-    text = block.get("text")
-    return text if type(text) is str else None
-
-
-def _answers_tools(message: Message) -> bool:
-    """Whether a user message carries tool results, and so continues an exchange."""
-    content = message.get("content")
-    return type(content) is not str and any(
-        is_object(block) and str(block.get("type", "")).endswith("tool_result")
-        for block in content or ()
+    columns = columns_of(messages, heard)
+    exchanges = _exchanges(
+        columns,
+        _named(columns, 0, redact),
+        _sized(columns, 0, count),
+        seed=seed,
+        path=path,
     )
+    return _transcript(exchanges, columns, special_in(exchanges), messages)
+
+
+def read_one(
+    messages: Sequence[Message],
+    *,
+    seed: str,
+    count: CountText = estimate_text,
+    redact: Redact | None = None,
+) -> Exchange:
+    """Messages that were stored as one exchange, whatever they would be read as here and now.
+
+    Args:
+        messages: its messages.
+        seed: see `read`.
+        count: counts the tokens of a text.
+        redact: what is done to texts before they are named.
+
+    Raises:
+        TranscriptError: there are no messages, or one is not an object with a role.
+    """
+    columns = columns_of(messages, one=True)
+    names, sizes = _named(columns, 0, redact), _sized(columns, 0, count)
+    (exchange,) = _exchanges(columns, names, sizes, seed=seed)
+    return exchange
+
+
+def _transcript(
+    exchanges: Sequence[Exchange],
+    columns: Columns,
+    special: Sequence[int],
+    came: Sequence[Message],
+) -> Transcript:
+    return Transcript(exchanges, columns.starts, columns.messages, special, came)
 
 
 def _exchanges(
-    messages: Sequence[Message],
-    columns: _Columns,
+    columns: Columns,
+    names: bytes,
+    sizes: Sequence[int],
     *,
     seed: str,
     path: str | None = None,
     first: int = 0,
-    count: CountText,
-    redact: Redact | None,
 ) -> list[Exchange]:
-    """The exchanges from the one with this number on; for the rest see `read`."""
+    """The exchanges from the one with this number on.
+
+    Args:
+        columns: all messages.
+        names: digest of each of them; see `_named`.
+        sizes: tokens of each of them.
+        seed: see `read`.
+        path: exchange id of what came before these exchanges; None for nothing.
+        first: the number.
+    """
+    messages, roles, texts = columns.messages, columns.roles, columns.texts
     begin = columns.starts[first]
-    roles, texts = columns.roles[begin:], columns.texts[begin:]
-    names = _named(messages[begin:], roles, texts, redact)
-    sizes = [0, *accumulate(_sized(messages[begin:], texts, columns.bare[begin:], count))]
-    others = None in texts
-    systems = "system" in roles
+    totals = [0, *accumulate(sizes[begin:])]
+    others = None in texts[begin:]
+    systems = "system" in roles[begin:]
     before = seed if path is None else path
     exchanges: list[Exchange] = []
     for start, end in pairwise(columns.starts[first:]):
-        at, until = start - begin, end - begin
-        opening = at
-        while opening < until and roles[opening] == "user":
+        opening = start
+        while opening < end and roles[opening] == "user":
             opening += 1
-        opened, replied = opening * DIGEST_SIZE, until * DIGEST_SIZE
-        opening_id = path_name(before, names[at * DIGEST_SIZE : opened])
+        opened, replied = opening * DIGEST_SIZE, end * DIGEST_SIZE
+        opening_id = path_name(before, names[start * DIGEST_SIZE : opened])
         before = path_name(opening_id, names[opened:replied])
         exchange = Exchange(
             messages[start:end],
-            opening - at,
-            names[at * DIGEST_SIZE : replied],
+            opening - start,
+            names[start * DIGEST_SIZE : replied],
             opening_id,
             before,
             seed,
-            sizes[until] - sizes[at],
-            roles[opening:until].count("assistant"),
+            totals[end - begin] - totals[start - begin],
+            roles[opening:end].count("assistant"),
+            joins=columns.joins[start],
         )
-        if others and None in texts[at:until]:
+        if others and None in texts[start:end]:
             _note_blocks(exchange)
-        if systems and "system" in roles[at:until]:
+        if systems and "system" in roles[start:end]:
             exchange.stateful = True
         exchanges.append(exchange)
     return exchanges
 
 
-def _named(
-    messages: Sequence[Message],
-    roles: Sequence[str],
-    texts: Sequence[str | None],
-    redact: Redact | None,
-) -> bytes:
-    """The digests of the canonical forms of messages."""
+def _named(columns: Columns, first: int, redact: Redact | None) -> bytes:
+    """The digests of the canonical forms of the messages from one on, 16 bytes each."""
+    messages = columns.messages[first:]
     if redact is not None:
         return b"".join([message_name(canonical(redacted(one, redact))) for one in messages])
     return b"".join(
         [
             message_name(canonical(message) if text is None else f"{role}\x1f{text}")
-            for message, role, text in zip(messages, roles, texts, strict=True)
+            for message, role, text in zip(
+                messages, columns.roles[first:], columns.texts[first:], strict=True
+            )
         ]
     )
 
 
-def _sized(
-    messages: Sequence[Message],
-    texts: Sequence[str | None],
-    bare: Sequence[bool],
-    count: CountText,
-) -> list[int]:
-    """The estimated tokens of messages."""
+def _sized(columns: Columns, first: int, count: CountText) -> list[int]:
+    """The estimated tokens of the messages from one on."""
+    texts, bare = columns.texts[first:], columns.bare[first:]
     return [
         count_message(message, count)
         if text is None
         else count(text) + (MESSAGE_OVERHEAD if is_bare else _BLOCK_OVERHEAD)
-        for message, text, is_bare in zip(messages, texts, bare, strict=True)
+        for message, text, is_bare in zip(columns.messages[first:], texts, bare, strict=True)
     ]
 
 
@@ -250,6 +218,8 @@ class _Known:
     Attributes:
         exchanges: its exchanges.
         columns: its messages by column.
+        names: digest of each message, 16 bytes each.
+        sizes: tokens of each message.
         special: see `Transcript`.
         others: by index, copies of the messages that are more than a text, which no one's later
             changes reach.
@@ -257,7 +227,9 @@ class _Known:
     """
 
     exchanges: Sequence[Exchange]
-    columns: _Columns
+    columns: Columns
+    names: bytes
+    sizes: Sequence[int]
     special: Sequence[int]
     others: Mapping[int, Any]
     tokens: int
@@ -285,32 +257,33 @@ class Reader:
         Raises:
             TranscriptError: there are no messages, or one is not an object with a role.
         """
-        columns = _columns_of(messages)
+        columns = columns_of(messages)
         key = (seed, columns.texts[0])
         known = self._known.get(key, _NOTHING)
-        same = _common(known, columns, messages)
+        same = _common(known, columns)
+        names = known.names[: same * DIGEST_SIZE] + _named(columns, same, self._redact)
+        sizes = [*known.sizes[:same], *_sized(columns, same, self._count)]
         # Where an exchange ends is told by the message after it, which has to be the same too.
         whole = max(0, bisect_left(known.columns.starts, same) - 1)
         rest = _exchanges(
-            messages,
             columns,
+            names,
+            sizes,
             seed=seed,
             path=known.exchanges[whole - 1].exchange_id if whole else None,
             first=whole,
-            count=self._count,
-            redact=self._redact,
         )
         exchanges = [*known.exchanges[:whole], *rest]
         special = list(known.special[: bisect_left(known.special, whole)])
         if None in columns.texts:
             special += special_in(rest, whole)
         others = {
-            index: known.others[index] if index < same else copy.deepcopy(messages[index])
+            index: known.others[index] if index < same else copied(columns.messages[index])
             for index in _others(columns)
         }
-        tokens = sum([one.size for one in exchanges])
-        self._keep(key, _Known(exchanges, columns, special, others, tokens))
-        return Transcript(exchanges, columns.starts, messages, special)
+        tokens = sum(sizes)
+        self._keep(key, _Known(exchanges, columns, names, sizes, special, others, tokens))
+        return _transcript(exchanges, columns, special, messages)
 
     def _keep(self, key: tuple[str, str | None], history: _Known) -> None:
         self._known.pop(key, None)
@@ -326,19 +299,20 @@ class Reader:
         return sum([one.tokens for one in list(self._known.values())])
 
 
-_NOTHING = _Known((), _Columns([], [], [], []), (), {}, 0)
+_NOTHING = _Known((), Columns([], [], [], [], [], ()), b"", (), (), {}, 0)
 
 
-def _others(columns: _Columns) -> list[int]:
+def _others(columns: Columns) -> list[int]:
     """Where the messages stand that are more than a text."""
     texts = columns.texts
     return [index for index, text in enumerate(texts) if text is None] if None in texts else []
 
 
-def _common(known: _Known, columns: _Columns, messages: Sequence[Message]) -> int:
+def _common(known: _Known, columns: Columns) -> int:
     """How many messages at the beginning are the same."""
-    before: Sequence[Sequence[object]] = known.columns[:3]
-    now: Sequence[Sequence[object]] = columns[:3]
+    before: Sequence[Sequence[object]] = known.columns[:4]
+    now: Sequence[Sequence[object]] = columns[:4]
+    messages = columns.messages
     least = min(len(before[0]), len(now[0]))
     for old, new in zip(before, now, strict=True):
         if old[:least] != new[:least]:

@@ -8,13 +8,14 @@ ledger knows, by what was said, and the missing front counts as folded.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from turnfold.archive import Archive
+from turnfold.boundaries import beside_results
 from turnfold.paths import Link
-from turnfold.reader import read
+from turnfold.reader import read, read_one
 from turnfold.tokens import CountText
-from turnfold.transcript import Exchange, Transcript, seed_of
+from turnfold.transcript import DIGEST_SIZE, Exchange, Transcript, along
 
 # Exchanges that have to agree before two histories are taken for one.
 _LEAST_OVERLAP = 2
@@ -39,13 +40,35 @@ def rejoin(
     Returns:
         None where the transcript does not continue a path.
     """
-    sent = _kept(transcript, archive)
     for path in (known, None):
         exchanges = known_path(archive, count) if path is None else path
-        joint = _joint(exchanges, sent.closed)
-        if joint is not None:
-            return _joined(sent, archive, exchanges, joint, count)
+        for read_so in _readings(transcript, archive, exchanges, count):
+            sent = _kept(read_so, archive)
+            joint = _joint(exchanges, sent.closed)
+            if joint is not None:
+                return _joined(sent, archive, exchanges, joint)
     return None
+
+
+def _readings(
+    transcript: Transcript, archive: Archive, path: Sequence[Exchange], count: CountText
+) -> Iterator[Transcript]:
+    """The transcript; then as it reads to who has heard what was said on the path before it.
+
+    What a harness says again and again begins no exchange; but in a history whose front is
+    missing it is heard for the first time. See `boundaries`.
+    """
+    yield transcript
+    sent = transcript.exchanges
+    begins = [one.opening_names[0] for one in sent[:2] if one.opening]
+    place = next(
+        (n for n in reversed(range(len(path))) if path[n].names[:DIGEST_SIZE] in begins), len(path)
+    )
+    heard = beside_results([message for one in path[:place] for message in one.messages])
+    if heard and transcript.came is not None:
+        yield read(
+            transcript.came, seed=archive.seed, count=count, redact=archive.redact, heard=heard
+        )
 
 
 def _kept(transcript: Transcript, archive: Archive) -> Transcript:
@@ -69,16 +92,8 @@ def exchanges_of(archive: Archive, links: Sequence[Link], count: CountText) -> l
         messages = said.get(link.content)
         if messages is None:
             return []
-        read_anew = read(
-            messages,
-            seed=archive.seed,
-            path=link.parent or None,
-            count=count,
-            redact=archive.redact,
-        )
-        if len(read_anew.exchanges) != 1:  # an older version cut histories elsewhere
-            return []
-        exchanges.append(read_anew.open.placed(link.opening, link.id, content_id=link.content))
+        one = read_one(messages, seed=archive.seed, count=count, redact=archive.redact)
+        exchanges.append(one.placed(link.opening, link.id, content_id=link.content))
     return exchanges
 
 
@@ -136,11 +151,7 @@ def _joint(path: Sequence[Exchange], sent: Sequence[Exchange]) -> tuple[int, int
 
 
 def _joined(
-    transcript: Transcript,
-    archive: Archive,
-    path: Sequence[Exchange],
-    joint: tuple[int, int],
-    count: CountText,
+    transcript: Transcript, archive: Archive, path: Sequence[Exchange], joint: tuple[int, int]
 ) -> Transcript:
     skip, place = joint
     front = list(path[:place])
@@ -149,12 +160,5 @@ def _joined(
             theirs.known_as(ours)
             for ours, theirs in zip(front, transcript.exchanges[:skip], strict=True)
         ]
-    messages = [message for one in transcript.exchanges[skip:] for message in one.messages]
-    rest = read(
-        messages,
-        seed=seed_of(archive.scope.user_id, archive.scope.conversation),
-        path=front[-1].exchange_id if front else None,
-        count=count,
-        redact=archive.redact,
-    )
-    return Transcript.of([*front, *rest.exchanges])
+    before = front[-1].exchange_id if front else archive.seed
+    return Transcript.of([*front, *along(transcript.exchanges[skip:], before)])

@@ -9,13 +9,16 @@ own that never meets the dead one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
+
+from turnfold.nested import rebuilt
 
 Message = Mapping[str, Any]
+_T = TypeVar("_T")
 
 # Says nothing about what was said: cache marks come and go, thinking may be left out by the
 # caller, citations and the rest are added to replies by the API or the SDK.
@@ -90,29 +93,24 @@ def canonical(message: Message) -> str:
     return f"{role}\x1e{form}"
 
 
-def _plain(value: Any) -> Any:
+def _plain(block: Any) -> Any:
     """A block without what says nothing; a tool's `input` is content to the last null."""
-    if isinstance(value, Mapping):
-        return {
-            str(key): _by_value(inner) if key == "input" else _plain(inner)
-            for key, inner in value.items()
-            if inner is not None and key not in _NOT_CONTENT
-        }
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return _by_value(value)
+    return rebuilt(block, _entries, _by_value)
 
 
-def _by_value(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _by_value(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_by_value(inner) for inner in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    return str(value)
+def _entries(value: Mapping[Any, Any], free: bool) -> Iterator[tuple[str, Any, bool]]:
+    """What of an object counts; all of it within the input of a tool."""
+    for key, inner in value.items():
+        if free or (inner is not None and key not in _NOT_CONTENT):
+            yield str(key), inner, free or key == "input"
+
+
+def _by_value(leaf: Any) -> Any:
+    if isinstance(leaf, float) and leaf.is_integer():
+        return int(leaf)
+    if leaf is None or isinstance(leaf, str | int | float | bool):
+        return leaf
+    return str(leaf)
 
 
 @dataclass(slots=True, eq=False)  # not frozen: thousands are made when a long history is met
@@ -133,6 +131,8 @@ class Exchange:
         compacted: whether it holds a `compaction` block of the provider.
         stateful: whether it holds what has to go on when it is folded: a system message, or a
             file for a container.
+        joins: whether its first message came as one with the last of the exchange before: the
+            user's words beside the results of tools.
     """
 
     messages: Sequence[Message]
@@ -147,6 +147,7 @@ class Exchange:
     marked: Sequence[int] = ()
     compacted: bool = False
     stateful: bool = False
+    joins: bool = False
     _content_id: str = ""
 
     @property
@@ -183,14 +184,16 @@ class Transcript:
     Attributes:
         exchanges: the exchanges.
         starts: index of the first message of each, and last the number of all messages.
-        messages: all messages, as they were sent.
+        messages: all messages; one with results of tools and words of the user counts as two.
         special: indexes of the exchanges that are not plain: in most histories, few or none.
+        came: the very list they were read from; None where they were put together otherwise.
     """
 
     exchanges: Sequence[Exchange]
     starts: Sequence[int]
     messages: Sequence[Message]
     special: Sequence[int]
+    came: Sequence[Message] | None = None
 
     @classmethod
     def of(cls, exchanges: Sequence[Exchange]) -> Transcript:
@@ -208,6 +211,30 @@ class Transcript:
     def open(self) -> Exchange:
         """The newest exchange, still being answered."""
         return self.exchanges[-1]
+
+    def spread(self, values: Sequence[_T]) -> list[_T]:
+        """Values given for each message that came, as one for each of `messages`."""
+        spread = list(values)
+        for start, exchange in zip(self.starts, self.exchanges, strict=False):
+            if exchange.joins:
+                spread.insert(start, spread[start - 1])
+        return spread
+
+
+def along(exchanges: Iterable[Exchange], path: str) -> list[Exchange]:
+    """Exchanges under the ids they have where they follow a path.
+
+    Args:
+        exchanges: in order.
+        path: exchange id of what came before them, or the seed of their conversation.
+    """
+    renamed: list[Exchange] = []
+    for one in exchanges:
+        opened = one.opening * DIGEST_SIZE
+        opening_id = path_name(path, one.names[:opened])
+        path = path_name(opening_id, one.names[opened:])
+        renamed.append(replace(one, opening_id=opening_id, exchange_id=path))
+    return renamed
 
 
 def special_in(exchanges: Iterable[Exchange], first: int = 0) -> list[int]:

@@ -155,7 +155,7 @@ def test_tool_results_and_what_follows_belong_to_the_exchange():
     messages = [user("a"), told([call()]), user([result()]), told("b"), user("c")]
     assert shape(messages) == [["u", "a", "u", "a"], ["u"]]
     messages[2] = user([result(), words("And be quick.")])
-    assert shape(messages) == [["u", "a", "u", "a"], ["u"]]
+    assert shape(messages) == [["u", "a", "u"], ["u", "a"], ["u"]], "what the user says does not"
 
 
 def test_several_user_messages_are_one_opening():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.embedders import HashedWords
-from support.histories import Caller, Scripted, steps
+from support.histories import REMINDER, Caller, Scripted, steps
 from turnfold import Memory, Policy
 from turnfold.prompt import thinking_ids
 
@@ -30,17 +30,26 @@ thinking_modes = st.sampled_from(["enforced", "dropped", "unenforced"])
 
 
 def newest_exchange(messages):
-    """The messages from the last opening on."""
-    start = 0
-    for index in range(1, len(messages)):
-        after_answer = messages[index - 1]["role"] in {"assistant", "system"} and any(
-            m["role"] == "assistant" for m in messages[max(0, index - 2) : index]
-        )
-        content = messages[index]["content"]
-        results = isinstance(content, list) and any(b.get("type") == "tool_result" for b in content)
-        if messages[index]["role"] == "user" and after_answer and not results:
-            start = index
-    return messages[start:]
+    """The messages from the last opening on; of one that has results too, what follows them."""
+    start = place = 0
+    for index, message in enumerate(messages[1:], 1):
+        answered = any(m["role"] == "assistant" for m in messages[start:index])
+        content = blocks(message)
+        results = [n for n, b in enumerate(content, 1) if b["type"] == "tool_result"]
+        own = [b for b in content[len(results) :] if b["type"] == "text"]
+        # The reminder that is not marked is taken for the user's where it is heard first.
+        reminded = {REMINDER} | {
+            b["text"]
+            for m in messages[:index]
+            if any(b["type"] == "tool_result" for b in blocks(m))
+            for b in blocks(m)
+            if b["type"] == "text"
+        }
+        said = any(b["text"].strip() and b["text"] not in reminded for b in own)
+        if message["role"] == "user" and answered and (not results or said):
+            start, place = index, len(results)
+    first = {"role": "user", "content": blocks(messages[start])[place:]}
+    return [first, *messages[start + 1 :]]
 
 
 def blocks(message):

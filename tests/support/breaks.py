@@ -38,11 +38,11 @@ class Break:
 BREAKS = [
     Break(
         "**1 Valid in, valid out.** A tool's result stays with its call",
-        "reader.py",
-        "_columns_of",
-        "if answered and (text is not None or not _answers_tools(message)):",
-        "if answered:",
-        "test_transcript.py::test_tool_results_and_what_follows_belong_to_the_exchange",
+        "boundaries.py",
+        "_Reading._beginning",
+        "return own if place else 0",
+        "return 0",
+        "test_boundaries.py::test_words_of_the_user_begin_an_exchange_whatever_stands_beside_them",
     ),
     Break(
         "1. All other fields pass through",
@@ -384,8 +384,8 @@ BREAKS = [
         "**Reading.** What changed in the caller's own objects is noticed",
         "reader.py",
         "Reader.read",
-        "index: known.others[index] if index < same else copy.deepcopy(messages[index])",
-        "index: known.others[index] if index < same else messages[index]",
+        "index: known.others[index] if index < same else copied(columns.messages[index])",
+        "index: known.others[index] if index < same else columns.messages[index]",
         "test_reader.py::test_a_block_changed_in_place_is_noticed",
     ),
 ]

@@ -69,14 +69,24 @@ user_content = st.one_of(text, st.lists(user_block, min_size=1, max_size=3))
 tool_output = st.one_of(text, st.lists(st.one_of(text_block, image), max_size=2))
 
 
+REMINDER = "<system-reminder>Keep your list up to date.</system-reminder>"
+BESIDE = [REMINDER, "And then go on with the harbour.", "Mind to keep your list up to date."]
+
+
 @dataclass(frozen=True)
 class Step:
-    """One exchange: what the user says, the tools each reply calls, what they give, the end."""
+    """One exchange: what the user says, the tools each reply calls, what they give, the end.
+
+    Where the step before ended with calls, their results stand beside the opening.
+    """
 
     opening: list
     calls: list  # per reply: list of (tool, output, error)
     answer: str
     system: str  # a system message after the opening; "" for none
+    beside: str = ""  # what stands beside the results; "" for nothing
+    final: bool = False  # whether it ends with calls, not with the answer
+    server: bool = False  # whether the API runs a tool before the answer
 
 
 @st.composite
@@ -94,7 +104,14 @@ def steps(draw):
         for _ in range(rounds)
     ]
     system = draw(st.sampled_from([""] * 9 + ["Be brief."]))
-    return Step(opening, calls, draw(text), system)
+    beside = draw(st.sampled_from(["", "", "", *BESIDE]))
+    final, server = draw(st.sampled_from([(False, False)] * 4 + [(True, False), (False, True)]))
+    return Step(opening, calls, draw(text), system, beside, final=final, server=server)
+
+
+def listed(content):
+    """Content as blocks."""
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 class Caller:
@@ -109,7 +126,9 @@ class Caller:
 
     def run(self, step, *, finish=True):
         """One exchange; stops before its last answer unless `finish`."""
-        self.history += [{"role": "user", "content": said} for said in step.opening]
+        first, *others = step.opening
+        self.history.append({"role": "user", "content": [*self.owed(), *listed(first)]})
+        self.history += [{"role": "user", "content": said} for said in others]
         if step.system:
             self.history.append({"role": "system", "content": step.system})
         for round_ in step.calls:
@@ -134,9 +153,44 @@ class Caller:
                 }
                 for use, (_, output, error) in zip(uses, round_, strict=True)
             ]
-            self.history.append({"role": "user", "content": results})
+            beside = [{"type": "text", "text": step.beside}] if step.beside else []
+            self.history.append({"role": "user", "content": [*results, *beside]})
         if finish:
-            self.ask(step.answer)
+            self.ask(self.answer_of(step))
+
+    def answer_of(self, step):
+        """What the step ends with."""
+        self.calls += 1
+        if step.final:
+            use = {"type": "tool_use", "id": f"toolu_{self.calls}", "name": "look", "input": {}}
+            return [use]
+        if step.server:
+            name = f"srvtoolu_{self.calls}"
+            code = {"stdout": f"{step.answer}\n", "stderr": "", "return_code": 0, "content": []}
+            return [
+                {
+                    "type": "server_tool_use",
+                    "id": name,
+                    "name": "code_execution",
+                    "input": {"code": "print(x)"},
+                },
+                {
+                    "type": "code_execution_tool_result",
+                    "tool_use_id": name,
+                    "content": {"type": "code_execution_result", **code},
+                },
+                {"type": "text", "text": step.answer},
+            ]
+        return step.answer
+
+    def owed(self):
+        """Results of the calls that the newest answer ends with."""
+        newest = self.history[-1]["content"] if self.history else ""
+        return [
+            {"type": "tool_result", "tool_use_id": block["id"], "content": "Done."}
+            for block in listed(newest)
+            if block["type"] == "tool_use"
+        ]
 
     def ask(self, reply):
         """One request; the reply is what the stand-in is told to say."""

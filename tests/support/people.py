@@ -42,8 +42,9 @@ class Act:
     """Something a person does; fields that do not matter to it are left alone.
 
     Attributes:
-        what: say, tools, edit (and drop what came after), amend (and keep it), regenerate, back,
-            restart or switch (thinking on or off).
+        what: say, tools, final (answered by a call, whose result comes with what is said next),
+            server (a tool that the API runs), edit (and drop what came after), amend (and keep
+            it), regenerate, back, restart, switch (thinking on or off) or warm (fill the cache).
         who: number of the person.
         number: which exchange, how many tools, how many answers.
         size: of what is said.
@@ -82,11 +83,16 @@ class Person:
     def history(self):
         return [message for exchange in self.exchanges for message in exchange]
 
+    def tail(self, start):
+        """The messages from an exchange on, without results of calls before it."""
+        shown = [message for exchange in self.exchanges[start:] for message in exchange]
+        return [{**shown[0], "content": own(shown[0])}, *shown[1:]] if shown else []
+
     def cut(self):
         """The messages this person sends."""
         kept = 5
         if self.habit == "last" and len(self.exchanges) > kept:
-            return [message for exchange in self.exchanges[-kept:] for message in exchange]
+            return self.tail(len(self.exchanges) - kept)
         if self.habit == "first" and len(self.exchanges) > kept:
             # The first message stays; what answers it then answered another.
             newest = [message for exchange in self.exchanges[-kept:] for message in exchange]
@@ -162,6 +168,9 @@ class World:
         if act.what == "switch":
             person.thinking = OFF if person.thinking is None else None
             return
+        if act.what == "warm":
+            self.warm(person)
+            return
         if act.what == "regenerate" and person.exchanges:
             opening = person.exchanges[-1][0]
             person.exchanges[-1] = [opening]
@@ -178,16 +187,69 @@ class World:
             person.amended += 1
             opening, *rest = person.exchanges[1 + act.number % (len(person.exchanges) - 1)]
             person.exchanges[1 + act.number % (len(person.exchanges) - 1)] = [
-                {**opening, "content": self.words(act.size)},
+                {**opening, "content": [*results_in(opening), *blocks_of(self.content(act))]},
                 *rest,
             ]
         elif act.what == "back" and person.saved and person.habit == "whole":
             person.exchanges = copied(person.saved[act.number % len(person.saved)])
-        person.exchanges.append([{"role": "user", "content": self.content(act)}])
+        said = self.content(act)
+        if results := self.owed_to(person, act):
+            said = [*results, *blocks_of(said)]
+        person.exchanges.append([{"role": "user", "content": said}])
         for round_ in range(1 + act.number % 2 if act.what == "tools" else 0):
             self.call_tools(person, act, 1 + (act.number + round_) % 3)
-        self.ask(person, act, self.words(act.size))
+        self.ask(person, act, self.answer(act))
         person.saved.append(copied(person.exchanges))
+
+    def answer(self, act):
+        """What the act is answered with at last."""
+        self.count += 1
+        if act.what == "final":
+            at = {"at": self.words("small")}
+            return [
+                {"type": "tool_use", "id": f"toolu_{self.count}_{n}", "name": "look", "input": at}
+                for n in range(1 + act.number % 2)
+            ]
+        if act.what == "server":
+            name = f"srvtoolu_{self.count}"
+            page = {
+                "type": "web_search_result",
+                "url": "https://a.example",
+                "encrypted_content": "e",
+            }
+            return [
+                {"type": "server_tool_use", "id": name, "name": "web_search",
+                 "input": {"query": self.words("small")}},
+                {"type": "web_search_tool_result", "tool_use_id": name,
+                 "content": [{**page, "title": self.words("small")}]},
+                {"type": "text", "text": self.words(act.size)},
+            ]  # fmt: skip
+        return self.words(act.size)
+
+    def owed_to(self, person, act):
+        """Results of the calls that the newest answer ends with, to stand beside what is said."""
+        newest = person.exchanges[-1][-1] if person.exchanges else {"content": ""}
+        return [
+            {"type": "tool_result", "tool_use_id": block["id"], "content": self.words(act.size)}
+            for block in blocks_of(newest)
+            if block["type"] == "tool_use"
+        ]
+
+    def warm(self, person):
+        """A request that only fills the cache: it passes as it is, and nothing is kept of it."""
+        if not person.exchanges or self.owed_to(person, Act("say")):
+            return
+        asked = self.request(person, "")
+        asked["messages"] = [*asked["messages"], {"role": "user", "content": self.words("small")}]
+        before = {record.id for record in self.store.ledger.scan(person.name)}
+        client = self.memory.wrap(
+            self.bare, user_id=person.name, conversation=person.conversation or None
+        )
+        if any(is_thought(block) for message in asked["messages"] for block in blocks_of(message)):
+            return  # what was thought behind memory is bound to what memory sent
+        client.messages.create(**{**asked, "max_tokens": 0})
+        assert self.fake.calls[-1].body["messages"] == asked["messages"]
+        assert before == {record.id for record in self.store.ledger.scan(person.name)}
 
     def content(self, act):
         said = {"type": "text", "text": self.words(act.size)}
@@ -356,7 +418,7 @@ class World:
         seed = seed_of(person.name, person.conversation)
         whole = person.exchanges
         starts = range(len(whole)) if person.habit != "whole" else [0]
-        tails = [[m for exchange in whole[start:] for m in exchange] for start in starts]
+        tails = [person.tail(start) for start in starts]
         for messages in [*tails, asked["messages"]]:
             exchanges = read(messages, seed=seed).exchanges
             if self.plan(person, exchanges[-1]):
@@ -389,19 +451,24 @@ class World:
         recalled = [one["recalled"] for one in plans if one and one["recalled"]]
         summary = fold["blocks"] if fold else []
         live = [*exchanges[:head], *exchanges[folded:]]
-        expected = [message for one in live for message in one.messages]
-        assert len(sent["messages"]) == len(expected), "messages are missing"
+        expected = merged([message for one in live for message in one.messages])
+        sent_messages = merged(sent["messages"])
+        assert len(sent_messages) == len(expected), "messages are missing"
         found = []
-        for ours, theirs in zip(sent["messages"], expected, strict=True):
+        for ours, theirs in zip(sent_messages, expected, strict=True):
             assert ours["role"] == theirs["role"]
             mine, caller = unmarked(blocks_of(ours)), unmarked(blocks_of(theirs))
-            ahead = len(mine) - len(caller) if ours["role"] == "user" else 0
-            said = [block.get("text") for block in mine[:ahead]]
-            assert set(said) <= {*recalled, *summary}, "something no plan holds was put in"
-            found += said
-            verbatim = [b for b in mine[ahead:] if b["type"] not in THINKING]
-            assert verbatim == [b for b in caller if b["type"] not in THINKING]
-            thoughts = [b for b in mine if b["type"] in THINKING]
+            put_in = [
+                place for place, block in enumerate(mine)
+                if ours["role"] == "user" and block.get("text") in {*recalled, *summary}
+            ]  # fmt: skip
+            results = len(results_in(ours))
+            assert put_in == list(range(results, results + len(put_in))), "not before the words"
+            found += [mine[place]["text"] for place in put_in]
+            kept = [block for place, block in enumerate(mine) if place not in put_in]
+            verbatim = [b for b in kept if not is_thought(b)]
+            assert verbatim == [b for b in caller if not is_thought(b)]
+            thoughts = [b for b in kept if is_thought(b)]
             assert all(b in caller for b in thoughts), "a thought was made up"
         assert Counter(found) <= Counter([*recalled, *summary]), "something was put in twice"
         assert set(summary) <= set(found), "the summary is missing"
@@ -463,8 +530,37 @@ def copied(exchanges):
 
 
 def blocks_of(message):
-    content = message["content"]
+    content = message["content"] if isinstance(message, dict) else message
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def own(message):
+    """The content of a message without results of tools."""
+    content = message["content"]
+    if isinstance(content, str):
+        return content
+    return [block for block in content if block["type"] != "tool_result"]
+
+
+def results_in(message):
+    """The results of tools in a message."""
+    return [block for block in blocks_of(message) if block["type"] == "tool_result"]
+
+
+def is_thought(block):
+    return block["type"] in THINKING
+
+
+def merged(messages):
+    """Messages as the API reads them: those of one role that follow each other are one."""
+    turns = []
+    for message in messages:
+        if turns and turns[-1]["role"] == message["role"]:
+            blocks = [*blocks_of(turns[-1]), *blocks_of(message)]
+            turns[-1] = {"role": message["role"], "content": blocks}
+        else:
+            turns.append({"role": message["role"], "content": blocks_of(message)})
+    return turns
 
 
 def unmarked(value):

@@ -1,0 +1,45 @@
+"""A JSON value goes in, however deep; another of the same shape comes out. Nothing recurses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+Entries = Callable[[Mapping[Any, Any], bool], Iterable[tuple[str, Any, bool]]]
+
+
+def copied(value: Any) -> Any:
+    """A copy that no change to the value reaches."""
+    return rebuilt(value, _all_of, lambda leaf: leaf)
+
+
+def rebuilt(value: Any, entries: Entries, leaf: Callable[[Any], Any], *, flag: bool = False) -> Any:
+    """A value made anew.
+
+    Args:
+        value: of objects, lists and leaves.
+        entries: given an object and its flag, what it has then: name, value and flag of each.
+        leaf: given what is neither object nor list, what stands for it.
+        flag: of the value itself; items of a list have the flag of the list.
+    """
+    top: list[Any] = [None]
+    todo: list[tuple[Any, bool, Any, Any]] = [(value, flag, top, 0)]
+    while todo:
+        one, flagged, where, place = todo.pop()
+        if isinstance(one, Mapping):
+            made: Any = {}
+            # Names first: what is taken from the end would turn their order round.
+            for name, inner, inner_flag in entries(one, flagged):
+                made[name] = None
+                todo.append((inner, inner_flag, made, name))
+        elif isinstance(one, list | tuple):
+            made = [None] * len(one)
+            todo += [(inner, flagged, made, index) for index, inner in enumerate(one)]
+        else:
+            made = leaf(one)
+        where[place] = made
+    return top[0]
+
+
+def _all_of(value: Mapping[Any, Any], flag: bool) -> Iterable[tuple[Any, Any, bool]]:
+    return ((name, inner, flag) for name, inner in value.items())
