@@ -2,7 +2,7 @@
 
 import copy
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.histories import sentence
 from turnfold import reader
@@ -73,7 +73,7 @@ changes = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_what_is_read_with_a_memory_of_it_is_what_is_read_without(data):
     """More is said, turns are taken back, one is changed, in the caller's own objects too."""

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 from anthropic.types import Message
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.histories import steps, text
 from turnfold.errors import TranscriptError
@@ -237,7 +237,7 @@ def test_two_users_share_no_id():
     assert not {name for row in one for name in row} & {name for row in other for name in row}
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps(), min_size=1, max_size=4))
 def test_ids_are_unique_along_a_path(history):
     messages = []
