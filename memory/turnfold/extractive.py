@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
 
 from turnfold_stores.scanning import WORD
 
 from turnfold.summary import Item, SummaryDraft, SummaryJob
 from turnfold.tokens import CountText, estimate_text
 from turnfold.wishes import standing_instructions
-from turnfold.words import bare, matter, opens_without_name, plain, sentences
+from turnfold.words import bare, carries_matter, flat, opens_without_name, plain, sentences, stem
 
 _SETTLES = re.compile(
     r"\b(?:decided|agreed|settled|chose|chosen|going with|go with|let's|confirmed|approved|booked"
@@ -33,19 +34,29 @@ _CHANGED = re.compile(
     r"\b(?:now|no longer|instead|actually|correction|changed|moved|new|update[ds]?)\b",
     re.IGNORECASE,
 )
-_TELLING = re.compile(r"\d|https?://|[\w.+-]+@[\w-]+\.\w")
+_TELLING = re.compile(r"\d|https?://|(?<![\w.+-])[\w.+-]++@[\w-]++\.\w")
+_SOURCE = re.compile(r"^(?:user|assistant|tool|document|system): ")
 
 # What one item costs besides its words, in tokens.
 _FRAME = 12
 _LONGEST = 400
 # Sentences that add no more than a few common words are small talk.
 _LEAST = 3.0
+_WEIGHT = {"user": 1.6, "assistant": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
+    """A sentence that may be taken.
+
+    Attributes:
+        turn: which turn it is of.
+        source: who said it.
+        text: verbatim; of a very long one the beginning.
+        units: what it may be taken for: its numbers, names and words that matter.
+    """
+
     turn: int
-    place: int
     source: str
     text: str
     units: frozenset[str]
@@ -77,69 +88,94 @@ def extract(job: SummaryJob, *, count: CountText = estimate_text) -> list[Item]:
         count: counts the tokens of a text.
     """
     known = {_bare_text(item.text) for item in job.known}
-    rest = [one for one in _read(job) if _bare_text(one.text) not in known]
     instructions = dict.fromkeys(standing_instructions(job))
     items = [((turn, -1), Item("instruction", words, (turn,))) for turn, words in instructions]
     left = job.max_tokens - sum(count(item.text) + _FRAME for _, item in items)
-    rest = [one for one in rest if (one.turn, one.text) not in instructions]
-    sizes = {one: count(one.text) + _FRAME for one in rest}
+    rest = [
+        one
+        for one in _read(job)
+        if (one.turn, one.text) not in instructions and _bare_text(one.text) not in known
+    ]
+    sizes = [count(one.text) + _FRAME for one in rest]
+    bonuses = [_bonus(one) for one in rest]
     covered: set[str] = set()
-    while rest:
-        best = max(rest, key=lambda one: (_worth(one, covered) / sizes[one], -one.turn, -one.place))
-        if _worth(best, covered) <= (_LEAST if items else 0):
-            break
-        rest.remove(best)
-        if sizes[best] > left and items:
+    # What a sentence adds only falls as others are taken. So each waits under what it added when
+    # it was last looked at, and is looked at again when it comes to the front: few ever do.
+    waiting = [
+        (-_worth(one, bonus, covered) / size, number)
+        for number, (one, bonus, size) in enumerate(zip(rest, bonuses, sizes, strict=True))
+    ]
+    heapify(waiting)
+    while waiting:
+        seen, number = waiting[0]
+        best, size = rest[number], sizes[number]
+        worth = _worth(best, bonuses[number], covered)
+        if -worth / size > seen:
+            heapreplace(waiting, (-worth / size, number))
             continue
-        left -= sizes[best]
+        heappop(waiting)
+        if worth <= (_LEAST if items else 0):
+            break
+        if size > left and items:
+            continue
+        left -= size
         covered |= best.units
-        items.append(((best.turn, best.place), _item(best)))
+        items.append(((best.turn, number), _item(best)))
     return [item for _, item in sorted(items, key=lambda one: one[0])]
 
 
 def _read(job: SummaryJob) -> Iterator[_Sentence]:
+    """The sentences of a job's turns, in order; what a source says again adds nothing."""
+    told: set[tuple[str, str]] = set()
     for turn, exchange in enumerate(job.exchanges, job.first):
-        place = 0
         for said in exchange:
             for sentence in sentences(said.text):
                 text = (
                     sentence if len(sentence) <= _LONGEST else sentence[:_LONGEST].rsplit(" ", 1)[0]
                 )
-                place += 1
-                yield _Sentence(turn, place, said.source, text, frozenset(_units(text)))
+                if (said.source, text) not in told:
+                    told.add((said.source, text))
+                    yield _Sentence(turn, said.source, text, frozenset(_units(text)))
 
 
 def _units(text: str) -> Iterator[str]:
     """What a sentence may be picked for: each number, name and word that matters."""
-    for number, found in enumerate(WORD.finditer(plain(text))):
-        word = found.group()
-        if any(c.isdigit() for c in word):
+    for number, word in enumerate(WORD.findall(plain(text))):
+        if not word.isalpha() and any(c.isdigit() for c in word):
             yield f"#{word}"
         elif word[0].isupper() and not (number == 0 and opens_without_name(word)) and word != "I":
             yield f"@{bare(word)}"
-    yield from matter(text)
+        if carries_matter(word) and (stemmed := stem(word)):
+            yield stemmed
 
 
-def _worth(one: _Sentence, covered: set[str]) -> float:
-    """What a sentence adds. Told by the user counts for more, and so does what settles things."""
-    fresh = one.units - covered
-    worth = sum(3.0 if unit[0] in "#@" else 1.0 for unit in fresh)
-    if not worth:
-        return 0.0
-    if _TELLING.search(one.text):
-        worth += 2
+def _bonus(one: _Sentence) -> int:
+    """What a sentence is worth for how it says something, as soon as it says anything."""
+    bonus = 2 if _TELLING.search(one.text) else 0
     if _SETTLES.search(one.text) or _CHANGED.search(one.text):
-        worth += 3
+        bonus += 3
     if one.source == "user" and _PERSONAL.search(one.text):
-        worth += 3
-    if one.text.rstrip().endswith("?"):
+        bonus += 3
+    return bonus
+
+
+def _worth(one: _Sentence, bonus: int, covered: set[str]) -> float:
+    """What a sentence adds. Told by the user counts for more, and so does what settles things."""
+    fresh = sum([3 if unit[0] in "#@" else 1 for unit in one.units if unit not in covered])
+    if not fresh:
+        return 0.0
+    worth = float(fresh + bonus)
+    if _asks(one.text):
         worth *= 0.3
-    weight = {"user": 1.6, "assistant": 1.0}.get(one.source, 0.6)
-    return worth * weight
+    return worth * _WEIGHT.get(one.source, 0.6)
+
+
+def _asks(text: str) -> bool:
+    return text.rstrip().endswith("?")
 
 
 def _item(one: _Sentence) -> Item:
-    asks = one.text.rstrip().endswith("?")
+    asks = _asks(one.text)
     if _OPEN.search(one.text) or (asks and one.source == "user"):
         kind = "question"
     elif _SETTLES.search(one.text) and not asks:
@@ -151,4 +187,4 @@ def _item(one: _Sentence) -> Item:
 
 
 def _bare_text(text: str) -> str:
-    return " ".join(bare(word) for word in WORD.findall(text.removeprefix("user: ")))
+    return flat(_SOURCE.sub("", text, count=1))
