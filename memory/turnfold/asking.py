@@ -39,7 +39,44 @@ _SAYS_LITTLE = _PHATIC | _POINTING | STOP_WORDS
 _STARTS = frozenset(_SAID_STARTS.split())
 _SAID_LINKS = "and but so or also then ok okay well now hey please hmm oh"
 _LINKS = frozenset(_SAID_LINKS.split())
-_ASKING = re.compile(r"[?？؟⸮]\W*\s*$")
+_QUESTION_MARKS = frozenset("?？؟⸮")
+_LAST_MARKS = re.compile(r"\w")
+# Characters of a text's end that are looked at for one; and of a greeting, at the most.
+_TAIL = 500
+_LONGEST_GREETING = 200
+# Words for how to answer, or how long. A part of an opening with nothing else in it asks nothing
+# of the past, wherever it stands: "In a few words, please:", "Keep it short (one sentence)."
+_SAID_MANNER = (
+    "answer answers reply replies respond response responses write say tell give need don keep "
+    "make use put be stay speak phrase format limit explain explanation explanations elaborate "
+    "summarize summarise without dont brief briefly short shortly shorter concise concisely "
+    "succinct succinctly terse precise precisely exact exactly direct directly simple simply "
+    "plain plainly clear clearly polite politely formal formally informal informally quick "
+    "quickly detail details detailed long longer length maximum max minimum under less fewer "
+    "few couple single half word words sentence sentences line lines paragraph paragraphs "
+    "bullet bullets point points list table json yaml xml csv markdown prose text number figure "
+    "date name value character characters token tokens emoji emojis preamble fluff introduction "
+    "intro disclaimer disclaimers commentary comment comments apology apologies filler quote "
+    "quotes step steps english german french spanish italian portuguese dutch polish russian "
+    "ukrainian turkish arabic hebrew hindi chinese japanese korean swedish norwegian danish "
+    "finnish greek czech one two three four five six seven eight nine ten twenty thirty fifty "
+    "hundred tldr eli5 form style tone way manner only just nothing no yes else please thanks "
+    "thank thx cheers advance"
+)
+_MANNER = frozenset(_SAID_MANNER.split())
+# What such a part begins with.
+_SAID_MANNER_STARTS = (
+    "answer answers reply respond write say tell give keep make use put be stay speak phrase "
+    "format limit shorter longer explain summarize summarise in as with without no not just "
+    "only max maximum at under brief briefly short shortly concise concisely succinctly one two "
+    "three four five i can could would will don tldr eli5 thanks thank thx cheers you response "
+    "please"
+)
+_MANNER_STARTS = frozenset(_SAID_MANNER_STARTS.split())
+_MANNER_MARKS = re.compile(r"[,:;()\[\]–—\n]|\s-\s|(?<=[.!?…])\s|(?<=[。！？])")
+_OPENING = frozenset("([")
+# Characters at each end of an opening in which such parts are looked for.
+_EDGE = 1_000
 # Questions that are none.
 _GREETING = re.compile(
     r"^\W*(?:(?:hi|hey|hello|so|well|and|oh)\W+)*"
@@ -85,14 +122,16 @@ def read_opening(opening: str, earlier: Sequence[str] = ()) -> Asked | None:
         opening: its text.
         earlier: the openings before it, newest first, for what a follow-up follows up on.
     """
+    asks = is_asking(opening)
+    opening = without_manner(opening)
     said = words(opening)
     named = _named(opening)
-    asks = is_asking(opening)
-    if not (asks or named) or _GREETING.search(opening):
+    asks = asks or is_asking(opening)
+    if not (asks or named) or _is_greeting(opening):
         return None
     query = _ends(opening)
     if asks and _is_bare(said, named):
-        for text in earlier:
+        for text in map(without_manner, earlier):
             context = _named(text)
             query = f"{_ends(text, _CONTEXT_WORDS)}\n{query}"
             named |= context
@@ -109,14 +148,60 @@ def _is_bare(said: Sequence[str], named: frozenset[str]) -> bool:
     return not named or (len(named) <= _BARE and len(said) <= _BRIEF)
 
 
+def _is_greeting(text: str) -> bool:
+    return len(text) <= _LONGEST_GREETING and _GREETING.search(text) is not None
+
+
+def without_manner(opening: str) -> str:
+    """An opening without the parts that only say how to answer; all of it if that is all."""
+    if len(opening) <= 2 * _EDGE:
+        return _without_manner(opening) or opening
+    head, middle, tail = opening[:_EDGE], opening[_EDGE:-_EDGE], opening[-_EDGE:]
+    return f"{_without_manner(head)}{middle}{_without_manner(tail)}"
+
+
+def _without_manner(text: str) -> str:
+    kept: list[str] = []  # parts, each followed by its mark
+    asked = ""
+    start = 0
+    for mark in _MANNER_MARKS.finditer(text):
+        kept += text[start : mark.start()], mark.group()
+        start = mark.end()
+    kept += text[start:], ""
+    for at in range(0, len(kept), 2):
+        if _is_manner(kept[at]):
+            # The question mark behind "in a few words?" is that of the question.
+            asked = asked or next((c for c in kept[at] if c in _QUESTION_MARKS), "")
+            kept[at] = kept[at + 1] = ""
+            if at and kept[at - 1] in _OPENING:
+                kept[at - 1] = ""
+    rest = "".join(kept).strip(" \n,;:–—-")
+    if not words(rest):
+        return ""
+    return rest if is_asking(rest) else rest + asked
+
+
+def _is_manner(part: str) -> bool:
+    """Whether a part of an opening only says how to answer."""
+    said = words(part)
+    start = next((word for word in said if word not in _LINKS), "")
+    return (
+        (not start or start in _MANNER_STARTS)
+        and not _MANNER.isdisjoint(said)
+        and all(
+            word in _MANNER or word in _LINKS or word in STOP_WORDS or word.isdigit()
+            for word in said
+        )
+    )
+
+
 def is_asking(text: str) -> bool:
     """Whether a text ends as a question, or begins as a question or a request."""
-    if _ASKING.search(text):
+    if not _QUESTION_MARKS.isdisjoint(_LAST_MARKS.split(text[-_TAIL:])[-1]):
         return True
     if text.rstrip().endswith("!"):
         return False
-    said = words(text)
-    start = next((word for word in said if word not in _LINKS), "")
+    start = next((word for word in words(text[:_EDGE]) if word not in _LINKS), "")
     return start in _STARTS
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from support.openings import FOLLOW_UPS, SMALL_TALK
-from turnfold.asking import is_asking, need, read_opening
+from turnfold.asking import is_asking, need, read_opening, without_manner
 
 BEFORE = "How much was the blue boat trailer?"
 
@@ -55,6 +55,43 @@ def test_a_question_is_known_by_its_end_or_its_beginning(text):
 @pytest.mark.parametrize("text", ["The keys are here.", "Have a nice day!", "", "keys"])
 def test_a_statement_is_not_taken_for_a_question(text):
     assert not is_asking(text)
+
+
+QUESTION = "In which unit do I want lengths?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{} Answer in a few words.",
+        "{} Please answer in German, in at most 3 sentences.",
+        "{}\nReply with one word only, no preamble. Thanks!",
+        "{} (Keep it short, please.)",
+        "{} Don't explain.",
+        "{} I only need the number.",
+        "Answer in a few words. {}",
+        "Briefly: {}",
+        "Can you answer in one sentence? {}",
+        "(one sentence, please) {} As a list.",
+        "In which unit do I want lengths, in a few words?",
+    ],
+)
+def test_how_to_answer_is_no_part_of_what_is_asked(text):
+    assert read_opening(text.format(QUESTION)) == read_opening(QUESTION)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What did I say about keeping answers short?",
+        'When I start with "short:", how many sentences may you use at most?',
+        "How many words should an answer have?",
+        "Which table, list or format did I choose?",
+        "Shorter, please.",
+    ],
+)
+def test_what_is_asked_about_answers_stays(text):
+    assert without_manner(text) == text
 
 
 def test_a_question_whose_words_stand_in_the_past_wants_it_most():
