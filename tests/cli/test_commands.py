@@ -139,14 +139,31 @@ def test_the_demo_ends_by_itself_in_plain_text(command, quick):
 
 
 def test_the_demo_as_json(command, quick, tmp_path):
-    done = command("demo", "--turns", 45, "--json", "--store", tmp_path / "memory")
+    done = command("demo", "--turns", 25, "--json", "--store", tmp_path / "memory")
     told = json.loads(done.stdout)
     assert all(one["refused"] == 0 for one in told["strategies"])
     assert (tmp_path / "memory" / "ledger.sqlite3").is_file()
 
 
+def without(packages):
+    """The command where some packages are not installed."""
+    return (
+        "import sys\n"
+        "class Blocked:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {packages.split()}:\n"
+        "            raise ModuleNotFoundError(name=name)\n"
+        "sys.meta_path.insert(0, Blocked())\n"
+        "import importlib.util as u; known = u.find_spec\n"
+        f"u.find_spec = lambda name, *a: None if name in {packages.split()} else known(name, *a)\n"
+        "from turnfold_cli import main; main()"
+    )
+
+
 def test_the_demo_with_the_real_model_in_a_process_of_its_own():
-    done = turnfold("demo", "--turns", 3, "--plain")
+    """As `make demo` installs it: without torch."""
+    missing = without("sentence_transformers transformers torch")
+    done = turnfold("demo", "--turns", 3, "--plain", code=missing)
     assert done.returncode == 0, done.stderr
     assert "turn 3 of 3" in done.stdout
     assert ESCAPE not in done.stdout
@@ -254,18 +271,7 @@ def test_without_its_libraries_the_command_names_the_extra(package):
     [("sentence_transformers openvino", "embeddings"), ("chromadb", "chroma")],
 )
 def test_the_demo_names_the_extra_it_lacks(packages, extra):
-    code = (
-        "import sys\n"
-        "class Blocked:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name.partition('.')[0] in {packages.split()}:\n"
-        "            raise ModuleNotFoundError(name=name)\n"
-        "sys.meta_path.insert(0, Blocked())\n"
-        "import importlib.util as u; known = u.find_spec\n"
-        f"u.find_spec = lambda name, *a: None if name in {packages.split()} else known(name, *a)\n"
-        "from turnfold_cli import main; main()"
-    )
-    done = turnfold("demo", code=code)
+    done = turnfold("demo", code=without(packages))
     assert done.returncode == 1
     assert f"pip install 'turnfold[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 
 import numpy as np
@@ -11,11 +12,11 @@ from turnfold.tombstones import KINDS
 from turnfold_stores import Entry, Record, open_store
 
 
-@pytest.fixture
-def url(tmp_path):
-    """A store in which ada and bob have talked."""
-    name = f"sqlite:{tmp_path / 'store.db'}"
-    with open_store(name) as store:
+@pytest.fixture(scope="module")
+def talked(tmp_path_factory):
+    """The file of a store in which ada and bob have talked."""
+    file = tmp_path_factory.mktemp("talked") / "store.db"
+    with open_store(f"sqlite:{file}") as store:
         for user_id in ("ada", "bob"):
             remembering = memory(store)
             for conversation in ("boats", "birds"):
@@ -23,7 +24,13 @@ def url(tmp_path):
                     stand_in().client(), user_id=user_id, conversation=conversation
                 )
                 Chat(client).go_on(12, conversation)
-    return name
+    return file
+
+
+@pytest.fixture
+def url(talked, tmp_path):
+    """Such a store for one test."""
+    return f"sqlite:{shutil.copy(talked, tmp_path)}"
 
 
 def records(url, user_id):

@@ -113,7 +113,7 @@ def quick(examples):
 everything = (st.lists(persons, min_size=1, max_size=2), policies, modes)
 
 
-@quick(2_000)
+@quick(300)
 @given(*everything, st.lists(acts, min_size=1, max_size=8))
 def test_every_request_keeps_the_promises(people, policy, mode, actions):
     run(people, policy, mode, actions)
@@ -137,7 +137,7 @@ def test_who_edits_the_first_message_begins_another_history():
     assert seen["folds"] == 2
 
 
-@quick(50)
+@quick(25)
 @given(*everything, st.lists(acts, min_size=1, max_size=8))
 def test_every_request_keeps_the_promises_on_disk(people, policy, mode, actions):
     run(people, policy, mode, actions, durable=True)

@@ -13,7 +13,7 @@ from support.chats import SMALL, WORDS, Chat, ask, chats, injected, memory, said
 from support.histories import steps
 from support.openings import FOLLOW_UPS
 from turnfold import Policy
-from turnfold.embedders import DEFAULT_MODEL, SentenceTransformerEmbedder
+from turnfold.embedders import DEFAULT_MODEL, FastEmbedder
 from turnfold.passages import passages_of, split
 from turnfold.reader import read
 from turnfold.summary import Item, SummaryDraft
@@ -263,7 +263,7 @@ def test_all_minilm_finds_what_other_words_ask_for():
         messages.append({"role": "user", "content": asked})
         messages.append({"role": "assistant", "content": told})
     fake, receipts = stand_in(), []
-    embedder = SentenceTransformerEmbedder()
+    embedder = FastEmbedder()
     assert embedder.model == DEFAULT_MODEL
     rules = Policy(
         fold_at=1_000, keep_tokens=300, recall_tokens=100, recall_floor=0.25, background="off"
@@ -281,7 +281,7 @@ def test_all_minilm_finds_what_other_words_ask_for():
 
 def test_a_follow_up_that_names_nothing_finds_its_matter():
     """Four of five, with all-MiniLM-L6-v2, among nine other matters and as much small change."""
-    embedder = SharedEmbedder(SentenceTransformerEmbedder())
+    embedder = SharedEmbedder(FastEmbedder())
     rules = replace(SMALL, keep_tokens=60, recall_tokens=300, recall_floor=0.25)
     fake = stand_in()
     lost = []

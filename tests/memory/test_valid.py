@@ -88,7 +88,7 @@ def check_whole_history(history, policy, mode, thinking):
         assert said[len(said) - len(blocks(theirs)) :] == blocks(theirs)
 
 
-@settings(max_examples=1_200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories, policies, thinking_modes, st.sampled_from([None, {"type": "disabled"}]))
 def test_a_whole_history_met_at_once_stays_valid(history, policy, mode, thinking):
     check_whole_history(history, policy, mode, thinking)
@@ -107,7 +107,7 @@ def check_turn_by_turn(history, policy, mode):
     return fake
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories, policies, thinking_modes)
 def test_a_conversation_through_memory_stays_valid(history, policy, mode):
     check_turn_by_turn(history, policy, mode)
