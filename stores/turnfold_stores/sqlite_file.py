@@ -17,6 +17,7 @@ from turnfold_stores.fork import at_fork
 from turnfold_stores.presence import Present
 from turnfold_stores.sqlite_errors import BUSY_TIMEOUT, errors_as_ours
 from turnfold_stores.sqlite_layout import STEPS, identify, migrate
+from turnfold_stores.sqlite_log import check_log
 
 # Ids in one statement; SQLite before 3.32 takes 999 variables.
 _CHUNK = 500
@@ -155,6 +156,7 @@ class SqliteFile:
             raise StoreUnavailable(f"cannot write {str(self.path)!r}: {error.strerror}") from error
 
     def _connect(self) -> _Connection:
+        check_log(Path(os.path.realpath(self.path)))
         with errors_as_ours(self.path):
             connection = _Connection(self.path)
             try:
