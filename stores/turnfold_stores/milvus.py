@@ -31,15 +31,13 @@ from turnfold_stores.milvus_address import MilvusAddress
 from turnfold_stores.milvus_errors import errors_as_ours
 from turnfold_stores.ownership import Ownership, make_private
 from turnfold_stores.protocols import Entry, Hit, Vector
-from turnfold_stores.vectors import checked, unit
+from turnfold_stores.vectors import MOST_ID_BYTES, checked, unit
 from turnfold_stores.widening import Found, widening
 
 # What Milvus gives at most for one search.
 _MOST = 16_384
 # Entries sent, and ids asked for, at once.
 _BATCH = 1_000
-# Bytes of a VARCHAR.
-_MOST_ID_BYTES = 65_535
 # Seconds for one request; a turn has a deadline of its own.
 _TIMEOUT = 10.0
 # Links of a node, and candidates kept while building and searching.
@@ -100,9 +98,6 @@ class MilvusIndex:
         wanted = checked(entries)
         if not wanted:
             return
-        for entry in wanted:
-            if len(entry.id.encode()) > _MOST_ID_BYTES:
-                raise StoreError(f"Milvus takes ids of {_MOST_ID_BYTES:,} bytes at most")
         with self._using() as client:
             dimension = wanted[0].vector.size
             name = self._collection(dimension)
@@ -218,7 +213,7 @@ class MilvusIndex:
         schema.add_field("key", DataType.VARCHAR, is_primary=True, max_length=64)
         schema.add_field("wall", DataType.VARCHAR, max_length=64, is_partition_key=True)
         schema.add_field("talk", DataType.VARCHAR, max_length=64)
-        schema.add_field("id", DataType.VARCHAR, max_length=_MOST_ID_BYTES)
+        schema.add_field("id", DataType.VARCHAR, max_length=MOST_ID_BYTES)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
         params = MilvusClient.prepare_index_params()
         kind = self._address.search

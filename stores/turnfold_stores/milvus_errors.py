@@ -52,7 +52,7 @@ def _ours(error: BaseException, address: MilvusAddress, said: str) -> StoreError
         )
     if address.file is not None:
         return StoreCorrupt(
-            f"Milvus Lite failed on {address} ({said}). The ledger is not affected: close the "
+            f"Milvus failed at {address} ({said}). The ledger is not affected: close the "
             "store and open it again, and the index is rebuilt from the ledger"
         )
     return StoreError(f"Milvus failed at {address} ({said})")

@@ -5,6 +5,7 @@ Who deletes an open file takes only its name: writes go on, into what nobody wil
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,6 +30,23 @@ class Present:
             if _number(file) != number:
                 return Path(file)
         return None
+
+
+def is_open_here(file: Path) -> bool:
+    """Whether this process has a file open, be it through another library."""
+    number = _number(file)
+    if number is None:
+        return False
+    try:
+        descriptors = os.listdir("/dev/fd")  # noqa: PTH208 - a few names
+    except OSError:
+        return False  # a system whose locks are not lost by closing another descriptor
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            found = os.fstat(int(descriptor))
+            if (found.st_dev, found.st_ino) == number:
+                return True
+    return False
 
 
 def _number(file: str | Path) -> tuple[int, int] | None:

@@ -151,9 +151,16 @@ class SqliteFile:
                 "path, or move away what is there"
             )
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            if not self.path.exists():
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            pass  # another process was first
         except OSError as error:
             raise StoreUnavailable(f"cannot write {str(self.path)!r}: {error.strerror}") from error
+        # Asked, not tried: who closes a file lets go of all locks that the process has on it,
+        # those of another store of ours on the same file included.
+        if not os.access(self.path, os.R_OK | os.W_OK):
+            raise StoreUnavailable(f"{str(self.path)!r} may not be read and written by this user")
 
     def _connect(self) -> _Connection:
         check_log(Path(os.path.realpath(self.path)))

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from turnfold_stores.arrays import np
 from turnfold_stores.errors import StoreCorrupt
+from turnfold_stores.presence import is_open_here
 
 # Version, change counter, is it made, big-endian checksums, size of a page, frames, pages, checksum
 # of the last frame, salts, checksum; then all of it again, and how many frames were copied back.
@@ -50,12 +51,15 @@ class _Witness:
 def check_log(path: Path) -> None:
     """Make sure that the log of a SQLite file holds what its index says. Nothing is written.
 
-    Others may have the file open.
+    Others may have the file open. Nothing is read where this process has it open already: then
+    SQLite has read the log before, and who closes a file lets go of the locks that SQLite holds.
 
     Raises:
         StoreCorrupt: acknowledged writes are lost.
     """
     log, index = Path(f"{path}-wal"), Path(f"{path}-shm")
+    if is_open_here(index):
+        return
     witness = _witness(index)
     while witness is not None and witness.waiting and not _holds(log, witness):
         again = _witness(index)

@@ -24,6 +24,8 @@ STAGED_KIND = "staged vector"
 """A vector of the model that a store is being re-indexed with; see turnfold_stores.reindexing."""
 # How far from 1 the length of a unit vector may be, in float32 and after years.
 _TOLERANCE = 1e-3
+# Of an id, everywhere: what the ledger has, every index must be able to take.
+MOST_ID_BYTES = 65_535
 _PREFIX = "vector:"
 _STAGED_PREFIX = "staged:"
 
@@ -184,6 +186,8 @@ def _check_names(entry: Entry) -> None:
     check_text(entry.id, what="the id of an entry")
     if not entry.id:
         raise StoreError("an entry needs an id that is not empty")
+    if 4 * len(entry.id) > MOST_ID_BYTES and len(entry.id.encode()) > MOST_ID_BYTES:
+        raise StoreError(f"the id of an entry must have at most {MOST_ID_BYTES:,} bytes")
     if type(entry.conversation) is not str or not entry.conversation.isascii():
         check_text(entry.conversation, what=f"conversation of entry {entry.id!r}")
 

@@ -115,6 +115,18 @@ def test_a_file_that_stays_locked(url, monkeypatch):
         assert store.ledger.put("u", [Record("a", "k", "c")]) == {"a"}
 
 
+def test_a_second_opening_in_a_process_leaves_the_locks_of_the_first(url):
+    """Who closes a file lets go of every lock that the process has on it."""
+    with open_store(url) as store:
+        store.ledger.put("u", [Record("a", "k", "c")])
+        open_store(url).close()
+        code = f"import turnfold_stores; turnfold_stores.open_store({url!r}).close()"
+        subprocess.run([sys.executable, "-c", code], check=True)
+        # Without our locks the other process would have taken itself for the last one.
+        assert store.ledger.file.path.with_name("store.db-wal").exists()
+        store.ledger.put("u", [Record("b", "k", "c")])
+
+
 def test_a_full_disk_leaves_the_store_as_it_was(url):
     with open_store(url) as store:
         store.ledger.put("u", [Record("a", "k", "c")])
