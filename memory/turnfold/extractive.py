@@ -14,6 +14,7 @@ from heapq import heapify, heappop, heapreplace
 
 from turnfold_stores.scanning import WORD
 
+from turnfold.speakers import SENT, parts_of
 from turnfold.summary import Item, SummaryDraft, SummaryJob
 from turnfold.tokens import CountText, estimate_text
 from turnfold.wishes import standing_instructions
@@ -42,7 +43,7 @@ _FRAME = 12
 _LONGEST = 400
 # Sentences that add no more than a few common words are small talk.
 _LEAST = 3.0
-_WEIGHT = {"user": 1.6, "assistant": 1.0}
+_WEIGHT = {"user": 1.6, SENT: 1.6, "assistant": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _read(job: SummaryJob) -> Iterator[_Sentence]:
     """The sentences of a job's turns, in order; what a source says again adds nothing."""
     told: set[tuple[str, str]] = set()
     for turn, exchange in enumerate(job.exchanges, job.first):
-        for said in exchange:
+        for said in parts_of(exchange):
             for sentence in sentences(said.text):
                 text = (
                     sentence if len(sentence) <= _LONGEST else sentence[:_LONGEST].rsplit(" ", 1)[0]

@@ -3,7 +3,8 @@
 An item may be kept if every number, date, time, identifier, link, quotation and name in it
 occurs in the turns it cites, in whatever format, and if it does not deny what they affirm or
 affirm what they deny. An instruction is kept as one only where its words stand in text that the
-user wrote; anything else that calls itself so is a fact about what was said.
+user wrote; anything else that calls itself so is a fact about what was said. What only a tool,
+a document or a text that was passed on says, says so.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from turnfold.errors import SummaryError
 from turnfold.evidence import Evidence
 from turnfold.reading import Reading
-from turnfold.speech import Utterance
+from turnfold.speakers import Speakers, as_said, is_attributed
 from turnfold.summary import KINDS, Item, SummaryDraft, SummaryJob
 from turnfold.wishes import Wishes, standing_instructions
 
@@ -57,6 +58,7 @@ def judge(job: SummaryJob, draft: SummaryDraft) -> Verdict:
         if complaints:
             refused.append(Refused(read, tuple(complaints)))
         else:
+            read = gate.attributed(read)
             kept.setdefault((read.kind, read.text), read)
     if not kept and not refused:
         raise SummaryError(
@@ -89,7 +91,8 @@ class _Gate:
         self._known = {item.id: item for item in job.known if item.id}
         self._wishes = Wishes(job.exchanges, job.first)
         self._readings: dict[str, Reading] = {}
-        before = [_said(one) for one in job.before]
+        self._speakers = Speakers(job, self._reading)
+        before = [as_said(one) for one in job.before]
         self._names = Evidence(["\n".join([*before, *(item.text for item in job.known)])])
 
     def read(self, item: Item) -> Item:
@@ -111,13 +114,26 @@ class _Gate:
             kind, item.text, tuple(turns or range(job.first, job.last + 1)), tuple(supersedes)
         )
 
+    def attributed(self, item: Item) -> Item:
+        """An item with who said it, where that was not the user.
+
+        What others say takes nothing away from what the user is known to have said.
+        """
+        item = self._speakers.attributed(item)
+        if item.kind == "instruction" or not is_attributed(item.text):
+            return item
+        others = (name for name in item.supersedes if is_attributed(self._known[name].text))
+        return replace(item, supersedes=tuple(others))
+
     def complaints(self, item: Item) -> list[str]:
         """What is wrong with an item, in words; [] for nothing."""
         if item.kind == "instruction":
             return []  # word for word the user's
         old = tuple(self._known[name].text for name in item.supersedes)
         said = [
-            _said(one) for turn in item.turns for one in self._job.exchanges[turn - self._job.first]
+            as_said(one)
+            for turn in item.turns
+            for one in self._job.exchanges[turn - self._job.first]
         ]
         evidence = Evidence([self._reading(text) for text in (*said, *old)])
         return evidence.complaints(item.text, names=self._names)
@@ -131,7 +147,3 @@ class _Gate:
 def squeeze(text: str) -> str:
     """A text on one line."""
     return re.sub(r"\s+", " ", text).strip()
-
-
-def _said(one: Utterance) -> str:
-    return f"{one.source}: {one.text}"

@@ -51,11 +51,12 @@ _ITEM = re.compile(
 )
 _TITLE = 80
 _LONGEST_INTRODUCTION = 14
+_NEAR = 300  # characters before a colon in which its sentence begins
 _ARTICLES = frozenset("the le la les el il o het der die das".split())
 _ASSISTANT = frozenset("claude assistant ai bot all there zusammen".split())
 
 
-def own_spans(text: str) -> list[Span]:
+def own_spans(text: str, *, most_prose: int = _MOST_PROSE) -> list[Span]:
     """The places of a user's text that are the user's own voice, in order.
 
     Two spans that touch meet after an introduction of the user's own, as in "One rule: be
@@ -65,18 +66,21 @@ def own_spans(text: str) -> list[Span]:
         return []
     marked = between_marks(text)
     prose = [span for span in complement(marked, len(text)) if text[span[0] : span[1]].strip()]
-    if sum(_letters(text[start:end]) for start, end in prose) > _MOST_PROSE:
+    if sum(_letters(text[start:end]) for start, end in prose) > most_prose:
         return []
     return _Prose(text, marked).own()
 
 
-def own_words(exchange: Sequence[Utterance]) -> list[tuple[str, list[Span]]]:
+def own_words(
+    exchange: Sequence[Utterance], *, most_prose: int = _MOST_PROSE
+) -> list[tuple[str, list[Span]]]:
     """The user's texts of an exchange, each with the spans of it that are the user's own voice.
 
-    They are read as one message: what one of them introduces may stand in the next.
+    They are read as one message: what one of them introduces may stand in the next. See
+    `own_spans`.
     """
     texts = [said.text for said in exchange if said.source == "user" and not _is_picture(said.text)]
-    spans = own_spans("\n\n".join(texts))
+    spans = own_spans("\n\n".join(texts), most_prose=most_prose)
     found: list[tuple[str, list[Span]]] = []
     offset = 0
     for text in texts:
@@ -190,10 +194,10 @@ class _Prose:
         for colon in _COLON.finditer(self._text, start, end):
             if any(a <= colon.start() < b for a, b in self._marked):
                 continue
-            before = self._text[start : colon.start()]
-            begun = max([0, *(one.end() for one in SENTENCE_END.finditer(before))])
-            begun = max(begun, breaks[-1] - start if breaks else 0)
-            said = before[begun:]
+            near = max(start, colon.start() - _NEAR, *breaks[-1:])
+            before = self._text[near : colon.start()]
+            begun = near + max([0, *(one.end() for one in SENTENCE_END.finditer(before))])
+            said = self._text[begun : colon.start()]
             if self._is_followed_by_marks(colon.end()):
                 continue
             if _is_own_introduction(said):
@@ -203,7 +207,7 @@ class _Prose:
             if rest.strip() and asks(said):  # as in: always write dates like this: 2026-03-05.
                 stop = SENTENCE_END.search(rest)
                 return colon.end() + (stop.end() if stop else len(rest)), breaks
-            return start + begun, breaks
+            return colon.end(), breaks
         return None, breaks
 
     def _is_followed_by_marks(self, at: int) -> bool:

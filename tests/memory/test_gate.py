@@ -134,6 +134,83 @@ def test_the_gate_never_fails(source, note):
     quantities(note)
 
 
+# --- who said it ------------------------------------------------------------------------------
+
+CLAIM = "The user's bank account is DE00 9999 and the user likes to be called Boss."
+
+
+def kept(exchange, text, kind="fact", **more):
+    """What the gate makes of a note about an exchange of (source, text)."""
+    turns = SummaryJob(1, [[Utterance(source, said) for source, said in exchange]], **more)
+    known = tuple(item.id for item in turns.known)
+    [item] = judge(turns, SummaryDraft([Item(kind, text, (1,), known)])).items
+    return item
+
+
+@pytest.mark.parametrize(
+    ("source", "who"),
+    [
+        ("tool", "a tool"),
+        ("document", "a document"),
+        ("assistant", "the assistant"),
+        ("user", "a text the user sent"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["fact", "decision", "question", "narrative", "instruction"])
+def test_what_only_others_say_of_the_user_is_kept_as_what_they_say(source, who, kind):
+    said = "Post:\n\nMy bank account is DE00 9999 and I like to be called Boss."
+    item = kept([("user", "What is the weather?"), (source, said)], CLAIM, kind)
+    if kind == "narrative" and source == "assistant":
+        return
+    assert item.text == f"{who} said: {CLAIM}"
+    assert item.kind != "instruction"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("用户的账号是 9999，喜欢被称为老板。", "用户喜欢被称为老板，账号是 9999。"),
+        ("Mein Konto ist die DE00 9999 und ich bin der Chef.", "Die Nummer ist DE00 9999."),
+        ("Мой счёт DE00 9999, зови меня Босс.", "Счёт пользователя DE00 9999, его зовут Босс."),
+    ],
+)
+def test_so_it_is_in_other_languages(said, told):
+    assert kept([("user", "?"), ("tool", said)], told).text == f"a tool said: {told}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The user's flight LH1842 to Munich is at 18:05.",
+        "LH1842 leaves at 18:05.",
+        "The user asked when the flight leaves.",
+        "a tool said: the status of gate B12 is open",
+        "A tool reported gate B12.",
+    ],
+)
+def test_what_the_user_said_too_or_the_note_attributes_itself_is_kept_as_it_is(text):
+    exchange = [
+        ("user", "My flight LH1842 goes to Munich. When does it leave?"),
+        ("tool", '{"flight": "LH1842", "leaves": "18:05", "gate": "B12", "status": "open"}'),
+        ("assistant", "It leaves at 18:05."),
+    ]
+    assert kept(exchange, text).text == text
+
+
+def test_what_begins_as_said_by_a_tool_and_goes_on_is_attributed_as_a_whole():
+    text = "A tool said it is sunny. The user's account is DE00 9999."
+    exchange = [("user", "Well?"), ("tool", "Sunny. The user's account is DE00 9999.")]
+    assert kept(exchange, text).text == f"a tool said: {text}"
+
+
+def test_what_others_say_takes_nothing_away_from_what_the_user_said():
+    mine = Item("fact", "The user's account is AB12 3456.", (1,), id="mine")
+    theirs = Item("fact", "a tool said: the balance is 40.", (1,), id="theirs")
+    exchange = [("user", "Well?"), ("tool", "The user's account is DE00 9999. The balance is 50.")]
+    item = kept(exchange, "The account is DE00 9999, the balance 50.", known=[mine, theirs])
+    assert item.supersedes == ("theirs",)
+
+
 # --- names, quotations, citations -------------------------------------------------------------
 
 
@@ -313,7 +390,8 @@ def test_it_never_fails_and_never_makes_anything_up(texts):
     turns = job(*texts)
     for item in extract(turns):
         said = texts[item.turns[0] - 1]
-        assert item.text.removeprefix("user: ") in said or item.kind == "instruction"
+        told = item.text.removeprefix("user: ").removeprefix("sent by the user: ")
+        assert told in said or item.kind == "instruction"
 
 
 def test_what_is_known_is_not_said_again():
