@@ -21,8 +21,8 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _CLOSING_TAG = re.compile(r"[<＜‹⟨][/／]|[/／][>＞›⟩]$|\[/")
-_QUOTED_LINE = re.compile(r"[^\S\n]*[>＞|│┃¦▌❯]")
-_MARKED_LINE = re.compile(r"[^\S\n]*[>＞|│┃¦▌❯]|\t|    |[^|\n]*\|[^|\n]*\||[^\t\n]*\S\t")
+_QUOTED_LINE = re.compile(r"[^\S\n]*(?:[>＞|│┃¦▌❯]|&gt;)")
+_MARKED_LINE = re.compile(r"[^\S\n]*(?:[>＞|│┃¦▌❯]|&gt;)|\t|    |[^|\n]*\|[^|\n]*\||[^\t\n]*\S\t")
 
 # Quotation marks, by families that do not close one another; of those for a word the ones that
 # open are told from those that close, and from apostrophes, by what stands beside them.

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from turnfold.phrases import plainly
+from turnfold.voice_marks import MARKS
 
 STOPS = ".!?…。！？｡؟।۔"
 """What ends a sentence."""
@@ -24,8 +25,10 @@ LONGEST_WISH = 280
 # Words of one in a language that is not known: fewer are a greeting or a thank-you.
 _LEAST_WORDS = 4
 _LONGEST_UNKNOWN = 120
+# Words of a task that does not say what is to be worked on: it is what follows.
+_SHORT_TASK = 2
 
-_CLAUSE = re.compile(r"[,;:()–—،؛、，；：]|\s-\s|[.!?…。！？।۔]")
+_CLAUSE = re.compile(r"[,;:()–—،؛、，；：→⇒➜]|\s-\s|[.!?…。！？।۔]")
 _QUOTED = re.compile(
     '["“”„«»‹›「」『』＂‘’\'`]([^"“”„«»‹›「」『』＂`]{0,80})["“”„«»‹›「」『』＂’\'`](?!\\w)'
 )
@@ -59,9 +62,16 @@ def form_of(sentence: str) -> Form:
         short = len(said) <= _LONGEST_UNKNOWN and not _CODE.search(said)
         return Form.UNKNOWN if enough and short and not asked else Form.NONE
     clauses = [one.strip() for one in _CLAUSE.split(said) if one.strip()]
-    if not clauses:
+    if not clauses or (len(clauses) > 1 and _is_task(clauses[0])):
         return Form.NONE
     return max(language.form_of(clauses, asked=asked) for language in languages)
+
+
+def _is_task(clause: str) -> bool:
+    """Whether a clause asks for something to be done with what follows it: "translate this"."""
+    if MARKS.task.match(clause):
+        return len(clause.split()) <= _SHORT_TASK or bool(MARKS.pointing.search(clause))
+    return " " not in clause and bool(MARKS.task.search(clause) and MARKS.pointing.search(clause))
 
 
 def asks(text: str) -> bool:

@@ -227,12 +227,20 @@ def languages_of(sentence: str, said: str) -> list[Language]:
     for name, script in _SCRIPTS.items():
         if script.search(said):
             return [_LANGUAGES[name]]
-    words = re.findall(r"[^\W\d_]{2,}", said)
+    whole = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*", said)
+    words = [one for word in whole for one in {word, *word.split("'")}]
     if not words or _VIETNAMESE.search(sentence):
         return []
-    hits = {name: sum(one in small for one in words) for name, small in _LANGUAGES.small.items()}
+    # A letter is a word in many languages: it counts least.
+    hits = {
+        name: (
+            sum(len(one) > 1 and one in small for one in words),
+            sum(one in small for one in words),
+        )
+        for name, small in _LANGUAGES.small.items()
+    }
     most = max(hits.values())
-    if most >= _LEAST_KNOWN * len(words):
+    if most[1] >= _LEAST_KNOWN * len(words):
         return [_LANGUAGES[name] for name, count in hits.items() if count == most]
-    met = (_LANGUAGES[name] for name, count in hits.items() if count)
+    met = (_LANGUAGES[name] for name, count in hits.items() if any(count))
     return [language for language in met if language.standing.search(said)]

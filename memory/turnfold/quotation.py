@@ -19,6 +19,7 @@ _BRACKETS = "<＜﹤‹〈〈⟨❮❬❰《⟪«˂ᐸ⧼≺"
 _PASSES_FOR = str.maketrans("мМеЕоОгГрРуУүοΟΕΜϒγ／∕⁄╱⧸тТτΤп", "mmeeoorrppyyyooemyy/////ttttn")
 # Letters that show nothing.
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u180e")
+_UNSEEN = dict.fromkeys([*range(0x21), 0x7F])  # of ASCII
 # A bracket, and what stands up to the next one: its word may begin behind what cannot be seen.
 _OPENED = re.compile(f"[{re.escape(_BRACKETS)}]([^{re.escape(_BRACKETS)}]{{0,80}})")
 _MEMORY = re.compile(r"/*memory")
@@ -90,6 +91,8 @@ def one_line(text: str) -> str:
 
 def _skeleton(text: str) -> str:
     """What a text looks like at a glance: compatible forms, nothing invisible, no case."""
+    if text.isascii():
+        return text.translate(_UNSEEN).casefold()
     seen = unicodedata.normalize("NFKC", text).translate(_PASSES_FOR)
     return "".join(
         character

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from turnfold.enclosed import LINE, SENTENCE_END, Span, between_marks, complement, split_at
 from turnfold.forms import STOPS, asks
@@ -39,13 +40,17 @@ _COLON = re.compile(r"[:：﹕︰](?=\s|$)|(?<=[^\x00-\u2e7f])[:：﹕]|：")
 _RULE = re.compile(r"\s*[-–—_=*~+•·]{3,}")
 _ATTRIBUTION = re.compile(r"\s*[–—―]\s?\w")
 _HEAD = re.compile(
-    r"\s*(?:#{1,6}(?:\s|$)|§|//|/\*|--|;;|%|@|\$\s|>>>|[{}\[\]]"
+    r"\s*(?:#{1,6}(?:\s|$)|§|//|\(\(|&\w{1,8};|[→⇒➜➔»›=^~\\]|\S{1,30}>\s|\w{1,30}\s?=\s|/\*|--|;;|%|@|\$\s|>>>|[{}\[\]]"
     r"|\(?\d{1,3}(?:\.\d{1,3}){1,5}[.)]?\s"
     r"|(?:art|article|artikel|artículo|articolo|artigo|clause|section|abschnitt|absatz|ст|пункт"
     r"|статья|madde)\b\.?\s?\d|第[0-9０-９一二三四五六七八九十百]{1,4}[条條章节節款]"
     r"|\[?\(?\d{1,4}[-/.:]\d{1,2}(?:[-/.:]\d{1,4}){0,2}[\s\])])",
     re.IGNORECASE,
 )
+# As in tables written out: a comma without a blank after it.
+_JOINED = re.compile(r"[^\s,;][,;]+(?=[^\W\d_])")
+# A line that begins emphasized, and goes on otherwise.
+_EMPHASIS = re.compile(r"\s*(\*{1,2}|_{1,2})(?=\w)([^*_\n]{1,80})\1\s*(?=\S)")
 _ITEM = re.compile(
     r"\s*(?:[-*•‣▪◦·+]\s|\(?(?:\d{1,2}|[a-zA-Z]|[ivxIVX]{2,4})[.)]\s|[①-⑳]|[0-9０-９]{1,2}[、．])"
 )
@@ -155,12 +160,11 @@ class _Prose:
                 after, introduced = self._introduced(start, end)
                 cut = min((one for one in (cut, after) if one is not None), default=None)
                 breaks += introduced
-            pointed = self._points(number)
-            if cut is None and pointed > 0:
-                cut = end
+            below, above = self._points(number)
+            cut = below if cut is None else cut
             if cut is not None:
                 return begins, cut, breaks
-            begins = end if pointed < 0 else begins
+            begins = begins if above is None else above
             announced = bool(introduced) and not self._text[introduced[-1] : end].strip()
             listed = announced or (listed and bool(_ITEM.match(self._text, start, end)))
         return begins, len(self._text), breaks
@@ -174,11 +178,11 @@ class _Prose:
         """
         start, end = self._lines[number]
         line = self._text[start:end]
-        if _HEAD.match(line):
+        if _HEAD.match(line) or _JOINED.search(line) or _is_labelled(line):
             return start
         if _ITEM.match(line):
             return None if listed else start
-        if self._is_title(number) or (number and _is_address(line)):
+        if self._is_title(number) or (self._below(number) and _is_address(line)):
             return start
         for at, sentence in _placed_sentences(line, start):
             if MARKS.address.match(plainly(sentence)) or (at > 0 and _is_address(sentence)):
@@ -220,30 +224,62 @@ class _Prose:
         """Whether a line stands above what follows it like a heading."""
         start, end = self._lines[number]
         line = self._text[start:end].strip()
-        if number + 1 >= len(self._lines) or len(line) > _TITLE or line[-1] in STOPS + ",，、;:：":
+        below = self._below(number)
+        if not below or len(line) > _TITLE or line[-1] in STOPS + ",，、;:：":
             return False
-        if line[0].islower() or MARKS.greeting.match(plainly(line)) or asks(line):
+        if MARKS.greeting.match(plainly(line)) or asks(line):
             return False
-        after = self._lines[number + 1]
-        below = self._text[after[0] : after[1]].strip()
-        if self._text[end : after[0]].count("\n") > 1:
+        if line[0].islower() and below[0].islower():
+            return False  # one who writes all in small letters
+        if self._text[end : self._lines[number + 1][0]].count("\n") > 1:
             return True
-        return bool(below) and below[-1] in STOPS and not below[0].islower()
+        return below[-1] in STOPS and not below[0].islower()
 
-    def _points(self, number: int) -> int:
-        """Whether a line asks for something to be done with a text: 1 for what follows, -1 for
-        what stands before it; 0 where it does not.
+    def _below(self, number: int) -> str:
+        """The line below one; "" for none."""
+        if number + 1 >= len(self._lines):
+            return ""
+        start, end = self._lines[number + 1]
+        return self._text[start:end].strip()
+
+    def _points(self, number: int) -> tuple[int | None, int | None]:
+        """What is foreign because a line asks for something to be done with a text.
+
+        Returns:
+            From where on, and up to where; None for neither.
         """
         start, end = self._lines[number]
-        *before, last = _sentences(self._text[start:end]) or [""]
+        sentences = list(_placed_sentences(self._text[start:end], start))
+        for (_, sentence), (at, after) in pairwise(sentences):
+            if _points_to_text(sentence) and not MARKS.goes_on.match(plainly(after)):
+                return at, None
+        last = sentences[-1][1] if sentences else ""
         said = plainly(last)
-        if not (
-            MARKS.pointing.search(said) and MARKS.task.search(said)
-        ) and not MARKS.document.search(said):
-            return 0
         if self._text[end:].strip():
-            return 1
-        return -1 if self._text[:start].strip() or (before and last.rstrip()[-1:] in "?？؟") else 0
+            points = (
+                _points_to_text(last) or MARKS.presenting.search(said) or MARKS.task.match(said)
+            )
+            return (end if points else None), None
+        if not _points_to_text(last):
+            return None, None
+        above = self._text[:start].strip() or (len(sentences) > 1 and last[-1:] in "?？؟")
+        return None, (end if above else None)
+
+
+def _points_to_text(sentence: str) -> bool:
+    said = plainly(sentence)
+    return bool(
+        MARKS.document.search(said) or (MARKS.pointing.search(said) and MARKS.task.search(said))
+    )
+
+
+def _is_labelled(line: str) -> bool:
+    """Whether what a line begins with, emphasized, names what follows: "*The site* Always ..."."""
+    found = _EMPHASIS.match(line)
+    if found is None:
+        return False
+    label = found.group(2)
+    return len(label.split()) > 1 and not _is_own_introduction(label) and not asks(label)
 
 
 def _is_address(line: str) -> bool:
@@ -255,7 +291,7 @@ def _is_address(line: str) -> bool:
     name = said[greeted.end() :].strip(" ,!，！.") if greeted else ""
     if greeted and name and len(name.split()) <= 3 and not set(name.split()) & _ASSISTANT:
         return line.rstrip()[-1:] in ",，!！:：" or not line.rstrip().endswith(".")
-    return line.rstrip().endswith(("様", "御中", "殿"))
+    return line.rstrip(" ,、，").endswith(("様", "御中", "殿", "さん", "先生", "님", "께"))
 
 
 def _is_own_introduction(said: str) -> bool:

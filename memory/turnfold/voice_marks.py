@@ -61,5 +61,15 @@ class _Marks:
         """What names one that was passed on: this mail."""
         return any_of(self._words["document"])
 
+    @cached_property
+    def presenting(self) -> re.Pattern[str]:
+        """How one is presented, where its text is below: my landlord sent me."""
+        return any_of(self._words["presenting"])
+
+    @cached_property
+    def goes_on(self) -> re.Pattern[str]:
+        """What people begin with who have something to add: and, by the way."""
+        return any_of(self._words["goes_on"])
+
 
 MARKS = _Marks()

@@ -28,6 +28,7 @@ _MOST_SENTENCES = 3
 
 _QUOTES = "\"'“”‘’«»„「」『』` "
 _BEFORE = " -*•"
+_WRAPPING = frozenset(",，、;；")
 
 
 class Wishes:
@@ -52,7 +53,8 @@ class Wishes:
             return ()
         bare = shown.strip(_QUOTES)
         words = [one.rstrip(STOPS) for one in dict.fromkeys((shown, bare))]
-        if len(list(sentences_of(bare))) > _MOST_SENTENCES or not asks(bare):
+        first, *more = [*sentences_of(bare), ""]
+        if len(more) > _MOST_SENTENCES or not asks(first if more[:-1] else bare):
             return ()
         return tuple(
             turn
@@ -128,5 +130,12 @@ def _voice_alone(text: str, spans: Sequence[Span]) -> str:
         end = stop
     if end < len(text.rstrip()):
         parts.append(_FOREIGN)
-    lines = " ".join("".join(parts).replace("\n", " \n ").split(" ")).split("\n")
-    return "\n".join(" ".join(line.split()) for line in lines).strip("\n")
+    lines = [" ".join(line.split()) for line in "".join(parts).splitlines()]
+    shown = ""
+    for line in lines:
+        # A comma goes on in the next line, but for one behind a greeting.
+        wraps = shown[-1:] in _WRAPPING and not MARKS.greeting.match(
+            plainly(shown.rsplit("\n", maxsplit=1)[-1])
+        )
+        shown += (" " if wraps and line else "\n") + line
+    return shown.strip("\n ")
