@@ -41,7 +41,7 @@ demo: $(VENV)/.small
 	@$(BIN)/turnfold demo
 
 test: install
-	$(BIN)/pytest -n 2 -q $(OPTIONS)
+	$(BIN)/pytest -n 2 --dist worksteal -q $(OPTIONS)
 
 check: install
 	$(BIN)/ruff format --check .
@@ -51,7 +51,7 @@ check: install
 	$(BIN)/lint-imports
 
 soak: install
-	TURNFOLD_SOAK=1 $(BIN)/pytest -n 2 -m soak -q
+	TURNFOLD_SOAK=1 $(BIN)/pytest -n 2 --dist worksteal -m soak -q
 
 bench: install
 	$(BIN)/python benchmarks/bench_savings.py

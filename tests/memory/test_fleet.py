@@ -137,7 +137,7 @@ def fleet(url, calm_url, *, conversations, turns, seed):
 
 
 def test_a_fleet_in_small(postgres_url, calm_url):
-    fleet(postgres_url, calm_url, conversations=10, turns=12, seed=1)
+    fleet(postgres_url, calm_url, conversations=6, turns=12, seed=1)
 
 
 @pytest.mark.soak
