@@ -64,7 +64,7 @@ class SqliteLedger:
             body = encode_body(record)
             rows.setdefault(
                 record.id,
-                (record.id, record.kind, record.conversation, body, record.text, record.at),
+                (record.id, record.kind, record.conversation, body, record.text, float(record.at)),
             )
         return self._with_words(lambda: self._put(user_id, rows)) if rows else set()
 

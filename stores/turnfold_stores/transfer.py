@@ -23,7 +23,7 @@ from turnfold_stores.errors import SchemaMismatch, StoreError
 from turnfold_stores.protocols import Record
 from turnfold_stores.remote import is_of_one_store
 from turnfold_stores.store import Store
-from turnfold_stores.vectors import STAGED_KIND, VECTOR_KIND, entry_of, is_vector_id
+from turnfold_stores.vectors import STAGED_KIND, VECTOR_KIND, checked, entry_of, is_vector_id
 
 FORMAT = "turnfold-export"
 VERSION = 1
@@ -162,13 +162,25 @@ class _Import:
     def flush(self) -> None:
         if self._batch:
             try:
+                if any(record.kind == VECTOR_KIND for record in self._batch):
+                    self._bind()
                 self.new += len(self._store.put_records(self._user_id, self._batch))
             except StoreError as error:
-                place = f"lines {self._first} to {self._last}"
-                raise type(error)(f"{place}: {error}") from error
+                raise type(error)(f"{self._place}: {error}") from error
             self.records += len(self._batch)
             self._on_batch(len(self._batch))
         self._batch, self._characters = [], 0
+
+    @property
+    def _place(self) -> str:
+        if self._first == self._last:
+            return f"line {self._first}"
+        return f"lines {self._first} to {self._last}"
+
+    def _bind(self) -> None:
+        """Have the store know its model before it has a vector, whatever the lines say of it."""
+        if self._embedding is not None:
+            self._store.bind(self._embedding.model, self._embedding.dimension)
 
     def _checked(self, body: dict[str, Any]) -> tuple[str, Record]:
         if body.keys() != _FIELDS:
@@ -179,7 +191,7 @@ class _Import:
         check_user(user_id)
         encode_body(record)
         if record.kind in {VECTOR_KIND, STAGED_KIND}:
-            entry_of(record)
+            checked([entry_of(record)])
             self._check_model(record)
         elif is_vector_id(record.id):
             raise StoreError(f"record {record.id!r} has the id of a vector, and is none")

@@ -24,6 +24,7 @@ STAGED_KIND = "staged vector"
 """A vector of the model that a store is being re-indexed with; see turnfold_stores.reindexing."""
 # How far from 1 the length of a unit vector may be, in float32 and after years.
 _TOLERANCE = 1e-3
+_LEAST_LENGTH, _MOST_LENGTH = 1e-30, 1e30
 # Of an id, everywhere: what the ledger has, every index must be able to take.
 MOST_ID_BYTES = 65_535
 _PREFIX = "vector:"
@@ -130,10 +131,11 @@ def unit(vector: Vector, *, what: str = "the vector") -> Vector:
     Raises:
         StoreError: it is not one-dimensional, is empty, all zero, or not finite; `what` names it.
     """
-    array = _shaped(vector, what=what)
-    lengths = _lengths(array[np.newaxis])
+    matrix = _shaped(vector, what=what)[np.newaxis]
+    lengths = _lengths(matrix)
     _check_length(float(lengths[0]), what=what)
-    return np.asarray(array / np.float32(lengths[0]), dtype=np.float32)
+    scaled: Vector = _scaled(matrix, lengths)[0]
+    return scaled
 
 
 def are_unit(matrix: Vector) -> npt.NDArray[np.bool_]:
@@ -177,8 +179,7 @@ def checked(entries: Iterable[Entry], *, dimension: int | None = None) -> list[E
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
         for entry_id, length in zip(by_id, lengths.tolist(), strict=True):
             _check_length(length, what=f"the vector of {entry_id!r}")
-    matrix /= lengths.astype(np.float32)[:, np.newaxis]
-    rows = zip(by_id.values(), matrix, strict=True)
+    rows = zip(by_id.values(), _scaled(matrix, lengths), strict=True)
     return [Entry(entry.id, entry.conversation, row) for entry, row in rows]
 
 
@@ -204,6 +205,14 @@ def _lengths(matrix: Vector) -> npt.NDArray[np.float64]:
     exact = matrix.astype(np.float64)
     lengths: npt.NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", exact, exact))
     return lengths
+
+
+def _scaled(matrix: Vector, lengths: npt.NDArray[np.float64]) -> Vector:
+    """Each row divided by its length."""
+    if np.all((lengths > _LEAST_LENGTH) & (lengths < _MOST_LENGTH)):
+        return np.asarray(matrix / lengths.astype(np.float32)[:, np.newaxis], dtype=np.float32)
+    # A length that float32 holds badly, or not at all, of numbers that it holds.
+    return np.asarray(matrix / lengths[:, np.newaxis], dtype=np.float32)
 
 
 def _check_length(length: float, *, what: str) -> None:

@@ -16,6 +16,7 @@ from turnfold_stores import (
     vector_record,
 )
 from turnfold_stores.in_memory import InMemoryIndex, InMemoryLedger
+from turnfold_stores.vectors import checked, unit
 
 
 def entries(count, *, dimension=8, prefix="e"):
@@ -163,3 +164,21 @@ def test_a_store_left_alone_closes_itself(durable_url):
         list(ledger.scan("u"))
     with open_store(durable_url) as store:
         assert len(store.index.ids("u")) == 3
+
+
+@pytest.mark.parametrize("size", [1e-45, 1e-38, 1e-20, 1.0, 1e20, 3.4e38])
+def test_vectors_of_any_length_have_a_direction(size):
+    rows = np.asarray([[size] * 6 + [0.0, -size], [1.0] * 8], dtype=np.float32)
+    made = [entry.vector for entry in checked([Entry("a", "c", rows[0]), Entry("b", "c", rows[1])])]
+    for vector in [*made, unit(rows[0])]:
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
+    assert np.array_equal(made[0], unit(rows[0]))
+
+
+def test_a_time_is_a_number_of_any_size(tmp_path):
+    for url in ("memory:", f"sqlite:{tmp_path}/store.db"):
+        with open_store(url) as store:
+            store.ledger.put("u", [Record("a", "k", "c", at=2**70)])
+            assert store.ledger.get("u", ["a"])["a"].at == 2**70
+            with pytest.raises(StoreError, match="seconds"):
+                store.ledger.put("u", [Record("b", "k", "c", at=10**400)])

@@ -191,6 +191,7 @@ UNFIT = {
     "staged, and none": (vector("staged:z", "staged vector", values=[NAN] * 8), "not finite"),
     "a time beyond all times": (vector().replace('"at": 0.0', '"at": 1' + "0" * 400), "seconds"),
     "a user that is no text": (vector().replace('"user": "ada"', '"user": ["ada"]'), "user_id"),
+    "an id without end": (vector("vector:" + "x" * 70_000), "65,535"),
     "no UTF-8": (b'{"user": "\xff"}\n', "UTF-8"),
     "digits without end": ('{"user": ' + "1" * 5000 + "}\n", "JSON"),
     "too deep": ("[" * 100_000 + "\n", "JSON"),
@@ -225,6 +226,18 @@ def test_the_models_name_is_that_of_the_first_line():
         with pytest.raises(StoreError, match=r"line 1: .*embedding"):
             import_lines(other, changed(lines, 1, embedding={"model": "m", "dimension": "8"}))
         assert contents(other) == {STORE_USER: []}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_store_knows_its_model_where_only_the_vectors_tell_it(told):
+    with open_store("memory:") as store, open_store("memory:") as other:
+        lines = list(export_lines(filled(store)))
+        place = next(n for n, line in enumerate(lines) if '"id":"embedding"' in line)
+        header = {**json.loads(lines[0]), **({} if told else {"embedding": None})}
+        end = json.dumps({"end": len(lines) - 3})
+        rest = [*lines[1:place], *lines[place + 1 : -1]]
+        import_lines(other, [json.dumps(header), *rest, end])
+        assert other.binding == store.binding
 
 
 def test_what_follows_the_end_is_not_left_out_in_silence():
