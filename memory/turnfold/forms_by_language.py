@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import Enum, auto
-from functools import cached_property
 from typing import Protocol
+
+from turnfold_stores.once import cached_property
 
 from turnfold.forms import Form
 from turnfold.phrases import any_of, table, words_of

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from turnfold_stores import Record
+from turnfold_stores.once import cached_property
 
 from turnfold.folding import summary_of
 from turnfold.layers import Correction, render

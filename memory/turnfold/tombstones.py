@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
-from functools import cached_property
 from hashlib import blake2b
 
 from turnfold_stores import Ledger, Record
+from turnfold_stores.once import cached_property
 
 from turnfold.stored import Fields, Reading
 from turnfold.transcript import Exchange, digest

@@ -7,7 +7,8 @@ between marks is told without words (`voice.py`).
 from __future__ import annotations
 
 import re
-from functools import cached_property
+
+from turnfold_stores.once import cached_property
 
 from turnfold.phrases import any_of, table, words_of
 

@@ -8,7 +8,8 @@ alone takes for one only a message that says nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+
+from turnfold_stores.once import cached_property
 
 from turnfold.enclosed import Span
 from turnfold.forms import LONGEST_WISH, STOPS, Form, asks, form_of, sentences_of

@@ -7,8 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+
+from turnfold_stores.once import cached_property
 
 from support import postgres
 
