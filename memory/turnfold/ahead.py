@@ -22,6 +22,7 @@ from typing import Literal
 from turnfold.account import Account
 from turnfold.archive import Archive
 from turnfold.embedders import Embedder
+from turnfold.errors import failure
 from turnfold.folding import Folding, Outcome
 from turnfold.forgetting import forget_again, mark_of
 from turnfold.lease import Lease, Leases
@@ -259,8 +260,8 @@ class Chore:
         if self._embedder is not None:
             try:
                 self._archive.embed_owed(self._embedder)
-            except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
-                self._degrade("index", wrong)
+            except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
+                self._degrade("index", failure(wrong))
 
     def _degrade(self, step: str, wrong: BaseException) -> None:
         reason = str(wrong).partition("\n")[0] or type(wrong).__name__

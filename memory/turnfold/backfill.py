@@ -20,7 +20,7 @@ from turnfold.ahead import is_stale, leases_of, take_back
 from turnfold.archive import Archive
 from turnfold.days import seconds_of
 from turnfold.embedders import Embedder
-from turnfold.errors import TurnfoldError, clean
+from turnfold.errors import TurnfoldError, clean, failure
 from turnfold.folding import Folding, Outcome
 from turnfold.lease import Lease
 from turnfold.measures import Measures
@@ -278,8 +278,8 @@ class Filling:
                 self._archive.embed_owed(
                     self._embedder, lambda done, of: self._progress("vectors", done, of)
                 )
-            except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
-                self._degrade("index", wrong)
+            except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
+                self._degrade("index", failure(wrong))
 
     def _degrade(self, step: str, wrong: Exception) -> None:
         reason = str(wrong).partition("\n")[0] or type(wrong).__name__

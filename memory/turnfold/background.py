@@ -19,8 +19,11 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from turnfold.ahead import Chore
+from turnfold.crew import Crew
+from turnfold.errors import failure
 from turnfold.folding import Outcome
 from turnfold.reconciling import Reconciled
 from turnfold.summary import Item, SummaryJob
@@ -62,6 +65,8 @@ class Background:
     """The workers of one memory."""
 
     def __init__(self) -> None:
+        # For tasks: a store that hangs is not to take the threads of the loop, nor hold up its end.
+        self._crew = Crew(1, "turnfold-background")
         self._reset()
 
     def _reset(self) -> None:
@@ -200,14 +205,14 @@ class Background:
                 chore.let_go(lost=True)
             else:
                 chore.end()
-        except Exception as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
-            self._failed(chore, wrong)
+        except BaseException as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
+            self._failed(chore, failure(wrong))
 
     # --- tasks --------------------------------------------------------------------------------
 
     async def _work_async(self, chore: Chore, desk: AsyncDesk) -> None:
         try:
-            if await asyncio.to_thread(chore.begin):
+            if await self._crew.do_async(chore.begin):
                 await self._prepare(chore, desk)
         except GeneratorExit:
             # It is collected, after its loop was closed over it: in the middle of whatever this
@@ -218,21 +223,21 @@ class Background:
         except asyncio.CancelledError:
             chore.let_go(lost=True)
             raise
-        except Exception as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
-            self._failed(chore, wrong)
+        except BaseException as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
+            self._failed(chore, failure(wrong))
 
     async def _prepare(self, chore: Chore, desk: AsyncDesk) -> None:
-        while not self._stopping.is_set() and (job := await asyncio.to_thread(chore.next)):
+        while not self._stopping.is_set() and (job := await self._crew.do_async(chore.next)):
             outcome = await desk.summarize(job)
-            await asyncio.to_thread(chore.accept, outcome)
+            await self._crew.do_async(partial(chore.accept, outcome))
         compare = None if self._stopping.is_set() else desk.compare
-        if compare is not None and (items := await asyncio.to_thread(chore.items)):
+        if compare is not None and (items := await self._crew.do_async(chore.items)):
             compared = await compare(items)
-            await asyncio.to_thread(chore.compared, items, compared)
+            await self._crew.do_async(partial(chore.compared, items, compared))
         if self._stopping.is_set():
             chore.let_go(lost=True)
         else:
-            await asyncio.to_thread(chore.end)
+            await self._crew.do_async(chore.end)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         with self._lock:

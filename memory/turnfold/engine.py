@@ -31,7 +31,7 @@ from turnfold.breakpoints import has_marks
 from turnfold.deciding import Deciding
 from turnfold.embedders.start import ModelNotReady, ModelStart
 from turnfold.epoch import Epoch
-from turnfold.errors import clean
+from turnfold.errors import clean, failure
 from turnfold.folding import Outcome
 from turnfold.lookup import look_up
 from turnfold.measures import Measures, Row
@@ -271,8 +271,8 @@ class Turn:
                 budget=budget,
                 count=self._count,
             )
-        except Exception as wrong:  # noqa: BLE001 - a store may raise anything
-            self._degrade("recall", wrong)
+        except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
+            self._degrade("recall", failure(wrong))
             return []
         if looked_up.wrong is not None:
             self._degrade("recall", looked_up.wrong)
@@ -321,8 +321,8 @@ class Turn:
             self._strip = True
             try:
                 self._archive.keep_floor(self._transcript.open)
-            except Exception as wrong:  # noqa: BLE001 - a store may raise anything
-                self._degrade("thinking", wrong)
+            except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
+                self._degrade("thinking", failure(wrong))
             self.account.degraded.append("thinking: the API refused some; all of it was left out")
             return True
         if refusal.kind == "too_long" and not self._revision:
@@ -356,8 +356,8 @@ class Turn:
                         thinking_ids(message),
                         self._sent.prefix,
                     )
-                except Exception as wrong:  # noqa: BLE001 - a store may raise anything
-                    self._degrade("finish", wrong)
+                except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
+                    self._degrade("finish", failure(wrong))
         for name, what in self._archive.reading.damaged.items():
             self.account.degraded.append(f"ledger: a damaged record is left out: {name}: {what}")
         return self.account.receipt(
@@ -384,8 +384,8 @@ class Turn:
         if self._found is None and self._plan is not None:
             try:
                 self._found = self._archive.found(self._plan.shown)
-            except Exception as wrong:  # noqa: BLE001 - a store may raise anything
-                self._degrade("receipt", wrong)
+            except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
+                self._degrade("receipt", failure(wrong))
         return self._found or ()
 
     @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +30,17 @@ __all__ = [
     "TranscriptError",
     "TurnfoldError",
     "clean",
+    "failure",
 ]
+
+# Loops and workers that stop their tasks with a BaseException of their own, where they are used.
+_STOPS_OF = {
+    "trio": ("Cancelled",),
+    "greenlet": ("GreenletExit",),
+    "gevent": ("Timeout",),
+    "eventlet": ("Timeout",),
+}
+_STOPS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 
 
 class PolicyError(TurnfoldError, ValueError):
@@ -74,3 +86,35 @@ def clean(wrong: Exception, what: str) -> TurnfoldError:
         ours = TurnfoldError(f"{what}: {type(wrong).__name__}: {wrong}")
     ours.__cause__ = ours.__context__ = None
     return ours
+
+
+def failure(wrong: BaseException) -> Exception:
+    """What a part of memory raised, as an error. The one place that says what is a failing part.
+
+    A library in Rust or C++ that panics raises what is no Exception, and is a failing part like
+    any other. What asks the program, or the task, to stop is none: it is raised again.
+
+    Args:
+        wrong: what was caught.
+
+    Raises:
+        BaseException: `wrong` itself, where it asks to stop.
+    """
+    if isinstance(wrong, Exception):
+        return wrong
+    if _is_stop(wrong):
+        raise wrong
+    return TurnfoldError(f"{type(wrong).__name__}: {wrong}")
+
+
+def _is_stop(wrong: BaseException) -> bool:
+    if isinstance(wrong, BaseExceptionGroup):
+        return any(map(_is_stop, wrong.exceptions))
+    if isinstance(wrong, _STOPS):
+        return True
+    found = (
+        getattr(sys.modules.get(name), stop, None)
+        for name, stops in _STOPS_OF.items()
+        for stop in stops
+    )
+    return isinstance(wrong, tuple(one for one in found if isinstance(one, type)))

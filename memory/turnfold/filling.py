@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from turnfold.backfill import BackfillReport, Filling
-from turnfold.errors import TurnfoldError
+from turnfold.errors import TurnfoldError, failure
 from turnfold.folding import Outcome
 from turnfold.reconciling import AsyncReconciler, Reconciler, compare, compare_async
 from turnfold.side_by_side import SIDE_BY_SIDE, side_by_side
@@ -51,8 +51,8 @@ def _ask(filling: Filling, jobs: Sequence[SummaryJob], summarize: Summarizer) ->
         outcome: Outcome
         try:
             outcome = summarize(job)
-        except Exception as wrong:  # noqa: BLE001 - one failed summary does not stop the others
-            outcome = wrong
+        except BaseException as wrong:  # noqa: BLE001 - one failed summary does not stop the others
+            outcome = failure(wrong)
         with one_at_a_time:  # no worker goes on to the next before its own is written
             filling.accept(job, outcome)
 
@@ -94,13 +94,13 @@ async def _ask_async(
         async with free:
             try:
                 outcome = await summarize(job)
-            except Exception as wrong:  # noqa: BLE001 - as above
-                outcome = wrong
+            except BaseException as wrong:  # noqa: BLE001 - as above
+                outcome = failure(wrong)
             async with one_at_a_time:
                 try:
                     await anyio.to_thread.run_sync(filling.accept, job, outcome)
-                except Exception as wrong:  # noqa: BLE001 - raised below, by itself
-                    failed.append(wrong)
+                except BaseException as wrong:  # noqa: BLE001 - raised below, by itself
+                    failed.append(failure(wrong))
                     group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:

@@ -10,7 +10,7 @@ from turnfold.archive import Archive
 from turnfold.drafting import Drafting
 from turnfold.embedders import Embedder
 from turnfold.embedders.start import ModelNotReady
-from turnfold.errors import SummaryError
+from turnfold.errors import SummaryError, failure
 from turnfold.layers import correct, coverage, erased, fit, live_items, render, settle, unseen
 from turnfold.plans import Fold, fold_id, node_id
 from turnfold.policy import Policy
@@ -330,8 +330,8 @@ class Folding:
                 self._archive.embed_owed(self._embedder)
             except ModelNotReady:
                 pass  # the vectors are owed, and it is recall that goes without them
-            except Exception as wrong:  # noqa: BLE001 - an embedder may raise anything
-                self._degrade("index", wrong)
+            except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
+                self._degrade("index", failure(wrong))
 
     def _rendered(
         self, new: Mapping[str, Node], until: int

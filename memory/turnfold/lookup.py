@@ -15,7 +15,7 @@ from turnfold.asking import Asked, coverage, need, read_opening
 from turnfold.choosing import Chosen, choose
 from turnfold.days import known_day
 from turnfold.embedders import Embedder
-from turnfold.errors import TurnfoldError
+from turnfold.errors import TurnfoldError, failure
 from turnfold.passages import Found, Passage, content_of
 from turnfold.past import Known, Past
 from turnfold.policy import Policy
@@ -113,8 +113,8 @@ def look_up(
     try:
         near = _nearest(archive, asked.query, embedder, policy, where)
         dense = list(islice(past.living(near, most * _LOOKED_AT), most))
-    except Exception as failed:  # noqa: BLE001 - an embedder or an index may raise anything
-        wrong = failed
+    except BaseException as failed:  # noqa: BLE001 - an embedder or an index may raise anything
+        wrong = failure(failed)
     messages, runs = past.around([*lexical, *dense])
     share = _share(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
     budget = int(budget * share)

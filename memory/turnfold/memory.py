@@ -18,6 +18,7 @@ from turnfold_stores import STORE_USER, Store, open_store
 from turnfold.archive import Archive
 from turnfold.backfill import BackfillReport, Filling, Progress, times_of, untold
 from turnfold.background import Background
+from turnfold.bounds import Bounds
 from turnfold.days import TimeZone, seconds_of, zone_of
 from turnfold.embedders import Embedder, default_embedder, named_embedder
 from turnfold.embedders.start import ModelStart
@@ -90,6 +91,7 @@ class Memory:
         self._summarizer = summarizer
         self._on_receipt = on_receipt
         self._background = Background()
+        self._bounds = Bounds()
         self.store = open_store(store)
         self._owns_store = not isinstance(store, Store)
         if self._embedder is not None:
@@ -138,6 +140,7 @@ class Memory:
         middleware = MemoryMiddleware(
             self._process,
             self._background,
+            self._bounds,
             user_id=user_id,
             conversation=conversation or "",
             summarize=self._summarizer or self._by_claude(client),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from turnfold.answers import json_of, json_request, not_as_asked
+from turnfold.errors import failure
 from turnfold.pricing import Usage
 from turnfold.quotation import mark_for, memory_block, one_line
 from turnfold.summary import Item
@@ -90,8 +91,8 @@ def compare(summarizer: Reconciler, items: Sequence[Item]) -> Reconciled | Excep
     """What a summarizer says of items, or why it does not: all of them are kept then."""
     try:
         return summarizer.reconcile(items)
-    except Exception as wrong:  # noqa: BLE001 - nothing of a summarizer reaches the user
-        return wrong
+    except BaseException as wrong:  # noqa: BLE001 - nothing of a summarizer reaches the user
+        return failure(wrong)
 
 
 async def compare_async(
@@ -100,8 +101,8 @@ async def compare_async(
     """The same on an event loop."""
     try:
         return await summarizer.reconcile(items)
-    except Exception as wrong:  # noqa: BLE001 - as above
-        return wrong
+    except BaseException as wrong:  # noqa: BLE001 - as above
+        return failure(wrong)
 
 
 def reconcile_request(

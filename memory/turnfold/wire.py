@@ -2,114 +2,118 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from functools import partial
+import contextlib
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, cast
 
 import anyio
-import anyio.to_thread
 import httpx2
 
-Done = Callable[[Mapping[str, Any] | None], object]
+from turnfold.events import StreamedMessage, message_of_json
+
+Message = Mapping[str, Any] | None
+Done = Callable[[Message], object]
+DoneAsync = Callable[[Message], Awaitable[object]]
+
+# zlib is told by this to find out by itself whether it is given gzip's format or its own.
+_ANY_FORMAT = zlib.MAX_WBITS | 32
 
 
-def _message_of_events(raw: bytes) -> Mapping[str, Any] | None:
-    """The message of a finished stream: id, model, usage, stop reason, and its thinking blocks.
+def raw_response(response: object) -> httpx2.Response | None:
+    """The HTTP response behind what the rest of the chain answered; None where there is none.
 
-    Text and tool input are left out: the caller sends them back with the next request.
-
-    Returns:
-        None where the stream broke off before `message_stop`.
+    A middleware further in may answer by itself, and a caller may ask for the HTTP response.
     """
-    message: dict[str, Any] = {}
-    blocks: dict[int, dict[str, Any]] = {}
-    for event in _events(raw):
-        kind = event.get("type")
-        if kind == "message_start":
-            message = dict(event.get("message") or {})
-        elif kind == "content_block_start":
-            blocks[event["index"]] = dict(event.get("content_block") or {})
-        elif kind == "content_block_delta":
-            delta = event.get("delta") or {}
-            block = blocks.get(event["index"])
-            if block is not None and delta.get("type") == "signature_delta":
-                block["signature"] = delta.get("signature")
-        elif kind == "message_delta":
-            message.update(event.get("delta") or {})
-            counted = {k: v for k, v in (event.get("usage") or {}).items() if v is not None}
-            message["usage"] = {**(message.get("usage") or {}), **counted}
-        elif kind == "message_stop":
-            return {**message, "content": [blocks[index] for index in sorted(blocks)]}
-    return None
+    raw = getattr(response, "http_response", response)
+    return raw if isinstance(raw, httpx2.Response) else None
 
 
-def _events(raw: bytes) -> list[dict[str, Any]]:
-    events = []
-    for frame in raw.replace(b"\r\n", b"\n").split(b"\n\n"):
-        data = b"\n".join(
-            line[5:].lstrip(b" ") for line in frame.split(b"\n") if line.startswith(b"data:")
-        )
-        try:
-            event = json.loads(data)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            events.append(event)
-    return events
+def load(raw: httpx2.Response) -> None:
+    """Read a response. What goes wrong on the wire is raised, as it would be without memory."""
+    with contextlib.suppress(httpx2.StreamError):  # someone has read it in part
+        raw.read()
 
 
-def message_of_json(raw: httpx2.Response) -> Mapping[str, Any] | None:
-    """The message of a response that has been read; None if it is none."""
+async def aload(raw: httpx2.Response) -> None:
+    """The same for an async client."""
+    with contextlib.suppress(httpx2.StreamError):
+        await raw.aread()
+
+
+def content_of(raw: httpx2.Response) -> bytes:
+    """The body of a response that was read; nothing where it was not."""
     try:
-        message = json.loads(raw.content)
-    except ValueError:
+        return raw.content
+    except httpx2.ResponseNotRead:
+        return b""
+
+
+def message_in(raw: httpx2.Response | None) -> Message:
+    """The message of a response that is there whole; None where there is none."""
+    if raw is None:
         return None
-    return message if isinstance(message, Mapping) else None
+    content = content_of(raw)
+    if not _is_stream(raw):
+        return message_of_json(content)
+    events = StreamedMessage()
+    events.take(content)
+    return events.message
+
+
+def _is_stream(raw: httpx2.Response) -> bool:
+    return "event-stream" in raw.headers.get("content-type", "").lower()
 
 
 class _Copy:
-    """The bytes of a response so far, and what is done with the message once it is whole."""
+    """What is known so far of a response that goes by."""
 
-    def __init__(self, raw: httpx2.Response, done: Done) -> None:
-        self._headers = {
-            name: value
-            for name, value in raw.headers.items()
-            if name.lower() in {"content-encoding", "content-type"}
-        }
-        self._done = done
+    def __init__(self, raw: httpx2.Response) -> None:
+        kept = ("content-encoding", "content-type")
+        self._headers = {name: raw.headers[name] for name in kept if name in raw.headers}
+        encoding = raw.headers.get("content-encoding", "identity").strip().lower()
+        # Other encodings are read when the response is there whole.
+        plain, zipped = encoding in {"identity", ""}, encoding in {"gzip", "x-gzip", "deflate"}
+        self._events = StreamedMessage() if _is_stream(raw) and (plain or zipped) else None
+        self._unzip = zlib.decompressobj(_ANY_FORMAT) if zipped else None
         self._chunks: list[bytes] = []
-        self._open = True
+        self._told = False
 
     def take(self, chunk: bytes) -> bool:
-        """Keep a chunk; whether it may be the one that ends the message."""
-        self._chunks.append(chunk)
-        return self._open and b"message_stop" in chunk
+        """Read a chunk; whether it ended the message, or made it unreadable."""
+        if self._told:
+            return False
+        if self._events is None:
+            self._chunks.append(chunk)
+            return False
+        try:
+            self._events.take(chunk if self._unzip is None else self._unzip.decompress(chunk))
+        except zlib.error:  # the caller will meet it, too
+            self._events = StreamedMessage()
+            return True
+        return self._events.message is not None
 
-    def finish(self, *, closing: bool) -> None:
-        """Hand the message on, once: when it is whole, at the latest when the stream closes."""
-        message = self._message() if self._open else None
-        if self._open and (closing or message is not None):
-            self._open = False
-            self._done(message)
+    def hand_over(self) -> bool:
+        """Whether the message is to be told of now: once, however often it is asked."""
+        told, self._told = self._told, True
+        return not told
 
-    def _message(self) -> Mapping[str, Any] | None:
+    def message(self) -> Message:
+        """The message; None where it broke off, or was none."""
+        if self._events is not None:
+            return self._events.message
         content = b"".join(self._chunks)
         try:
-            decoded = httpx2.Response(200, headers=self._headers, content=content).content
+            return message_in(httpx2.Response(200, headers=self._headers, content=content))
         except httpx2.HTTPError:  # compressed, and broken off
             return None
-        if "event-stream" in self._headers.get("content-type", ""):
-            return _message_of_events(decoded)
-        try:
-            message = json.loads(decoded)
-        except ValueError:
-            return None
-        return message if isinstance(message, Mapping) else None
 
 
 class Tee(httpx2.SyncByteStream):
-    """Passes bytes on as they come; tells of the message before its last bytes are passed."""
+    """Passes bytes on as they come; tells of the message before its last bytes are passed.
+
+    All else that the stream of the response knows, it knows: how long it took, who observes it.
+    """
 
     def __init__(self, raw: httpx2.Response, done: Done) -> None:
         """Args:
@@ -117,39 +121,62 @@ class Tee(httpx2.SyncByteStream):
         done: called once with the message, or with None where it broke off.
         """
         self._inner = cast("httpx2.SyncByteStream", raw.stream)
-        self._copy = _Copy(raw, done)
+        self._copy = _Copy(raw)
+        self._done = done
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._inner:
             if self._copy.take(chunk):
-                self._copy.finish(closing=False)
+                self._finish()
             yield chunk
 
     def close(self) -> None:
         """Close the stream."""
-        self._inner.close()
-        self._copy.finish(closing=True)
+        try:
+            self._inner.close()
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._copy.hand_over():
+            self._done(self._copy.message())
 
 
 class AsyncTee(httpx2.AsyncByteStream):
     """The same for an async client."""
 
-    def __init__(self, raw: httpx2.Response, done: Done) -> None:
-        """See `Tee`; `done` is called in a thread."""
+    def __init__(self, raw: httpx2.Response, done: DoneAsync) -> None:
+        """See `Tee`; `done` is awaited, whoever cancels meanwhile."""
         self._inner = cast("httpx2.AsyncByteStream", raw.stream)
-        self._copy = _Copy(raw, done)
+        self._copy = _Copy(raw)
+        self._done = done
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._inner:
-            if self._copy.take(chunk):
-                await self._finish(closing=False)
-            yield chunk
+        chunks = aiter(self._inner)
+        try:
+            async for chunk in chunks:
+                if self._copy.take(chunk):
+                    await self._finish()
+                yield chunk
+        finally:
+            # By whoever has read a part of it: else the event loop does it later.
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
 
     async def aclose(self) -> None:
         """Close the stream."""
-        await self._inner.aclose()
-        await self._finish(closing=True)
+        try:
+            await self._inner.aclose()
+        finally:
+            await self._finish()
 
-    async def _finish(self, *, closing: bool) -> None:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(partial(self._copy.finish, closing=closing))
+    async def _finish(self) -> None:
+        if self._copy.hand_over():
+            with anyio.CancelScope(shield=True):
+                await self._done(self._copy.message())

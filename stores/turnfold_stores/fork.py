@@ -1,10 +1,15 @@
-"""What an object does when its process forks."""
+"""What an object does when its process forks or ends."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import threading
+import time
 import weakref
+from collections import Counter
 from collections.abc import Callable
+from typing import Self
 
 
 def _nothing() -> None:
@@ -33,6 +38,14 @@ def at_fork(
         )
 
 
+def at_exit(settle: Callable[[], None]) -> None:
+    """Call this bound method when the interpreter is about to exit, if its object still lives.
+
+    Daemon threads are still running then.
+    """
+    atexit.register(_weak(settle))
+
+
 def _weak(method: Callable[[], None]) -> Callable[[], None]:
     if method is _nothing:
         return _nothing
@@ -43,3 +56,86 @@ def _weak(method: Callable[[], None]) -> Callable[[], None]:
             alive()
 
     return call
+
+
+# Seconds a fork waits for native code under way in other threads, and an interpreter that exits:
+# that may be waiting for code that hangs.
+_BEFORE_FORK = 30.0
+_BEFORE_EXIT = 10.0
+
+
+class Undivided:
+    """Native code, or an import, that neither a fork nor the end of the interpreter may cut in two.
+
+    A child has none of its parent's other threads, but the locks they held: those of a library,
+    and those of modules half imported, will never be released. And a daemon thread in C++ or Rust
+    that wants to return to an interpreter that has ended aborts the process. So both wait for who
+    is inside, for a time, and let nobody in meanwhile: `with undivided: ...`, by any number of
+    threads at once.
+
+    Attributes:
+        is_cut: whether this process was forked all the same while another thread was inside.
+    """
+
+    def __init__(self, *, before_fork: float = _BEFORE_FORK) -> None:
+        """Args:
+        before_fork: seconds a fork waits at the most.
+        """
+        self._before_fork = before_fork
+        self.is_cut = False
+        self._begin_anew()
+        at_fork(before=self._fork_comes, in_parent=self._open, in_child=self._open_in_child)
+        at_exit(self._exit_comes)
+
+    def _begin_anew(self) -> None:
+        self._changed = threading.Condition(threading.RLock())
+        self._inside: Counter[int] = Counter()  # by thread, how often
+        self._is_shut = False
+
+    def __enter__(self) -> Self:
+        me = threading.get_ident()
+        with self._changed:
+            # Whoever is inside may go further in. At the end of the interpreter only daemons are
+            # held up: it is for the others that it waits.
+            while self._is_shut and not self._inside[me] and threading.current_thread().daemon:
+                self._changed.wait()
+            self._inside[me] += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        me = threading.get_ident()
+        with self._changed:
+            self._inside[me] -= 1
+            if self._inside[me] <= 0:
+                del self._inside[me]
+            self._changed.notify_all()
+
+    def _fork_comes(self) -> None:
+        self._shut(self._before_fork)
+
+    def _exit_comes(self) -> None:
+        self._shut(_BEFORE_EXIT)
+
+    def _shut(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        with self._changed:
+            self._is_shut = True
+            while self._others and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    @property
+    def _others(self) -> bool:
+        """Whether a thread other than this one is inside."""
+        return any(count for who, count in self._inside.items() if who != threading.get_ident())
+
+    def _open(self) -> None:
+        with self._changed:
+            self._is_shut = False
+            self._changed.notify_all()
+
+    def _open_in_child(self) -> None:
+        self.is_cut = self.is_cut or self._others
+        mine = self._inside[threading.get_ident()]
+        self._begin_anew()
+        if mine:
+            self._inside[threading.get_ident()] = mine

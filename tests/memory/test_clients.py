@@ -555,3 +555,91 @@ def test_the_default_policy_folds_nothing_of_a_short_chat():
     memory_of(client).close()
     assert len(chats(fake)[0]["messages"]) == len(LONG) + 1
     assert memory_of(client).policy.fold_at == "auto"
+
+
+# --- answers of another kind ------------------------------------------------------------------
+
+CACHED = anthropic.types.Message.model_validate(
+    {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": MODEL,
+        "content": [{"type": "text", "text": "from a cache"}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    }
+)
+
+
+def answering(door, answer):
+    """A middleware further in that answers by itself."""
+
+    async def answer_async(_request, _call_next):
+        return answer()
+
+    return answer_async if door.is_async else lambda _request, _call_next: answer()
+
+
+@pytest.mark.parametrize("answer", [CACHED, {"content": "from a cache"}, "from a cache", None, 7])
+async def test_what_a_middleware_further_in_answers_is_what_the_caller_gets(door, answer):
+    receipts = []
+    remembering = memory(on_receipt=receipts.append, summarizer=ExtractiveSummarizer())
+    client = remembering.wrap(
+        door.client(fresh(), middleware=[answering(door, lambda: answer)]), conversation="c"
+    )
+    told = client.messages.create(**ask(LONG))
+    assert (await told if door.is_async else told) is answer
+    assert receipts[-1].in_memory > 0
+    assert not receipts[-1].degraded
+
+
+@pytest.mark.parametrize("events", [False, True], ids=["json", "events"])
+async def test_a_response_that_a_middleware_made_itself_is_read_if_it_can_be(door, events):
+    """It has no request, no connection, and was read before it came."""
+    receipts = []
+    message = json.loads(CACHED.model_dump_json())
+
+    def answer():
+        if not events:
+            return httpx2.Response(200, json=message)
+        told = [{"type": "message_start", "message": message}, {"type": "message_stop"}]
+        lines = [f"event: {one['type']}\ndata: {json.dumps(one)}\n\n" for one in told]
+        headers = {"content-type": "text/event-stream"}
+        return httpx2.Response(200, headers=headers, content="".join(lines).encode())
+
+    client = memory(on_receipt=receipts.append).wrap(
+        door.client(fresh(), middleware=[answering(door, answer)]), conversation="c"
+    )
+    told = client.messages.create(**ask(LONG))
+    assert isinstance(await told if door.is_async else told, httpx2.Response)
+    assert receipts[-1].usage.input_tokens == 1
+
+
+async def test_who_asks_for_the_http_response_gets_it(door):
+    receipts = []
+    client = memory(on_receipt=receipts.append).wrap(door.client(fresh()), conversation="c")
+    told = client.post("/v1/messages", cast_to=httpx2.Response, body=ask(LONG))
+    response = await told if door.is_async else told
+    assert response.json()["content"][0]["text"] == ANSWER
+    assert receipts[-1].in_memory > 0
+
+
+def test_how_long_a_stream_took_is_known_as_without_memory():
+    client = with_memory(fresh().client())
+    events = client.messages.create(**ask(LONG), stream=True)
+    assert [event.type for event in events][-1] == "message_stop"
+    assert events.response.elapsed.total_seconds() >= 0
+    with client.messages.stream(**ask(LONG)) as pieces:
+        pieces.until_done()
+    assert pieces.response.elapsed.total_seconds() >= 0
+
+
+def test_whatever_a_span_raises_the_caller_is_answered(monkeypatch):
+    def broken():
+        raise RuntimeError("no span today")
+
+    monkeypatch.setattr("turnfold.attempt.current_span", broken)
+    client = memory().wrap(fresh().client(), conversation="c")
+    assert client.messages.create(**ask(LONG)).content[0].text == ANSWER

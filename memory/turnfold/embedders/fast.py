@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from turnfold_stores.arrays import np
+from turnfold_stores.fork import Undivided, at_fork
 
 from turnfold.embedders import bert
 from turnfold.embedders.minilm import (
@@ -20,6 +21,7 @@ from turnfold.embedders.minilm import (
     carried_model,
     first_line,
     full_name,
+    refuse_if_cut,
     unfound,
 )
 from turnfold.embedders.protocol import Vectors, unit_rows
@@ -47,9 +49,18 @@ class FastEmbedder:
 
     def __init__(self, path: str | os.PathLike[str] = DEFAULT_MODEL) -> None:
         self._path = os.fspath(path)
-        self._lock = threading.Lock()
+        self._native = Undivided()
         self._loaded: _Encoder | None = None
-        self._left_behind: list[_Encoder] = []
+        self._begin_anew()
+        at_fork(in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._lock = threading.Lock()
+        if self._loaded is not None:
+            # Forked: OpenVINO's threads stayed in the parent, and to free the model here would be
+            # to wait for them. So it stays, whatever becomes of this object.
+            _OF_PARENTS.append(self._loaded)
+            self._loaded = None
 
     @property
     def model(self) -> str:
@@ -59,7 +70,7 @@ class FastEmbedder:
     @property
     def loaded(self) -> bool:
         """Whether `embed` answers without loading anything first."""
-        return self._loaded is not None and self._loaded.pid == os.getpid()
+        return self._loaded is not None
 
     def load(self) -> None:
         """Load the model, unless it is loaded. Takes about a second.
@@ -77,17 +88,15 @@ class FastEmbedder:
             MissingDependency: openvino or tokenizers is not installed.
             EmbedderError: the model is nowhere to be found, or of another kind.
         """
-        return self._encoder().embed(texts)
+        encoder = self._encoder()
+        with self._native:
+            return encoder.embed(texts)
 
     def _encoder(self) -> _Encoder:
         with self._lock:
-            if self._loaded is not None and self._loaded.pid != os.getpid():
-                # Forked: OpenVINO's threads stayed in the parent, and freeing the model here
-                # would wait for them.
-                self._left_behind.append(self._loaded)
-                self._loaded = None
             if self._loaded is None:
-                self._loaded = _load(self.model)
+                refuse_if_cut(self._native, self.model)
+                self._loaded = _load(self.model, self._native)
             return self._loaded
 
 
@@ -101,7 +110,6 @@ class _Encoder:
     places: bert.Table
     compiled: Any
     streams: int
-    pid: int = field(default_factory=os.getpid)
     idle: list[Any] = field(default_factory=list)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -132,15 +140,28 @@ class _Encoder:
         return row
 
 
-def _load(model: str) -> _Encoder:
-    try:
-        import openvino
-        from tokenizers import Tokenizer
-    except ImportError as missing:
-        raise MissingDependency(
-            missing.name or "openvino", extra="fast", feature="The fast embedder"
-        ) from None
-    folder = _find(model)
+# Models that a parent loaded before it forked this process. They are never freed.
+_OF_PARENTS: list[_Encoder] = []
+
+
+def _load(model: str, native: Undivided) -> _Encoder:
+    with native:
+        try:
+            import openvino  # noqa: F401 - and what it imports, before a fork may come
+            import tokenizers  # noqa: F401 - as above
+        except ImportError as missing:
+            raise MissingDependency(
+                missing.name or "openvino", extra="fast", feature="The fast embedder"
+            ) from None
+    folder = _find(model, native)  # a hub is waited for outside
+    with native:
+        return _compiled(model, folder)
+
+
+def _compiled(model: str, folder: Path) -> _Encoder:
+    import openvino
+    from tokenizers import Tokenizer
+
     shape = bert.read_shape(folder)
     tensors = bert.read_tensors(folder / WEIGHTS)
     try:
@@ -161,7 +182,7 @@ def _load(model: str) -> _Encoder:
     return _Encoder(model, tokenizer, words, places, compiled, streams)
 
 
-def _find(model: str) -> Path:
+def _find(model: str, native: Undivided) -> Path:
     """The folder of a model.
 
     Raises:
@@ -169,15 +190,17 @@ def _find(model: str) -> Path:
     """
     if Path(model).is_dir():
         return Path(model)
-    carried = carried_model(model)
+    with native:
+        carried = carried_model(model)
     if carried is not None:
         return carried
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
+    with native:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.utils import (
+            are_progress_bars_disabled,
+            disable_progress_bars,
+            enable_progress_bars,
+        )
 
     files = list(bert.FILES)
     quiet = are_progress_bars_disabled()

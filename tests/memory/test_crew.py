@@ -1,0 +1,319 @@
+"""Steps run in a few threads that can be left behind, and a part that fails is left alone."""
+
+import asyncio
+import contextvars
+import threading
+
+import pytest
+from turnfold.breaker import Breaker, LeftAlone
+from turnfold.crew import Crew, TooLate, current_task
+from turnfold.errors import TurnfoldError, failure
+
+SOON = 0.05
+
+
+@pytest.fixture
+def gate():
+    """Steps hang at its `wait` until the test opens it, at the latest at its end."""
+    opened = threading.Event()
+    yield opened
+    opened.set()
+
+
+@pytest.fixture
+def crew():
+    return Crew(2, "test-crew")
+
+
+def hands():
+    return [thread for thread in threading.enumerate() if thread.name == "test-crew"]
+
+
+def hang_all(crew, gate):
+    for _ in range(2):
+        with pytest.raises(TooLate):
+            crew.do(gate.wait, SOON)
+
+
+# --- one step ---------------------------------------------------------------------------------
+
+
+def test_what_a_step_gives_comes_back_and_what_it_raises_is_raised(crew):
+    assert crew.do(lambda: 7) == 7
+    with pytest.raises(KeyboardInterrupt):
+        crew.do(interrupt)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_a_step_runs_in_the_context_of_its_caller(crew):
+    here = contextvars.ContextVar("here")
+    here.set("the caller's")
+    assert crew.do(here.get) == "the caller's"
+    assert current_task() is None
+    assert crew.do(current_task) is not None
+
+
+async def test_an_event_loop_goes_on_meanwhile(crew, gate):
+    step = asyncio.create_task(crew.do_async(gate.wait))
+    await asyncio.sleep(0)
+    gate.set()
+    assert await step is True
+
+
+async def test_who_is_cancelled_leaves_the_step_behind(crew, gate):
+    step = asyncio.create_task(crew.do_async(gate.wait))
+    await asyncio.sleep(SOON)
+    step.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await step
+    assert len(hands()) == 1
+
+
+# --- steps that hang --------------------------------------------------------------------------
+
+
+def test_no_more_threads_than_the_crew_has_are_ever_left(crew, gate):
+    hang_all(crew, gate)
+    assert len(hands()) == 2
+    for _ in range(50):
+        with pytest.raises(TooLate, match="all 2 threads"):
+            crew.do(gate.wait)  # without end: it is refused at once
+    assert len(hands()) == 2
+
+
+def test_what_comes_back_late_makes_room_again(crew, gate):
+    hang_all(crew, gate)
+    gate.set()
+    for thread in hands():
+        thread.join(30)
+    assert crew.do(lambda: "well") == "well"
+
+
+def test_who_comes_when_all_are_at_work_waits_for_the_next_free_thread(crew, gate):
+    done = []
+    busy = [
+        threading.Thread(target=crew.do, args=(lambda: done.append(gate.wait(30)),))
+        for _ in range(4)
+    ]
+    for thread in busy:
+        thread.start()
+    assert len(hands()) <= 2
+    gate.set()
+    for thread in busy:
+        thread.join(30)
+    assert done == [True] * 4
+
+
+def test_a_step_that_nobody_waits_for_any_more_is_not_begun(crew, gate):
+    begun = []
+    busy = [threading.Thread(target=crew.do, args=(gate.wait,)) for _ in range(2)]
+    for thread in busy:
+        thread.start()
+    while len(hands()) < 2:
+        pass
+    with pytest.raises(TooLate) as late:
+        crew.do(lambda: begun.append(1), SOON)
+    assert not late.value.began
+    gate.set()
+    for thread in [*busy, *hands()]:
+        thread.join(30)
+    assert crew.do(lambda: begun) == []
+
+
+def test_where_no_thread_can_be_had_it_says_so_and_the_place_stays_free(crew, monkeypatch):
+    def start(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        for _ in range(5):
+            with pytest.raises(TooLate, match="can't start new thread"):
+                crew.do(lambda: None)
+    assert crew.do(lambda: "well") == "well"
+
+
+# --- several steps ----------------------------------------------------------------------------
+
+
+def test_several_steps_come_back_in_their_order(crew):
+    steps = [lambda number=number: number for number in range(9)]
+    assert crew.do_all(steps, late=fail) == list(range(9))
+    assert asyncio.run(crew.do_all_async(steps, late=fail)) == list(range(9))
+    assert crew.do_all([], late=fail) == []
+
+
+def fail(_outcomes):
+    raise AssertionError
+
+
+def test_what_comes_too_late_is_handed_on_with_what_was_not_begun(crew, gate):
+    handed, there = [], threading.Event()
+
+    def late(outcomes):
+        handed.extend(outcomes)
+        there.set()
+
+    with pytest.raises(TooLate):
+        crew.do_all([lambda: "at once", gate.wait, gate.wait, gate.wait], SOON, late=late)
+    assert not handed
+    gate.set()
+    assert there.wait(30)
+    assert handed[:3] == ["at once", True, True]
+    assert isinstance(handed[3], TooLate)
+
+
+# --- a part that fails ------------------------------------------------------------------------
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def fails(breaker, times, why="no"):
+    for _ in range(times):
+        with pytest.raises(ValueError, match="no"), breaker.watching():
+            raise ValueError(why)
+
+
+def asked(breaker):
+    """Whether it may be asked; what is asked then works."""
+    try:
+        with breaker.watching():
+            return True
+    except LeftAlone:
+        return False
+
+
+def test_a_part_that_fails_three_times_in_a_row_is_left_alone_and_tried_again(clock):
+    breaker = Breaker("the store", clock=clock)
+    fails(breaker, 2)
+    assert asked(breaker), "it worked in between"
+    fails(breaker, 3)
+    assert not asked(breaker)
+    clock.now += 10
+    assert asked(breaker)
+    assert asked(breaker)
+
+
+def test_each_time_it_fails_again_it_is_left_alone_for_twice_as_long(clock):
+    breaker = Breaker("the store", clock=clock)
+    fails(breaker, 3)
+    for pause in (10, 20, 40, 80, 160, 300, 300):
+        clock.now += pause - 1
+        assert not asked_in_vain(breaker)
+        clock.now += 1
+        fails(breaker, 1)
+
+
+def asked_in_vain(breaker):
+    try:
+        breaker.admit()
+    except LeftAlone:
+        return False
+    return True
+
+
+def test_one_tries_it_and_the_others_wait_for_what_comes_of_that(clock):
+    breaker = Breaker("the store", clock=clock)
+    fails(breaker, 3)
+    clock.now += 10
+    breaker.admit()
+    assert not asked(breaker)
+    breaker.worked()
+    assert asked(breaker)
+
+
+def test_it_is_said_what_is_left_alone_for_how_long_and_why(clock):
+    breaker = Breaker("the embedder", clock=clock)
+    fails(breaker, 3, "no route to it\nand more")
+    clock.now += 3.5
+    with pytest.raises(LeftAlone) as told:
+        breaker.admit()
+    assert str(told.value) == (
+        "the embedder failed 3 times in a row and is left alone for 7 s "
+        "(ValueError: no route to it)"
+    )
+
+
+def test_failures_of_many_at_once_count_as_one_more(clock):
+    breaker = Breaker("the store", clock=clock)
+    for _ in range(30):
+        breaker.failed("it hangs")
+    clock.now += 10
+    assert asked(breaker)
+
+
+def test_an_answer_that_is_of_no_use_is_no_failure_of_the_part(clock):
+    breaker = Breaker("the summarizer", answers=(ValueError,), clock=clock)
+    fails(breaker, 9)
+    assert asked(breaker)
+
+
+def test_what_a_step_waits_for_when_it_is_left_is_known(crew, gate):
+    breaker = Breaker("the embedder", most=1)
+
+    def step():
+        with breaker.watching():
+            gate.wait(30)
+
+    with pytest.raises(TooLate) as late:
+        crew.do(step, SOON)
+    assert late.value.part is breaker
+    with pytest.raises(LeftAlone, match="not answered those who asked before"):
+        crew.do(out_of_time(breaker))
+
+
+def out_of_time(breaker):
+    """A step that finds the only place in a part taken, and has no time to wait for it."""
+
+    def step():
+        current_task().ends = 0.0
+        with breaker.watching():
+            pass
+
+    return step
+
+
+# --- what is a failure ------------------------------------------------------------------------
+
+
+class Panic(BaseException):
+    """As a library in Rust raises it."""
+
+
+@pytest.mark.parametrize("wrong", [Panic("index out of bounds"), BaseExceptionGroup("", [Panic()])])
+def test_what_a_library_raises_when_it_panics_is_a_failure(wrong):
+    ours = failure(wrong)
+    assert isinstance(ours, TurnfoldError)
+    assert type(wrong).__name__ in str(ours)
+
+
+def test_an_exception_stays_what_it_is():
+    wrong = ValueError()
+    assert failure(wrong) is wrong
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        KeyboardInterrupt(),
+        SystemExit(1),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        BaseExceptionGroup("", [Panic(), BaseExceptionGroup("", [KeyboardInterrupt()])]),
+    ],
+)
+def test_what_asks_to_stop_is_raised_again(stop):
+    with pytest.raises(type(stop)):
+        failure(stop)
