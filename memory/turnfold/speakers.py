@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import pairwise
+
+from turnfold_stores.once import cached_property
 
 from turnfold.enclosed import SENTENCE_END, complement
 from turnfold.reading import Reading
