@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from itertools import product
 
 import anthropic
 import httpx2
@@ -87,21 +88,18 @@ def talk_through(world, trouble, turns):
             assert all("is left alone" in why for why in world.receipts[-1].degraded)
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["before its work", "after its work"])
-@pytest.mark.parametrize(
-    "way",
-    [
-        "StoreError",
-        "RuntimeError",
-        "an error of the SDK",
-    ],
-)
-def test_every_call_of_store_and_embedder_fails_once(way, late):
+LATE = {"before its work": False, "after its work": True}
+KINDS = tuple(product(("StoreError", "RuntimeError", "an error of the SDK"), LATE))
+kinds = pytest.mark.parametrize("kind", KINDS, ids=" ".join)
+
+
+def fail_once(kind, first=1, step=1):
+    """A talk for every `step`-th call of store and embedder, in which that one fails."""
+    way, late = kind
     total = calls_of_a_talk()
     assert total > 50
-    step = 1 if way == "StoreError" else 3
-    for number in range(1, total + 1, step):
-        trouble = Trouble(lambda n, _, hit=number: n == hit, WAYS[way], late=late)
+    for number in range(first, total + 1, step):
+        trouble = Trouble(lambda n, _, hit=number: n == hit, WAYS[way], late=LATE[late])
         with world_with(trouble) as world:
             talk_through(world, trouble, TURNS)
             assert trouble.struck == 1
@@ -109,6 +107,18 @@ def test_every_call_of_store_and_embedder_fails_once(way, late):
             world.indexed = False
             world.do(Act("say", size="large"))  # every promise holds again
             world.do(Act("tools", size="large", twice=True))
+
+
+@kinds
+def test_every_call_of_store_and_embedder_fails_once(kind):
+    """In one of the ways each; the soak run tries each in each."""
+    fail_once(kind, first=1 + KINDS.index(kind), step=len(KINDS))
+
+
+@pytest.mark.soak
+@kinds
+def test_every_call_of_store_and_embedder_fails_once_in_every_way(kind):
+    fail_once(kind)
 
 
 def test_a_store_that_fails_from_some_call_on_loses_nothing_that_comes_later():
