@@ -53,6 +53,7 @@ THINGS = (
     "drill camera radio freezer mower canoe clock compass lantern helmet scooter easel loom anvil "
     "globe saddle harp"
 ).split()
+_FOR_GOOD = "From now on, "
 PLACES = "harbour library station bakery quarry orchard museum mill chapel stadium".split()
 
 
@@ -73,7 +74,7 @@ def facts() -> list[Fact]:
     wishes = [
         Fact(
             "wish",
-            f"From now on, sign what goes to the {place} with the number {code}.",
+            f"{_FOR_GOOD}sign what goes to the {place} with the number {code}.",
             f"Which number do I sign with, for the {place}?",
             str(code),
         )
@@ -128,7 +129,10 @@ def exchanges(early: Sequence[Fact], count: int) -> list[list[dict[str, Any]]]:
 
 
 class Retelling:
-    """Picks sentences, and now and then gets one wrong; not twice in a row."""
+    """Picks sentences and knows a wish when it sees one; now and then it gets a sentence wrong.
+
+    Not twice in a row.
+    """
 
     def __init__(self, slips: float) -> None:
         self._slips = slips
@@ -136,6 +140,7 @@ class Retelling:
 
     def __call__(self, job: SummaryJob) -> SummaryDraft:
         draft = self._pick(job)
+        draft = replace(draft, items=[*map(_as_wished, draft.items)])
         items = draft.items if job.complaints else [self._told(item, job) for item in draft.items]
         return replace(draft, items=items)
 
@@ -148,6 +153,14 @@ class Retelling:
         at = chance.choice(digits).start()
         other = str((int(item.text[at]) + 1) % 10)
         return replace(item, kind="fact", text=item.text[:at] + other + item.text[at + 1 :])
+
+
+def _as_wished(item: Item) -> Item:
+    """An item as a wish, where it is one: a model would tell, and the extractive summarizer only
+    takes for one a message that says nothing else.
+    """
+    words = item.text.removeprefix("user: ")
+    return replace(item, kind="instruction", text=words) if words.startswith(_FOR_GOOD) else item
 
 
 class Rolling:

@@ -49,22 +49,30 @@ class Form(IntEnum):
 
 def form_of(sentence: str) -> Form:
     """How much a sentence is like a standing wish."""
-    from turnfold.forms_by_language import languages_of
+    from turnfold.forms_by_language import languages_of, latin_languages
 
     if len(sentence) > LONGEST_WISH or not _WORD.search(sentence):
         return Form.NONE
     asked = _ASKED.search(sentence) is not None
     said = plainly(_QUOTED.sub(" x ", sentence))
-    languages = languages_of(sentence, said)
-    if not languages:
-        words = _WORD.findall(said)
-        enough = len(words) >= (_LEAST_WORDS if re.search("[a-z]", said) else 1)
-        short = len(said) <= _LONGEST_UNKNOWN and not _CODE.search(said)
-        return Form.UNKNOWN if enough and short and not asked else Form.NONE
     clauses = [one.strip() for one in _CLAUSE.split(said) if one.strip()]
     if not clauses or (len(clauses) > 1 and _is_task(clauses[0])):
         return Form.NONE
-    return max(language.form_of(clauses, asked=asked) for language in languages)
+    languages = languages_of(sentence, said)
+    known = bool(languages)
+    if not known and re.search("[a-z]", said):
+        languages = latin_languages()  # a few words may be enough: "call me Ola"
+    form = max((one.form_of(clauses, asked=asked) for one in languages), default=Form.NONE)
+    if known or form > Form.NONE:
+        return form
+    return Form.NONE if asked or not _is_sentence(said) else Form.UNKNOWN
+
+
+def _is_sentence(said: str) -> bool:
+    """Whether a text in a language that is not known may be a wish, by its looks."""
+    words = _WORD.findall(said)
+    enough = len(words) >= (_LEAST_WORDS if re.search("[a-z]", said) else 1)
+    return enough and len(said) <= _LONGEST_UNKNOWN and not _CODE.search(said)
 
 
 def _is_task(clause: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import Enum, auto
-from typing import Protocol
+from typing import Any, Protocol
 
 from turnfold_stores.once import cached_property
 
@@ -77,6 +77,7 @@ class HeadFirst:
         telling: what a clause begins with that tells something.
         saying: verbs of what others said.
         once: now, today, this time.
+        names_first: whether what stands between one unknown word and the verb is told of it.
     """
 
     lead: re.Pattern[str]
@@ -91,6 +92,7 @@ class HeadFirst:
     telling: re.Pattern[str]
     saying: re.Pattern[str]
     once: re.Pattern[str]
+    names_first: bool = False
 
     def form_of(self, clauses: Sequence[str], *, asked: bool) -> Form:
         """See `Language.form_of`."""
@@ -131,9 +133,14 @@ class HeadFirst:
             return Form.NONE, _State.REPORTED
         if not lasting or self.telling.match(head):
             return Form.NONE, _State.TOLD
-        if state is _State.TOLD and not for_good:
-            return Form.NONE, state  # the verb of a story, as in "so everything now starts"
+        if not for_good and (state is _State.TOLD or self._tells_of(head)):
+            return Form.NONE, _State.TOLD
         return (Form.PLAIN if for_good and not self.you.match(head) else Form.POSSIBLE), state
+
+    def _tells_of(self, head: str) -> bool:
+        """Whether a clause tells what someone always does: "Tom always comes late"."""
+        _, _, after = head.partition(" ")
+        return self.names_first and self.standing.match(after) is not None
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,7 @@ class VerbLast:
         standing: what says that something is for good.
         request: what a request is made with.
         manner: what requests about how to answer speak of.
+        refrain: what forbids.
         wanting: what says that something is wanted.
         telling: what a clause begins with that tells something.
         saying: of what others said.
@@ -155,6 +163,7 @@ class VerbLast:
     standing: re.Pattern[str]
     request: re.Pattern[str]
     manner: re.Pattern[str]
+    refrain: re.Pattern[str]
     wanting: re.Pattern[str]
     telling: re.Pattern[str]
     saying: re.Pattern[str]
@@ -164,20 +173,22 @@ class VerbLast:
         """See `Language.form_of`."""
         if any(map(self.saying.search, clauses)):
             return Form.NONE
-        best, pending, told = Form.NONE, False, False
+        best, pending = Form.NONE, False
         for clause in clauses:
             head = _bare(self.lead, clause)
             wanted = self.wanting.search(head)
             if self.telling.match(head) and not wanted:
-                told = True
                 continue
             lasting = self.standing.search(head) is not None
-            requested = wanted or self.request.search(head)
+            forbids = self.refrain.search(head)
+            requested = wanted or forbids or self.request.search(head)
             if requested and (lasting or pending):
                 best = max(best, Form.POSSIBLE if asked else Form.PLAIN)
-            elif requested and self.manner.search(head) and not self.other.search(head):
-                best = max(best, Form.NONE if asked else Form.POSSIBLE)
-            elif lasting and not told and len(clauses) == 1 and not asked:
+            elif (
+                requested
+                and (forbids or self.manner.search(head))
+                and not (asked or self.other.search(head))
+            ):
                 best = max(best, Form.POSSIBLE)
             pending = pending or lasting
         return best
@@ -200,12 +211,17 @@ class _Languages:
     def __getitem__(self, name: str) -> Language:
         if name not in self._read:
             kind = HeadFirst if self._tables[name]["order"] == "head-first" else VerbLast
-            parts = {part.name: any_of(self._tables[name][part.name]) for part in fields(kind)}
+            said = self._tables[name]
+            parts: dict[str, Any] = {
+                part.name: any_of(said[part.name]) if part.name != "names_first" else True
+                for part in fields(kind)
+                if part.name in said
+            }
             self._read[name] = kind(**parts)
         return self._read[name]
 
     @cached_property
-    def _tables(self) -> dict[str, dict[str, str]]:
+    def _tables(self) -> dict[str, dict[str, Any]]:
         return table("wish_forms.toml")
 
     @cached_property
@@ -243,5 +259,9 @@ def languages_of(sentence: str, said: str) -> list[Language]:
     most = max(hits.values())
     if most[1] >= _LEAST_KNOWN * len(words):
         return [_LANGUAGES[name] for name, count in hits.items() if count == most]
-    met = (_LANGUAGES[name] for name, count in hits.items() if any(count))
-    return [language for language in met if language.standing.search(said)]
+    return []
+
+
+def latin_languages() -> list[Language]:
+    """Those that are told by their words."""
+    return [_LANGUAGES[name] for name in _LANGUAGES.small]

@@ -12,6 +12,9 @@ _TAKEN_OFF = dict.fromkeys([*range(0x300, 0x370), *range(0x64B, 0x653), 0x640])
 # Scripts that put no blanks between words, or endings on them.
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u9fff\uac00-\ud7ff]")
 _LONGEST_ENDING = 12
+# The vowel signs of Devanagari are no letters to `re`.
+_WORD_BEGINS = r"(?<![^\W_])(?<![\u0900-\u0963])"
+_WORD_ENDS = r"(?![\w'\u0900-\u0963])"
 
 
 def plainly(text: str) -> str:
@@ -31,7 +34,7 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(plainly(text).split())
 
 
-def any_of(phrases: str, *, after: str = r"(?![\w'])") -> re.Pattern[str]:
+def any_of(phrases: str, *, after: str = _WORD_ENDS) -> re.Pattern[str]:
     """A pattern for any of some phrases, in `plainly` written text.
 
     Args:
@@ -44,9 +47,9 @@ def any_of(phrases: str, *, after: str = r"(?![\w'])") -> re.Pattern[str]:
     kinds = []
     if spaced:
         elided = {one for one in spaced if one.endswith("'")}  # as in "l'", "n'"
-        kinds.append(rf"(?<![^\W_])(?:{_either(spaced - elided)}){after}")
+        kinds.append(rf"{_WORD_BEGINS}(?:{_either(spaced - elided)}){after}")
         if elided:
-            kinds.append(rf"(?<![^\W_])(?:{_either(elided)})")
+            kinds.append(rf"{_WORD_BEGINS}(?:{_either(elided)})")
     if rest:
         kinds.append(f"(?:{_either(rest)})")
     return re.compile("|".join(kinds) or "(?!)")

@@ -27,7 +27,7 @@ from turnfold.words import bare, carries_matter, stem
 SAID_BY = {
     "tool": "a tool said: ",
     "document": "a document said: ",
-    "passed on": "a text the user sent said: ",
+    "passed on": "in a text the user sent: ",
     "assistant": "the assistant said: ",
 }
 SENT = "sent by the user"
@@ -38,7 +38,7 @@ _BEGINS_SO = re.compile(
     r"|message|article|text|result|transcript|assistant)s?\b[^.:!?]{0,60}"
     r"\b(?:said|says|say|told|tells|reported|reports|returned|returns|states?|stated|lists?|listed"
     r"|shows?|showed|gave|gives|found|wrote|writes|asks|asked|claims?|claimed|suggest(?:s|ed)|has|reads)\b"
-    r"|(?:tool|document|assistant|sent by the user): ",
+    r"|(?:tool|document|assistant|sent by the user|in a text the user sent): ",
     re.IGNORECASE,
 )
 _OF_THE_USER = re.compile(

@@ -227,7 +227,7 @@ class _Prose:
         below = self._below(number)
         if not below or len(line) > _TITLE or line[-1] in STOPS + ",，、;:：":
             return False
-        if MARKS.greeting.match(plainly(line)) or asks(line):
+        if not line.isupper() and (MARKS.greeting.match(plainly(line)) or asks(line)):
             return False
         if line[0].islower() and below[0].islower():
             return False  # one who writes all in small letters

@@ -150,10 +150,10 @@ def kept(exchange, text, kind="fact", **more):
 @pytest.mark.parametrize(
     ("source", "who"),
     [
-        ("tool", "a tool"),
-        ("document", "a document"),
-        ("assistant", "the assistant"),
-        ("user", "a text the user sent"),
+        ("tool", "a tool said"),
+        ("document", "a document said"),
+        ("assistant", "the assistant said"),
+        ("user", "in a text the user sent"),
     ],
 )
 @pytest.mark.parametrize("kind", ["fact", "decision", "question", "narrative", "instruction"])
@@ -162,7 +162,7 @@ def test_what_only_others_say_of_the_user_is_kept_as_what_they_say(source, who, 
     item = kept([("user", "What is the weather?"), (source, said)], CLAIM, kind)
     if kind == "narrative" and source == "assistant":
         return
-    assert item.text == f"{who} said: {CLAIM}"
+    assert item.text == f"{who}: {CLAIM}"
     assert item.kind != "instruction"
 
 
