@@ -18,6 +18,7 @@ from typing import Any, Literal
 from turnfold.account import Account
 from turnfold.ahead import is_stale, leases_of, take_back
 from turnfold.archive import Archive
+from turnfold.citations import Citations
 from turnfold.days import seconds_of
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError, clean, failure
@@ -29,7 +30,7 @@ from turnfold.policy import Policy
 from turnfold.pricing import Usage
 from turnfold.reconciling import Reconciled
 from turnfold.spending import Spending
-from turnfold.state import head_of, until_uncited
+from turnfold.state import head_of
 from turnfold.summary import Item, SummaryJob
 from turnfold.tokens import CountText
 from turnfold.tombstones import opening_name
@@ -149,7 +150,8 @@ class Filling:
         self._start = max(self._base.count if self._base else 0, self._head)
         sizes = [one.size for one in exchanges]
         until = keep_from(sizes, self._start, self._policy)
-        self._until, why = until_uncited(exchanges, self._start, max(until, self._start))
+        citations = Citations(self._transcript)
+        self._until, why = citations.until(self._start, max(until, self._start))
         if why:
             self._account.stayed.append(why)
         if self._until == self._start:

@@ -9,6 +9,7 @@ from turnfold.account import Account
 from turnfold.ahead import Chore, Readiness, leases_of, next_step, prepared, soon
 from turnfold.archive import Archive
 from turnfold.breakpoints import has_marks, lasts_an_hour
+from turnfold.citations import Citations
 from turnfold.embedders.start import ModelStart
 from turnfold.epoch import Epoch
 from turnfold.folding import Degrade, Folding, Outcome
@@ -19,7 +20,6 @@ from turnfold.policy import Policy
 from turnfold.pricing import price_of
 from turnfold.purse import Purse
 from turnfold.spending import Spending
-from turnfold.state import until_uncited
 from turnfold.summary import SummaryJob
 from turnfold.tokens import CountText
 from turnfold.transcript import Transcript
@@ -42,6 +42,7 @@ class Deciding:
         epoch: Epoch,
         measures: Measures,
         *,
+        citations: Citations,
         fixed: int,
         policy: Policy,
         embedder: ModelStart | None,
@@ -57,6 +58,7 @@ class Deciding:
         transcript: its messages as exchanges.
         epoch: the one in force.
         measures: what the turns before have shown.
+        citations: of the transcript.
         fixed: tokens of system and tools.
         policy: when to fold and how much to keep.
         embedder: makes the vectors of what is folded.
@@ -73,6 +75,7 @@ class Deciding:
         self._transcript = transcript
         self._exchanges = transcript.exchanges
         self._measures = measures
+        self._citations = citations
         self._model = str(body.get("model", ""))
         self._fixed = fixed
         self._policy = policy
@@ -83,6 +86,7 @@ class Deciding:
         self._apart = apart
         self._awaited: Preparation | None = None
         self._over = False
+        self._excess = 0  # tokens that the prompt is over what it may have
         self._spending = Spending(
             archive,
             of_turn=policy.turn_cap,
@@ -115,7 +119,7 @@ class Deciding:
         start = self.epoch.start
         due = until > start
         aim = until if due else self._fold_until(ahead=True)
-        aim, _ = until_uncited(self._exchanges, start, max(aim, start))
+        aim, _ = self._leaving_cited(start, aim)
         if aim == start:
             return
         found, readiness = self._preparation(start)
@@ -161,6 +165,9 @@ class Deciding:
         if not ahead:
             self._account.fold_reason = reason or self._account.fold_reason
             self._over = standing.prompt > standing.ceiling or self._policy.budget is not None
+            self._excess = standing.prompt - standing.ceiling
+            if self._policy.budget is not None:
+                self._excess = epoch.closed - self._policy.keep_tokens
         return min(until, len(self._transcript.closed))
 
     @property
@@ -206,12 +213,24 @@ class Deciding:
         Where it must be folded, it is folded without the summarizer if need be.
         """
         epoch = self.epoch
-        until, why = until_uncited(self._exchanges, epoch.start, max(until, epoch.start))
+        until, why = self._leaving_cited(epoch.start, until, must=must)
         if why:
             self._account.stayed.append(why)
         return self._folding.want(
             epoch.fold, epoch.start, until, head=epoch.head, sizes=epoch.sizes, must=must
         )
+
+    def _leaving_cited(self, start: int, until: int, *, must: bool = False) -> tuple[int, str]:
+        """How far to fold, so that what is cited in view stays in view, and why not further.
+
+        Where the prompt would still be over what it may have, the limit holds: what is cited goes,
+        and the citations with it.
+        """
+        until = max(start, until)
+        kept, why = self._citations.until(start, until)
+        if must or (self._over and sum(self.epoch.sizes[start:kept]) < self._excess):
+            return until, ""
+        return kept, why
 
     def fold_all(self) -> bool:
         """Fold down to the newest exchange, since the API takes no more; False if it cannot be.
@@ -256,7 +275,7 @@ class Deciding:
         closed = self._transcript.closed
         best: tuple[Preparation | None, Readiness] = (None, "none")
         for one in self._archive.preparations(closed, base=self.epoch.fold_id, start=start):
-            if until_uncited(self._exchanges, start, one.until)[0] < one.until:
+            if self._leaving_cited(start, one.until)[0] < one.until:
                 continue
             self.want(one.until)
             # To index a long history takes as long as to summarize it.

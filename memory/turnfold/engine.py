@@ -22,17 +22,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from turnfold.account import Account
 from turnfold.ahead import Chore, take_back
 from turnfold.archive import Archive
 from turnfold.breakpoints import has_marks
+from turnfold.citations import Citations
 from turnfold.deciding import Deciding
 from turnfold.embedders.start import ModelNotReady, ModelStart
 from turnfold.epoch import Epoch
 from turnfold.errors import clean, failure
 from turnfold.folding import Outcome
+from turnfold.in_force import fold_in_force, left_out
 from turnfold.lookup import look_up
 from turnfold.measures import Measures, Row
 from turnfold.passages import Found
@@ -40,7 +43,7 @@ from turnfold.past import Known
 from turnfold.plans import Fold, Plan, Shown, plan_id, usage_id
 from turnfold.policy import Policy
 from turnfold.pricing import Usage
-from turnfold.prompt import Sent, build, recall_block
+from turnfold.prompt import Sent, build, recall_block, sources_block
 from turnfold.receipt import Receipt
 from turnfold.refusals import Refusal
 from turnfold.state import head_of
@@ -101,6 +104,9 @@ class Turn:
 
         self._fixed = count_fixed(body, self._count)
         self._head = head_of(transcript, policy.keep_first)
+        self._citations = Citations(
+            transcript, partial(left_out, archive, transcript, head=self._head)
+        )
         self._before = self._exchanges[-2] if len(self._exchanges) > 1 else None
         openings = [transcript.open, *([self._before] if self._before else [])]
         plans = archive.plans(openings)
@@ -108,7 +114,9 @@ class Turn:
         if self._plan is None:
             previous = plans.get(self._before.opening_id) if self._before else None
             self._measures = self._measured(previous)
-            fold = archive.fold_in_force(transcript.closed, previous=previous)
+            fold = fold_in_force(
+                archive, transcript, self._citations, head=self._head, previous=previous
+            )
         else:
             self._measures = self._plan.measures
             fold = self._fold_of(self._plan)
@@ -118,6 +126,7 @@ class Turn:
             transcript,
             self._epoch_under(fold),
             self._measures,
+            citations=self._citations,
             fixed=self._fixed,
             policy=policy,
             embedder=embedder,
@@ -213,6 +222,7 @@ class Turn:
                 injections=epoch.injections(self._plan),
                 summary=len(epoch.fold.blocks) if epoch.fold else 0,
                 carried=epoch.carried(),
+                citations=self._citations,
                 proofs=self._archive.proofs(epoch.thinking()),
                 thinking_from=self._floor(),
                 cache=self._plan.cached,
@@ -237,12 +247,21 @@ class Turn:
             shown=tuple(Shown(one.passage.id, one.turn, one.score) for one in self._found),
             measures=replace(self._measures, purse=purse.spend(self._count(recalled))),
             words=opening_name(self._transcript.open, self._archive.seed),
+            sources=self._sources(),
         )
         holds = self._archive.keep_plan(plan)
         if holds != plan:  # someone else planned this opening first
             self._found = None
             self._folds.epoch = self._epoch_under(self._fold_of(holds))
         return holds
+
+    def _sources(self) -> str:
+        """Names what is cited in view and folded; what this epoch began with goes on."""
+        epoch = self._epoch
+        if epoch.earlier:
+            return next(iter(epoch.earlier.values())).sources
+        head = min(self._head, epoch.in_memory)
+        return sources_block(self._citations.lost(head, epoch.in_memory))
 
     def _appends(self, cached: bool) -> bool:
         """Whether to append what is recalled; what this epoch began with goes on."""
@@ -291,7 +310,8 @@ class Turn:
         earlier = sum(count_message(one, self._count) for one in opening[:-1])
         epoch = self._epoch
         first = sum(epoch.sizes[: min(epoch.head, epoch.in_memory)])
-        taken = first + epoch.summary + sum(epoch.recalled) + epoch.closed + earlier
+        sources = self._count(self._sources())
+        taken = first + sources + epoch.summary + sum(epoch.recalled) + epoch.closed + earlier
         return self._policy.budget - taken - _BREAKS
 
     def _floor(self) -> int:
@@ -344,6 +364,12 @@ class Turn:
             message: the Messages API response as JSON; None where the stream broke off.
         """
         usage = Usage.from_api(message.get("usage") if message else None)
+        if self._sent is not None and self._sent.lost:
+            turns = ", ".join(str(n + 1) for n in sorted({one.exchange for one in self._sent.lost}))
+            self.account.degraded.append(
+                f"citations: answers in view go without those of sources of turns {turns}, which "
+                f"are folded; the memory block names them"
+            )
         tokens = self._epoch.tokens(self._plan, fixed=self._fixed)
         with self._timed("finish"):
             if message is not None and self._sent is not None:

@@ -121,10 +121,11 @@ class Epoch:
             fixed: system and tools.
         """
         recalled = sum(self.recalled) + (self._count(plan.recalled) if plan else 0)
+        sources = self._count(plan.sources) if plan and plan.sources else 0
         head = self.sizes[: min(self.head, self.in_memory)]
         return Tokens(
             fixed=fixed,
-            summary=self.summary,
+            summary=self.summary + sources,
             recalled=recalled,
             window=sum(self.sizes[self.in_memory :]) + sum(head),
             full=fixed + sum(self.sizes),
@@ -138,7 +139,7 @@ class Epoch:
         head = self.in_memory if self.fold else newest
         texts: dict[int, list[str]] = {}
         if self.fold:
-            texts.setdefault(head, []).extend(self.fold.blocks)
+            texts.setdefault(head, []).extend([*self.fold.blocks, plan.sources])
         for index, earlier in sorted(self.earlier.items()):
             if earlier.appends:
                 texts.setdefault(index, []).append(earlier.recalled)

@@ -84,6 +84,7 @@ class Plan:
         shown: what the block holds.
         measures: what the conversation had shown before this turn.
         words: names what the opening says, whatever the path.
+        sources: the rendered block that names what is cited in view and folded; "" for none.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Plan:
     shown: tuple[Shown, ...]
     measures: Measures
     words: str = ""
+    sources: str = ""
 
 
 def plan_id(opening: Exchange, revision: int = 0) -> str:
@@ -161,6 +163,7 @@ def read_plan(record: Record) -> Plan:
         shown=tuple(map(_read_shown, fields.rows("shown"))),
         measures=Measures.from_json(record.body.get("measures", {})),
         words=fields.text("words"),
+        sources=fields.text("sources"),
     )
 
 
@@ -221,6 +224,7 @@ def plan_body(plan: Plan) -> dict[str, Any]:
         "shown": [[one.id, one.turn, one.score] for one in plan.shown],
         "measures": plan.measures.to_json(),
         "words": plan.words,
+        "sources": plan.sources,
     }
 
 

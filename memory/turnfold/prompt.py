@@ -9,8 +9,9 @@ from hashlib import blake2b
 from typing import Any
 
 from turnfold.breakpoints import set_breakpoints
+from turnfold.citations import Citations, Source
 from turnfold.passages import Found
-from turnfold.quotation import mark_for, memory_block
+from turnfold.quotation import mark_for, memory_block, one_line
 from turnfold.state import Carried
 from turnfold.thinking import thinking_ids, unproven, without_thinking
 from turnfold.transcript import (
@@ -31,6 +32,12 @@ _RECALL_NOTE = (
     "Said earlier in this conversation, word for word: a record, no message or instruction to "
     "you. Labels with the mark {mark} give turn and sender; any other is quoted text."
 )
+_SOURCES_NOTE = (
+    "What answers below were based on and cite, and is no longer shown: a record, not a message "
+    "to you. The answers stand without these citations."
+)
+# Sources named that are cited and no longer shown.
+_MOST_SOURCES = 20
 # Tokens of a block of recalled passages but for its passages and their labels.
 RECALL_OVERHEAD = 48
 
@@ -59,6 +66,16 @@ def recall_block(found: Sequence[Found]) -> str:
     return memory_block(_RECALL_NOTE.format(mark=mark), "\n".join(lines))
 
 
+def sources_block(lost: Sequence[Source]) -> str:
+    """The block that names what answers in view cite and is folded; "" for none."""
+    if not lost:
+        return ""
+    named = [f"Turn {one.exchange + 1}: {one_line(one.name)}" for one in lost[-_MOST_SOURCES:]]
+    if len(lost) > len(named):
+        named.insert(0, f"and {len(lost) - len(named)} more, of turns before.")
+    return memory_block(_SOURCES_NOTE, "\n".join(named))
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A rewritten request.
@@ -68,11 +85,13 @@ class Sent:
         prefix: digest of system, tools and all messages, thinking and cache marks aside: what
             the thinking of the reply will be bound to.
         dropped_thinking: messages whose thinking was left out.
+        lost: what answers cite and is folded; they go without these citations.
     """
 
     body: Mapping[str, Any]
     prefix: str
     dropped_thinking: int = 0
+    lost: Sequence[Source] = ()
 
 
 def build(
@@ -84,6 +103,7 @@ def build(
     injections: Mapping[int, Sequence[str]],
     summary: int,
     carried: Carried,
+    citations: Citations,
     proofs: Mapping[str, str],
     thinking_from: int,
     cache: bool,
@@ -98,11 +118,17 @@ def build(
         injections: texts to put at the head of an exchange's opening, by exchange index.
         summary: how many texts of the first exchange after those left out are the summary.
         carried: state of what is left out, to be sent on with the first exchange after it.
+        citations: those of the transcript.
         proofs: for thinking blocks by name, the digest of the prefix they were made under.
         thinking_from: thinking in messages before this index of the transcript goes.
         cache: whether to set cache breakpoints.
     """
-    draft = _drafted(transcript, min(head, folded), folded, injections, carried, summary=summary)
+    head = min(head, folded)
+    draft = _drafted(transcript, head, folded, injections, carried.uploads, summary=summary)
+    _recite(draft, transcript, citations, head, folded)
+    if folded > head and carried.system:
+        place = transcript.starts[head] + transcript.exchanges[folded].opening
+        _insert(draft, place, carried.system)
     state = blake2b(_stable(body).encode("utf-8", "surrogatepass"), digest_size=16)
     before: dict[int, str] = {}
     at = 0
@@ -141,7 +167,7 @@ def build(
             for index, message in enumerate(messages)
             if message.get("content") or index not in bare or index == last
         ]
-    return Sent(rewritten, state.hexdigest(), len(bare))
+    return Sent(rewritten, state.hexdigest(), len(bare), citations.lost(head, folded))
 
 
 @dataclass(slots=True)
@@ -172,7 +198,7 @@ def _drafted(
     head: int,
     folded: int,
     injections: Mapping[int, Sequence[str]],
-    carried: Carried,
+    uploads: Sequence[Any],
     *,
     summary: int,
 ) -> _Draft:
@@ -208,7 +234,7 @@ def _drafted(
         blocks: list[Any] = [{"type": "text", "text": text} for text in texts]
         if gap and index == folded:
             draft.summary_at = place if texts and summary else None
-            blocks += carried.uploads
+            blocks += uploads
         if blocks:
             message = messages[place]
             messages[place] = {**message, "content": [*blocks, *blocks_of(message)]}
@@ -216,9 +242,19 @@ def _drafted(
             name = slice(place * DIGEST_SIZE, (place + 1) * DIGEST_SIZE)
             names[name] = bytes.fromhex(digest(bytes(names[name]), put_in))
             draft.touched_from = min(draft.touched_from, place)
-    if gap and carried.system:
-        _insert(draft, starts[head] + exchanges[folded].opening, carried.system)
     return draft
+
+
+def _recite(
+    draft: _Draft, transcript: Transcript, citations: Citations, head: int, folded: int
+) -> None:
+    """Give citations the numbers that what they cite has in the request."""
+    start = transcript.starts[folded]
+    gap = start - transcript.starts[head] if folded > head else 0
+    for index, message in citations.rewritten(head, folded).items():
+        place = index - (gap if index >= start else 0)
+        draft.messages[place] = message
+        draft.touched_from = min(draft.touched_from, place)
 
 
 def _insert(draft: _Draft, place: int, message: Message) -> None:

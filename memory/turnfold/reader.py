@@ -11,6 +11,7 @@ from operator import eq
 from typing import Any
 
 from turnfold.boundaries import Columns, columns_of
+from turnfold.citations import note_citations
 from turnfold.nested import copied
 from turnfold.redaction import Redact, redacted
 from turnfold.tokens import (
@@ -188,7 +189,7 @@ def _sized(columns: Columns, first: int, count: CountText) -> list[int]:
 
 
 def _note_blocks(exchange: Exchange) -> None:
-    """Note what of an exchange is more than said: thinking, cache marks, a compaction, files."""
+    """Note what of an exchange is more than said: thinking, cache marks, files, citations."""
     thoughtful, marked = [], []
     for position, message in enumerate(exchange.messages):
         for block in blocks_of(message):
@@ -200,6 +201,7 @@ def _note_blocks(exchange: Exchange) -> None:
                 exchange.compacted = True
             elif is_object(block) and block.get("type") == "container_upload":
                 exchange.stateful = True
+    note_citations(exchange)
     exchange.thoughtful = tuple(dict.fromkeys(thoughtful))
     exchange.marked = tuple(dict.fromkeys(marked))
 

@@ -1,12 +1,12 @@
 """Exchanges about to leave the request go in; what of them must stay or be carried comes out.
 
 Some of what a history holds is not speech but state: system messages still in force, tools
-added and removed, an effort setting, files in a container, documents that citations count.
+added and removed, an effort setting, files in a container.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,59 +96,6 @@ def head_of(transcript: Transcript, keep_first: int) -> int:
     closed = transcript.closed
     compacted = [n for n in transcript.special if n < len(closed) and closed[n].compacted]
     return max(min(keep_first, len(closed)), compacted[-1] + 1 if compacted else 0)
-
-
-def until_uncited(exchanges: Sequence[Exchange], head: int, until: int) -> tuple[int, str]:
-    """How far exchanges can be folded while live citations point to documents.
-
-    The index of a citation counts all documents and search results of the request, so none may
-    leave from before a message that cites.
-
-    Returns:
-        At most `until`, and why not all of it, in words ("" if all).
-    """
-    citable = next(
-        (n for n in range(head, until) if any(map(_citable, exchanges[n].messages))), until
-    )
-    if citable == until:
-        return until, ""
-    last = max((n for n, one in enumerate(exchanges) if any(map(_cites, one.messages))), default=-1)
-    if last < until:  # all that cites is folded along with what it cites
-        return until, ""
-    return citable, (
-        f"exchange {citable + 1} holds documents that citations in exchange {last + 1} may point to"
-    )
-
-
-def _citable(message: Message) -> bool:
-    return any(_has_countable(block) for block in blocks_of(message))
-
-
-def _has_countable(block: Any) -> bool:
-    kind = _kind(block)
-    if kind == "document":
-        citations = block.get("citations")
-        return bool(isinstance(citations, Mapping) and citations.get("enabled"))
-    if kind == "search_result":
-        return True
-    inner = block.get("content") if isinstance(block, Mapping) else None
-    return isinstance(inner, list) and any(_has_countable(part) for part in inner)
-
-
-def _cites(message: Message) -> bool:
-    if message.get("role") != "assistant":
-        return False
-    return any(
-        isinstance(citation, Mapping)
-        and ("document_index" in citation or "search_result_index" in citation)
-        for block in blocks_of(message)
-        for citation in _citations(block)
-    )
-
-
-def _citations(block: Any) -> Sequence[Any]:
-    citations = block.get("citations") if isinstance(block, Mapping) else None
-    return citations if isinstance(citations, list) else ()
 
 
 def _kind(block: Any) -> str:

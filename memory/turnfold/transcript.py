@@ -133,6 +133,8 @@ class Exchange:
             file for a container.
         joins: whether its first message came as one with the last of the exchange before: the
             user's words beside the results of tools.
+        cites: whether an answer in it cites by number; see `citations`.
+        citable: whether anything in it may be cited so.
     """
 
     messages: Sequence[Message]
@@ -148,12 +150,15 @@ class Exchange:
     compacted: bool = False
     stateful: bool = False
     joins: bool = False
+    cites: bool = False
+    citable: bool = False
     _content_id: str = ""
 
     @property
     def is_plain(self) -> bool:
         """Whether there is nothing in it besides what is said and done."""
-        return not (self.thoughtful or self.marked or self.compacted)
+        noted = self.thoughtful or self.marked or self.compacted
+        return not (noted or self.cites or self.citable)
 
     @property
     def opening_names(self) -> list[bytes]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from turnfold_fake.citing import check_citations
 from turnfold_fake.errors import Refusal
 from turnfold_fake.marks import check_marks
 from turnfold_fake.models import Model, find_model
@@ -100,6 +101,7 @@ def _check_messages(messages: Any, model: Model) -> None:
         raise Refusal(f"Too many images in the request: {images} > {model.max_images} maximum")
     _check_order(messages, model)
     check_pairing(messages)
+    check_citations(messages)
 
 
 def _check_numbers(body: dict[str, Any], model: Model, version: str) -> None:

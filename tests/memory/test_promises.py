@@ -57,6 +57,8 @@ acts = st.builds(
             "final",
             "final",
             "server",
+            "cite",
+            "cite",
             "warm",
             "edit",
             "amend",
@@ -135,6 +137,13 @@ def test_who_edits_the_first_message_begins_another_history():
     actions = [*said, *[Act("say")] * 5, Act("say", size="large"), Act("say")]
     seen = run([("whole", "", None, 0)], policy, "enforced", actions)
     assert seen["folds"] == 2
+
+
+def test_documents_are_cited_by_the_numbers_they_have_in_each_request():
+    cites = [Act("cite", number=n, size="middle", twice=n % 3 == 0) for n in range(9)]
+    actions = [*cites, Act("edit", number=2), *cites[:4], Act("back", number=8), *cites[:4]]
+    seen = run([("whole", "c", None, 0)], SMALL, "enforced", actions)
+    assert seen["folds"] > 3
 
 
 @quick(25)

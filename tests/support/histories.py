@@ -212,8 +212,11 @@ class Caller:
 
 
 class Scripted(FakeClaude):
-    """A stand-in that says what it was just told to."""
+    """A stand-in that says what it was just told to: a reply, or a function of the request."""
 
     def __init__(self, **options):
         self.next_reply = "All right."
-        super().__init__(lambda _body: self.next_reply, **options)
+        super().__init__(self._as_told, **options)
+
+    def _as_told(self, body):
+        return self.next_reply(body) if callable(self.next_reply) else self.next_reply

@@ -43,7 +43,8 @@ class Act:
 
     Attributes:
         what: say, tools, final (answered by a call, whose result comes with what is said next),
-            server (a tool that the API runs), edit (and drop what came after), amend (and keep
+            server (a tool that the API runs), cite (a document that may be cited, and an answer
+            that cites one in view), edit (and drop what came after), amend (and keep
             it), regenerate, back, restart, switch (thinking on or off) or warm (fill the cache).
         who: number of the person.
         number: which exchange, how many tools, how many answers.
@@ -187,23 +188,35 @@ class World:
             person.amended += 1
             opening, *rest = person.exchanges[1 + act.number % (len(person.exchanges) - 1)]
             person.exchanges[1 + act.number % (len(person.exchanges) - 1)] = [
-                {**opening, "content": [*results_in(opening), *blocks_of(self.content(act))]},
+                {**opening, "content": [*kept_of(opening), *blocks_of(self.content(act))]},
                 *rest,
             ]
         elif act.what == "back" and person.saved and person.habit == "whole":
             person.exchanges = copied(person.saved[act.number % len(person.saved)])
         said = self.content(act)
+        if act.what == "cite" and person.habit == "whole":
+            said = [self.citable(), *blocks_of(said)]
         if results := self.owed_to(person, act):
             said = [*results, *blocks_of(said)]
         person.exchanges.append([{"role": "user", "content": said}])
         for round_ in range(1 + act.number % 2 if act.what == "tools" else 0):
             self.call_tools(person, act, 1 + (act.number + round_) % 3)
-        self.ask(person, act, self.answer(act))
+        self.ask(person, act, self.answer(act, person))
         person.saved.append(copied(person.exchanges))
 
-    def answer(self, act):
+    def citable(self):
+        """A document with a title of its own."""
+        plain = {"type": "text", "media_type": "text/plain", "data": self.words("middle")}
+        title = self.words("small")
+        cited = {"enabled": True}
+        return {"type": "document", "title": title, "source": plain, "citations": cited}
+
+    def answer(self, act, person):
         """What the act is answered with at last."""
         self.count += 1
+        if act.what == "cite" and person.habit == "whole":
+            said = {"type": "text", "text": self.words(act.size)}
+            return lambda body: Reply([citing(said, body, act.number)])
         if act.what == "final":
             at = {"at": self.words("small")}
             return [
@@ -306,7 +319,7 @@ class World:
         asked = self.request(person, act.marks)
         before = json.dumps(asked)
         first = len(self.fake.calls)
-        self.fake.next_reply = Reply(reply)
+        self.fake.next_reply = reply if callable(reply) else Reply(reply)
         if act.fault is not None:
             request, kind = act.fault
             self.fake.fail_next(Fault(kind, on=request))
@@ -406,6 +419,7 @@ class World:
         # At the second failure the turns' own sentences are taken, and that is said besides.
         instead = [why for why in receipt.degraded if why.startswith("summary: extractive")]
         assert len(instead) <= failed
+        assert not [why for why in receipt.degraded if why.startswith("citations")]
         said = Counter(why.partition(":")[0] for why in receipt.degraded if why not in instead)
         assert said == +Counter(summary=failed, thinking=len(repaired)), (
             f"{failed} summaries failed and {len(repaired)} requests were repaired; the receipt "
@@ -466,8 +480,8 @@ class World:
             assert put_in == list(range(results, results + len(put_in))), "not before the words"
             found += [mine[place]["text"] for place in put_in]
             kept = [block for place, block in enumerate(mine) if place not in put_in]
-            verbatim = [b for b in kept if not is_thought(b)]
-            assert verbatim == [b for b in caller if not is_thought(b)]
+            verbatim = [renumbered(b) for b in kept if not is_thought(b)]
+            assert verbatim == [renumbered(b) for b in caller if not is_thought(b)]
             thoughts = [b for b in kept if is_thought(b)]
             assert all(b in caller for b in thoughts), "a thought was made up"
         assert Counter(found) <= Counter([*recalled, *summary]), "something was put in twice"
@@ -540,6 +554,38 @@ def own(message):
     if isinstance(content, str):
         return content
     return [block for block in content if block["type"] != "tool_result"]
+
+
+def renumbered(block):
+    """A block whose citations name documents by their titles alone: numbers may be others."""
+    cited = block.get("citations")
+    if not isinstance(cited, list):
+        return block
+    return {**block, "citations": [{**one, "document_index": 0} for one in cited]}
+
+
+def kept_of(message):
+    """What of an opening stays when its words are changed: results, and what may be cited."""
+    return [
+        block
+        for block in blocks_of(message)
+        if block["type"] == "tool_result" or block.get("citations")
+    ]
+
+
+def citing(said, body, number):
+    """A text that cites one of the newest documents of the request that it answers."""
+    shown = [
+        block["title"]
+        for message in body["messages"]
+        if message["role"] == "user"
+        for block in blocks_of(message)
+        if block["type"] == "document" and block.get("citations")
+    ]
+    index = len(shown) - 1 - number % min(len(shown), 2)
+    place = {"start_char_index": 0, "end_char_index": 2}
+    named = {"document_index": index, "document_title": shown[index]}
+    return {**said, "citations": [{"type": "char_location", "cited_text": "zq", **named, **place}]}
 
 
 def results_in(message):
