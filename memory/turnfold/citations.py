@@ -12,8 +12,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
+
+from turnfold_stores.once import cached_property
 
 from turnfold.transcript import Exchange, Message, Transcript, blocks_of
 from turnfold.wording import marker_of, words_of
