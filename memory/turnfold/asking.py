@@ -91,6 +91,8 @@ _GREETING = re.compile(
 # they want. all-MiniLM-L6-v2 reads about twice as many word pieces and drops the rest.
 _MOST_WORDS = 160
 _CONTEXT_WORDS = 60
+# Letters of a word, on the average: what has no blanks is looked for by its two ends as well.
+_MOST_LETTERS = 20
 # Telling words up to which an opening is taken to name nothing itself: one that points back or
 # goes on with "and", and one that is this short.
 _BARE_POINTING = 2
@@ -241,6 +243,9 @@ def _named(text: str) -> frozenset[str]:
 
 def _ends(text: str, most: int = _MOST_WORDS) -> str:
     said = text.split()
-    if len(said) <= most:
+    if len(said) > most:
+        text = " ".join([*said[: most // 2], *said[-most // 2 :]])
+    if len(text) <= most * _MOST_LETTERS:
         return text
-    return " ".join([*said[: most // 2], *said[-most // 2 :]])
+    half = most * _MOST_LETTERS // 2
+    return f"{text[:half]} {text[-half:]}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
 from turnfold_stores import Record
+from turnfold_stores.scanning import LONGEST_RUN
 
 from turnfold.speech import utterances
 from turnfold.stored import DamagedError, Fields
@@ -20,8 +23,9 @@ from turnfold.transcript import Exchange
 _PIECES = 200
 _COMMON = 7  # letters up to which a word is taken for a common one
 _VOWELS = frozenset("aeiouyAEIOUY")
-_WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
+_WORD = re.compile(rf"[^\W_]{{1,{LONGEST_RUN}}}|(?:[^\w\s]|_){{1,{LONGEST_RUN}}}")
 _BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"(?<=[.!?。！？])\s+"))
+_UNIT = re.compile(r"\S{1,200}\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +116,14 @@ def word_pieces(text: str) -> int:
     looks like no word (an id, a hash) about every character is one; Hangul falls apart into
     its letters. Random strings of letters that look like words are beyond it.
     """
-    return sum(_pieces(word) for word in _WORD.findall(text))
+    return sum(map(_pieces, _WORD.findall(text)))
 
 
 # Speech repeats its words: most are counted once a process.
 @lru_cache(maxsize=50_000)
 def _pieces(word: str) -> int:
+    if not word[0].isalnum():
+        return len(word)
     if not word.isascii():
         return len(unicodedata.normalize("NFD", word))
     if word.isalpha() and not _VOWELS.isdisjoint(word):
@@ -131,40 +137,50 @@ def split(text: str, limit: int = _PIECES) -> list[str]:
     Paragraphs before lines, lines before sentences, sentences before words. Nothing but white
     space at the cuts is lost.
     """
-    return [part.strip() for part in _pack(text, limit, 0) if part.strip()]
+    cutter = _Cutter(text, limit)
+    parts = (text[start:end].strip() for start, end in cutter.pack(0, len(text), 0))
+    return [part for part in parts if part]
 
 
-def _pack(text: str, limit: int, level: int) -> list[str]:
-    if word_pieces(text) <= limit:
-        return [text]
-    if level == len(_BREAKS):
-        return _hard_cut(text, limit)
-    parts: list[str] = []
-    run_start, run_end, run_size = 0, 0, 0
-    for start, end in _segments(text, _BREAKS[level]):
-        size = word_pieces(text[start:end])
-        if run_size and run_size + size > limit:
-            parts += _pack(text[run_start:run_end], limit, level + 1)
-            run_start, run_size = start, 0
-        run_size += size
-        run_end = end
-    return parts + _pack(text[run_start:run_end], limit, level + 1)
+class _Cutter:
+    """A text whose word pieces are counted once, however often it is asked for them."""
 
+    def __init__(self, text: str, limit: int) -> None:
+        self._text = text
+        self._limit = limit
+        self._starts = array("L")  # of words
+        self._before = array("L", [0])  # pieces up to each word
+        before = 0
+        for word in _WORD.finditer(text):
+            before += _pieces(word.group())
+            self._starts.append(word.start())
+            self._before.append(before)
 
-def _segments(text: str, breaks: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    start = 0
-    for gap in breaks.finditer(text):
-        yield start, gap.end()
-        start = gap.end()
-    yield start, len(text)
+    def _size(self, start: int, end: int) -> int:
+        """Word pieces from one place to another; a word counts where it begins."""
+        starts = self._starts
+        return self._before[bisect_left(starts, end)] - self._before[bisect_left(starts, start)]
 
+    def pack(self, start: int, end: int, level: int) -> Iterator[tuple[int, int]]:
+        """Runs that fit, in order, from one place to another."""
+        if self._size(start, end) <= self._limit:
+            yield start, end
+            return
+        hard = level == len(_BREAKS)
+        run, size = start, 0
+        for at, after in self._words(start, end) if hard else self._segments(start, end, level):
+            more = self._size(at, after)
+            if size and size + more > self._limit:
+                yield from [(run, at)] if hard else self.pack(run, at, level + 1)
+                run, size = at, 0
+            size += more
+        yield from [(run, end)] if hard else self.pack(run, end, level + 1)
 
-def _hard_cut(text: str, limit: int) -> list[str]:
-    parts, start, size = [], 0, 0
-    for word in re.finditer(r"\S{1,200}\s*", text):
-        cost = word_pieces(word.group())
-        if size and size + cost > limit:
-            parts.append(text[start : word.start()])
-            start, size = word.start(), 0
-        size += cost
-    return [*parts, text[start:]]
+    def _segments(self, start: int, end: int, level: int) -> Iterator[tuple[int, int]]:
+        for gap in _BREAKS[level].finditer(self._text, start, end):
+            yield start, gap.end()
+            start = gap.end()
+        yield start, end
+
+    def _words(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        return (word.span() for word in _UNIT.finditer(self._text, start, end))
