@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+_LEAVES = frozenset({str, int, float, bool, type(None)})
+
 Entries = Callable[[Mapping[Any, Any], bool], Iterable[tuple[str, Any, bool]]]
 
 
@@ -22,12 +24,15 @@ def rebuilt(value: Any, entries: Entries, leaf: Callable[[Any], Any], *, flag: b
         leaf: given what is neither object nor list, what stands for it.
         flag: of the value itself; items of a list have the flag of the list.
     """
+    made: Any
     top: list[Any] = [None]
     todo: list[tuple[Any, bool, Any, Any]] = [(value, flag, top, 0)]
     while todo:
         one, flagged, where, place = todo.pop()
-        if isinstance(one, Mapping):
-            made: Any = {}
+        if type(one) in _LEAVES:  # nearly all there is, and quickly told
+            made = leaf(one)
+        elif isinstance(one, Mapping):
+            made = {}
             # Names first: what is taken from the end would turn their order round.
             for name, inner, inner_flag in entries(one, flagged):
                 made[name] = None

@@ -106,6 +106,8 @@ def _entries(value: Mapping[Any, Any], free: bool) -> Iterator[tuple[str, Any, b
 
 
 def _by_value(leaf: Any) -> Any:
+    if type(leaf) is str:
+        return leaf
     if isinstance(leaf, float) and leaf.is_integer():
         return int(leaf)
     if leaf is None or isinstance(leaf, str | int | float | bool):
