@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from turnfold_stores.scanning import WORD, Token, quotations, scan
+from turnfold_stores.scanning import LONGEST_RUN, WORD, Token, quotations, scan
 
 from turnfold.negation import contradicted
 from turnfold.numbers import Date, Number, Quantities, Time, quantities
 from turnfold.reading import Reading, readable
+from turnfold.speech import LABEL
 from turnfold.words import SmallWords, bare, flat, opens_without_name, plain, sentences
 
 # Longer than any note; what takes that long says more than can be checked.
 _LONGEST_NOTE = 20_000
-_SOURCE = re.compile(r"(?:user|assistant|tool|document|system): ")
+# Digits, hex, base64: too long to be looked into, so in one piece or not at all.
+_UNBROKEN = re.compile(rf"[0-9A-Za-z]{{{LONGEST_RUN + 1},}}")
 _PHONE = re.compile(r"(?<![\w.])\+?\(?\d[\d ()./-]{6,40}\d(?!\w)")
 _GROUPED_OR_WHOLE = re.compile(r"\d{1,3}(?: \d{3})+|[1-9]\d*")
 _NOT_DIGITS = re.compile(r"\D++")
@@ -52,7 +54,7 @@ class Evidence:
         if len(note) > _LONGEST_NOTE:
             return [f"is {len(note)} characters long; a note has {_LONGEST_NOTE} at the most"]
         text = plain(note)
-        if not WORD.search(text) or self._says(text) or self._says(_SOURCE.sub("", text, count=1)):
+        if not WORD.search(text) or self._says(text) or self._says(LABEL.sub("", text, count=1)):
             return []
         wrong = [
             f"the quotation {words!r} does not occur in the turns it cites"
@@ -92,12 +94,19 @@ class Evidence:
     def _without_codes(self, text: str, wrong: list[str], names: Evidence | None) -> str:
         """The text without links and identifiers; those that do not occur here are added."""
         rest: list[str] = []
+
+        def unbroken(found: re.Match[str]) -> str:
+            if not self.has_code(found.group()):
+                wrong.append(f"{found.group()!r} does not occur in the turns it cites")
+            return " "
+
+        text = _UNBROKEN.sub(unbroken, text)
         at = 0
         for token in scan(text):
             if token.kind == "link":
                 shown = token.text.rstrip(".,;:!?)'\"")
                 known = self._says(_LINK_ENDS.sub("", shown))
-            elif token.kind in {"code", "opaque"} and _is_code(token):
+            elif token.kind == "code" and _is_code(token):
                 shown = token.text.strip(".-:/")
                 known = self.has_code(shown) or bool(names and names.has_code(shown))
             else:
@@ -197,8 +206,6 @@ def _is_code(token: Token) -> bool:
     shown = token.text.strip(".-:/")
     if bare(shown) in _TITLES:
         return False
-    if token.kind == "opaque":
-        return True
     found = quantities(shown)
     if shown.startswith("#") or shown.replace(".", "").isdigit():
         return not found.dates

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from heapq import heapify, heappop, heapreplace
 
 from turnfold_stores.scanning import WORD
 
 from turnfold.speakers import SENT, parts_of
+from turnfold.speech import LABEL
 from turnfold.summary import Item, SummaryDraft, SummaryJob
 from turnfold.tokens import CountText, estimate_text
 from turnfold.wishes import standing_instructions
@@ -36,7 +38,6 @@ _CHANGED = re.compile(
     re.IGNORECASE,
 )
 _TELLING = re.compile(r"\d|https?://|(?<![\w.+-])[\w.+-]++@[\w-]++\.\w")
-_SOURCE = re.compile(r"^(?:user|assistant|tool|document|system): ")
 
 # What one item costs besides its words, in tokens.
 _FRAME = 12
@@ -54,13 +55,15 @@ class _Sentence:
         turn: which turn it is of.
         source: who said it.
         text: verbatim; of a very long one the beginning.
-        units: what it may be taken for: its numbers, names and words that matter.
+        telling: what it may be taken for: its numbers and names.
+        matter: the same: its words that matter.
     """
 
     turn: int
     source: str
     text: str
-    units: frozenset[str]
+    telling: frozenset[str]
+    matter: frozenset[str]
 
 
 class ExtractiveSummarizer:
@@ -120,7 +123,7 @@ def extract(job: SummaryJob, *, count: CountText = estimate_text) -> list[Item]:
         if size > left and items:
             continue
         left -= size
-        covered |= best.units
+        covered |= best.telling | best.matter
         items.append(((best.turn, number), _item(best)))
     return [item for _, item in sorted(items, key=lambda one: one[0])]
 
@@ -136,18 +139,25 @@ def _read(job: SummaryJob) -> Iterator[_Sentence]:
                 )
                 if (said.source, text) not in told:
                     told.add((said.source, text))
-                    yield _Sentence(turn, said.source, text, frozenset(_units(text)))
+                    words = WORD.findall(plain(text))
+                    telling = {_telling(word, number == 0) for number, word in enumerate(words)}
+                    yield _Sentence(
+                        turn,
+                        said.source,
+                        text,
+                        frozenset(telling - {""}),
+                        frozenset({stem(word) for word in words if carries_matter(word)} - {""}),
+                    )
 
 
-def _units(text: str) -> Iterator[str]:
-    """What a sentence may be picked for: each number, name and word that matters."""
-    for number, word in enumerate(WORD.findall(plain(text))):
-        if not word.isalpha() and any(c.isdigit() for c in word):
-            yield f"#{word}"
-        elif word[0].isupper() and not (number == 0 and opens_without_name(word)) and word != "I":
-            yield f"@{bare(word)}"
-        if carries_matter(word) and (stemmed := stem(word)):
-            yield stemmed
+@lru_cache(maxsize=16_384)
+def _telling(word: str, first: bool) -> str:
+    """The number or name that a word is, the first of its sentence or not; "" for none."""
+    if any(c.isdigit() for c in word):
+        return f"#{word}"
+    if word[0].isupper() and word != "I" and not (first and opens_without_name(word)):
+        return f"@{bare(word)}"
+    return ""
 
 
 def _bonus(one: _Sentence) -> int:
@@ -162,7 +172,7 @@ def _bonus(one: _Sentence) -> int:
 
 def _worth(one: _Sentence, bonus: int, covered: set[str]) -> float:
     """What a sentence adds. Told by the user counts for more, and so does what settles things."""
-    fresh = sum([3 if unit[0] in "#@" else 1 for unit in one.units if unit not in covered])
+    fresh = 3 * len(one.telling - covered) + len(one.matter - covered)
     if not fresh:
         return 0.0
     worth = float(fresh + bonus)
@@ -188,4 +198,4 @@ def _item(one: _Sentence) -> Item:
 
 
 def _bare_text(text: str) -> str:
-    return flat(_SOURCE.sub("", text, count=1))
+    return flat(LABEL.sub("", text, count=1))

@@ -35,17 +35,25 @@ _NEGATORS = frozenset(
     doesnt didnt wasnt arent couldnt shouldnt wouldnt
     """.split()
 )
-# Negators that deny nothing.
-_HARMLESS = re.compile(
+# What is read as something else, and as what. The first are negators that deny nothing.
+_HARMLESS = (
     r"\b(?:(?:can(?:no|')t|cannot|couldn't) wait|not only"
-    r"|no (?:later|earlier|more|less|fewer|sooner|other) than|not (?:later|earlier|more|less) than"
+    r"|no (?:later|earlier|more|less|fewer|sooner|other) than"
+    r"|not (?:later|earlier|more|less) than"
     r"|no (?:doubt|problem|worries|matter)|not (?:just|bad|to mention|until|sure)|nothing but"
     r"|never mind|(?:do not|don't|never) (?:forget|worry)(?: to)?|why not|whether or not|or not"
     r"|without fail|couldn't agree more|can't help|no need to thank"
     r"|(?:did|is|do|are|does|would|wo|was|have|has)n't (?:we|it|you|he|she|they|i)\b"
-    r"|no\.(?=\s*\d))",
-    re.IGNORECASE,
+    r"|no\.(?=\s*\d))"
 )
+_READ_AS = (
+    (_HARMLESS, " "),
+    (r"\bg(?:ave|ive|iven|iving) up\b", "quit"),
+    (r"\bat (?:most|least|the (?:most|least|earliest|latest))\b", "limit"),
+    (r"\b(every\w+|all|any\w+|nobody) but\b", r"\1 except"),
+)
+_IN_SMALL = [(re.compile(pattern), instead) for pattern, instead in _READ_AS]
+_IN_ANY_CASE = [(re.compile(pattern, re.IGNORECASE), instead) for pattern, instead in _READ_AS]
 _DENYING = frozenset(
     """
     abandon absent against allergic allergy avoid ban banned barred broken cancel cancelled
@@ -75,9 +83,6 @@ _AUXILIARY = (
     r"\s+(?:also\s+|still\s+|already\s+|now\s+)?(?=(\w+))"
 )
 _NEGATIVE_FORM = re.compile(r"un(?!it|i[qvo]|der|til|cle|less)")
-_GIVEN_UP = re.compile(r"\bg(?:ave|ive|iven|iving) up\b", re.IGNORECASE)
-_AT_MOST = re.compile(r"\bat (?:most|least|the (?:most|least|earliest|latest))\b", re.IGNORECASE)
-_ALL_BUT = re.compile(r"\b(every\w+|all|any\w+|nobody) but\b", re.IGNORECASE)
 # Said of what someone is called, these take the side of the name.
 _NAMING = frozenset({"call", "nam"})
 
@@ -85,8 +90,10 @@ _NAMING = frozenset({"call", "nam"})
 _OPAQUE = re.compile(rf"[^\W_]{{{LONGEST_RUN + 1},}}")
 # Words, and the marks that end a clause or a sentence.
 _TOKEN = re.compile(
-    r"[^\W_]++(?:'[^\W_]++)*+|[.!?…][\"')\]]*+(?=\s|$)|[。！？\n;()\[\]]|[,:](?!\d)|(?<=\s)-(?=\s)"
+    r"[^\W_]++(?:'[^\W_]++)*+|[.!?…][\"')\]]*+(?=\s|$)|\n\s*+|[。！？]|[;()\[\]]++|[,:](?!\d)|(?<=\s)-(?=\s)"
 )
+# Words of what is read as something else, where there is no negator in it.
+_MAY_BE_READ = frozenset("up most least earliest latest but".split())
 _ENDS_SENTENCE = frozenset(".!?…。！？\n")
 _QUESTIONS = frozenset("?？")
 _AFFIRMED, _DENIED, _OPEN = 1, 2, 4
@@ -129,7 +136,7 @@ def _word(word: str) -> _Word:
         denies,
         ends,
         opposites,
-        negates or denies or ends or bool(opposites),
+        negates or denies or ends or bool(opposites) or low in _MAY_BE_READ,
         low in CONJUNCTIONS or not word[:1].isalnum(),
     )
 
@@ -201,9 +208,18 @@ class Sides:
         self._denials: list[tuple[str, str]] = []
         self.denies = False
 
-    def read(self, text: str) -> None:
-        """Take in a part of the source, which is `plain`; it ends with a sentence."""
-        tokens = _TOKEN.findall(_read(_OPAQUE.sub(" ", text)))
+    def read(self, text: str, words: Iterable[str]) -> None:
+        """Take in a part of the source.
+
+        Args:
+            text: as `plain` gives it; it ends with a sentence.
+            words: those of it, in any order.
+        """
+        known = [_word(word) for word in words if len(word) <= LONGEST_RUN]
+        if "?" not in text and not any(word.turns for word in known):
+            self._stands([word.stem for word in known], _AFFIRMED)
+            return
+        tokens = _TOKEN.findall(_read(_OPAQUE.sub(" ", text).lower(), _IN_SMALL))
         clause: list[_Word] = []
         sentence: list[list[_Word]] = [clause]
         affirmed: set[str] = set()
@@ -230,7 +246,7 @@ class Sides:
 
     def _settle(self, sentence: Sequence[Sequence[_Word]]) -> Iterable[str]:
         """Read a sentence, clause by clause; what it affirms where it says nothing else."""
-        if not any(word.turns for clause in sentence for word in clause):
+        if not any([word.turns for clause in sentence for word in clause]):  # noqa: C419 - faster
             return [word.stem for clause in sentence for word in clause]
         parts = [Clause(clause) for clause in sentence if clause]
         before: Clause | None = None
@@ -279,7 +295,7 @@ def contradiction(note: str, source: str) -> str:
     """
     sides = Sides()
     for stretch in stretches(source):
-        sides.read(stretch)
+        sides.read(stretch, set(WORD.findall(stretch)))
     return contradicted(note, [sides])
 
 
@@ -354,7 +370,8 @@ def _asks(sentence: str) -> bool:
     return sentence.rstrip("\"') ").endswith("?")
 
 
-def _read(text: str) -> str:
-    """A text without what looks like a denial and is none. The text is `plain`."""
-    text = _AT_MOST.sub("limit", _GIVEN_UP.sub("quit", _HARMLESS.sub(" ", text)))
-    return _ALL_BUT.sub(r"\1 except", text)
+def _read(text: str, how: Iterable[tuple[re.Pattern[str], str]] = _IN_ANY_CASE) -> str:
+    """A text with what is meant in place of what only looks like a denial. It is `plain`."""
+    for pattern, instead in how:
+        text = pattern.sub(instead, text)
+    return text

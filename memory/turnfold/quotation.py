@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
+
+from turnfold_stores.scanning import normal
 
 from turnfold.transcript import digest
 
@@ -93,9 +96,11 @@ def _skeleton(text: str) -> str:
     """What a text looks like at a glance: compatible forms, nothing invisible, no case."""
     if text.isascii():
         return text.translate(_UNSEEN).casefold()
-    seen = unicodedata.normalize("NFKC", text).translate(_PASSES_FOR)
-    return "".join(
-        character
-        for character in seen
-        if character not in _FILLERS and unicodedata.category(character)[0] not in "CMZ"
-    ).casefold()
+    return "".join(map(_look, normal(text, "NFKC")))
+
+
+@lru_cache(maxsize=8_192)
+def _look(character: str) -> str:
+    if character in _FILLERS or unicodedata.category(character)[0] in "CMZ":
+        return ""
+    return character.translate(_PASSES_FOR).casefold()

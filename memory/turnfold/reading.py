@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from turnfold_stores.scanning import LINK, WORD, stretches
+from turnfold_stores.scanning import LINK, LONGEST_RUN, WORD, stretches
 
 from turnfold.negation import Sides
 from turnfold.numbers import Number, Time, implied, quantities
 from turnfold.words import SmallWords, bare, plain
 
 # A tool call is shown as JSON.
-_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[nrtbf\"])")
+_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[nrtbf\"\\])")
 _HYPHENATED = re.compile(r"(?<![^\W_])[^\W_]++(?:-[^\W_]++)++")
 _UNIT = re.compile(
     r"(?<=\d)\s?°\s?[CF]\b|(?<=\d)\s?(?:[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b"
@@ -26,8 +26,9 @@ _DIGIT = re.compile(r"\d")
 _FRACTIONS = (("1/4", "a quarter"), ("1/2", "half"), ("3/4", "three quarters"))
 # What may stand between the parts of an identifier, and what ends it.
 _JOINT = re.compile(r"[-_\s./\\:#@+~]++")
+_SEAM = "\x1f"
 _BREAK = re.compile(r"[^\w\x1f]++")
-_PART = re.compile(r"[^\x1f\n]++|\n")
+_NO_PART = re.compile(r"[\W_]++")
 _DIALLED_JOINT = re.compile(r"(?<=\d)[ ()./-]++(?=\d)")
 _DIALLED = re.compile(r"\d{6,}")
 
@@ -81,8 +82,8 @@ class Reading:
             self.words.update(bare(one.replace("-", "")) for one in _HYPHENATED.findall(text))
         small = SmallWords.among(words)
         self.small += small
-        if small.tell_english:
-            self.sides.read(text)
+        if small.tell_english and words:
+            self.sides.read(text, words)
         found = quantities(readable(LINK.sub(" ", text)))
         self.dates.update((d.year, d.month, d.day) for _, meant in found.dates for d in meant)
         self.weekdays.update(day for _, day in found.weekdays)
@@ -122,29 +123,24 @@ class _Identifiers:
     """
 
     def __init__(self, text: str) -> None:
-        squeezed: list[str] = []
+        joined: list[str] = []
         dialled: list[str] = []
-        self._begins = bytearray()  # whether a part begins there, by place in what is squeezed
         for stretch in stretches(text):
             shown = plain(stretch)
             dialled += _DIALLED.findall(_DIALLED_JOINT.sub("", shown))
-            joined = _BREAK.sub("\n", _JOINT.sub("\x1f", shown.casefold()))
-            for part in _PART.findall(joined):
-                squeezed.append(part)
-                self._begins.append(1)
-                self._begins.extend(bytes(len(part) - 1))
-        self._begins.append(1)
-        self._squeezed = "".join(squeezed)
+            joined.append(_BREAK.sub("\n", _JOINT.sub(_SEAM, shown.casefold())))
+        self._joined = "".join(joined)
+        self._squeezed = self._joined.replace(_SEAM, "")
         self.dialled = " ".join(dialled)
 
     def has(self, code: str) -> bool:
-        wanted = "".join(_PART.findall(_BREAK.sub("", _JOINT.sub("", plain(code).casefold()))))
-        at = self._squeezed.find(wanted)
-        while at >= 0:
-            if self._begins[at] and self._begins[at + len(wanted)]:
-                return True
-            at = self._squeezed.find(wanted, at + 1)
-        return False
+        wanted = _NO_PART.sub("", plain(code).casefold())
+        if wanted not in self._squeezed:
+            return False
+        # What is so long that it is opaque is in one piece.
+        joint = f"{_SEAM}?" if len(wanted) <= LONGEST_RUN else ""
+        parts = joint.join(map(re.escape, wanted))
+        return re.search(f"(?<![^{_SEAM}\n]){parts}(?![^{_SEAM}\n])", self._joined) is not None
 
 
 def readable(text: str) -> str:
@@ -157,8 +153,9 @@ def readable(text: str) -> str:
 
 
 def _ways_to_read(stretch: str) -> list[str]:
-    """A stretch, `plain`; and what it says where it is JSON, if it may be that."""
-    ways = [plain(stretch)]
-    if _ESCAPE.search(stretch):
-        ways.append(plain(_ESCAPE.sub(" ", stretch)))
-    return ways
+    """A stretch, `plain`; where it may be JSON what it says there, in place of it or besides."""
+    if "\\" not in stretch or not _ESCAPE.search(stretch):
+        return [plain(stretch)]
+    decoded = plain(_ESCAPE.sub(" ", stretch))
+    is_json = '\\"' in stretch or '":' in stretch
+    return [decoded] if is_json else [plain(stretch), decoded]

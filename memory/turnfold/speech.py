@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from turnfold.transcript import Message, blocks_of, is_thinking
 from turnfold.wording import CALLS, KINDS, UNSEEN, marker_of, words_of
 
+LABEL = re.compile(r"^(?:user|assistant|tool|document|system|sent by the user): ")
+"""What a sentence that was taken word for word begins with: who said it."""
 # Who speaks in a block that is neither what its role says nor a tool's.
 _DOCUMENTS = UNSEEN | {"search_result", "compaction"}
 _OF_ITS_ROLE = frozenset({"tool_addition", "tool_removal", "fallback"})

@@ -118,7 +118,7 @@ _GERMAN = frozenset("der die das und ist nicht ich ein eine zu mit auf für den 
 
 
 _STRAIGHT = str.maketrans("‘’‛“”„‟‐‑‒–—−", '\'\'\'""""------')
-_BLANKS = re.compile(r"[^\S\n]+")
+_BLANKS = re.compile(r"(?: ?[^\S\n ]| {2,})[^\S\n]*+")  # all but a single space
 _POSSESSIVE = re.compile(r"['’]s?$")
 _ORDINAL_ENDING = re.compile(r"(?<=\d)(?:st|nd|rd|th)$")
 _ENDINGS = ("ations", "ation", "ings", "ing", "edly", "ied", "ies", "ed", "es", "ly", "s")
@@ -203,7 +203,8 @@ def is_abbreviated(word: str) -> bool:
 
 
 def _bounded(sentence: str) -> Iterator[str]:
-    for piece in stretches(sentence, _LONGEST_SENTENCE):
+    short = len(sentence) <= _LONGEST_SENTENCE
+    for piece in (sentence,) if short else stretches(sentence, _LONGEST_SENTENCE):
         if said := piece.strip():
             yield said
 

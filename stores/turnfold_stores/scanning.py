@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+_MOST_SWELLING = 4
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 Kind = Literal["word", "number", "code", "link", "opaque", "mark"]
 
@@ -49,7 +50,7 @@ _PATH = re.compile(r"\w[./\\@]\w{2,}")
 _EITHER_OR = re.compile(r"\w+/\w+")
 _HUMP = re.compile(r"[a-z][A-Z]")
 _QUOTATION = re.compile(r'"([^"\n]{2,400}+)"|`([^`\n]{2,200}+)`|(?<!\w)\'([^\'\n]{2,200}+)\'(?!\w)')
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*+\s++|(?<=[。！？])|\n++")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*+\s++|(?<=[。！？])|\n\s*+")
 # Behind which of these a text is cut into stretches: the first that is found.
 _CUTS = ("\n", ". ", "? ", "! ", "。", " ", "，", "\u3000")
 # Unicode's stream-safe form allows 30 marks on a letter. Putting them in order takes the square
@@ -163,7 +164,14 @@ def normal(text: str, form: Form) -> str:
         return text
     if len(text) <= LONGEST_RUN:
         return unicodedata.normalize(form, text)
-    return "".join(unicodedata.normalize(form, piece) for piece in _SLICE.findall(text))
+    return "".join(_normal(piece, form) for piece in _SLICE.findall(text))
+
+
+def _normal(text: str, form: Form) -> str:
+    shown = unicodedata.normalize(form, text)
+    # There are characters that stand for whole sentences.
+    swollen = "K" in form and len(shown) > _MOST_SWELLING * len(text)
+    return unicodedata.normalize(form.replace("K", ""), text) if swollen else shown  # type: ignore[arg-type]
 
 
 def without_marks(text: str) -> str:

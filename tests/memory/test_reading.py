@@ -1,0 +1,174 @@
+"""Whatever is written is read, in work and room that grow with its length and no faster."""
+
+import random
+import sys
+import tracemalloc
+import unicodedata
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.alphabets import ALPHABETS, repeated
+from support.readers import READERS
+from turnfold.evidence import Evidence
+from turnfold.extractive import _LEAST, _bonus, _item, _read, _worth, extract
+from turnfold.speech import Utterance
+from turnfold.summary import SummaryJob
+from turnfold.tokens import estimate_text
+from turnfold_stores.scanning import STRETCH, normal, scan, stretches
+
+# --- nothing raises ---------------------------------------------------------------------------
+
+ODD = [
+    "\ud800", "\x00", "\ufeff", "\uff9e\uff9e", "٣٤", "①", "½", "İ", "ﷺ", "e\u0301\u0316", "\u202e",
+    "'", '"', "<memory", "</turn>", "{}", "\\u0041", "not ", "5 March ", "12:30 pm", "1" * 4_400,
+    "x_1", "#", "https://", "a@b.c", " × ", "\n", " ", "？", "。", "the ", "No. ", "31.02.2026",
+]  # fmt: skip
+
+
+def odd_texts(number):
+    """Texts of characters of all of Unicode, and of pieces that were trouble once."""
+    chance = random.Random(11)
+    for _ in range(number):
+        pieces = [
+            chance.choice(ODD) if chance.random() < 0.5 else chr(chance.randrange(0x110000))
+            for _ in range(chance.randint(1, 9))
+        ]
+        yield "".join(pieces)
+
+
+def test_ten_thousand_odd_texts_are_read():
+    readers = list(READERS.items())
+    # Each text meets two readers, and each reader more than a thousand texts.
+    for number, text in enumerate(odd_texts(10_000)):
+        for shift in range(2):
+            name, read = readers[(2 * number + shift) % len(readers)]
+            try:
+                read(text)
+            except Exception as wrong:
+                raise AssertionError(f"{name} fails on {text!r}") from wrong
+
+
+def test_a_number_of_thousands_of_digits_is_a_number_like_any_other():
+    long = "7" * 5_000
+    evidence = Evidence([f"My number is {long} of course, and I have 42 apples."])
+    assert evidence.complaints("The user mentioned 42 apples.") == []
+    assert evidence.complaints(f"The number of the user is {long} now.") == []
+    assert evidence.complaints(f"The number of the user is {long[1:]} now.")
+
+
+# --- work -------------------------------------------------------------------------------------
+
+
+def work(read, text):
+    """Calls made while a text is read: those of Python's functions and those into C."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        read(text)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+structures = st.one_of(
+    st.sampled_from(sorted(ALPHABETS)).map(ALPHABETS.get),
+    st.text(min_size=1, max_size=3).map(repeated),
+    st.tuples(st.characters(), st.sampled_from(" .,-_@?\n\u0301")).map("".join).map(repeated),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(structures, st.sampled_from(sorted(READERS)))
+def test_four_times_the_text_is_at_most_some_four_times_the_work(write, reader):
+    read, size = READERS[reader], 2 * STRETCH
+    read(write(size))  # what is remembered of words is remembered
+    less, more = work(read, write(size)), work(read, write(4 * size))
+    assert more <= 4.8 * less + 2_000
+    assert more <= 60 * 4 * size
+
+
+@pytest.mark.parametrize("alphabet", sorted(ALPHABETS))
+def test_no_stretch_is_longer_than_it_may_be_and_none_is_lost(alphabet):
+    text = ALPHABETS[alphabet](3 * STRETCH)
+    pieces = list(stretches(text))
+    assert "".join(pieces) == text
+    assert max(map(len, pieces)) <= STRETCH
+    tokens = list(scan(text))
+    assert all(text[one.start : one.end] == one.text for one in tokens)
+    assert all(one.end <= after.start for one, after in pairwise(tokens))
+
+
+def test_a_text_is_normalized_in_slices_alike_wherever_no_mark_is_torn_off():
+    text = "Café № ５ ½, ﬁn. " * 40
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert normal(text, form) == unicodedata.normalize(form, text)
+
+
+# --- room -------------------------------------------------------------------------------------
+
+SPACIOUS = ["one denied", "all denied", "names", "identifiers", "hex in groups", "ligatures", "log"]
+
+
+@pytest.mark.parametrize("alphabet", SPACIOUS)
+@pytest.mark.parametrize("reader", ["gate", "query", "passages", "numbers"])
+def test_reading_takes_at_most_fifty_times_the_room_of_the_text(alphabet, reader):
+    text = ALPHABETS[alphabet](60_000)
+    READERS[reader](text)  # what is remembered of words has a bound of its own
+    tracemalloc.start()
+    try:
+        READERS[reader](text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= 50 * len(text.encode())
+
+
+# --- what is read -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", ["610 × 905", "610x905", "610 x 905 mm", "610 * 905"])
+@pytest.mark.parametrize("told", ["610 × 905 mm", "610x905", "610 by 905 mm", "905 by 610"])
+def test_a_size_is_two_numbers(said, told):
+    evidence = Evidence([f"The pane is {said}, with an iron frame."])
+    assert evidence.complaints(f"The pane measures {told}.") == []
+    assert evidence.complaints(f"The pane measures {told.replace('9', '8')}.")
+
+
+def plainly_picked(job):
+    """The definition: at each pick, the best of all that are left."""
+    rest = list(_read(job))
+    order = {one: number for number, one in enumerate(rest)}
+    sizes = {one: estimate_text(one.text) + 12 for one in rest}
+    left, covered, items = job.max_tokens, set(), []
+    while rest:
+
+        def value(one, covered=covered):
+            return _worth(one, _bonus(one), covered) / sizes[one], -order[one]
+
+        best = max(rest, key=value)
+        if _worth(best, _bonus(best), covered) <= (_LEAST if items else 0):
+            break
+        rest.remove(best)
+        if sizes[best] > left and items:
+            continue
+        left -= sizes[best]
+        covered |= best.telling | best.matter
+        items.append((order[best], _item(best)))
+    return [item for _, item in sorted(items, key=lambda one: one[0])]
+
+
+@pytest.mark.parametrize("room", [80, 300, 1_500])
+@pytest.mark.parametrize("alphabet", ["prose", "log", "CSV", "code"])
+def test_the_sentences_picked_are_those_of_the_plain_definition(alphabet, room):
+    text = ALPHABETS[alphabet](8_000)
+    said = [Utterance("user", text[:3_000]), Utterance("tool", text[3_000:])]
+    job = SummaryJob(1, [said], max_tokens=room)
+    assert extract(job) == plainly_picked(job)
