@@ -31,6 +31,7 @@ class Account:
     summary_cost: float | None = 0.0
     closed: bool = False
     _apart: Callable[[Account], None] | None = field(default=None, init=False, repr=False)
+    _later: Callable[[Account], None] | None = field(default=None, init=False, repr=False)
     # A turn that was left behind goes on spending, in its own thread.
     _lock: threading.Lock = field(
         default_factory=threading.Lock, init=False, repr=False, compare=False
@@ -46,6 +47,20 @@ class Account:
     def take_over(self, other: Account) -> None:
         """Count what was spent, and what failed, apart from any turn."""
         self._count(other.summary_usage, other.summary_cost, other.degraded)
+
+    def note(self, why: str) -> None:
+        """Say what did not work."""
+        with self._lock:
+            self.degraded.append(why)
+        self._pass_on()
+
+    def leave_to(self, apart: Callable[[Account], None]) -> None:
+        """Whom to tell what is spent once a receipt has told the rest.
+
+        Args:
+            apart: given it in an account of its own, as it comes.
+        """
+        self._later = apart
 
     def abandon(self, apart: Callable[[Account], None]) -> None:
         """Leave to others what no receipt has told, and whatever is spent from now on.
@@ -68,10 +83,11 @@ class Account:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        if self._apart is not None:
+        apart = self._apart or (self._later if self.closed else None)
+        if apart is not None:
             rest = self._take_out()
             if rest.degraded or rest.summary_usage != Usage():
-                self._apart(rest)
+                apart(rest)
 
     def _take_out(self) -> Account:
         """What was spent, and what failed; it is not in this account any more."""
@@ -98,8 +114,9 @@ class Account:
         hits: Sequence[Found],
     ) -> Receipt:
         """Close the account of one request. What its receipt tells no other one does."""
-        self.closed = True
         told = self._take_out()
+        self.closed = True
+        self._pass_on()  # what came in between
         price = price_of(model, self.prices)
         spent = full = None
         if price is not None and told.summary_cost is not None:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -23,7 +24,7 @@ from turnfold.account import Account
 from turnfold.archive import Archive
 from turnfold.embedders import Embedder
 from turnfold.errors import failure
-from turnfold.folding import Folding, Outcome
+from turnfold.folding import Degrade, Folding, Outcome
 from turnfold.forgetting import forget_again, mark_of
 from turnfold.lease import Lease, Leases
 from turnfold.plans import Fold, Preparation, preparation_id
@@ -39,8 +40,10 @@ logger = logging.getLogger("turnfold")
 
 Readiness = Literal["none", "ready", "running", "lost", "idle", "failing"]
 
-# A claim runs for so many times what a turn may take; a summary has to be done within that.
+# A claim runs for so many times what a turn may take, and so many seconds at the least; a
+# summary has to be done within that.
 _DEADLINES = 2
+_LEAST_CLAIM = 60.0
 # Prepare a fold at this share of the prompt at which it is made.
 _EARLY = 0.7
 _MOST_TO_COME = 1_000
@@ -49,7 +52,9 @@ _MOST_TO_COME = 1_000
 Step = Literal["go on", "adopt", "fold now", "prepare"]
 
 
-def next_step(*, due: bool, over: bool, readiness: Readiness, lasting: bool) -> Step:
+def next_step(
+    *, due: bool, over: bool, readiness: Readiness, lasting: bool, alone: bool = False
+) -> Step:
     """What to do at an opening at which the fold rule folds, or will fold soon.
 
     Args:
@@ -60,6 +65,7 @@ def next_step(*, due: bool, over: bool, readiness: Readiness, lasting: bool) -> 
             ("failing").
         lasting: whether to count on workers although one was lost, or failed more than once:
             its client may have been closed after its turn.
+        alone: there are no workers; the turn that is due folds by itself.
 
     Returns:
         "adopt" what was prepared; "fold now", and let the user wait; leave it to a worker to
@@ -67,9 +73,12 @@ def next_step(*, due: bool, over: bool, readiness: Readiness, lasting: bool) -> 
     """
     if due and readiness == "ready":
         return "adopt"
-    if due and (over or (readiness in {"lost", "failing"} and not lasting)):
+    gone = readiness in {"lost", "failing"} and not lasting
+    if due and (over or alone or gone):
         return "fold now"
-    return "go on" if readiness in {"running", "ready"} else "prepare"
+    if alone or readiness in {"running", "ready"} or (readiness == "lost" and not lasting):
+        return "go on"  # where one worker was lost, the next would be, too
+    return "prepare"
 
 
 def soon(standing: Standing) -> Standing:
@@ -95,10 +104,19 @@ def prepared(exchanges: Sequence[Exchange], *, base: str, start: int, until: int
 
 
 class Chore:
-    """The preparation of one fold, driven by a worker apart from any turn.
+    """The writing of one fold's summaries, driven by a worker apart from any turn.
 
-    `begin` claims it, `next` and `accept` go through its summaries one at a time, `end` embeds
-    what will be folded and lets go; `let_go` is for whoever has to stop before.
+    `begin` claims it, `due` and `accept` go through its summaries, `end` embeds what will be
+    folded and lets go; `let_go` is for whoever has to stop before.
+
+    A turn that cannot do without the fold starts one and waits for it, as long as it may. What
+    comes after that is written all the same, and the next turn finds it.
+
+    Attributes:
+        name: of its preparation.
+        urgent: whether a turn waits for it.
+        finished: set once nobody works on it any more.
+        raised: what a turn that waits is to be told, where failures are to be raised.
     """
 
     def __init__(
@@ -113,8 +131,11 @@ class Chore:
         embedder: Embedder | None,
         count: CountText,
         spending: Spending,
+        windows: MutableMapping[str, int],
         sizes: Sequence[int],
         done: Callable[[Account], None],
+        account: Account | None = None,
+        degrade: Degrade | None = None,
     ) -> None:
         """Args:
         archive: the ledger and index.
@@ -126,10 +147,16 @@ class Chore:
         embedder: makes the vectors; None for none.
         count: counts tokens.
         spending: held against the caps.
+        windows: context windows that models have told of.
         sizes: tokens of each exchange.
         done: given the account of what was spent and what failed, once it is over.
+        account: of the turn that waits for it; None for one that is apart.
+        degrade: told of what failed, by the turn that waits.
         """
         self.name = preparation.id
+        self.urgent = account is not None
+        self.finished = threading.Event()
+        self.raised: Exception | None = None
         self._archive = archive
         self._exchanges = exchanges[: preparation.until]
         self._preparation = preparation
@@ -137,11 +164,15 @@ class Chore:
         self._sizes = sizes
         self._embedder = embedder
         self._done = done
-        self._account = Account(prices=policy.prices)
+        self._account = account or Account(prices=policy.prices)
+        self._tell = degrade
         self._leases = leases_of(archive, policy)
         self._lease: Lease | None = None
         self._begun = False
-        self._job: SummaryJob | None = None
+        self._gone = False  # whether those who worked on it have left
+        self._wanted = False
+        self._lock = threading.Lock()
+        self._accepting = threading.Lock()
         self._folding = Folding(
             archive,
             self._exchanges,
@@ -151,6 +182,7 @@ class Chore:
             account=self._account,
             degrade=self._degrade,
             spending=spending,
+            windows=windows,
         )
         self._base = base
         self._head = head
@@ -161,40 +193,51 @@ class Chore:
         Raises:
             StoreError: the ledger could not be read or written.
         """
-        self._lease = self._leases.take(self.name)
-        self._begun = self._lease is not None
+        self._begun = self._hold(self._leases.take(self.name)) is not None
         return self._begun
 
-    def next(self) -> SummaryJob | None:
-        """The next summary to be written; None where none is left, or one could not be.
+    def _hold(self, lease: Lease | None) -> Lease | None:
+        """Hold a claim that was just made, unless those it was made for have left meanwhile."""
+        with self._lock:
+            if not self._gone:
+                self._lease = lease
+                return lease
+        if lease is not None:
+            self._leases.give_up(lease, lost=True)
+        return None
 
-        None, too, once something was forgotten meanwhile: later turns know what.
+    def due(self) -> list[SummaryJob]:
+        """The summaries to be written next; none where none is left, or one could not be.
+
+        Several may be asked for at once where a turn waits; else it is one. None, too, once
+        something was forgotten meanwhile: later turns know what.
 
         Raises:
             StoreError: the ledger could not be read or written.
         """
-        if self._lease is None or is_stale(self._archive):
-            return None
-        if self._job is None:
+        lease = self._lease
+        if lease is None or is_stale(self._archive):
+            return []
+        self._folding.tries = lease.tries
+        if self._wanted:
+            self._hold(self._leases.renew(lease))
+        else:
             self._want()
         jobs = self._folding.due()
-        if not jobs or self._folding.has_failed:
-            return None
-        if self._job is not None:
-            self._lease = self._leases.renew(self._lease)
-        self._job = jobs[0]
-        return self._job if self._lease is not None else None
+        if self._lease is None or (self._folding.has_failed and not self.urgent):
+            return []
+        return jobs if self.urgent else jobs[:1]
 
-    def accept(self, outcome: Outcome) -> None:
-        """Take the answer to the job of `next`.
+    def accept(self, job: SummaryJob, outcome: Outcome) -> None:
+        """Take the answer to a job of `due`. Several may be taken at a time.
 
         Raises:
             StoreError: the ledger could not be written.
         """
-        assert self._job is not None
-        self._folding.answer(self._job, outcome)
-        if is_stale(self._archive):
-            self._archive.take_back([self.name, *self._folding.wrote])
+        with self._accepting:
+            self._folding.answer(job, outcome)
+            if is_stale(self._archive):
+                self._archive.take_back([self.name, *self._folding.wrote])
 
     def items(self) -> list[Item]:
         """The items to be compared, where several leaves were written; see `reconciling`.
@@ -202,7 +245,7 @@ class Chore:
         Raises:
             StoreError: the ledger could not be read.
         """
-        if self._lease is None or is_stale(self._archive):
+        if self._lease is None or self.urgent or is_stale(self._archive):
             return []
         return self._folding.to_compare(self.name)
 
@@ -218,14 +261,17 @@ class Chore:
     def end(self) -> None:
         """Embed what will be folded, if its summaries are there, and let go.
 
+        Whoever waits for it embeds by itself.
+
         Raises:
             StoreError: the ledger could not be read or written.
         """
         try:
             self._want()
             if self._lease is not None and self._folding.is_ready and not is_stale(self._archive):
-                self._index()
-                self._archive.keep_indexed(self.name)
+                if not self.urgent:
+                    self._index()
+                    self._archive.keep_indexed(self.name)
                 take_back(self._archive, self._policy)
                 self._leases.clear(self.name)
                 self._lease = None
@@ -238,19 +284,28 @@ class Chore:
         Args:
             lost: there was no time to end the work.
         """
-        lease, self._lease = self._lease, None
-        begun, self._begun = self._begun, False
-        if begun:
-            self._done(self._account)
+        with self._lock:
+            self._gone = True
+            lease, self._lease = self._lease, None
+            begun, self._begun = self._begun, False
         if lease is not None:
             with contextlib.suppress(Exception):  # its time will be up
                 self._leases.give_up(lease, lost=lost)
+        if begun and not self.urgent:
+            self._done(self._account)
+        self.finished.set()
 
-    def failed(self, wrong: BaseException) -> None:
-        """Something other than a summary went wrong: say so later."""
-        self._degrade("background", wrong)
+    def failed(self, wrong: Exception) -> None:
+        """Something other than a summary went wrong: say so, now or later."""
+        if not self.urgent:
+            self._degrade("background", wrong)
+        elif self._policy.on_error == "raise":
+            self.raised = wrong
+        else:
+            self._degrade("fold", wrong)
 
     def _want(self) -> None:
+        self._wanted = True
         start, until = self._preparation.start, self._preparation.until
         self._folding.want(self._base, start, until, head=self._head, sizes=self._sizes)
 
@@ -263,9 +318,12 @@ class Chore:
             except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
                 self._degrade("index", failure(wrong))
 
-    def _degrade(self, step: str, wrong: BaseException) -> None:
+    def _degrade(self, step: str, wrong: Exception) -> None:
+        if self._tell is not None and not self._account.closed:
+            self._tell(step, wrong)
+            return
         reason = str(wrong).partition("\n")[0] or type(wrong).__name__
-        self._account.degraded.append(f"{step}: {reason} (while preparing a fold)")
+        self._account.note(f"{step}: {reason} (while preparing a fold)")
         logger.warning("memory could not prepare a fold, %s: %s", step, reason)
 
 
@@ -286,6 +344,7 @@ def leases_of(archive: Archive, policy: Policy) -> Leases:
         archive.store.ledger,
         archive.scope.user_id,
         archive.scope.conversation,
-        seconds=_DEADLINES * policy.deadline,
+        seconds=max(_DEADLINES * policy.deadline, _LEAST_CLAIM),
         clock=archive.clock,
+        claims=archive.claims,
     )

@@ -62,7 +62,7 @@ def json_of(message: Mapping[str, Any]) -> Any:
     )
     try:
         return json.loads(text[text.find("{") : text.rfind("}") + 1])
-    except ValueError as wrong:
+    except (ValueError, RecursionError) as wrong:
         raise not_as_asked(message, wrong) from None
 
 

@@ -16,6 +16,7 @@ from turnfold_stores import Entry, Record, Store
 from turnfold.caps import Spent
 from turnfold.embedders import Embedder
 from turnfold.layers import Correction
+from turnfold.lease import Claims
 from turnfold.measures import Row
 from turnfold.memorable import Memorable
 from turnfold.passages import Found, Passage, passages_of, place_of
@@ -71,6 +72,7 @@ class Archive:
         forgotten: Collection[str] = (),
         mark: str = "",
         redact: Redact | None = None,
+        claims: Claims | None = None,
     ) -> None:
         """Args:
         store: where it is kept.
@@ -80,6 +82,7 @@ class Archive:
         forgotten: content ids of exchanges that were forgotten and are sent again.
         mark: what `Tombstones.mark` said when they were looked up.
         redact: what is done to texts before they are stored.
+        claims: on folds, held by the workers of this process.
         """
         self.store = store
         self.scope = scope
@@ -90,6 +93,7 @@ class Archive:
         self.redact = redact
         self.reading = Reading()
         self.paths = Paths(store, scope.user_id, self.reading)
+        self.claims = claims
 
     def remember(self, transcript: Transcript, times: Sequence[float | None] | None = None) -> None:
         """Store every closed exchange when it is first seen, and no forgotten one again.
@@ -349,8 +353,12 @@ class Archive:
         """Write what a summary cost."""
         self.store.ledger.put(self.scope.user_id, [self._record(name, "spend", dict(body))])
 
-    def spending(self) -> Iterator[tuple[str, str, Spent]]:
-        """What summaries of the conversation have cost: for which turn, in which history, what."""
+    def spending(self) -> Iterator[tuple[str, str, Spent, int]]:
+        """What summaries of the conversation have cost, one by one.
+
+        Yields:
+            For which turn, in which history, what, and tokens of the turns it was asked about.
+        """
         scan = self.store.ledger.scan(
             self.scope.user_id, kind="spend", conversation=self.scope.conversation
         )
@@ -521,7 +529,8 @@ class Archive:
         return holds
 
 
-def _read_spending(record: Record) -> tuple[str, str, Spent]:
+def _read_spending(record: Record) -> tuple[str, str, Spent, int]:
     fields = Fields(record.body)
     spent = Spent(fields.whole("tokens"), fields.number("dollars"))
-    return fields.text("turn"), fields.text("root"), spent
+    about = fields.whole("about", spent.tokens)
+    return fields.text("turn"), fields.text("root"), spent, about

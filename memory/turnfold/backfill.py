@@ -9,8 +9,9 @@ there: whoever begins again pays for what was in flight and for nothing else.
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, Literal
@@ -89,6 +90,7 @@ class Filling:
         embedder: Embedder | None,
         count: CountText,
         summary_model: str,
+        windows: MutableMapping[str, int],
         progress: Progress,
     ) -> None:
         """Args:
@@ -99,6 +101,7 @@ class Filling:
         embedder: makes the vectors; None for none.
         count: counts tokens.
         summary_model: the model that writes summaries; "" where its cost is not known.
+        windows: context windows that models have told of.
         progress: called with a step, how much of it is done, and of how much.
         """
         self._began = time.perf_counter()
@@ -112,6 +115,7 @@ class Filling:
         self._leases = leases_of(archive, policy)
         self._lease: Lease | None = None
         self._name = ""
+        self._accepting = threading.Lock()
         self._tried: list[SummaryJob] = []
         self._leaves = self._of = self._calls = 0
         self._head = head_of(transcript, policy.keep_first)
@@ -121,6 +125,8 @@ class Filling:
             archive,
             of_turn=None,
             of_conversation=policy.conversation_cap,
+            rounds=policy.summary_rounds,
+            said=sum(one.size for one in transcript.exchanges),
             turn="",
             root=transcript.exchanges[0].opening_id,
             model=summary_model,
@@ -136,6 +142,7 @@ class Filling:
             account=self._account,
             degrade=self._degrade,
             spending=self._spending,
+            windows=windows,
         )
 
     def begin(self) -> bool:
@@ -189,15 +196,16 @@ class Filling:
         Raises:
             StoreError: the ledger could not be written.
         """
-        before = len(self._folding.wrote)
-        self._folding.answer(job, outcome)
-        self._leaves = len(self._folding.wrote)
-        if is_stale(self._archive):
-            self._archive.take_back(self._folding.wrote)
-        if self._leaves > before:
-            self._progress("summaries", self._leaves, self._of)
-        if self._lease is not None:
-            self._lease = self._leases.renew(self._lease) or self._lease
+        with self._accepting:  # no worker goes on to the next before its own is written
+            before = len(self._folding.wrote)
+            self._folding.answer(job, outcome)
+            self._leaves = len(self._folding.wrote)
+            if is_stale(self._archive):
+                self._archive.take_back(self._folding.wrote)
+            if self._leaves > before:
+                self._progress("summaries", self._leaves, self._of)
+            if self._lease is not None:
+                self._lease = self._leases.renew(self._lease) or self._lease
 
     def items(self) -> list[Item]:
         """The items to be compared; none where that was done, or there is only one leaf.

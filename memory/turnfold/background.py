@@ -21,11 +21,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import anyio
+
 from turnfold.ahead import Chore
-from turnfold.crew import Crew
+from turnfold.crew import Crew, TooLate, on_asyncio
 from turnfold.errors import failure
 from turnfold.folding import Outcome
 from turnfold.reconciling import Reconciled
+from turnfold.side_by_side import InThread, Several, ask, ask_async
 from turnfold.summary import Item, SummaryJob
 
 logger = logging.getLogger("turnfold")
@@ -59,14 +62,21 @@ _PATIENCE = 5.0
 # More chores than these do not wait; a worker that did not get on for so many seconds is stuck.
 _MOST_WAITING = 16
 _STUCK = 120.0
+# Threads for folds that turns wait for.
+_FOLDS = 2
 
 
 class Background:
     """The workers of one memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, summaries: Crew | None = None) -> None:
+        """Args:
+        summaries: threads for several summaries at once; None for some of its own.
+        """
         # For tasks: a store that hangs is not to take the threads of the loop, nor hold up its end.
         self._crew = Crew(1, "turnfold-background")
+        self._folds = Crew(_FOLDS, "turnfold-fold")
+        self._summaries = summaries or Crew(1, "turnfold-summary")
         self._reset()
 
     def _reset(self) -> None:
@@ -119,7 +129,8 @@ class Background:
         if not self._enter(chore):
             return
         loop = asyncio.get_running_loop()
-        task = loop.create_task(self._work_async(chore, desk), name="turnfold-background")
+        work = work_on_async(chore, desk, self._crew.do_async, stopping=self._stopping.is_set)
+        task = loop.create_task(work, name="turnfold-background")
         # A loop that is closed over it loses it, which is allowed for: no need to complain.
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
         with self._lock:
@@ -175,6 +186,42 @@ class Background:
             self._names.add(chore.name)
         return True
 
+    # --- a fold that a turn waits for ---------------------------------------------------------
+
+    def work_for(self, chore: Chore, desk: Desk, seconds: float) -> None:
+        """Have the summaries of a fold written, and wait for them so long at the most.
+
+        What comes later is written by the thread that is left behind.
+        """
+        work = partial(work_on, chore, desk, several=self._several)
+        try:
+            self._folds.do(work, seconds)
+        except TooLate as late:
+            if not late.began:
+                chore.let_go(lost=True)
+
+    def _several(self, steps: Sequence[Callable[[], None]]) -> None:
+        self._summaries.do_all(steps, late=lambda _: None)
+
+    async def work_for_on_loop(self, chore: Chore, desk: AsyncDesk, seconds: float) -> None:
+        """The same on an event loop; where tasks cannot be left on it, what is late is lost."""
+        if not on_asyncio():
+            with anyio.move_on_after(seconds):
+                await work_on_async(chore, desk, self._folds.do_async)
+            return
+        task = asyncio.get_running_loop().create_task(
+            work_on_async(chore, desk, self._folds.do_async)
+        )
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+        with self._lock:
+            self._tasks[task] = chore
+        task.add_done_callback(self._forget)
+        try:
+            await asyncio.wait([task], timeout=seconds)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+
     # --- the worker thread --------------------------------------------------------------------
 
     def _work_off(self) -> None:
@@ -193,51 +240,13 @@ class Background:
                 self._names.discard(chore.name)
 
     def _work(self, chore: Chore, desk: Desk) -> None:
-        try:
-            if not chore.begin():
-                return
-            while not self._stopping.is_set() and (job := chore.next()) is not None:
-                chore.accept(desk.summarize(job))
-                self._stirred = time.monotonic()
-            if not self._stopping.is_set() and desk.compare and (items := chore.items()):
-                chore.compared(items, desk.compare(items))
-            if self._stopping.is_set():
-                chore.let_go(lost=True)
-            else:
-                chore.end()
-        except BaseException as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
-            self._failed(chore, failure(wrong))
+        def stirred() -> bool:
+            self._stirred = time.monotonic()
+            return self._stopping.is_set()
+
+        work_on(chore, desk, stopping=stirred)
 
     # --- tasks --------------------------------------------------------------------------------
-
-    async def _work_async(self, chore: Chore, desk: AsyncDesk) -> None:
-        try:
-            if await self._crew.do_async(chore.begin):
-                await self._prepare(chore, desk)
-        except GeneratorExit:
-            # It is collected, after its loop was closed over it: in the middle of whatever this
-            # thread is at, under whatever lock that holds. To wait for one here would be for ever.
-            with contextlib.suppress(RuntimeError):  # the interpreter is about to exit
-                threading.Thread(target=chore.let_go, kwargs={"lost": True}, daemon=True).start()
-            raise
-        except asyncio.CancelledError:
-            chore.let_go(lost=True)
-            raise
-        except BaseException as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
-            self._failed(chore, failure(wrong))
-
-    async def _prepare(self, chore: Chore, desk: AsyncDesk) -> None:
-        while not self._stopping.is_set() and (job := await self._crew.do_async(chore.next)):
-            outcome = await desk.summarize(job)
-            await self._crew.do_async(partial(chore.accept, outcome))
-        compare = None if self._stopping.is_set() else desk.compare
-        if compare is not None and (items := await self._crew.do_async(chore.items)):
-            compared = await compare(items)
-            await self._crew.do_async(partial(chore.compared, items, compared))
-        if self._stopping.is_set():
-            chore.let_go(lost=True)
-        else:
-            await self._crew.do_async(chore.end)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         with self._lock:
@@ -245,8 +254,77 @@ class Background:
             if chore is not None:
                 self._names.discard(chore.name)
 
-    def _failed(self, chore: Chore, wrong: Exception) -> None:
-        if not self._stopping.is_set():
-            chore.failed(wrong)
-        with contextlib.suppress(Exception):
-            chore.let_go(lost=self._stopping.is_set())
+
+def work_on(
+    chore: Chore,
+    desk: Desk,
+    *,
+    several: Several | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
+    """Do a chore; nothing that goes wrong is raised.
+
+    Args:
+        chore: what is to be done.
+        desk: whom to ask.
+        several: takes some steps at once; None for one after the other.
+        stopping: tells, each time that something was done, whether to leave the rest.
+    """
+    try:
+        if not chore.begin():
+            return
+        while not stopping() and (jobs := chore.due()):
+            ask(chore, jobs, desk.summarize, several=several)
+        if not stopping() and desk.compare and (items := chore.items()):
+            chore.compared(items, desk.compare(items))
+        if not stopping():
+            chore.end()
+    except BaseException as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
+        _failed(chore, failure(wrong), stopping)
+    finally:
+        chore.let_go(lost=True)  # if it was stopped
+
+
+async def work_on_async(
+    chore: Chore,
+    desk: AsyncDesk,
+    in_thread: InThread,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
+    """The same on an event loop; the ledger is read and written in threads."""
+    try:
+        if await in_thread(chore.begin):
+            await _carry_out(chore, desk, in_thread, stopping)
+    except GeneratorExit:
+        # It is collected, after its loop was closed over it: in the middle of whatever this
+        # thread is at, under whatever lock that holds. To wait for one here would be for ever.
+        with contextlib.suppress(RuntimeError):  # the interpreter is about to exit
+            threading.Thread(target=chore.let_go, kwargs={"lost": True}, daemon=True).start()
+        raise
+    except anyio.get_cancelled_exc_class():
+        chore.let_go(lost=True)
+        raise
+    except BaseException as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
+        _failed(chore, failure(wrong), stopping)
+    else:
+        chore.let_go(lost=True)  # if it was stopped
+
+
+async def _carry_out(
+    chore: Chore, desk: AsyncDesk, in_thread: InThread, stopping: Callable[[], bool]
+) -> None:
+    while not stopping() and (jobs := await in_thread(chore.due)):
+        await ask_async(chore, jobs, desk.summarize, in_thread)
+    if not stopping() and desk.compare and (items := await in_thread(chore.items)):
+        compared = await desk.compare(items)
+        await in_thread(partial(chore.compared, items, compared))
+    if not stopping():
+        await in_thread(chore.end)
+
+
+def _failed(chore: Chore, wrong: Exception, stopping: Callable[[], bool]) -> None:
+    if not stopping():
+        chore.failed(wrong)
+    with contextlib.suppress(Exception):
+        chore.let_go(lost=stopping())

@@ -1,7 +1,7 @@
 """How much the turns of one memory may hold up, and how many threads they may leave behind.
 
-Eight at the most: three for stores and embedders, three for summaries, and one each for folds
-that are prepared in the background and for the model that loads.
+Eight at the most: three for stores and embedders, two for folds that turns wait for, two for
+summaries that are asked for at once, and one for folds that are prepared in the background.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from turnfold.breaker import Breaker
 from turnfold.crew import Crew, TooLate
 from turnfold.errors import StoreError, SummaryError, TurnfoldError
+from turnfold.refusals import Resting
 
 _TURNS = 3
-_SUMMARIES = 3
+_SUMMARIES = 2
 
 
 class Bounds:
@@ -28,7 +29,7 @@ class Bounds:
         self.turns = Crew(_TURNS, "turnfold-turn")
         self.summaries = Crew(_SUMMARIES, "turnfold-summary")
         self.store = Breaker("the store")
-        self.summarizer = Breaker("the summarizer", answers=(SummaryError,))
+        self.summarizer = Breaker("the summarizer", answers=(SummaryError, Resting))
 
     def blame(self, wrong: Exception) -> None:
         """A turn went without memory: note whose fault it was."""

@@ -2,16 +2,16 @@
 
     begin     read the caller's messages as exchanges and store those that are closed; find what
               was planned for this opening, or decide what to fold
-    ahead     a fold to be prepared while the request is on its way, so that none waits for it
-    due       the summaries wanted before the request can go out
-    accept    the summaries written; the oldest exchanges move into memory
+    ahead     a fold to have written: one that is wanted before the request can go out, or one
+              that is prepared while it is on its way, so that nobody waits for it
+    settle    take the summaries that are written; the oldest exchanges move into memory
     body      recall what bears on the opening, write the plan once and read it back, and
               build the request: summary, recalled passages, newest exchanges verbatim
     mend      the API refused it for a reason memory can mend: change the plan, send once more
     answered  usage, proofs for thinking, the receipt
 
-No step calls a model: `due` hands out jobs and `accept` takes the answers. What is decided is
-written to the ledger before it is acted on, so that a retry, another process or a restart
+No step calls a model: `ahead` hands out the work, a `Chore`, and its worker asks. What is decided
+is written to the ledger before it is acted on, so that a retry, another process or a restart
 meets the same plan and sends the same bytes.
 """
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -34,20 +34,20 @@ from turnfold.deciding import Deciding
 from turnfold.embedders.start import ModelNotReady, ModelStart
 from turnfold.epoch import Epoch
 from turnfold.errors import clean, failure
-from turnfold.folding import Outcome
 from turnfold.in_force import fold_in_force, left_out
 from turnfold.lookup import look_up
 from turnfold.measures import Measures, Row
 from turnfold.passages import Found
 from turnfold.past import Known
+from turnfold.patience import Patience
 from turnfold.plans import Fold, Plan, Shown, plan_id, usage_id
 from turnfold.policy import Policy
 from turnfold.pricing import Usage
 from turnfold.prompt import Sent, build, recall_block, sources_block
 from turnfold.receipt import Receipt
 from turnfold.refusals import Refusal
+from turnfold.rendering import narrowed
 from turnfold.state import head_of
-from turnfold.summary import SummaryJob
 from turnfold.thinking import thinking_ids
 from turnfold.tokens import count_fixed, count_message, estimate_text
 from turnfold.tombstones import opening_name
@@ -75,6 +75,9 @@ class Turn:
         known: Known,
         summary_model: str,
         apart: Callable[[Account], None] | None,
+        background: bool,
+        windows: MutableMapping[str, int],
+        patience: Patience,
     ) -> None:
         """Args:
         archive: the ledger and index, for one conversation.
@@ -85,7 +88,10 @@ class Turn:
         account: what the turn does and spends.
         known: messages of the past that this process has read already.
         summary_model: the model that writes summaries; "" where it costs nothing.
-        apart: told of what is spent in the background; None where there is none.
+        apart: told of what is spent in the background; None where no one is to spend.
+        background: whether there is a worker for folds that are not wanted yet.
+        windows: context windows that models have told of when they refused, by name.
+        patience: how long turns wait for summaries.
         """
         self._policy = policy
         self._embedder = embedder
@@ -135,6 +141,9 @@ class Turn:
             degrade=self._degrade,
             summary_model=summary_model,
             apart=apart,
+            background=background,
+            windows=windows,
+            patience=patience,
         )
         if self._plan is None:
             self._folds.decide()
@@ -174,35 +183,22 @@ class Turn:
 
     # --- folding ------------------------------------------------------------------------------
 
-    def due(self) -> list[SummaryJob]:
-        """The summaries wanted before the request can go out; none once they are accepted."""
-        with self._timed("begin"):
-            jobs = self._folds.due()
-            if not jobs:
-                self._folds.adopt()
-            return jobs
-
-    def accept(self, outcomes: Sequence[Outcome]) -> int:
-        """Take the answers to the jobs of `due`, in order, and fold as far as they reach.
-
-        An answer that is refused in part leaves more due: ask `due` again.
-
-        Returns:
-            How many exchanges this turn has moved into memory.
-        """
-        with self._timed("fold"):
-            self._folds.take(outcomes)
-            if not self._folds.due():
-                self._folds.adopt()
-        return self.account.folded
-
     def ahead(self) -> Chore | None:
-        """A fold to be prepared while the request is on its way; None for none."""
+        """A fold to have written: before the request goes out where it is urgent, or meanwhile."""
         return self._folds.chore
 
     def waits(self) -> bool:
         """Whether someone else is writing the summaries that this turn cannot do without."""
         return self._folds.waits()
+
+    def settle(self) -> bool:
+        """Take what was written of an urgent fold, and fold as far as it reaches.
+
+        Returns:
+            Whether another one is wanted before the request can go out.
+        """
+        with self._timed("fold"):
+            return self._folds.settle()
 
     # --- the request --------------------------------------------------------------------------
 
@@ -220,14 +216,26 @@ class Turn:
                 head=self._head,
                 folded=epoch.in_memory,
                 injections=epoch.injections(self._plan),
-                summary=len(epoch.fold.blocks) if epoch.fold else 0,
+                summary=len(epoch.blocks_of(self._plan)),
                 carried=epoch.carried(),
                 citations=self._citations,
                 proofs=self._archive.proofs(epoch.thinking()),
                 thinking_from=self._floor(),
                 cache=self._plan.cached,
             )
+            self._tell_of_limit()
         return self._sent.body
+
+    def _tell_of_limit(self) -> None:
+        """Say so where the prompt is over the most it may have."""
+        sent = self._epoch.tokens(self._plan, fixed=self._fixed).sent
+        if sent > self._folds.limit:
+            newest = self._epoch.sizes[-1]
+            self.account.note(
+                f"limit: this prompt of about {sent} tokens is over the most it may have, "
+                f"{self._folds.limit}; the newest exchange has {newest}, system and tools "
+                f"{self._fixed}"
+            )
 
     def _planned(self) -> Plan:
         """Decide the rest, write it down, and go by what then holds."""
@@ -236,6 +244,8 @@ class Turn:
         purse = self._folds.purse()
         self._found = self._recall(appends, min(purse.allows, self._room))
         recalled = recall_block(self._found)
+        whole = self._epoch.fold.blocks if self._epoch.fold else ()
+        blocks = self._shortened(self._count(recalled))
         plan = Plan(
             id=plan_id(self._transcript.open, self._revision),
             parent=self._before.exchange_id if self._before else "",
@@ -248,6 +258,7 @@ class Turn:
             measures=replace(self._measures, purse=purse.spend(self._count(recalled))),
             words=opening_name(self._transcript.open, self._archive.seed),
             sources=self._sources(),
+            summary=None if blocks == whole else blocks,
         )
         holds = self._archive.keep_plan(plan)
         if holds != plan:  # someone else planned this opening first
@@ -262,6 +273,25 @@ class Turn:
             return next(iter(epoch.earlier.values())).sources
         head = min(self._head, epoch.in_memory)
         return sources_block(self._citations.lost(head, epoch.in_memory))
+
+    def _shortened(self, recalled: int) -> tuple[str, ...]:
+        """The summary, or as much of it as the limit of the prompt leaves room for."""
+        epoch = self._epoch
+        tokens = epoch.tokens(None, fixed=self._fixed)
+        room = self._folds.limit - tokens.sent + tokens.summary - recalled - _BREAKS
+        if epoch.fold is None or tokens.summary <= room:
+            return epoch.blocks
+        nodes = self._archive.nodes(epoch.fold.nodes)
+        ordered = [nodes[name] for name in epoch.fold.nodes if name in nodes]
+        self.account.note("limit: the summary was shortened, so that the prompt fits")
+        return narrowed(
+            ordered,
+            self._exchanges,
+            forgot=self._archive.forgot,
+            last=epoch.fold.count,
+            room=room,
+            count=self._count,
+        )
 
     def _appends(self, cached: bool) -> bool:
         """Whether to append what is recalled; what this epoch began with goes on."""
@@ -296,23 +326,25 @@ class Turn:
         if looked_up.wrong is not None:
             self._degrade("recall", looked_up.wrong)
         found = list(looked_up.found)
-        limited = self._policy.budget is not None
+        limited = budget < self._policy.recall_tokens or self._policy.budget is not None
         while limited and found and self._count(recall_block(found)) > budget:
             found.remove(min(found, key=lambda one: one.score))
         return found
 
     @property
     def _room(self) -> int:
-        """Tokens that a budget for the whole prompt leaves to what is recalled."""
+        """Tokens that limits of the whole prompt leave to what is recalled."""
+        epoch = self._epoch
+        tokens = epoch.tokens(None, fixed=self._fixed)
+        room = max(0, min(self._policy.recall_tokens, self._folds.limit - tokens.sent - _BREAKS))
         if self._policy.budget is None:
-            return self._policy.recall_tokens
+            return room
         opening = self._transcript.open.messages[: self._transcript.open.opening]
         earlier = sum(count_message(one, self._count) for one in opening[:-1])
-        epoch = self._epoch
         first = sum(epoch.sizes[: min(epoch.head, epoch.in_memory)])
         sources = self._count(self._sources())
         taken = first + sources + epoch.summary + sum(epoch.recalled) + epoch.closed + earlier
-        return self._policy.budget - taken - _BREAKS
+        return min(room, self._policy.budget - taken - _BREAKS)
 
     def _floor(self) -> int:
         """Index of the first message whose thinking may stay; what came before was refused."""
@@ -347,7 +379,8 @@ class Turn:
             return True
         if refusal.kind == "too_long" and not self._revision:
             self._revision = 1
-            if not self._folds.fold_all():
+            sent = self._epoch.tokens(self._plan, fixed=self._fixed).sent
+            if not self._folds.fold_all(refusal, sent=sent):
                 return False
             self.account.fold_reason = "the API found the prompt too long"
             self.account.degraded.append(

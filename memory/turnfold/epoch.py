@@ -104,9 +104,17 @@ class Epoch:
         return sum(self.sizes[self.in_memory : -1])
 
     @property
+    def blocks(self) -> tuple[str, ...]:
+        """The summary: what a limit has left of it in this epoch so far."""
+        newest = self.earlier[max(self.earlier)] if self.earlier else None
+        if newest is not None and newest.summary is not None:
+            return newest.summary
+        return self.fold.blocks if self.fold else ()
+
+    @property
     def summary(self) -> int:
         """The summary."""
-        return self._count(self.fold.summary) if self.fold else 0
+        return self._count("\n".join(self.blocks)) if self.fold else 0
 
     @property
     def recalled(self) -> list[int]:
@@ -123,13 +131,20 @@ class Epoch:
         recalled = sum(self.recalled) + (self._count(plan.recalled) if plan else 0)
         sources = self._count(plan.sources) if plan and plan.sources else 0
         head = self.sizes[: min(self.head, self.in_memory)]
+        blocks = self.blocks_of(plan) if plan else self.blocks
         return Tokens(
             fixed=fixed,
-            summary=self.summary + sources,
+            summary=(self._count("\n".join(blocks)) if blocks else 0) + sources,
             recalled=recalled,
             window=sum(self.sizes[self.in_memory :]) + sum(head),
             full=fixed + sum(self.sizes),
         )
+
+    def blocks_of(self, plan: Plan) -> tuple[str, ...]:
+        """The summary as a plan sends it."""
+        if plan.summary is not None:
+            return plan.summary
+        return self.fold.blocks if self.fold else ()
 
     # --- what is sent -------------------------------------------------------------------------
 
@@ -139,7 +154,7 @@ class Epoch:
         head = self.in_memory if self.fold else newest
         texts: dict[int, list[str]] = {}
         if self.fold:
-            texts.setdefault(head, []).extend([*self.fold.blocks, plan.sources])
+            texts.setdefault(head, []).extend([*self.blocks_of(plan), plan.sources])
         for index, earlier in sorted(self.earlier.items()):
             if earlier.appends:
                 texts.setdefault(index, []).append(earlier.recalled)

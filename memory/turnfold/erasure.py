@@ -262,7 +262,8 @@ class Erasure:
         remaining = {"", *(one.id for one in folds)} - set(new.deleted)
 
         def without(plan: Plan) -> Plan:
-            return plan if plan.fold in remaining else replace(plan, fold="")
+            plan = plan if plan.fold in remaining else replace(plan, fold="")
+            return plan if plan.summary is None else replace(plan, summary=None)
 
         self._rewrite_plans([name], without)
         self._store.replace(self._user_id, new.deleted, new.records)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -13,7 +13,7 @@ from turnfold.backfill import BackfillReport, Filling
 from turnfold.errors import TurnfoldError, failure
 from turnfold.folding import Outcome
 from turnfold.reconciling import AsyncReconciler, Reconciler, compare, compare_async
-from turnfold.side_by_side import SIDE_BY_SIDE, side_by_side
+from turnfold.side_by_side import ask, ask_async, side_by_side
 from turnfold.summarizers import Summarizer
 from turnfold.summary import SummaryDraft, SummaryJob
 
@@ -36,7 +36,7 @@ def fill(filling: Filling, summarize: Summarizer | None) -> BackfillReport:
         time.sleep(_POLL)
     try:
         while jobs := filling.due():
-            _ask(filling, jobs, summarize)
+            ask(filling, jobs, partial(_outcome, summarize), several=_side_by_side)
         if isinstance(summarize, Reconciler) and (items := filling.items()):
             filling.compared(items, compare(summarize, items))
         return filling.end()
@@ -44,19 +44,15 @@ def fill(filling: Filling, summarize: Summarizer | None) -> BackfillReport:
         filling.let_go()
 
 
-def _ask(filling: Filling, jobs: Sequence[SummaryJob], summarize: Summarizer) -> None:
-    one_at_a_time = threading.Lock()
+def _side_by_side(steps: Sequence[Callable[[], None]]) -> None:
+    side_by_side(lambda step: step(), steps, name="turnfold-backfill")
 
-    def attempt(job: SummaryJob) -> None:
-        outcome: Outcome
-        try:
-            outcome = summarize(job)
-        except BaseException as wrong:  # noqa: BLE001 - one failed summary does not stop the others
-            outcome = failure(wrong)
-        with one_at_a_time:  # no worker goes on to the next before its own is written
-            filling.accept(job, outcome)
 
-    side_by_side(attempt, jobs, name="turnfold-backfill")
+def _outcome(summarize: Summarizer, job: SummaryJob) -> Outcome:
+    try:
+        return summarize(job)
+    except BaseException as wrong:  # noqa: BLE001 - one failed summary does not stop the others
+        return failure(wrong)
 
 
 async def afill(filling: Filling, summarize: SummarizeAsync | None) -> BackfillReport:
@@ -72,7 +68,9 @@ async def afill(filling: Filling, summarize: SummarizeAsync | None) -> BackfillR
         await anyio.sleep(_POLL)
     try:
         while jobs := await anyio.to_thread.run_sync(filling.due):
-            await _ask_async(filling, jobs, summarize)
+            await ask_async(
+                filling, jobs, partial(_outcome_async, summarize), anyio.to_thread.run_sync
+            )
         if isinstance(summarize, AsyncReconciler) and (
             items := await anyio.to_thread.run_sync(filling.items)
         ):
@@ -83,31 +81,11 @@ async def afill(filling: Filling, summarize: SummarizeAsync | None) -> BackfillR
         filling.let_go()
 
 
-async def _ask_async(
-    filling: Filling, jobs: Sequence[SummaryJob], summarize: SummarizeAsync
-) -> None:
-    free, one_at_a_time = anyio.Semaphore(SIDE_BY_SIDE), anyio.Lock()
-    failed: list[Exception] = []
-
-    async def attempt(job: SummaryJob) -> None:
-        outcome: Outcome
-        async with free:
-            try:
-                outcome = await summarize(job)
-            except BaseException as wrong:  # noqa: BLE001 - as above
-                outcome = failure(wrong)
-            async with one_at_a_time:
-                try:
-                    await anyio.to_thread.run_sync(filling.accept, job, outcome)
-                except BaseException as wrong:  # noqa: BLE001 - raised below, by itself
-                    failed.append(failure(wrong))
-                    group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        for job in jobs:
-            group.start_soon(attempt, job)
-    if failed:
-        raise failed[0]
+async def _outcome_async(summarize: SummarizeAsync, job: SummaryJob) -> Outcome:
+    try:
+        return await summarize(job)
+    except BaseException as wrong:  # noqa: BLE001 - as above
+        return failure(wrong)
 
 
 def in_thread(summarize: Summarizer) -> SummarizeAsync:

@@ -2,69 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
 from turnfold.account import Account
 from turnfold.archive import Archive
-from turnfold.drafting import Drafting
+from turnfold.drafting import Drafting, Piece
 from turnfold.embedders import Embedder
 from turnfold.embedders.start import ModelNotReady
 from turnfold.errors import SummaryError, failure
-from turnfold.layers import correct, coverage, erased, fit, live_items, render, settle, unseen
+from turnfold.layers import correct, live_items, render, settle
+from turnfold.pieces import COMPARED_BYTES, Reads, newest
 from turnfold.plans import Fold, fold_id, node_id
 from turnfold.policy import Policy
-from turnfold.prompt import summary_block
+from turnfold.pricing import Usage
 from turnfold.reconciling import Reconciled, answer_tokens, superseded
-from turnfold.speech import unseen_in, utterances
+from turnfold.refusals import failure_of
+from turnfold.rendering import FRAME, block_of, unseen_among
+from turnfold.speech import utterances
 from turnfold.spending import Spending
 from turnfold.summary import Item, Node, SummaryDraft, SummaryJob
-from turnfold.tokens import CountText, estimate_text
+from turnfold.tokens import CountText
 from turnfold.transcript import Exchange
 from turnfold.window import runs
 
 Outcome = SummaryDraft | Exception
 Degrade = Callable[[str, Exception], None]
 
-# Tokens a summary may have over its budget, for its marks and notes: each of its blocks has some.
-_FRAME = 200
-
-
-def summary_of(
-    nodes: Sequence[Node],
-    *,
-    first: int,
-    last: int,
-    missing: Iterable[int] = (),
-    policy: Policy,
-) -> str:
-    """The summary of some nodes rendered anew: one block, within its budget.
-
-    Args:
-        nodes: oldest first.
-        first: number of the first exchange it stands for, from 1.
-        last: number of the last one.
-        missing: numbers of those of them that were forgotten.
-        policy: its budget, and what counts tokens.
-    """
-    count = policy.count_tokens or estimate_text
-    live = {item.id for item in live_items(nodes)}
-    nodes = [replace(node, items=tuple(i for i in node.items if i.id in live)) for node in nodes]
-    fitting = fit(nodes, budget=policy.summary_tokens, count=count)
-    return _block(map(render, fitting), first, last, missing)
-
-
-def _block(
-    texts: Iterable[str],
-    first: int,
-    last: int,
-    missing: Iterable[int],
-    *,
-    markers: Sequence[tuple[int, str]] = (),
-    more: bool = False,
-) -> str:
-    parts = (*texts, unseen(markers), coverage(first, last), erased(missing))
-    return summary_block("\n".join(filter(None, parts)), more=more)
+# Where there was no answer in time, so many times less is asked for at once; and so often.
+_LESS = 4
+_MOST_TRIES = 2
 
 
 class Folding:
@@ -85,7 +52,19 @@ class Folding:
         account: Account,
         degrade: Degrade,
         spending: Spending,
+        windows: MutableMapping[str, int],
     ) -> None:
+        """Args:
+        archive: the ledger and index.
+        exchanges: the path, as it may be stored.
+        policy: sizes and limits.
+        embedder: makes the vectors; None for none.
+        count: counts tokens.
+        account: told of what is spent.
+        degrade: told of what failed.
+        spending: held against the caps.
+        windows: context windows that models have told of when they refused, by name.
+        """
         self._archive = archive
         self._exchanges = exchanges
         self._policy = policy
@@ -94,11 +73,13 @@ class Folding:
         self._account = account
         self._degrade = degrade
         self._spending = spending
+        self._windows = windows
         self._base: Fold | None = None  # what the new fold grows from
         self._start = 0
         self._head = 0
+        self._room: int | None = None
         self.wrote: list[str] = []
-        self._must = False
+        self.tries = 0  # how often nobody had an answer to these in time
         self._known: list[Item] | None = None
         self._runs: dict[str, tuple[int, int]] = {}  # by node id: from which exchange to which
         self._drafts: dict[str, Drafting] = {}  # of those that were not written
@@ -112,7 +93,7 @@ class Folding:
         *,
         head: int,
         sizes: Sequence[int],
-        must: bool = False,
+        room: int | None = None,
     ) -> bool:
         """Ask for a node about every run of exchanges from `start` up to `until`.
 
@@ -122,12 +103,12 @@ class Folding:
             until: where to stop.
             head: how many of the oldest exchanges are never folded.
             sizes: tokens of each exchange.
-            must: whether a run is folded by extraction where the summarizer fails.
+            room: tokens that a limit of the prompt leaves to the summary; None for no limit.
 
         Returns:
             Whether there is anything to fold.
         """
-        self._base, self._start, self._head, self._must = base, start, head, must
+        self._base, self._start, self._head, self._room = base, start, head, room
         self._runs, self._drafts, self._known = {}, {}, None
         if until <= start:
             return False
@@ -148,7 +129,7 @@ class Folding:
     @property
     def has_failed(self) -> bool:
         """Whether the summarizer failed at something that was wanted."""
-        return any(draft.due is None and draft.items is None for draft in self._drafts.values())
+        return any(draft.has_failed for draft in self._drafts.values())
 
     def to_compare(self, name: str) -> list[Item]:
         """The items of leaves that did not know of one another, oldest first.
@@ -162,6 +143,7 @@ class Folding:
         if len(self._runs) == 1 or not self.is_ready or self._archive.is_reconciled(name):
             return []
         items = live_items(self._nodes(list(self._runs)).values())
+        items = list(newest(items, self._count, size=COMPARED_BYTES))
         job = SummaryJob(1, (), known=items, max_tokens=answer_tokens(items))
         (refusal,) = self._spending.refusals([job])
         if refusal:
@@ -170,7 +152,7 @@ class Folding:
 
     def compared(self, name: str, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
         """Take the answer about the items of `to_compare`: what is superseded goes."""
-        self._pay(outcome)
+        self._pay(None, outcome)
         if isinstance(outcome, Exception):
             self._degrade("items", outcome)
             return
@@ -191,7 +173,7 @@ class Folding:
         """What a summarizer is to be asked next, as far as it may be paid for.
 
         What is written already is not asked for, nor what the summarizer failed at. What may
-        not be paid for is made of the turns' own sentences.
+        not be paid for, or was asked for in vain too often, is made of the turns' own sentences.
         """
         written = self._archive.nodes(self._runs)
         lacking = [name for name in self._runs if name not in written]
@@ -200,19 +182,42 @@ class Folding:
         for name in lacking:
             if name not in self._drafts:
                 self._drafts[name] = self._draft(name)
-            if self._drafts[name].due is not None:
-                self._waiting[name] = self._drafts[name]
+            draft = self._drafts[name]
+            if draft.is_done:  # of pieces that were written one by one
+                self._write(name, draft)
+            elif draft.due:
+                self._waiting[name] = draft
             if self._first_of(name).exchange_id in failed:
                 break  # nothing behind it can be folded, so nothing behind it is paid for
-        jobs = [draft.due for draft in self._waiting.values() if draft.due is not None]
-        for (name, draft), why in zip(
-            list(self._waiting.items()), self._spending.refusals(jobs), strict=True
-        ):
-            if why:
-                del self._waiting[name]
+        if self.tries >= _MOST_TRIES:
+            self._extract(f"there was no answer in time, {self.tries} times over")
+        self._afford()
+        return [job for draft in self._waiting.values() for job in draft.due]
+
+    def _afford(self) -> None:
+        """Do without a summarizer for what may not be paid for any more."""
+        asked = [(name, job) for name, draft in self._waiting.items() for job in draft.due]
+        refusals = self._spending.refusals([job for _, job in asked])
+        refused = {name: why for (name, _), why in zip(asked, refusals, strict=True) if why}
+        for name, why in refused.items():
+            draft = self._waiting.pop(name)
+            draft.extract(why)
+            self._write(name, draft)
+
+    def _extract(self, why: str) -> None:
+        for name, draft in self._waiting.items():
+            draft.extract(why)
+            self._write(name, draft)
+        self._waiting = {}
+
+    def make_do(self, why: str) -> None:
+        """Make what is still lacking of the turns' own sentences: it cannot be waited for."""
+        written = self._archive.nodes(self._runs)
+        for name in self._runs:
+            if name not in written:
+                draft = self._drafts.get(name) or self._draft(name)
                 draft.extract(why)
                 self._write(name, draft)
-        return [draft.due for draft in self._waiting.values() if draft.due is not None]
 
     def _first_of(self, name: str) -> Exchange:
         """The first exchange of a run."""
@@ -231,61 +236,90 @@ class Folding:
             known=self._known,
             max_tokens=max(256, self._policy.summary_tokens // 2),
         )
-        return Drafting(job, self._count)
+        draft = Drafting(job, self._count, self._reads)
+        if len(draft.pieces) > 1:
+            kept = {_piece_id(name, one): one for one in draft.pieces}
+            for piece_name, node in self._archive.nodes(kept).items():
+                draft.recall(kept[piece_name], node.items)
+        return draft
 
-    def take(self, outcomes: Sequence[Outcome]) -> None:
-        """Take the answers to the jobs of `due`, in order."""
-        jobs = [draft.due for draft in self._waiting.values() if draft.due is not None]
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            self.answer(job, outcome)
+    @property
+    def _reads(self) -> Reads:
+        """What one request may hold: less, where there was no answer in time."""
+        window = self._windows.get(self._spending.model)
+        reads = Reads.within(self._policy.leaf_tokens, window)
+        return reads.smaller(_LESS**self.tries) if self.tries else reads
 
     def answer(self, job: SummaryJob, outcome: Outcome) -> None:
-        """Take the answer to one of the jobs of `due`; write the node, if it completes one."""
-        name, draft = next(one for one in self._waiting.items() if one[1].due is job)
+        """Take the answer to one of the jobs of `due`; write the node, if it completes one.
+
+        Nothing that an answer holds raises: one that cannot be taken is one that failed.
+        """
+        name, draft = next(
+            (name, draft)
+            for name, draft in self._waiting.items()
+            if any(due is job for due in draft.due)
+        )
+        piece = draft.piece(job)
         wrong: Exception | None = None
-        self._pay(outcome)
+        self._pay(job, outcome)
         if isinstance(outcome, Exception):
             wrong = outcome
         else:
             try:
-                draft.take(outcome)
+                draft.take(piece, outcome)
             except SummaryError as empty:
                 wrong = empty
+            except Exception as odd:  # noqa: BLE001 - whatever a text makes our code raise
+                wrong = SummaryError(f"an answer of no use: {type(odd).__name__}: {odd}")
         if wrong is not None:
-            draft.fail()
-            self._degrade("summary", wrong)
-            if draft.items is None:
-                self._do_without(name, draft, wrong)
-        if draft.items is not None:
+            self._failed(name, draft, piece, wrong)
+        if draft.is_done:
             self._write(name, draft)
+        elif len(draft.pieces) > 1 and piece.is_done:
+            of = Node(piece.job.first, piece.job.last, piece.items or ())
+            self._archive.keep_node(_piece_id(name, piece), of, model=draft.model)
 
-    def _pay(self, outcome: Outcome | Reconciled) -> None:
-        """Count what an answer cost, also one that is of no use."""
-        if isinstance(outcome, Exception) and not isinstance(outcome, SummaryError):
-            return
-        if outcome.usage is not None:
-            self._account.spent_on_summary(outcome.model, outcome.usage)
-            self._spending.paid(outcome.model, outcome.usage)
-
-    def _do_without(self, name: str, draft: Drafting, wrong: Exception) -> None:
-        """Make a node of the turns' own sentences where asking again would only cost more.
+    def _failed(self, name: str, draft: Drafting, piece: Piece, wrong: Exception) -> None:
+        """Take the next step, which costs less: smaller pieces, or the turns' own sentences.
 
         A summarizer that cannot be reached is asked again by the next turn. One that answers
         twice with what cannot be used is not: it would be paid for as long as the talk goes on.
         """
+        failure = failure_of(wrong)
+        if failure.window is not None:
+            self._windows[self._spending.model] = failure.window
+        if failure.kind == "too_long" and draft.cut(piece, self._reads):
+            return
+        draft.fail(piece)
+        self._degrade("summary", wrong)
+        if piece.items is not None or failure.kind not in {"too_long", "unusable"}:
+            return
         again = not self._archive.keep_failure(self._first_of(name))
-        if self._must:
-            draft.extract("the summarizer failed, and the prompt was too long without it")
-        elif again and isinstance(wrong, SummaryError):
+        if failure.kind == "too_long":
+            draft.extract(f"these turns are more than the summarizer can read: {wrong}")
+        elif again:
             draft.extract(f"the summarizer has failed twice at these turns: {wrong}")
+
+    def _pay(self, job: SummaryJob | None, outcome: Outcome | Reconciled) -> None:
+        """Count what an answer cost, also one that is of no use."""
+        if isinstance(outcome, Exception) and not isinstance(outcome, SummaryError):
+            return
+        usage = getattr(outcome, "usage", None)
+        if isinstance(usage, Usage):
+            model = str(getattr(outcome, "model", ""))
+            self._account.spent_on_summary(model, usage)
+            self._spending.paid(model, usage, job)
 
     def _write(self, name: str, draft: Drafting) -> None:
         job = draft.job
-        named = {one.id: one for one in (item.named(name) for item in draft.items or ())}
+        named = {one.id: one for one in (item.named(name) for item in draft.items)}
         node = Node(job.first, job.last, tuple(named.values()), degraded=draft.degraded)
         node = replace(node, text=render(node, {item.id: item.text for item in job.known}))
         if self._archive.keep_node(name, node, model=draft.model):
             self.wrote.append(name)
+        if len(draft.pieces) > 1:
+            self._archive.take_back([_piece_id(name, one) for one in draft.pieces])
         if draft.degraded:
             self._degrade("summary", SummaryError(draft.degraded))
 
@@ -342,9 +376,12 @@ class Folding:
         """
         base = self._base
         nodes = {**(self._nodes(base.nodes) if base else {}), **new}
+        budget = self._policy.summary_tokens
+        if self._room is not None:
+            budget = min(budget, self._room)
         settled = settle(
             nodes,
-            budget=self._policy.summary_tokens,
+            budget=budget,
             count=self._count,
             corrections=self._archive.corrections(),
         )
@@ -352,9 +389,9 @@ class Folding:
             first, texts = self._start + 1, [node.text for node in new.values()]
             markers = self._unseen(first, until)
             gone = self._forgotten(first, until)
-            more = _block(texts, first, until, gone, markers=markers, more=True)
+            more = block_of(texts, first, until, gone, markers=markers, more=True)
             blocks = (*base.blocks, more)
-            if self._count("\n".join(blocks)) <= self._policy.summary_tokens + _FRAME:
+            if self._count("\n".join(blocks)) <= budget + FRAME:
                 return tuple(nodes), blocks
         for name, node in settled.items():
             # Whoever wrote it first, it says the same: its id tells what it is made of.
@@ -362,12 +399,11 @@ class Folding:
                 self.wrote.append(name)
         first, texts = self._head + 1, [node.text for node in settled.values()]
         markers, gone = self._unseen(first, until), self._forgotten(first, until)
-        return tuple(settled), (_block(texts, first, until, gone, markers=markers),)
+        return tuple(settled), (block_of(texts, first, until, gone, markers=markers),)
 
     def _unseen(self, first: int, last: int) -> list[tuple[int, str]]:
         """The pictures and files of a run: number of the exchange and marker of each."""
-        run = enumerate(self._exchanges[first - 1 : last], first)
-        return [(number, marker) for number, one in run for marker in unseen_in(one.messages)]
+        return unseen_among(self._exchanges[first - 1 : last], first)
 
     def _forgotten(self, first: int, last: int) -> list[int]:
         """Numbers of the exchanges in a run that were forgotten."""
@@ -378,3 +414,8 @@ class Folding:
         """The nodes of these ids, in order."""
         written = self._archive.nodes(ids)
         return {name: written[name] for name in ids if name in written}
+
+
+def _piece_id(name: str, piece: Piece) -> str:
+    """The id under which the items of a part of a node are kept until all of it is there."""
+    return f"{name}:{piece.name}"

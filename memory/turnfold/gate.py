@@ -9,6 +9,7 @@ a document or a text that was passed on says, says so.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from turnfold.reading import Reading
 from turnfold.speakers import Speakers, as_said, is_attributed
 from turnfold.summary import KINDS, Item, SummaryDraft, SummaryJob
 from turnfold.wishes import Wishes, standing_instructions
+
+logger = logging.getLogger("turnfold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +49,7 @@ def judge(job: SummaryJob, draft: SummaryDraft) -> Verdict:
     Raises:
         SummaryError: the draft says nothing.
     """
-    gate = _Gate(job)
-    kept: dict[tuple[str, str], Item] = {}
-    refused: list[Refused] = []
-    for item in draft.items:
-        text = item.text.strip()
-        if not text:
-            continue
-        read = gate.read(replace(item, text=text))
-        complaints = gate.complaints(read)
-        if complaints:
-            refused.append(Refused(read, tuple(complaints)))
-        else:
-            read = gate.attributed(read)
-            kept.setdefault((read.kind, read.text), read)
-    if not kept and not refused:
-        raise SummaryError(
-            f"the summary of turns {job.first}-{job.last} is empty, so these turns stay in the "
-            f"window"
-        )
-    return Verdict(tuple(kept.values()), tuple(refused))
+    return Gate(job).judge(draft.items)
 
 
 def complete(job: SummaryJob, items: Iterable[Item]) -> tuple[Item, ...]:
@@ -83,7 +67,7 @@ def complete(job: SummaryJob, items: Iterable[Item]) -> tuple[Item, ...]:
     return (*items, *missing)
 
 
-class _Gate:
+class Gate:
     """The checks of one job; what the turns say is read once."""
 
     def __init__(self, job: SummaryJob) -> None:
@@ -94,6 +78,38 @@ class _Gate:
         self._speakers = Speakers(job, self._reading)
         before = [as_said(one) for one in job.before]
         self._names = Evidence(["\n".join([*before, *(item.text for item in job.known)])])
+
+    def judge(self, items: Iterable[Item]) -> Verdict:
+        """Check some items.
+
+        Raises:
+            SummaryError: they say nothing.
+        """
+        kept: dict[tuple[str, str], Item] = {}
+        refused: list[Refused] = []
+        for item in items:
+            text = item.text.strip()
+            if not text:
+                continue
+            try:
+                read = self.read(replace(item, text=text))
+                complaints = self.complaints(read)
+                read = read if complaints else self.attributed(read)
+            except Exception:
+                # Whatever a text makes the checks raise costs this item alone.
+                logger.warning("an item of a summary could not be checked", exc_info=True)
+                continue
+            if complaints:
+                refused.append(Refused(read, tuple(complaints)))
+            else:
+                kept.setdefault((read.kind, read.text), read)
+        if not kept and not refused:
+            job = self._job
+            raise SummaryError(
+                f"the summary of turns {job.first}-{job.last} is empty, so these turns stay in the "
+                f"window"
+            )
+        return Verdict(tuple(kept.values()), tuple(refused))
 
     def read(self, item: Item) -> Item:
         """An item with what it claims of itself set right."""

@@ -17,13 +17,15 @@ again whether there is still work to do.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 from turnfold_stores import Ledger, Record
 
@@ -43,11 +45,41 @@ class Lease:
         name: what is claimed.
         number: which claim on it this is, from 0.
         until: when its time is up, in seconds since the epoch.
+        tries: how many claims before it ran out of time without a word of their holders.
     """
 
     name: str
     number: int
     until: float
+    tries: int = 0
+
+
+class Claims:
+    """The claims that a memory's own workers hold at this moment, whatever the ledger says.
+
+    So that one whose holder could not say in the ledger that it gave up is free at once, too.
+    """
+
+    def __init__(self) -> None:
+        self._name = uuid4().hex
+        self._held: set[str] = set()
+
+    @property
+    def holder(self) -> str:
+        """Names this memory in this process; another one in a child made by fork."""
+        return f"{self._name}:{os.getpid()}"
+
+    def add(self, name: str) -> None:
+        """It is held, or about to be."""
+        self._held.add(name)
+
+    def discard(self, names: Iterable[str]) -> None:
+        """They are held no more."""
+        self._held.difference_update(names)
+
+    def lacks(self, holder: str, name: str) -> bool:
+        """Whether it is said to be held here, and is not."""
+        return holder == self.holder and name not in self._held
 
 
 class Leases:
@@ -61,6 +93,7 @@ class Leases:
         *,
         seconds: float,
         clock: Callable[[], float],
+        claims: Claims | None = None,
     ) -> None:
         """Args:
         ledger: where claims are written.
@@ -68,7 +101,9 @@ class Leases:
         conversation: in which conversation of theirs.
         seconds: how long a claim runs; longer than the work takes between two renewals.
         clock: tells the time, in seconds since the epoch.
+        claims: those that this memory holds; None where it is not known.
         """
+        self._claims = claims or Claims()
         self._ledger = ledger
         self._user_id = user_id
         self._conversation = conversation
@@ -85,11 +120,15 @@ class Leases:
         last = self._last(name)
         if last is not None and self._state_of(last) == "running":
             return None
-        return self._claim(name, 0 if last is None else last.number + 1)
+        if last is None:
+            return self._claim(name, 0, 0)
+        return self._claim(name, last.number + 1, last.tries + self._has_run_out(last))
 
     def renew(self, lease: Lease) -> Lease | None:
         """Hold a claim for another while; None where it was over and someone else has it."""
-        return self._claim(lease.name, lease.number + 1)
+        renewed = self._claim(lease.name, lease.number + 1, lease.tries)
+        self._claims.discard([_id(lease.name, lease.number)])
+        return renewed
 
     def give_up(self, lease: Lease, *, lost: bool) -> None:
         """Say that the work was not done and is no longer being done.
@@ -98,6 +137,7 @@ class Leases:
             lease: the claim.
             lost: whether there was no time to do it, rather than that it failed.
         """
+        self._claims.discard([_id(lease.name, lease.number)])
         name = f"{_id(lease.name, lease.number)}:over"
         self._ledger.put(
             self._user_id, [Record(name, LEASE_KIND, self._conversation, {"lost": lost})]
@@ -108,6 +148,7 @@ class Leases:
         last = self._last(name)
         if last is not None:
             ids = [_id(name, number) for number in range(last.number + 1)]
+            self._claims.discard(ids)
             self._ledger.delete(self._user_id, [*ids, *(f"{one}:over" for one in ids)])
 
     def state(self, name: str) -> State:
@@ -118,12 +159,34 @@ class Leases:
         last = self._last(name)
         return "free" if last is None else self._state_of(last)
 
-    def _claim(self, name: str, number: int) -> Lease | None:
+    def age(self, name: str) -> float:
+        """For how many seconds someone has been at it; 0 where nobody is."""
+        last = self._last(name)
+        if last is None or self._state_of(last) != "running":
+            return 0.0
+        return max(0.0, self._clock() - last.since)
+
+    def _claim(self, name: str, number: int, tries: int) -> Lease | None:
         until = self._clock() + self._seconds
-        body = {"until": until, "process": this_process()}
+        body = {
+            "until": until,
+            "process": this_process(),
+            "holder": self._claims.holder,
+            "tries": tries,
+        }
         record = Record(_id(name, number), LEASE_KIND, self._conversation, body, at=self._clock())
-        new = self._ledger.put(self._user_id, [record])
-        return Lease(name, number, until) if record.id in new else None
+        lease = Lease(name, number, until, tries)
+        self._claims.add(record.id)
+        try:
+            new = self._ledger.put(self._user_id, [record])
+        except BaseException:
+            with contextlib.suppress(Exception):  # it may be written all the same
+                self.give_up(lease, lost=True)
+            raise
+        if record.id in new:
+            return lease
+        self._claims.discard([record.id])
+        return None
 
     def _last(self, name: str) -> _Claim | None:
         last: _Claim | None = None
@@ -142,16 +205,28 @@ class Leases:
                     ended = "lost" if lost else "free"
                     ended = "failing" if failures > 1 and ended == "free" else ended
                 # A damaged claim is over, as far as anyone can tell.
-                until, process = self._reading.one(found[one], _read_claim) or (0.0, "")
-                last = _Claim(number, until, process, ended)
+                claimed = self._reading.one(found[one], _read_claim) or _Claimed(0.0, "", "", 0)
+                last = _Claim(
+                    number,
+                    claimed.until,
+                    claimed.process,
+                    ended,
+                    found[one].at,
+                    claimed.tries,
+                    self._claims.lacks(claimed.holder, one),
+                )
         return last
 
     def _state_of(self, claim: _Claim) -> State:
         if claim.ended is not None:
             return claim.ended
-        if claim.until <= self._clock() or is_gone(claim.process):
+        if claim.dropped or claim.until <= self._clock() or is_gone(claim.process):
             return "lost"
         return "running"
+
+    def _has_run_out(self, claim: _Claim) -> bool:
+        """Whether its holder had time enough, and did not come back to say how it went."""
+        return claim.ended is None and not claim.dropped and claim.until <= self._clock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +235,29 @@ class _Claim:
     until: float
     process: str
     ended: State | None
+    since: float
+    tries: int
+    dropped: bool
 
 
-def _read_claim(record: Record) -> tuple[float, str]:
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """What the record of a claim tells."""
+
+    until: float
+    process: str
+    holder: str
+    tries: int
+
+
+def _read_claim(record: Record) -> _Claimed:
     fields = Fields(record.body)
-    return fields.number("until"), fields.text("process")
+    return _Claimed(
+        fields.number("until"),
+        fields.text("process"),
+        fields.text("holder"),
+        fields.whole("tries"),
+    )
 
 
 def _was_lost(record: Record) -> bool:

@@ -32,6 +32,8 @@ from turnfold.policy import Policy
 from turnfold.preview import scratch
 from turnfold.process import Process
 from turnfold.receipt import Receipt
+from turnfold.reconciling import Reconciler
+from turnfold.resting import Asked, AskedOnLoop, AskedToCompare, Rests, door_of
 from turnfold.scope import Scope, scope_of
 from turnfold.searching import Search, SearchHit
 from turnfold.summarizers import AsyncClaudeSummarizer, ClaudeSummarizer, Summarizer
@@ -90,8 +92,9 @@ class Memory:
         self._embedder = None if embedder is None else ModelStart(embedder, patient=patient)
         self._summarizer = summarizer
         self._on_receipt = on_receipt
-        self._background = Background()
         self._bounds = Bounds()
+        self._background = Background(self._bounds.summaries)
+        self._rests = Rests()
         self.store = open_store(store)
         self._owns_store = not isinstance(store, Store)
         if self._embedder is not None:
@@ -143,8 +146,8 @@ class Memory:
             self._bounds,
             user_id=user_id,
             conversation=conversation or "",
-            summarize=self._summarizer or self._by_claude(client),
-            summarize_async=None if self._summarizer else self._by_claude_async(client),
+            summarize=self._asked(client),
+            summarize_async=self._asked_on_loop(client),
             on_receipt=tell,
             memory=self,
             zone=zone,
@@ -152,17 +155,25 @@ class Memory:
         wrapped: Client = copy(middleware=[middleware, *chain])
         return wrapped
 
-    def _by_claude(self, client: Any) -> Summarizer | None:
-        is_sync = isinstance(client, Anthropic) or not _is_async(client)
-        if not is_sync:
+    def _asked(self, client: Any) -> Asked | None:
+        """Who writes summaries in a thread: the caller's own summarizer, or Claude."""
+        if self._summarizer is not None:
+            kind = AskedToCompare if isinstance(self._summarizer, Reconciler) else Asked
+            return kind(self._summarizer, self._rests.of(""))
+        if not (isinstance(client, Anthropic) or not _is_async(client)):
             return None
-        return ClaudeSummarizer(client, summary_model(client, self.policy.summary_model))
+        model = summary_model(client, self.policy.summary_model)
+        rest = self._rests.of(door_of(client, model.name))
+        return AskedToCompare(ClaudeSummarizer(client, model), rest)
 
-    def _by_claude_async(self, client: Any) -> AsyncClaudeSummarizer | None:
+    def _asked_on_loop(self, client: Any) -> AskedOnLoop | None:
+        """Who writes them on an event loop: Claude, unless the caller has a summarizer."""
         is_async = isinstance(client, AsyncAnthropic) or _is_async(client)
-        if not is_async:
+        if self._summarizer is not None or not is_async:
             return None
-        return AsyncClaudeSummarizer(client, summary_model(client, self.policy.summary_model))
+        model = summary_model(client, self.policy.summary_model)
+        rest = self._rests.of(door_of(client, model.name))
+        return AskedOnLoop(AsyncClaudeSummarizer(client, model), rest)
 
     def backfill(
         self,
@@ -196,7 +207,7 @@ class Memory:
             StoreError: the store cannot be read or written.
         """
         filling = self._filling(messages, user_id, conversation, times, progress)
-        return fill(filling, self._summarizer or self._by_claude(bare(client)))
+        return fill(filling, self._asked(bare(client)))
 
     async def abackfill(
         self,
@@ -211,9 +222,9 @@ class Memory:
         """`backfill` over an async client."""
         step = partial(self._filling, messages, user_id, conversation, times, progress)
         filling = await anyio.to_thread.run_sync(step)
-        if self._summarizer is not None:
-            return await afill(filling, in_thread(self._summarizer))
-        return await afill(filling, self._by_claude_async(bare(client)))
+        if self._summarizer is not None and (asked := self._asked(client)) is not None:
+            return await afill(filling, in_thread(asked))
+        return await afill(filling, self._asked_on_loop(bare(client)))
 
     def _filling(
         self,
@@ -257,7 +268,7 @@ class Memory:
         turn = self._process.on(scratch(self.store)).begin(body, scope)
         if turn is None:
             return dict(body)
-        turn.due()
+        turn.settle()
         return dict(turn.body())
 
     def search(

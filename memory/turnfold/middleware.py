@@ -18,13 +18,13 @@ from turnfold.admission import other_than_turn, sends_messages
 from turnfold.attempt import Attempt, OnReceipt, as_sent
 from turnfold.background import AsyncDesk, Background, Desk
 from turnfold.bounds import Bounds
-from turnfold.crew import TooLate, on_asyncio
+from turnfold.crew import on_asyncio
+from turnfold.engine import Turn
 from turnfold.errors import failure
 from turnfold.folding import Outcome
 from turnfold.process import Process
 from turnfold.reconciling import AsyncReconciler, Reconciler, compare, compare_async
 from turnfold.refusals import read_refusal
-from turnfold.side_by_side import SIDE_BY_SIDE
 from turnfold.summary import SummaryDraft, SummaryJob
 from turnfold.wire import AsyncTee, Message, Tee, aload, content_of, load, message_in, raw_response
 
@@ -34,6 +34,7 @@ logger = logging.getLogger("turnfold")
 _POLL = 0.05
 # Times the deadline of a turn that a summary in the background may take.
 _PATIENCE = 2
+_LEAST_PATIENCE = 60.0
 
 Summarize = Callable[[SummaryJob], SummaryDraft]
 SummarizeAsync = Callable[[SummaryJob], Awaitable[SummaryDraft]]
@@ -107,11 +108,7 @@ class MemoryMiddleware(Middleware):
         turn = self._step(attempt, lambda: attempt.begin(background=background))
         if turn is None:
             return
-        while self._step(attempt, turn.waits):
-            time.sleep(min(_POLL, attempt.left))
-        while jobs := self._step(attempt, turn.due):
-            outcomes = self._run(attempt, jobs, turn.accept)
-            self._step(attempt, partial(turn.accept, outcomes))
+        self._fold(attempt, turn)
         attempt.made(turn, self._step(attempt, turn.body))
         if (chore := turn.ahead()) is not None:
             self._background.start(chore, self._desk)
@@ -123,20 +120,23 @@ class MemoryMiddleware(Middleware):
             return attempt.without_thinking(status, content)
         if not self._step(attempt, partial(turn.mend, refusal)):
             return None
-        folded = -1
-        while jobs := self._step(attempt, turn.due):
-            outcomes = self._run(attempt, jobs, turn.accept)
-            folded = self._step(attempt, partial(turn.accept, outcomes))
-        return self._step(attempt, turn.body) if folded else None
+        self._fold(attempt, turn)
+        return self._step(attempt, turn.body)
 
-    def _run(
-        self,
-        attempt: Attempt,
-        jobs: Sequence[SummaryJob],
-        late: Callable[[Sequence[Outcome]], object],
-    ) -> Sequence[Outcome]:
-        asked = [partial(self._ask, job) for job in jobs]
-        return self._bounds.summaries.do_all(asked, attempt.left, late=late)
+    def _fold(self, attempt: Attempt, turn: Turn) -> None:
+        """Have the summaries written that the turn cannot do without, and wait as long as it may.
+
+        What comes too late is written all the same: a later turn takes it.
+        """
+        more = True
+        while more:
+            seconds = self._process.patience.within(attempt.left)
+            ends = time.monotonic() + seconds
+            if (chore := turn.ahead()) is not None and chore.urgent:
+                self._background.work_for(chore, self._desk, seconds)
+            while time.monotonic() < ends and self._step(attempt, turn.waits):
+                time.sleep(_POLL)
+            more = self._step(attempt, turn.settle)
 
     def _ask(self, job: SummaryJob) -> Outcome:
         assert self._summarize is not None
@@ -200,11 +200,7 @@ class MemoryMiddleware(Middleware):
         turn = await self._step_async(attempt, lambda: attempt.begin(background=background))
         if turn is None:
             return
-        while await self._step_async(attempt, turn.waits):  # noqa: ASYNC110 - it is in the ledger
-            await anyio.sleep(min(_POLL, attempt.left))
-        while jobs := await self._step_async(attempt, turn.due):
-            outcomes = await self._run_async(attempt, jobs, turn.accept)
-            await self._step_async(attempt, partial(turn.accept, outcomes))
+        await self._fold_async(attempt, turn)
         attempt.made(turn, await self._step_async(attempt, turn.body))
         if (chore := turn.ahead()) is not None:
             self._background.start_on_loop(chore, self._async_desk)
@@ -218,42 +214,26 @@ class MemoryMiddleware(Middleware):
             return attempt.without_thinking(status, content)
         if not await self._step_async(attempt, partial(turn.mend, refusal)):
             return None
-        folded = -1
-        while jobs := await self._step_async(attempt, turn.due):
-            outcomes = await self._run_async(attempt, jobs, turn.accept)
-            folded = await self._step_async(attempt, partial(turn.accept, outcomes))
-        return await self._step_async(attempt, turn.body) if folded else None
+        await self._fold_async(attempt, turn)
+        return await self._step_async(attempt, turn.body)
 
-    async def _run_async(
-        self,
-        attempt: Attempt,
-        jobs: Sequence[SummaryJob],
-        late: Callable[[Sequence[Outcome]], object],
-    ) -> Sequence[Outcome]:
-        if self._summarize_async is None:
-            asked = [partial(self._ask, job) for job in jobs]
-            return await self._bounds.summaries.do_all_async(asked, attempt.left, late=late)
-        too_late = TooLate("the summarizer did not answer in time")
-        too_late.part = self._bounds.summarizer
-        outcomes: list[Outcome] = [too_late] * len(jobs)
-        free = anyio.Semaphore(SIDE_BY_SIDE)
-
-        async def ask(index: int, job: SummaryJob) -> None:
-            async with free:
-                outcomes[index] = await self._ask_async(job)
-
-        with anyio.move_on_after(attempt.left) as watch:
-            async with anyio.create_task_group() as group:
-                for index, job in enumerate(jobs):
-                    group.start_soon(ask, index, job)
-        if watch.cancelled_caught:
-            raise too_late
-        return outcomes
+    async def _fold_async(self, attempt: Attempt, turn: Turn) -> None:
+        more = True
+        while more:
+            seconds = self._process.patience.within(attempt.left)
+            ends = time.monotonic() + seconds
+            if (chore := turn.ahead()) is not None and chore.urgent:
+                await self._background.work_for_on_loop(chore, self._async_desk, seconds)
+            while (  # noqa: ASYNC110 - what changes is in the ledger
+                time.monotonic() < ends and await self._step_async(attempt, turn.waits)
+            ):
+                await anyio.sleep(_POLL)
+            more = await self._step_async(attempt, turn.settle)
 
     async def _ask_async(self, job: SummaryJob) -> Outcome:
         try:
             if self._summarize_async is None:
-                seconds = _PATIENCE * self._process.policy.deadline
+                seconds = max(_LEAST_PATIENCE, _PATIENCE * self._process.policy.deadline)
                 return await self._bounds.summaries.do_async(partial(self._ask, job), seconds)
             with self._bounds.summarizer.watching():
                 return await self._summarize_async(job)

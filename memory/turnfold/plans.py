@@ -85,6 +85,8 @@ class Plan:
         measures: what the conversation had shown before this turn.
         words: names what the opening says, whatever the path.
         sources: the rendered block that names what is cited in view and folded; "" for none.
+        summary: the summary as it is sent where the prompt has no room for all of it; None where
+            it is sent as the fold has it.
     """
 
     id: str
@@ -98,6 +100,7 @@ class Plan:
     measures: Measures
     words: str = ""
     sources: str = ""
+    summary: tuple[str, ...] | None = None
 
 
 def plan_id(opening: Exchange, revision: int = 0) -> str:
@@ -164,6 +167,7 @@ def read_plan(record: Record) -> Plan:
         measures=Measures.from_json(record.body.get("measures", {})),
         words=fields.text("words"),
         sources=fields.text("sources"),
+        summary=fields.texts("summary") if record.body.get("summary") is not None else None,
     )
 
 
@@ -214,7 +218,7 @@ def preparation_body(preparation: Preparation) -> dict[str, Any]:
 
 def plan_body(plan: Plan) -> dict[str, Any]:
     """A plan as it is stored."""
-    return {
+    body = {
         "parent": plan.parent,
         "root": plan.root,
         "fold": plan.fold,
@@ -226,6 +230,7 @@ def plan_body(plan: Plan) -> dict[str, Any]:
         "words": plan.words,
         "sources": plan.sources,
     }
+    return body if plan.summary is None else {**body, "summary": list(plan.summary)}
 
 
 def fold_body(fold: Fold) -> dict[str, Any]:

@@ -63,7 +63,9 @@ class Policy:
         keep_first: exchanges at the very beginning that are never folded; 0 or more.
         max_prompt_tokens: the most a prompt may have, whatever folding costs, and though the
             user may have to wait for it; at least 1,000. None for the model's context window
-            less the request's `max_tokens`.
+            less the request's `max_tokens`. It holds whenever `system`, `tools`, what is kept by
+            `keep_first` and the newest exchange fit: without a summarizer sentences of the turns
+            are the summary, and `keep_exchanges` gives way.
         budget: the most that summary, recalled passages and closed exchanges in the window may
             have together: all of the prompt but `system`, `tools` and the newest message. None
             for no such limit. Best set by `Policy.for_budget`.
@@ -89,13 +91,18 @@ class Policy:
             and it is "off" where a `clock` is given, so that replays come out alike.
         summary_model: the model that writes summaries; "auto" is claude-haiku-5-5 by the name
             that the client's cloud has for it.
-        leaf_tokens: the most one summary call is given to read; at least 1,000.
+        leaf_tokens: the most one summary call is given to read of the turns; at least 1,000. A
+            longer exchange is summarized in pieces. No call passes 100,000 tokens in all.
         turn_cap: the most that one turn may spend on summaries, also of a fold it has prepared
             in the background. Past a cap summaries are made of sentences of the turns, without
             a model, and the receipt says so.
         conversation_cap: the most that a conversation may spend on summaries in all.
+        summary_rounds: how often, on average, what is said in a conversation may be given to a
+            summarizer; 1 or more. Each thing said is summarized once, and what is edited or
+            refused again; so this only bounds what becomes of edits of old turns. Up to 30,000
+            tokens it does not count; None for no bound.
         deadline: seconds memory may add to one turn, summaries included; past it the request
-            goes without memory. Above 0.
+            goes without memory. A summary is waited for four fifths of it. Above 0.
         retain_days: exchanges older than so many days are forgotten, at the first turn of their
             user in a process and once a day from then on; None keeps them. Above 0.
         redact: applied to every text before it is stored or shown to a summarizer, as
@@ -133,6 +140,7 @@ class Policy:
     leaf_tokens: int = 24_000
     turn_cap: Cap | None = None
     conversation_cap: Cap | None = None
+    summary_rounds: float | None = 1.5
     deadline: float = 60.0
     retain_days: float | None = None
     redact: Callable[[str], str] | None = None
@@ -209,6 +217,8 @@ class Policy:
                     f"{name}={getattr(self, name)!r} must be a turnfold.Cap, such as "
                     f"Cap(tokens=50_000) or Cap(dollars=0.10), or None"
                 )
+        if self.summary_rounds is not None:
+            self._number("summary_rounds", _number(self.summary_rounds) >= 1, "1 or more, or None")
         if self.prices is not None and not _are_prices(self.prices):
             raise PolicyError(
                 "prices must give a turnfold.pricing.Price by the beginning of a model's name, "

@@ -16,6 +16,7 @@ from turnfold.backfill import Filling, Progress
 from turnfold.embedders.start import ModelStart
 from turnfold.engine import Turn
 from turnfold.forgetting import forget_again, retain
+from turnfold.patience import Patience
 from turnfold.policy import Policy
 from turnfold.rejoin import looks_cut, rejoin, starts_anew
 from turnfold.scope import Scope
@@ -47,10 +48,14 @@ class Process:
         self._summary_model = summary_model
         self._count = policy.count_tokens or estimate_text
         self._shared = Shared(self._count, policy)
+        self.patience = Patience(policy.deadline)
+        self._has_writers = True
 
     def on(self, store: Store) -> Process:
-        """The same on another store."""
-        return Process(store, self.embedder, self.policy, self._summary_model)
+        """The same on another store, to look at what a turn would be: nobody is asked."""
+        looking = Process(store, self.embedder, self.policy, self._summary_model)
+        looking._has_writers = False
+        return looking
 
     def begin(
         self,
@@ -97,6 +102,8 @@ class Process:
             kept = [one for one in kept if not archive.forgot(one)]
         self._shared.keep_path(scope, kept)
         account = self._shared.account(scope, transcript.open.opening_id)
+        apart = partial(self._shared.spent_apart, scope)
+        account.leave_to(apart)
         self._shared.settle(scope, account)
         turn = Turn(
             archive,
@@ -107,7 +114,10 @@ class Process:
             account=account,
             known=self._shared.known,
             summary_model=self._summary_model,
-            apart=partial(self._shared.spent_apart, scope) if background else None,
+            apart=apart if self._has_writers else None,
+            background=background,
+            windows=self._shared.windows,
+            patience=self.patience,
         )
         account.seconds["begin"] = time.perf_counter() - started
         return turn
@@ -143,6 +153,7 @@ class Process:
             forgotten=forgotten,
             mark=mark,
             redact=self.policy.redact,
+            claims=self._shared.claims,
         )
 
     def filling(
@@ -167,5 +178,6 @@ class Process:
             embedder=self.embedder,
             count=self._count,
             summary_model=self._summary_model,
+            windows=self._shared.windows,
             progress=progress,
         )

@@ -14,14 +14,15 @@ from dataclasses import dataclass, field, replace
 from turnfold_stores import Record
 from turnfold_stores.once import cached_property
 
-from turnfold.folding import summary_of
 from turnfold.layers import Correction, render
 from turnfold.paths import Link
 from turnfold.plans import Fold, fold_body, read_fold
 from turnfold.policy import Policy
+from turnfold.rendering import summary_of
 from turnfold.speech import utterances
 from turnfold.stored import Reading, messages_in
 from turnfold.summary import Item, Node
+from turnfold.tokens import estimate_text
 from turnfold.transcript import Message
 
 _WORD = re.compile(r"\w+")
@@ -165,7 +166,8 @@ def _without(
         first=min((nodes[name].first for name in kept), default=1),
         last=fold.count,
         missing=missing,
-        policy=policy,
+        budget=policy.summary_tokens,
+        count=policy.count_tokens or estimate_text,
     )
     return replace(
         fold,

@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 
 from turnfold.account import Account
+from turnfold.lease import Claims
 from turnfold.past import Known
 from turnfold.policy import Policy
 from turnfold.reader import Reader
@@ -32,6 +33,8 @@ class Shared:
 
     def __init__(self, count: CountText, policy: Policy) -> None:
         self.stored: OrderedDict[str, None] = OrderedDict()
+        self.claims = Claims()
+        self.windows: dict[str, int] = {}  # by model, where a refusal has told of it
         self.reader = Reader(count, policy.redact)
         self._forgotten: OrderedDict[Scope, set[str]] = OrderedDict()
         self._marks: OrderedDict[str, str] = OrderedDict()

@@ -1,12 +1,19 @@
-"""Some jobs are done at once, in threads that keep no interpreter from exiting."""
+"""Some jobs are done at once, in threads that keep no interpreter from exiting, or as tasks."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, as_completed
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
+
+import anyio
+
+from turnfold.errors import failure
+from turnfold.folding import Outcome
+from turnfold.summary import SummaryJob
 
 # Summaries asked for at once. They share the caller's rate limit.
 SIDE_BY_SIDE = 4
@@ -55,3 +62,81 @@ def side_by_side(do: Callable[[_Job], _Done], jobs: Sequence[_Job], *, name: str
     finally:
         waiting.clear()
     return [one.result() for one in results]
+
+
+class Work(Protocol):
+    """What summaries are written for."""
+
+    def accept(self, job: SummaryJob, outcome: Outcome) -> None:
+        """Take the answer to a job; from any thread, several at a time."""
+        ...
+
+
+Several = Callable[[Sequence[Callable[[], None]]], object]
+
+
+class InThread(Protocol):
+    """Takes a step in a thread, while the event loop goes on."""
+
+    async def __call__(self, step: Callable[[], _Done], /) -> _Done:
+        """What the step returns, or raises."""
+        ...
+
+
+def ask(
+    work: Work,
+    jobs: Sequence[SummaryJob],
+    summarize: Callable[[SummaryJob], Outcome],
+    *,
+    several: Several | None = None,
+) -> None:
+    """Ask for some summaries, and hand in each as it comes.
+
+    Args:
+        work: takes the answers.
+        jobs: what is asked.
+        summarize: answers one; what fails is an answer, too.
+        several: takes some steps at once; None for one after the other.
+
+    Raises:
+        Exception: what taking an answer raises.
+    """
+
+    def attempt(job: SummaryJob) -> None:
+        work.accept(job, summarize(job))
+
+    if len(jobs) == 1 or several is None:
+        for job in jobs:
+            attempt(job)
+    else:
+        several([partial(attempt, job) for job in jobs])
+
+
+async def ask_async(
+    work: Work,
+    jobs: Sequence[SummaryJob],
+    summarize: Callable[[SummaryJob], Awaitable[Outcome]],
+    in_thread: InThread,
+) -> None:
+    """The same on an event loop; answers are taken in threads.
+
+    Raises:
+        Exception: what taking an answer raises.
+    """
+    free = anyio.Semaphore(SIDE_BY_SIDE)
+    failed: list[Exception] = []
+
+    async def attempt(job: SummaryJob) -> None:
+        async with free:
+            outcome = await summarize(job)
+            try:
+                await in_thread(partial(work.accept, job, outcome))
+            except BaseException as wrong:  # noqa: BLE001 - raised below, by itself
+                failed.append(failure(wrong))
+                group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for job in jobs:
+            group.start_soon(attempt, job)
+    if failed:
+        raise failed[0]

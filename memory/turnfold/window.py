@@ -164,6 +164,12 @@ class Standing:
         """Tokens of the whole request."""
         return self.fixed + self.memory + sum(self.sizes[self.window :])
 
+    def after(self, until: int, policy: Policy) -> float:
+        """About how many tokens it would have if all up to there were folded."""
+        notes = min(_NOTES * sum(self.sizes[self.first : until]), policy.summary_tokens / 2)
+        summary = min(self.summary + notes, policy.summary_tokens)
+        return self.fixed + summary + sum(self.sizes[until:])
+
     def outlook(self, until: int, policy: Policy) -> Outlook:
         """What folding up to there would bring."""
         recent = slice(-_RECENT - 1, -1)
@@ -193,6 +199,10 @@ def fold_until(standing: Standing, policy: Policy, rates: Rates) -> tuple[int, s
         and the reason in words, "" where nothing is folded.
     """
     until = keep_from(standing.sizes, standing.first, policy)
+    if standing.prompt > standing.ceiling:  # what is to be kept gives way to what may be sent
+        closed = len(standing.sizes) - 1
+        while until < closed and standing.after(until, policy) > standing.ceiling:
+            until += 1
     reason = _reason(standing, until, policy, rates) if until > standing.first else ""
     return (until, reason) if reason else (standing.first, "")
 

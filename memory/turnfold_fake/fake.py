@@ -97,6 +97,7 @@ class FakeClaude:
             left out silently; `unenforced`, nothing.
         faults: What goes wrong, in order; or a function of the request and its number.
         window: Context window in tokens, instead of the model's own.
+        summary_window: The same for requests with an output format.
         seed: Ids and signatures follow from it; signatures hold between stand-ins that share it.
         latency: Seconds until an answer begins.
         summary: What requests with an output format are answered; None to fill their schema with
@@ -111,6 +112,7 @@ class FakeClaude:
         thinking: ThinkingMode = "enforced",
         faults: FaultSource = (),
         window: int | None = None,
+        summary_window: int | None = None,
         seed: int = 0,
         latency: float = 0.0,
         summary: ReplySource = None,
@@ -124,6 +126,7 @@ class FakeClaude:
         self._thinking: ThinkingMode = thinking
         self._faults = Faults(faults)
         self._window = window
+        self._summary_window = summary_window
         self._seed = seed
         self._latency = latency
         self._lock = RLock()
@@ -245,6 +248,8 @@ class FakeClaude:
         pieces = self._reader.pieces(policed.body)
         prompt = sum(piece.tokens for piece in pieces)
         window = self._window or model.window
+        if wants_schema(body):
+            window = self._summary_window or window
         if prompt > window and not counting:
             raise Refusal(f"prompt is too long: {prompt} tokens > {window} maximum")
         reading = self._cache.look(body["model"], pieces, model.least_cacheable, self.clock())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from turnfold_fake.errors import Refusal
@@ -17,6 +18,10 @@ FaultKind: TypeAlias = Literal[
     "stream_error",
     "prompt_too_long",
     "bad_signature",
+    "bad_request",
+    "unauthorized",
+    "forbidden",
+    "not_found",
     "empty",
     "truncated",
     "refused",
@@ -25,6 +30,14 @@ FaultKind: TypeAlias = Literal[
 
 SPOILED = frozenset({"empty", "truncated", "refused", "not_json"})
 """Faults of the answer's content, where the request succeeds."""
+_REFUSED = MappingProxyType(
+    {
+        "bad_request": ("output_config: not supported here", "invalid_request_error"),
+        "unauthorized": ("invalid x-api-key", "authentication_error"),
+        "forbidden": ("Your key may not use this model", "permission_error"),
+        "not_found": ("model: claude-haiku-5-5", "not_found_error"),
+    }
+)
 DROPPED = frozenset({"timeout", "connection"})
 """Faults where no answer comes."""
 
@@ -37,8 +50,10 @@ class Fault:
         kind: What. `rate_limit` (429), `server_error` (500), `overloaded` (529), `timeout`,
             `connection`; `cut_stream` (the stream ends in mid-block; a connection error where
             nothing is streamed), `stream_error` (an `error` event in mid-stream; a 529 where
-            nothing is streamed); `prompt_too_long` and `bad_signature` (400); and of the answer's
-            content: `empty`, `truncated` (`max_tokens`, cut in the middle), `refused`, `not_json`.
+            nothing is streamed); `prompt_too_long`, `bad_signature` and `bad_request` (400),
+            `unauthorized` (401), `forbidden` (403), `not_found` (404: no such model); and of the
+            answer's content: `empty`, `truncated` (`max_tokens`, cut in the middle), `refused`,
+            `not_json`.
         on: For which requests. None: summaries for faults of the content, else any.
         times: How many requests it hits.
         retry_after: Seconds, sent with a `rate_limit` as the header `retry-after`.
@@ -71,6 +86,8 @@ class Fault:
                 "messages.1.content.0: Invalid `signature` in `thinking` block. "
                 "The block is bound to a different conversation"
             )
+        if self.kind in _REFUSED:
+            return Refusal(*_REFUSED[self.kind])
         return None
 
 

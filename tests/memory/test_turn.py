@@ -317,24 +317,34 @@ def test_another_process_sends_the_same_bytes(url, tmp_path):
     assert other.texts == [], "nothing is embedded again"
 
 
+class Between:
+    """A ledger before which something else is done, just before the first plan is written."""
+
+    def __init__(self, inner, act):
+        self._inner = inner
+        self._acts = [act]
+
+    def put(self, user_id, records):
+        records = list(records)
+        if self._acts and any(record.kind == "plan" for record in records):
+            self._acts.pop()()
+        return self._inner.put(user_id, records)
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
 def test_two_processes_at_once_follow_whoever_planned_first(tmp_path):
-    """Both begin the turn before either has written anything; their settings differ."""
+    """Both begin the turn before either has planned it; their settings differ."""
     url = f"sqlite:{tmp_path / 's.db'}"
     request = ask(history(12), question(2))
-    fake = stand_in()
+    fake, outer = stand_in(), stand_in()
     with memory(url) as first, memory(url, policy=policy(recall_tokens=0)) as second:
         inner = second.wrap(fake.client(), user_id="ada", conversation="c")
-        came_between = []
-
-        def slow(body):
-            if not came_between:
-                came_between.append(True)
-                inner.messages.create(**request)
-
-        outer = stand_in(summary=slow)
+        between = Between(first.store.ledger, lambda: inner.messages.create(**request))
+        first.store.ledger = between
         first.wrap(outer.client(), user_id="ada", conversation="c").messages.create(**request)
-    assert came_between
-    assert chats(outer) == chats(fake)
+    assert chats(outer) == chats(fake) != []
     with open_store(url) as store:
         assert len(list(store.ledger.scan("ada", kind="plan"))) == 1
         assert len(list(store.ledger.scan("ada", kind="node"))) == 1
