@@ -27,6 +27,7 @@ from turnfold.errors import failure
 from turnfold.folding import Degrade, Folding, Outcome
 from turnfold.forgetting import forget_again, mark_of
 from turnfold.lease import Lease, Leases
+from turnfold.patience import Patience
 from turnfold.plans import Fold, Preparation, preparation_id
 from turnfold.policy import Policy
 from turnfold.reconciling import Reconciled
@@ -132,6 +133,7 @@ class Chore:
         count: CountText,
         spending: Spending,
         windows: MutableMapping[str, int],
+        patience: Patience,
         sizes: Sequence[int],
         done: Callable[[Account], None],
         account: Account | None = None,
@@ -148,6 +150,7 @@ class Chore:
         count: counts tokens.
         spending: held against the caps.
         windows: context windows that models have told of.
+        patience: told whether answers come in time.
         sizes: tokens of each exchange.
         done: given the account of what was spent and what failed, once it is over.
         account: of the turn that waits for it; None for one that is apart.
@@ -162,6 +165,7 @@ class Chore:
         self._preparation = preparation
         self._policy = policy
         self._sizes = sizes
+        self._patience = patience
         self._embedder = embedder
         self._done = done
         self._account = account or Account(prices=policy.prices)
@@ -235,7 +239,12 @@ class Chore:
             StoreError: the ledger could not be written.
         """
         with self._accepting:
+            written, late = len(self._folding.wrote), self._folding.came_late
             self._folding.answer(job, outcome)
+            if self._folding.came_late > late:
+                self._patience.answered(of_use=False)
+            elif len(self._folding.wrote) > written:
+                self._patience.answered(of_use=True)
             if is_stale(self._archive):
                 self._archive.take_back([self.name, *self._folding.wrote])
 

@@ -6,6 +6,7 @@ and whoever comes second reads what the first one wrote.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ _MOST_REMEMBERED = 200_000
 # Passages embedded at a time. An embedder serves one caller at a time: a turn that has a query
 # to embed should not wait for the whole of a long history.
 _EMBEDDED_AT_ONCE = 64
+_EMBEDDED_IN_HASTE = 16
 
 
 class Archive:
@@ -196,8 +198,12 @@ class Archive:
         return times
 
     def embed_owed(
-        self, embedder: Embedder, told: Callable[[int, int], None] = lambda _done, _of: None
-    ) -> None:
+        self,
+        embedder: Embedder,
+        told: Callable[[int, int], None] = lambda _done, _of: None,
+        *,
+        seconds: float = math.inf,
+    ) -> int:
         """Give their vectors to all passages of the conversation that have none yet.
 
         They are embedded and written so many at a time: what is written is not embedded again.
@@ -208,6 +214,10 @@ class Archive:
         Args:
             embedder: makes the vectors.
             told: called with how many passages have theirs, and of how many.
+            seconds: begin no more after so many; the rest stays owed.
+
+        Returns:
+            How many passages are still without one.
 
         Raises:
             StoreError: the store could not be read or written.
@@ -222,13 +232,17 @@ class Archive:
             for record, names in self.reading.all(scan, lambda record: texts_in(record.body))
         }
         if not debts:
-            return
+            return 0
+        ends = time.monotonic() + seconds
+        at_once = _EMBEDDED_AT_ONCE if seconds == math.inf else _EMBEDDED_IN_HASTE
         names = dict.fromkeys(name for body in debts.values() for name in body)
         have = self.store.index_again(user_id, names)
         stored = self.records(name for name in names if name not in have)
         todo = [name for name in names if name in stored]
-        for start in range(0, len(todo), _EMBEDDED_AT_ONCE):
-            batch = todo[start : start + _EMBEDDED_AT_ONCE]
+        for start in range(0, len(todo), at_once):
+            if start and time.monotonic() > ends:
+                return len(todo) - start
+            batch = todo[start : start + at_once]
             vectors = embedder.embed([stored[name].text for name in batch])
             entries = [
                 Entry(name, conversation, vector)
@@ -237,6 +251,7 @@ class Archive:
             self.store.put_vectors(user_id, entries, model=embedder.model)
             told(start + len(batch), len(todo))
         self.store.ledger.delete(user_id, debts)
+        return 0
 
     # --- plans and folds --------------------------------------------------------------------
 

@@ -162,7 +162,7 @@ class Deciding:
             self.decide()  # the rest may still be too much
         elif step == "fold now":
             self._fold_now(found or self._settled(start, aim), readiness)
-        elif step == "prepare":
+        elif step == "prepare" and self._patience.asks:
             self.chore = self._chore(found or self._settled(start, aim))
 
     def _settled(self, start: int, aim: int) -> Preparation:
@@ -180,7 +180,8 @@ class Deciding:
         self._go_by(preparation)
         if self._folding.is_ready or readiness == "running" or self._apart is None:
             return
-        if self.is_past_limit and not self._patience.seconds:
+        waits = self._patience.seconds > 0 or not self.is_past_limit
+        if not (waits and self._patience.asks):
             return  # an answer would come too late, and be paid for in vain
         self._waits = self._patience.seconds > 0
         self.chore = self._chore(preparation, urgent=True)
@@ -429,6 +430,7 @@ class Deciding:
             count=self._count,
             spending=self._spending,
             windows=self._windows,
+            patience=self._patience,
             sizes=self.epoch.sizes,
             done=self._apart,
             account=self._account if urgent else None,

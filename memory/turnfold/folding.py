@@ -32,6 +32,8 @@ Degrade = Callable[[str, Exception], None]
 # Where there was no answer in time, so many times less is asked for at once; and so often.
 _LESS = 4
 _MOST_TRIES = 2
+# The part of a turn's deadline that may go by while what it folds is embedded.
+_INDEXING = 0.25
 
 
 class Folding:
@@ -39,6 +41,8 @@ class Folding:
 
     Attributes:
         wrote: ids of the nodes that answers have made, and nobody had made before.
+        came_late: answers to whose turns there was a node already.
+        tries: how often nobody had an answer to these turns in time.
     """
 
     def __init__(
@@ -79,7 +83,8 @@ class Folding:
         self._head = 0
         self._room: int | None = None
         self.wrote: list[str] = []
-        self.tries = 0  # how often nobody had an answer to these in time
+        self.came_late = 0
+        self.tries = 0
         self._known: list[Item] | None = None
         self._runs: dict[str, tuple[int, int]] = {}  # by node id: from which exchange to which
         self._drafts: dict[str, Drafting] = {}  # of those that were not written
@@ -293,12 +298,12 @@ class Folding:
             return
         draft.fail(piece)
         self._degrade("summary", wrong)
-        if piece.items is not None or failure.kind not in {"too_long", "unusable"}:
+        if piece.items is not None or failure.kind == "resting":
             return
         again = not self._archive.keep_failure(self._first_of(name))
         if failure.kind == "too_long":
             draft.extract(f"these turns are more than the summarizer can read: {wrong}")
-        elif again:
+        elif failure.kind == "unusable" and again:
             draft.extract(f"the summarizer has failed twice at these turns: {wrong}")
 
     def _pay(self, job: SummaryJob | None, outcome: Outcome | Reconciled) -> None:
@@ -318,6 +323,8 @@ class Folding:
         node = replace(node, text=render(node, {item.id: item.text for item in job.known}))
         if self._archive.keep_node(name, node, model=draft.model):
             self.wrote.append(name)
+        else:
+            self.came_late += 1
         if len(draft.pieces) > 1:
             self._archive.take_back([_piece_id(name, one) for one in draft.pieces])
         if draft.degraded:
@@ -361,7 +368,10 @@ class Folding:
         self._archive.keep_passages(part, first=self._start + 1)
         if self._embedder is not None:
             try:
-                self._archive.embed_owed(self._embedder)
+                seconds = _INDEXING * self._policy.deadline
+                owed = self._archive.embed_owed(self._embedder, seconds=seconds)
+                if owed:
+                    self._account.note(f"index: {owed} passages are found by words alone for now")
             except ModelNotReady:
                 pass  # the vectors are owed, and it is recall that goes without them
             except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything

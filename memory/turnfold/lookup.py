@@ -65,6 +65,10 @@ class LookedUp:
     wrong: Exception | None = None
 
 
+# The part of a turn's deadline that may go by while vectors are made that are owed.
+_CATCHING_UP = 0.1
+
+
 def look_up(
     archive: Archive,
     transcript: Transcript,
@@ -162,7 +166,7 @@ def _nearest(
 ) -> Iterator[Hit]:
     if embedder is None:
         raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
-    archive.embed_owed(embedder)
+    archive.embed_owed(embedder, seconds=_CATCHING_UP * policy.deadline)
     vector = embedder.embed([archive.discreet(query)])[0]
     floor = policy.recall_floor
     for hit in archive.store.index.nearest(archive.scope.user_id, vector, conversation=where):

@@ -23,8 +23,8 @@ class Patience:
         """
         self._most = _SHARE * deadline
         self._clock = clock
-        self._in_vain = 0
-        self._last = 0.0
+        self._in_vain = self._wasted = 0
+        self._last = self._last_wasted = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -46,6 +46,20 @@ class Patience:
         with self._lock:
             self._in_vain = self._in_vain + 1 if in_vain else 0
             self._last = self._clock()
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is any use in asking: not where answers come when all is over."""
+        with self._lock:
+            if self._wasted and self._clock() - self._last_wasted > _AGAIN:
+                self._wasted = 0
+            return self._wasted < _MOST_IN_VAIN
+
+    def answered(self, *, of_use: bool) -> None:
+        """An answer has come: of use, or after sentences were taken in its place."""
+        with self._lock:
+            self._wasted = 0 if of_use else self._wasted + 1
+            self._last_wasted = self._clock()
 
     @property
     def told(self) -> str:

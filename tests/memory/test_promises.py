@@ -32,6 +32,7 @@ policies = st.builds(
     keep_first=st.sampled_from([0, 0, 0, 1]),
     recall_tokens=st.sampled_from([0, 200, 1_000]),
     summary_tokens=st.sampled_from([100, 600]),
+    max_prompt_tokens=st.sampled_from([None, None, None, 1_500, 4_000]),
     leaf_tokens=st.sampled_from([1_000, 24_000]),
     recall_floor=st.sampled_from([-1.0, 0.3]),
     scope=st.sampled_from(["conversation", "user"]),
@@ -43,7 +44,7 @@ faults = st.one_of(
     st.none(),
     st.none(),
     st.tuples(st.just("chat"), st.sampled_from(sorted(CHAT_FAULTS))),
-    st.tuples(st.just("summary"), st.sampled_from(sorted(SUMMARY_FAULTS))),
+    st.tuples(st.just("summary"), st.sampled_from(sorted((*SUMMARY_FAULTS, "not_found")))),
 )
 acts = st.builds(
     Act,
@@ -70,7 +71,7 @@ acts = st.builds(
     ),
     who=st.integers(0, 1),
     number=st.integers(0, 5),
-    size=st.sampled_from(["small", "middle", "large", "large"]),
+    size=st.sampled_from(["small", "middle", "large", "large"] * 3 + ["huge"]),
     shape=st.sampled_from(["text", "text", "blocks", "image", "document"]),
     marks=st.sampled_from(["", "", "newest", "system", "automatic"]),
     fault=faults,
