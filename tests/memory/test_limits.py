@@ -165,7 +165,7 @@ def test_a_larger_newest_message_makes_the_summary_shorter():
     with memory(policy=TIGHT, on_receipt=receipts.append) as remembering:
         chat = Chat(remembering.wrap(fake.client(), conversation="c"), history(20), max_tokens=100)
         chat.say(said(21))
-        chat.say(said(22) * 17)
+        chat.say(said(22) * 18)
         chat.say(said(23))
     assert [receipt.tokens.sent <= 1_500 for receipt in receipts] == [True] * 3
     assert receipts[1].tokens.summary < receipts[0].tokens.summary
@@ -175,7 +175,7 @@ def test_a_larger_newest_message_makes_the_summary_shorter():
 
 def test_another_process_sends_the_shortened_summary_too(tmp_path):
     url = f"sqlite:{tmp_path / 's.db'}"
-    asked = ask(history(20), said(22) * 17, max_tokens=100)
+    asked = ask(history(20), said(22) * 18, max_tokens=100)
     bodies = []
     for _ in range(2):
         fake = stand_in()
