@@ -29,6 +29,7 @@ import anthropic
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from support.alphabets import ALPHABETS
+from support.models import DEFAULT as MODEL
 from support.readers import READERS
 from turnfold import Memory, Policy
 from turnfold.embedders import Embedder
@@ -123,7 +124,6 @@ def _cpu(read: Callable[[str], object], text: str) -> float:
 # --- folds ------------------------------------------------------------------------------------
 
 FOLDED = ("prose", "code", "JSON", "log")
-MODEL = "claude-sonnet-5-5"
 
 
 class Timed:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.models import SUMMARY
 from turnfold.pieces import Reads, bytes_of, newest, pieces_of
 from turnfold.speech import Utterance
 from turnfold.summarizers import summary_request
@@ -88,7 +89,7 @@ def test_no_request_can_have_a_hundred_thousand_tokens_whatever_the_text_and_the
         max_tokens=5_000,
     )  # fmt: skip
     for piece in pieces_of(job, Reads(leaf_tokens), estimate_text):
-        request = summary_request(piece, model="claude-haiku-5-5")
+        request = summary_request(piece, model=SUMMARY)
         texts = [request["system"], *(one["content"] for one in request["messages"])]
         size = sum(map(bytes_of, [*texts, json.dumps(request["output_config"])]))
         assert size / 1.6 < 100_000
