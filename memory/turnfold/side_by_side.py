@@ -123,6 +123,9 @@ async def ask_async(
     Raises:
         Exception: what taking an answer raises.
     """
+    if len(jobs) == 1:  # no task of its own, which a loop that is closed would leave unbegun
+        await in_thread(partial(work.accept, jobs[0], await summarize(jobs[0])))
+        return
     free = anyio.Semaphore(SIDE_BY_SIDE)
     failed: list[Exception] = []
 

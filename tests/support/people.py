@@ -422,11 +422,15 @@ class World:
             assert len(instead) <= failed
         assert not [why for why in receipt.degraded if why.startswith("citations")]
         # A limit that one exchange alone is over cannot be held, and that is said, too; so it is
-        # that a summarizer was not asked, since it failed several times in a row.
+        # that a summarizer was not asked, since it failed several times in a row, and that a
+        # worker whom a failing store let down still seems to be at it.
         told = [
             why
             for why in receipt.degraded
-            if why not in instead and not of_limits(why) and "is left alone" not in why
+            if why not in instead
+            and not of_limits(why)
+            and "is left alone" not in why
+            and "it was not there within" not in why
         ]
         said = Counter(why.partition(":")[0] for why in told)
         assert said == +Counter(summary=failed, thinking=len(repaired)), (
