@@ -63,7 +63,7 @@ _PATIENCE = 5.0
 _MOST_WAITING = 16
 _STUCK = 120.0
 # Threads for folds that turns wait for.
-_FOLDS = 2
+_FOLDS = 3
 
 
 class Background:

@@ -1,6 +1,6 @@
 """How much the turns of one memory may hold up, and how many threads they may leave behind.
 
-Eight at the most: three for stores and embedders, two for folds that turns wait for, two for
+Eight at the most: two for stores and embedders, three for folds that turns wait for, two for
 summaries that are asked for at once, and one for folds that are prepared in the background.
 """
 
@@ -11,7 +11,7 @@ from turnfold.crew import Crew, TooLate
 from turnfold.errors import StoreError, SummaryError, TurnfoldError
 from turnfold.refusals import Resting
 
-_TURNS = 3
+_TURNS = 2
 _SUMMARIES = 2
 
 

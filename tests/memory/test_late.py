@@ -208,7 +208,7 @@ def test_what_was_asked_for_in_vain_is_asked_for_in_pieces_and_then_no_more():
         go.set()
         joined()
     whole, *pieces = asked
-    assert sum(pieces) == whole, "once more, in pieces, and then no more"
+    assert 0 < sum(pieces) <= whole, "once more, in pieces, and then no more"
     assert max(pieces) < whole / 1.2
     assert receipts[-1].in_memory > 0
     assert any("no answer in time" in why for why in receipts[-1].degraded)
