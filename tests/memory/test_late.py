@@ -199,7 +199,7 @@ def test_what_was_asked_for_in_vain_is_asked_for_in_pieces_and_then_no_more():
         assert go.wait(60)
         return SummaryDraft([Item("narrative", "They talked.", (job.first,))])
 
-    policy = replace(SMALL, deadline=0.5, leaf_tokens=4_000, clock=lambda: now[0], background="off")
+    policy = replace(SMALL, deadline=4.0, leaf_tokens=4_000, clock=lambda: now[0], background="off")
     with memory(policy=policy, summarizer=summarize, on_receipt=receipts.append) as remembering:
         client = remembering.wrap(stand_in().client(), conversation="c")
         for exchanges in (12, 13, 14):
