@@ -28,13 +28,12 @@ from turnfold_stores.chroma_http import (
 )
 from turnfold_stores.encoding import check_text, check_user
 from turnfold_stores.errors import (
-    MissingDependency,
     StoreError,
     StoreUnavailable,
-    is_failure,
 )
 from turnfold_stores.exact import ExactVectors
 from turnfold_stores.fork import at_fork
+from turnfold_stores.masking import errors_as
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.vectors import checked, unit
 from turnfold_stores.widening import Found, widening
@@ -280,21 +279,8 @@ class ChromaServerIndex:
         self._inherited.append((self._client, self._collections))
         self._client, self._collections = None, {}
 
-    @contextlib.contextmanager
-    def _errors_as_ours(self) -> Iterator[None]:
-        try:
-            yield
-        except (StoreError, MissingDependency):
-            raise
-        except BaseException as error:
-            if not is_failure(error):
-                raise
-            said = f"{type(error).__name__}: {error}"
-            tells = bool(self._secret) and self._secret in said
-            # A proxy may quote the request it refuses.
-            if tells:
-                said = said.replace(self._secret, "***")
-            raise _ours(error, self._address, said) from (None if tells else error)
+    def _errors_as_ours(self) -> contextlib.AbstractContextManager[None]:
+        return errors_as(lambda error, said: _ours(error, self._address, said), secret=self._secret)
 
 
 def _ours(error: BaseException, address: Address, said: str) -> StoreError:

@@ -7,9 +7,12 @@ of every option whose name says so.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, unquote
+
+from turnfold_stores.errors import MissingDependency, StoreError, is_failure
 
 _HIDDEN = "***"
 _LEDGER = re.compile(r"[?&]ledger=")
@@ -51,6 +54,27 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
     return text
+
+
+@contextlib.contextmanager
+def errors_as(ours: Callable[[BaseException, str], StoreError], *, secret: str) -> Iterator[None]:
+    """Turn what fails inside into `StoreError`s, without the secret: a proxy may quote a request.
+
+    Args:
+        ours: gives the error to raise for what was caught and what that says.
+        secret: what nobody is to read; "" for none.
+    """
+    try:
+        yield
+    except (StoreError, MissingDependency):
+        raise
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        said = f"{type(error).__name__}: {error}"
+        tells = bool(secret) and secret in said
+        said = masked(said, [secret]) if tells else said
+        raise ours(error, said) from (None if tells else error)
 
 
 def _has_roles(url: str) -> bool:

@@ -7,13 +7,8 @@ import contextvars
 import logging
 from collections.abc import Iterator
 
-from turnfold_stores.errors import (
-    MissingDependency,
-    StoreCorrupt,
-    StoreError,
-    StoreUnavailable,
-    is_failure,
-)
+from turnfold_stores.errors import StoreCorrupt, StoreError, StoreUnavailable
+from turnfold_stores.masking import errors_as
 from turnfold_stores.milvus_address import TOKEN, MilvusAddress
 
 _UNAVAILABLE = 2
@@ -27,16 +22,8 @@ def errors_as_ours(address: MilvusAddress) -> Iterator[None]:
     _silence_logger()
     quiet = _QUIET.set(True)
     try:
-        yield
-    except (StoreError, MissingDependency):
-        raise
-    except BaseException as error:
-        if not is_failure(error):
-            raise
-        said = f"{type(error).__name__}: {error}"
-        tells = bool(address.token) and address.token in said
-        said = said.replace(address.token, "***") if tells else said
-        raise _ours(error, address, said) from (None if tells else error)
+        with errors_as(lambda error, said: _ours(error, address, said), secret=address.token):
+            yield
     finally:
         _QUIET.reset(quiet)
 
