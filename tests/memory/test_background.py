@@ -13,7 +13,18 @@ import pytest
 import turnfold.background
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from support.chats import SMALL, Chat, ask, chats, history, memory, said, stand_in, texts
+from support.chats import (
+    SMALL,
+    Chat,
+    ask,
+    chats,
+    history,
+    memory,
+    said,
+    slow_client,
+    stand_in,
+    texts,
+)
 from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, troubled_store
 from support.people import Act, World, whole
@@ -212,21 +223,6 @@ async def test_the_same_on_an_event_loop():
     assert receipts[-1].in_memory > 0
     told = [call.body["messages"][0]["content"] for call in fake.calls if call.kind == "summary"]
     assert len([text for text in told if '<turn n="1">' in text]) == 1
-
-
-def slow_client(fake, wait):
-    """An async client whose requests for summaries wait."""
-    import anthropic
-    import httpx2
-
-    class Waiting(httpx2.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            if b"json_schema" in request.content:
-                await wait(request)
-            return await fake.async_transport.handle_async_request(request)
-
-    http = anthropic.DefaultAsyncHttpxClient(transport=Waiting())
-    return anthropic.AsyncAnthropic(api_key="fake", max_retries=0, http_client=http)
 
 
 # --- what is decided --------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from support.chats import SMALL, ask, history, memory, stand_in
+from support.chats import SMALL, ask, history, memory, slow_client, stand_in
 from turnfold.lease import Leases
 from turnfold.patience import Patience
 from turnfold.scope import Scope
@@ -282,21 +282,6 @@ def test_where_a_worker_was_lost_none_is_begun_before_the_fold_is_due():
         asyncio.run(turn(exchanges))
     remembering.close()
     assert len(begun) == 1
-
-
-def slow_client(fake, wait):
-    """An async client whose requests for summaries wait."""
-    import anthropic
-    import httpx2
-
-    class Waiting(httpx2.AsyncBaseTransport):
-        async def handle_async_request(self, request):
-            if b"json_schema" in request.content:
-                await wait(request)
-            return await fake.async_transport.handle_async_request(request)
-
-    http = anthropic.DefaultAsyncHttpxClient(transport=Waiting())
-    return anthropic.AsyncAnthropic(api_key="fake", max_retries=0, http_client=http)
 
 
 def test_threads_that_are_left_behind_are_few():

@@ -1,5 +1,7 @@
 """Chats of a known shape to test with, and what of them arrived."""
 
+import anthropic
+import httpx2
 from turnfold import Memory, Policy
 from turnfold_fake import FakeClaude, Reply
 
@@ -114,3 +116,16 @@ def injected(body):
         for b, block in enumerate(blocks(message))
         if block["type"] == "text" and block["text"].startswith("<memory-")
     ]
+
+
+def slow_client(fake, wait):
+    """An async client whose requests for summaries wait."""
+
+    class Waiting(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if b"json_schema" in request.content:
+                await wait(request)
+            return await fake.async_transport.handle_async_request(request)
+
+    http = anthropic.DefaultAsyncHttpxClient(transport=Waiting())
+    return anthropic.AsyncAnthropic(api_key="fake", max_retries=0, http_client=http)
