@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from turnfold_stores.scanning import LONGEST_RUN, WORD, stretches
+from turnfold_stores.scanning import LONGEST_RUN, WORD
 
 from turnfold.words import (
     CONJUNCTIONS,
@@ -286,17 +286,6 @@ class Sides:
         """Whether a sentence denies a stem that is about one of the others, too."""
         beside = [together for denied, together in self._denials if f" {one} " in denied]
         return any(f" {other} " in together for other in others for together in beside)
-
-
-def contradiction(note: str, source: str) -> str:
-    """The part of a note that denies what its source affirms, or the other way; "" for none.
-
-    Both in English, and as `plain` gives them.
-    """
-    sides = Sides()
-    for stretch in stretches(source):
-        sides.read(stretch, set(WORD.findall(stretch)))
-    return contradicted(note, [sides])
 
 
 def contradicted(note: str, sources: Sequence[Sides]) -> str:

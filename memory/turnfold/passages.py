@@ -109,19 +109,15 @@ def content_of(passage_id: str) -> str:
     return passage_id.rpartition(":")[0]
 
 
-def word_pieces(text: str) -> int:
-    """About how many pieces a WordPiece tokenizer makes of a text, rather too many than few.
+# Speech repeats its words: most are counted once a process.
+@lru_cache(maxsize=50_000)
+def _pieces(word: str) -> int:
+    """About how many pieces a WordPiece tokenizer makes of a word, rather too many than few.
 
     Common words are one piece, long ones one for some three letters; of digits and of what
     looks like no word (an id, a hash) about every character is one; Hangul falls apart into
     its letters. Random strings of letters that look like words are beyond it.
     """
-    return sum(map(_pieces, _WORD.findall(text)))
-
-
-# Speech repeats its words: most are counted once a process.
-@lru_cache(maxsize=50_000)
-def _pieces(word: str) -> int:
     if not word[0].isalnum():
         return len(word)
     if not word.isascii():
