@@ -19,7 +19,7 @@ from turnfold.engine import Turn
 from turnfold.errors import TurnfoldError, clean, failure
 from turnfold.process import Process
 from turnfold.receipt import Receipt
-from turnfold.refusals import read_refusal
+from turnfold.refusals import Refusal
 from turnfold.report import current_span, report
 from turnfold.scope import LOCAL_USER, Scope, scope_of
 from turnfold.thinking import strip_thinking
@@ -96,17 +96,12 @@ class Attempt:
         self.turn, self.sends = turn, sends
         self._bounds.store.worked()
 
-    def without_thinking(self, status: int, content: bytes) -> dict[str, Any] | None:
+    def without_thinking(self, refusal: Refusal | None) -> dict[str, Any] | None:
         """What a request that went without memory sends again: thinking was made behind memory.
-
-        Args:
-            status: of the error response.
-            content: of the error response.
 
         Returns:
             None where the API refused it for something else.
         """
-        refusal = read_refusal(status, content)
         if refusal is None or refusal.kind != "thinking":
             return None
         return {**self.body, "messages": strip_thinking(self.body["messages"])}

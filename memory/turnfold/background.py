@@ -17,9 +17,10 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import anyio
 
@@ -69,14 +70,14 @@ _FOLDS = 3
 class Background:
     """The workers of one memory."""
 
-    def __init__(self, summaries: Crew | None = None) -> None:
+    def __init__(self, summaries: Crew) -> None:
         """Args:
-        summaries: threads for several summaries at once; None for some of its own.
+        summaries: threads for several summaries at once.
         """
         # For tasks: a store that hangs is not to take the threads of the loop, nor hold up its end.
         self._crew = Crew(1, "turnfold-background")
         self._folds = Crew(_FOLDS, "turnfold-fold")
-        self._summaries = summaries or Crew(1, "turnfold-summary")
+        self._summaries = summaries
         self._reset()
 
     def _reset(self) -> None:
@@ -128,14 +129,8 @@ class Background:
         """Work on a chore as a task of the running event loop; not twice at a time."""
         if not self._enter(chore):
             return
-        loop = asyncio.get_running_loop()
         work = work_on_async(chore, desk, self._crew.do_async, stopping=self._stopping.is_set)
-        task = loop.create_task(work, name="turnfold-background")
-        # A loop that is closed over it loses it, which is allowed for: no need to complain.
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
-        with self._lock:
-            self._tasks[task] = chore
-        task.add_done_callback(self._forget)
+        self._begin_task(chore, work)
 
     def close(self) -> None:
         """Let the summary in flight come in, if it does so in time, and stop."""
@@ -209,13 +204,7 @@ class Background:
             with anyio.move_on_after(seconds):
                 await work_on_async(chore, desk, self._folds.do_async)
             return
-        task = asyncio.get_running_loop().create_task(
-            work_on_async(chore, desk, self._folds.do_async)
-        )
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
-        with self._lock:
-            self._tasks[task] = chore
-        task.add_done_callback(self._forget)
+        task = self._begin_task(chore, work_on_async(chore, desk, self._folds.do_async))
         try:
             await asyncio.wait([task], timeout=seconds)
         except asyncio.CancelledError:
@@ -247,6 +236,15 @@ class Background:
         work_on(chore, desk, stopping=stirred)
 
     # --- tasks --------------------------------------------------------------------------------
+
+    def _begin_task(self, chore: Chore, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name="turnfold-background")
+        # A loop that is closed over it loses it, which is allowed for: no need to complain.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+        with self._lock:
+            self._tasks[task] = chore
+        task.add_done_callback(self._forget)
+        return task
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         with self._lock:

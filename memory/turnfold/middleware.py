@@ -114,10 +114,10 @@ class MemoryMiddleware(Middleware):
             self._background.start(chore, self._desk)
 
     def _mended(self, attempt: Attempt, refused: httpx2.Response) -> Mapping[str, Any] | None:
-        status, content = refused.status_code, content_of(refused)
-        turn, refusal = attempt.turn, read_refusal(status, content)
+        turn = attempt.turn
+        refusal = read_refusal(refused.status_code, content_of(refused))
         if turn is None or refusal is None:
-            return attempt.without_thinking(status, content)
+            return attempt.without_thinking(refusal)
         if not self._step(attempt, partial(turn.mend, refusal)):
             return None
         self._fold(attempt, turn)
@@ -208,10 +208,10 @@ class MemoryMiddleware(Middleware):
     async def _mended_async(
         self, attempt: Attempt, refused: httpx2.Response
     ) -> Mapping[str, Any] | None:
-        status, content = refused.status_code, content_of(refused)
-        turn, refusal = attempt.turn, read_refusal(status, content)
+        turn = attempt.turn
+        refusal = read_refusal(refused.status_code, content_of(refused))
         if turn is None or refusal is None:
-            return attempt.without_thinking(status, content)
+            return attempt.without_thinking(refusal)
         if not await self._step_async(attempt, partial(turn.mend, refusal)):
             return None
         await self._fold_async(attempt, turn)
