@@ -371,7 +371,7 @@ class Deciding:
         self.adopt()
         if self.epoch.start > before and self.is_past_limit:
             self.decide()
-        return self._awaited is not None
+        return self.is_awaited
 
     def adopt(self) -> None:
         """Go by the new fold, if there is one: a new epoch begins."""
@@ -387,6 +387,11 @@ class Deciding:
             leases_of(self._archive, self._policy).clear(ready.id)
 
     # --- in the background --------------------------------------------------------------------
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the turn goes by a fold that is not adopted yet."""
+        return self._awaited is not None
 
     def waits(self) -> bool:
         """Whether someone else is writing the summaries of this turn's fold, and not too long."""

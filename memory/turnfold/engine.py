@@ -187,6 +187,11 @@ class Turn:
         """A fold to have written: before the request goes out where it is urgent, or meanwhile."""
         return self._folds.chore
 
+    @property
+    def folds(self) -> bool:
+        """Whether a fold is wanted before the request can go out; asks no store."""
+        return self._folds.is_awaited
+
     def waits(self) -> bool:
         """Whether someone else is writing the summaries that this turn cannot do without."""
         return self._folds.waits()

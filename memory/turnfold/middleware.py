@@ -128,7 +128,7 @@ class MemoryMiddleware(Middleware):
 
         What comes too late is written all the same: a later turn takes it.
         """
-        more = True
+        more = turn.folds
         while more:
             seconds = self._process.patience.within(attempt.left)
             ends = time.monotonic() + seconds
@@ -218,7 +218,7 @@ class MemoryMiddleware(Middleware):
         return await self._step_async(attempt, turn.body)
 
     async def _fold_async(self, attempt: Attempt, turn: Turn) -> None:
-        more = True
+        more = turn.folds
         while more:
             seconds = self._process.patience.within(attempt.left)
             ends = time.monotonic() + seconds
