@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -169,14 +170,15 @@ def test_killed_half_way_only_what_was_in_flight_is_paid_again(number, tmp_path)
 
     trouble.hits, trouble.armed = hits, True
     first, second = [], []
-    hasty = replace(LEAVES, deadline=0.1)  # the dead one, which lives on here, holds it so long
     with troubled_store(trouble, url) as store:
-        remembering = memory(store, policy=hasty, summarizer=lambda job: noted(first, job))
+        remembering = memory(store, policy=LEAVES, summarizer=lambda job: noted(first, job))
         with pytest.raises(Stop):
             remembering.backfill(history(60), client=stand_in().client(), **WHOSE)
         trouble.armed = False
         store.inner.close()
-    with memory(url, policy=hasty, summarizer=lambda job: noted(second, job)) as remembering:
+    # What is dead there lives on here, as far as the ledger can tell: until its claim runs out.
+    later = replace(LEAVES, clock=lambda: time.time() + 3_600)
+    with memory(url, policy=later, summarizer=lambda job: noted(second, job)) as remembering:
         report = remembering.backfill(history(60), client=stand_in().client(), **WHOSE)
         assert len(kept(remembering, "node")) == report.calls + number - 1
     assert report.folded > 50
