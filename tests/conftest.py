@@ -1,6 +1,9 @@
 """Property tests try the same examples each time; the soak runs try new ones. Neither is timed."""
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -9,6 +12,21 @@ from support.stores import Servers
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("soak", derandomize=False, print_blob=True, deadline=None)
 settings.load_profile("soak" if os.environ.get("TURNFOLD_SOAK") else "steady")
+
+# Files in memory, where there is room: a write that is safe on a disk costs milliseconds, and what
+# is tested here is the death of processes, which need no disk for that.
+IN_MEMORY = Path("/dev/shm")
+ROOM = 2 << 30
+
+
+def pytest_configure(config):
+    if (
+        config.option.basetemp is None
+        and os.access(IN_MEMORY, os.W_OK)
+        and shutil.disk_usage(IN_MEMORY).free > ROOM
+    ):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+        tempfile.tempdir = os.environ.setdefault("TMPDIR", str(IN_MEMORY))
 
 
 @pytest.fixture(scope="session")
