@@ -173,7 +173,7 @@ class Attempt:
         """Say that memory failed; raise it, as an error of ours, where that is wanted."""
         if blames:
             self._bounds.blame(wrong)
-        if isinstance(wrong, TooLate) and wrong.began:
+        if isinstance(wrong, TooLate):
             seconds = self._limit.seconds
             wrong = TurnfoldError(f"memory was not ready within its deadline of {seconds:g} s")
         reason = f"{type(wrong).__name__}: {wrong}".partition("\n")[0]

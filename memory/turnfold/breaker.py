@@ -59,7 +59,8 @@ class Breaker:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._places = None if self._most is None else threading.Semaphore(self._most)
+        self._freed = threading.Condition()
+        self._inside: list[Task[Any]] = []  # where only so many may be in it at once
 
     def admit(self) -> None:
         """Ask whether the part may be asked.
@@ -128,14 +129,21 @@ class Breaker:
 
     @contextmanager
     def _a_place(self, task: Task[Any] | None) -> Iterator[None]:
-        places = self._places
-        if places is None:
+        if self._most is None or task is None:
             yield
             return
-        seconds = threading.TIMEOUT_MAX if task is None else task.ends - time.monotonic()
-        if not places.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX)):
-            raise LeftAlone(f"{self.part} has not answered those who asked before")
+        with self._freed:
+            while len(self._inside) >= self._most:
+                seconds = task.ends - time.monotonic()
+                if seconds <= 0 or all(one.left for one in self._inside):
+                    raise LeftAlone(
+                        f"{self.part} is left alone: it has not answered those who asked before"
+                    )
+                self._freed.wait(min(seconds, threading.TIMEOUT_MAX))
+            self._inside.append(task)
         try:
             yield
         finally:
-            places.release()
+            with self._freed:
+                self._inside.remove(task)
+                self._freed.notify()

@@ -32,12 +32,16 @@ _LAST_SECONDS = 1.0
 _Done = TypeVar("_Done")
 
 
+class NoThread(TurnfoldError):  # noqa: N818 - a state, not a fault
+    """A step was not begun: no thread could be had for it."""
+
+
 class TooLate(TurnfoldError):  # noqa: N818 - a state, not a fault
     """A step did not come back in its time.
 
     Attributes:
         part: what it was waiting for; None where that is not known.
-        began: whether a thread was there for it at all.
+        began: whether a thread was free for it at all.
     """
 
     part: Breaker | None = None
@@ -75,7 +79,7 @@ class Task(Generic[_Done]):
         _current.set(self)
         return self._step()
 
-    def drop(self, wrong: TooLate) -> None:
+    def drop(self, wrong: Exception) -> None:
         """It will never be taken."""
         self._wrong, self.done = wrong, True
 
@@ -133,7 +137,8 @@ class Crew:
             seconds: how long it is waited for.
 
         Raises:
-            TooLate: it did not come back in time, or no thread could be had.
+            TooLate: it did not come back in time.
+            NoThread: all threads hang, or none could be made.
             BaseException: whatever it raised.
         """
         (task,) = self._wait([step], seconds, None)
@@ -155,7 +160,8 @@ class Crew:
                 not begun any more.
 
         Raises:
-            TooLate: not all came back in time, or no thread could be had.
+            TooLate: not all came back in time.
+            NoThread: all threads hang, or none could be made.
             BaseException: whatever one of them raised.
         """
         return [task.result() for task in self._wait(steps, seconds, late)]
@@ -213,7 +219,8 @@ class Crew:
         """Begin some steps; at the end of the block leave those that are not done.
 
         Raises:
-            TooLate: some were left, or no thread could be had.
+            TooLate: some were left.
+            NoThread: all threads hang, or none could be made.
         """
         ends = time.monotonic() + seconds
         errand = _Errand([Task(step, ends) for step in steps], wake, late)
@@ -233,7 +240,7 @@ class Crew:
     def _begin(self, task: Task[Any], done: Callable[[], None]) -> None:
         with self._lock:
             if self._left >= self._most:
-                raise _unbegun(f"all {self._most} threads for this wait for something that hangs")
+                raise NoThread(f"what hangs is left alone: all {self._most} threads for it wait")
             if self._at_work >= self._most:
                 self._waiting.append((task, done))
                 return
@@ -247,8 +254,8 @@ class Crew:
         except RuntimeError as full:  # too many threads, or the interpreter is about to exit
             with self._lock:
                 self._at_work -= 1
-                task.drop(_unbegun(str(full)))
-            raise _unbegun(f"no thread could be had: {full}") from None
+                task.drop(full)
+            raise NoThread(f"no thread could be had: {full}") from None
 
     def _work(self, task: Task[Any], done: Callable[[], None]) -> None:
         while True:
@@ -285,7 +292,7 @@ class Crew:
                 if task.began:
                     self._left += 1
                 else:
-                    task.drop(_unbegun("nobody waits for it any more"))
+                    task.drop(NoThread("no thread was free for it in time"))
             return max(undone, key=lambda task: task.began)
 
     def _settle(self) -> None:
@@ -321,12 +328,6 @@ class _Errand(Generic[_Done]):
         elif self._late is not None:
             with suppress(Exception):  # nobody is left to be told
                 self._late([task.outcome() for task in self.tasks])
-
-
-def _unbegun(why: str) -> TooLate:
-    wrong = TooLate(why)
-    wrong.began = False
-    return wrong
 
 
 def _signal() -> tuple[Callable[[], Awaitable[object]], Callable[[], None]]:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from turnfold.breaker import Breaker, LeftAlone
-from turnfold.crew import Crew, TooLate, current_task
+from turnfold.crew import Crew, NoThread, TooLate, current_task
 from turnfold.errors import TurnfoldError, failure
 
 SOON = 0.05
@@ -79,7 +79,7 @@ def test_no_more_threads_than_the_crew_has_are_ever_left(crew, gate):
     hang_all(crew, gate)
     assert len(hands()) == 2
     for _ in range(50):
-        with pytest.raises(TooLate, match="all 2 threads"):
+        with pytest.raises(NoThread, match="all 2 threads for it wait"):
             crew.do(gate.wait)  # without end: it is refused at once
     assert len(hands()) == 2
 
@@ -130,7 +130,7 @@ def test_where_no_thread_can_be_had_it_says_so_and_the_place_stays_free(crew, mo
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", start)
         for _ in range(5):
-            with pytest.raises(TooLate, match="can't start new thread"):
+            with pytest.raises(NoThread, match="can't start new thread"):
                 crew.do(lambda: None)
     assert crew.do(lambda: "well") == "well"
 
@@ -162,7 +162,7 @@ def test_what_comes_too_late_is_handed_on_with_what_was_not_begun(crew, gate):
     gate.set()
     assert there.wait(30)
     assert handed[:3] == ["at once", True, True]
-    assert isinstance(handed[3], TooLate)
+    assert isinstance(handed[3], NoThread)
 
 
 # --- a part that fails ------------------------------------------------------------------------
