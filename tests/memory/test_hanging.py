@@ -100,8 +100,20 @@ async def hang(door, part, stuck, turns):
 
 @pytest.mark.parametrize("part", PARTS)
 async def test_a_part_that_hangs_leaves_few_threads_behind(door, part, stuck):
-    sick, _ = await hang(door, part, stuck, 40)
-    assert "is left alone" in str([receipt.degraded for receipt in sick.receipts])
+    await hang(door, part, stuck, 30)
+
+
+async def test_a_store_that_hangs_three_times_is_left_alone_and_the_receipt_says_so(door, stuck):
+    sick = Sick("ledger", stuck.wait)
+    client = sick.memory.wrap(door.client(sick.fake, max_retries=0), conversation="c")
+    sick.falls_sick()
+    for _ in range(5):
+        await door.ask("create", client, ask(history(1)))
+    assert ["deadline" in str(receipt.degraded) for receipt in sick.receipts] == [True] * 3 + [
+        False
+    ] * 2
+    assert "the store failed 3 times in a row and is left alone" in sick.receipts[-1].degraded[0]
+    assert len(sick.trouble.calls) == 3
 
 
 @pytest.mark.soak
