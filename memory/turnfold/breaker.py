@@ -35,19 +35,19 @@ class Breaker:
         self,
         part: str,
         *,
-        most: int | None = None,
+        most_left: int | None = None,
         answers: tuple[type[Exception], ...] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
         part: what it is, for people: "the store".
-        most: how many steps may be in it at once; None for any number.
+        most_left: how many steps may hang in it before no other is let in; None for any number.
         answers: errors by which it shows that it works.
         clock: in seconds.
         """
         self.part = part
         self._answers = answers
-        self._most = most
+        self._most_left = most_left
         self._clock = clock
         self._pause = _FIRST_PAUSE
         self._failures = 0
@@ -59,8 +59,7 @@ class Breaker:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._freed = threading.Condition()
-        self._inside: list[Task[Any]] = []  # where only so many may be in it at once
+        self._asking: list[Task[Any]] = []  # where only so many may hang in it
 
     def admit(self) -> None:
         """Ask whether the part may be asked.
@@ -103,11 +102,11 @@ class Breaker:
         """While something is asked of the part.
 
         Raises:
-            LeftAlone: it may not be asked now, or too many are asking.
+            LeftAlone: it may not be asked now, or those who asked before hang in it.
         """
         self.admit()
         task = current_task()
-        with self._a_place(task):
+        with self._inside(task):
             before = task.part if task else None
             if task:
                 task.part = self
@@ -128,22 +127,23 @@ class Breaker:
                     task.part = before
 
     @contextmanager
-    def _a_place(self, task: Task[Any] | None) -> Iterator[None]:
-        if self._most is None or task is None:
+    def _inside(self, task: Task[Any] | None) -> Iterator[None]:
+        """While a step is in it.
+
+        Raises:
+            LeftAlone: so many of those who asked before hang in it.
+        """
+        if self._most_left is None or task is None:
             yield
             return
-        with self._freed:
-            while len(self._inside) >= self._most:
-                seconds = task.ends - time.monotonic()
-                if seconds <= 0 or all(one.left for one in self._inside):
-                    raise LeftAlone(
-                        f"{self.part} is left alone: it has not answered those who asked before"
-                    )
-                self._freed.wait(min(seconds, threading.TIMEOUT_MAX))
-            self._inside.append(task)
+        with self._lock:
+            if sum(one.left for one in self._asking) >= self._most_left:
+                raise LeftAlone(
+                    f"{self.part} is left alone: it has not answered those who asked before"
+                )
+            self._asking.append(task)
         try:
             yield
         finally:
-            with self._freed:
-                self._inside.remove(task)
-                self._freed.notify()
+            with self._lock:
+                self._asking.remove(task)

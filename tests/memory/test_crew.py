@@ -261,28 +261,30 @@ def test_an_answer_that_is_of_no_use_is_no_failure_of_the_part(clock):
 
 
 def test_what_a_step_waits_for_when_it_is_left_is_known(crew, gate):
-    breaker = Breaker("the embedder", most=1)
-
-    def step():
-        with breaker.watching():
-            gate.wait(30)
-
+    breaker = Breaker("the embedder")
     with pytest.raises(TooLate) as late:
-        crew.do(step, SOON)
+        crew.do(hangs(breaker, gate), SOON)
     assert late.value.part is breaker
-    with pytest.raises(LeftAlone, match="not answered those who asked before"):
-        crew.do(out_of_time(breaker))
 
 
-def out_of_time(breaker):
-    """A step that finds the only place in a part taken, and has no time to wait for it."""
-
+def hangs(breaker, gate):
     def step():
-        current_task().ends = 0.0
         with breaker.watching():
-            pass
+            return gate.wait(30)
 
     return step
+
+
+def test_a_part_in_which_a_step_hangs_is_left_to_it_until_that_comes_back(crew, gate):
+    breaker = Breaker("the embedder", most_left=1)
+    with pytest.raises(TooLate):
+        crew.do(hangs(breaker, gate), SOON)
+    with pytest.raises(LeftAlone, match="not answered those who asked before"):
+        crew.do(hangs(breaker, gate))
+    gate.set()
+    for thread in hands():
+        thread.join(30)
+    assert crew.do(hangs(breaker, gate))
 
 
 # --- what is a failure ------------------------------------------------------------------------

@@ -40,8 +40,8 @@ class ModelStart:
         self._inner = RememberedEmbedder(inner)
         self._patient = patient
         self._loadable = inner if isinstance(inner, Loadable) else None
-        # More than two at once gain nothing, and one that hangs must leave threads to the store.
-        self._breaker = Breaker("the embedder", most=2)
+        # One that hangs must leave threads to the store: recall by words goes on without it.
+        self._breaker = Breaker("the embedder", most_left=1)
         self._failure = ""
         self._failed_at = 0.0
         self._warned = False
