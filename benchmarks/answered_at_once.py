@@ -11,7 +11,7 @@ from typing import Any
 import anthropic
 import httpx2
 from turnfold.conversation import DEFAULT_MODEL as MODEL
-from turnfold.middleware import MemoryMiddleware
+from turnfold.sdk.middleware import MemoryMiddleware
 
 ANSWER = {
     "id": "msg_1",

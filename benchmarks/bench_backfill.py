@@ -27,13 +27,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from turnfold import Memory, Policy
+from turnfold.accounting.prices import cost, price_of
 from turnfold.conversation import DEFAULT_MODEL as MODEL
-from turnfold.pricing import cost, price_of
-from turnfold.reconciling import Reconciled
-from turnfold.summarizers import ClaudeSummarizer
-from turnfold.summary import Item, SummaryDraft, SummaryJob
-from turnfold.summary_model import DEFAULT_MODEL as SUMMARY_MODEL
-from turnfold.summary_model import summary_model
+from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
+from turnfold.summarizers.claude import ClaudeSummarizer
+from turnfold.summarizers.reconciling import Reconciled
+from turnfold.summarizers.summary_model import DEFAULT_MODEL as SUMMARY_MODEL
+from turnfold.summarizers.summary_model import summary_model
 from turnfold_fake import FakeClaude, Reply
 
 WORDS = (
@@ -161,7 +161,7 @@ def _backfill(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _rounds(leaves: int) -> int:
-    from turnfold.side_by_side import SIDE_BY_SIDE
+    from turnfold.summarizers.in_parallel import SIDE_BY_SIDE
 
     return -(-leaves // SIDE_BY_SIDE)
 

@@ -33,10 +33,10 @@ from typing import Any
 import numpy as np
 from anthropic import Anthropic
 from turnfold import ExtractiveSummarizer, Memory, Policy
+from turnfold.accounting.tokens import estimate_text
 from turnfold.conversation import DEFAULT_MODEL as MODEL
-from turnfold.speech import Utterance, utterances
-from turnfold.summary import Item, SummaryDraft, SummaryJob
-from turnfold.tokens import estimate_text
+from turnfold.history.utterances import Utterance, utterances
+from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores import open_store
 

@@ -31,8 +31,8 @@ from typing import Any
 
 import numpy as np
 from turnfold import Embedder
+from turnfold.archive.passages import split
 from turnfold.embedders import FastEmbedder, SentenceTransformerEmbedder
-from turnfold.passages import split
 from turnfold_cli.evidence import Prompt
 from turnfold_cli.transcripts import Conversation, packaged_demo, read_transcript
 

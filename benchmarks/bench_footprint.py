@@ -27,7 +27,7 @@ from turnfold_cli.replay import Replay, ready_embedder
 from turnfold_cli.strategies import TURNFOLD
 from turnfold_cli.transcripts import packaged_demo
 from turnfold_stores import STORE_USER, Record, Store, open_store
-from turnfold_stores.encoding import encode_body
+from turnfold_stores.records.validation import encode_body
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 

@@ -23,10 +23,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from turnfold.gate import judge
-from turnfold.speech import Utterance
-from turnfold.summary import Item, SummaryDraft, SummaryJob
-from turnfold.words import sentences
+from turnfold.history.utterances import Utterance
+from turnfold.language.english import sentences
+from turnfold.summaries.gate import judge
+from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 
 CASES = Path(__file__).with_name("gate_cases.jsonl")
 HELD_OUT = Path(__file__).with_name("gate_held_out.jsonl")

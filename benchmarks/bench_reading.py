@@ -32,8 +32,8 @@ from support.alphabets import ALPHABETS
 from support.models import DEFAULT as MODEL
 from support.readers import READERS
 from turnfold import Memory, Policy
+from turnfold.accounting.tokens import estimate_text
 from turnfold.embedders import Embedder
-from turnfold.tokens import estimate_text
 from turnfold_fake import FakeClaude
 
 BEAT = 0.05

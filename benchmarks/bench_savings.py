@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from turnfold import Embedder, Policy
-from turnfold.pricing import Price, price_of
+from turnfold.accounting.prices import Price, price_of
 from turnfold_cli.figures import MODEL, Result, by_strategy, ratio
 from turnfold_cli.replay import Conditions, ready_embedder, replay
 from turnfold_cli.strategies import FULL, STRATEGIES, TURNFOLD, Strategy, strategies_named

@@ -32,13 +32,13 @@ from typing import Any
 import numpy as np
 from answered_at_once import MODEL, bare_client, profiled
 from turnfold import Embedder, Memory, Policy, open_store
-from turnfold.archive import Archive
+from turnfold.archive.archive import Archive
+from turnfold.archive.measures import Measures
+from turnfold.archive.plans import Fold, Plan, fold_id, plan_id
 from turnfold.embedders import default_embedder, named_embedder
-from turnfold.measures import Measures
-from turnfold.plans import Fold, Plan, fold_id, plan_id
-from turnfold.reader import read
+from turnfold.history.exchanges import seed_of
+from turnfold.history.reader import read
 from turnfold.scope import Scope
-from turnfold.transcript import seed_of
 from turnfold_stores import STOP_WORDS, Entry, Store
 
 USER = "ada"

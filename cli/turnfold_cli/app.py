@@ -17,7 +17,7 @@ import typer
 from anthropic import Anthropic, APIError
 from turnfold import Conversation, Embedder, Memory, Policy, TurnfoldError
 from turnfold.embedders import HttpEmbedder, default_embedder, named_embedder
-from turnfold.reindexing import reindex
+from turnfold.upkeep.reindex import reindex
 from turnfold_fake import FakeClaude
 from turnfold_stores import open_store
 

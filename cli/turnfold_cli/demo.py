@@ -14,7 +14,7 @@ from typing import Any
 
 from anthropic import Anthropic
 from turnfold import Embedder, Memory
-from turnfold.pricing import Price, price_of
+from turnfold.accounting.prices import Price, price_of
 from turnfold_stores import Store
 
 from turnfold_cli.figures import MODEL, SUMMARY_MODEL, Result

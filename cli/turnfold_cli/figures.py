@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from turnfold.pricing import Price, Usage, cost, price_of
+from turnfold.accounting.prices import Price, Usage, cost, price_of
 
 MODEL = "claude-sonnet-5-5"
 """The model whose prices a replay is accounted at; the summarizer has its own."""

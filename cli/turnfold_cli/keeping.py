@@ -17,12 +17,12 @@ from typing import IO, Annotated
 
 import typer
 from turnfold import Policy, TurnfoldError
-from turnfold.checkup import check
 from turnfold.errors import StoreError
-from turnfold.forgetting import Forgotten, forget, forget_again
+from turnfold.forgetting.forget import Forgotten, forget, forget_again
+from turnfold.upkeep.checkup import check
 from turnfold_stores import Store, open_store
 from turnfold_stores.masking import without_secret
-from turnfold_stores.transfer import export_lines, import_lines
+from turnfold_stores.upkeep.transfer import export_lines, import_lines
 
 from turnfold_cli import rendering, reports
 from turnfold_cli.exits import FAILED, told

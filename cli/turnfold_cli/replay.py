@@ -17,9 +17,9 @@ from typing import Any, Self
 import numpy as np
 from anthropic import APIStatusError
 from turnfold import Embedder, Memory, Policy, Receipt
+from turnfold.accounting.prices import Usage
 from turnfold.embedders import Vectors, default_embedder
 from turnfold.errors import MissingDependency
-from turnfold.pricing import Usage
 from turnfold_fake import Call, FakeClaude, replies_from
 from turnfold_stores import Store
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rich.console import Console
-from turnfold.checkup import Checkup, Finding
-from turnfold.forgetting import Forgotten
+from turnfold.forgetting.forget import Forgotten
+from turnfold.upkeep.checkup import Checkup, Finding
 
 from turnfold_cli.rendering import plain_table
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from turnfold import Policy, Summarizer
-from turnfold.summary import Item, SummaryDraft, SummaryJob
-from turnfold.tokens import count_message, estimate_text
+from turnfold.accounting.tokens import count_message, estimate_text
+from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 
 Message = dict[str, Any]
 Cut = Callable[[list[Message]], list[Message]]

@@ -15,11 +15,11 @@ import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import Message
 
+from turnfold.accounting.prices import Usage
+from turnfold.accounting.receipt import Receipt
+from turnfold.archive.conversations import History
 from turnfold.errors import StoreError, TurnfoldError
-from turnfold.history import History
 from turnfold.memory import Memory, memory_of
-from turnfold.pricing import Usage
-from turnfold.receipt import Receipt
 from turnfold.scope import LOCAL_USER, Scope
 
 logger = logging.getLogger("turnfold")

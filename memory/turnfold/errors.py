@@ -16,7 +16,7 @@ from turnfold_stores.errors import (
     TurnfoldError,
 )
 
-from turnfold.pricing import Usage
+from turnfold.accounting.prices import Usage
 
 __all__ = [
     "EmbedderError",
@@ -55,7 +55,7 @@ class SummaryError(TurnfoldError):
     """The summarizer gave nothing that may stand for the turns it was shown.
 
     Attributes:
-        usage: what its answer cost all the same, a `turnfold.pricing.Usage`; None for unknown.
+        usage: what its answer cost all the same, an `accounting.prices.Usage`; None for unknown.
         model: the model that answered; "" for unknown.
     """
 

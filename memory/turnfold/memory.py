@@ -15,29 +15,29 @@ import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
 from turnfold_stores import STORE_USER, Store, open_store
 
-from turnfold.archive import Archive
-from turnfold.backfill import BackfillReport, Filling, Progress, times_of, untold
-from turnfold.background import Background
-from turnfold.bounds import Bounds
-from turnfold.days import TimeZone, seconds_of, zone_of
+from turnfold.accounting.receipt import Receipt
+from turnfold.archive.archive import Archive
+from turnfold.archive.conversations import present_name
 from turnfold.embedders import Embedder, default_embedder, named_embedder
 from turnfold.embedders.start import ModelStart
+from turnfold.engine.runtime import Process
 from turnfold.errors import PolicyError, StoreError, TurnfoldError
-from turnfold.filling import afill, fill, in_thread
-from turnfold.forgetting import Forgotten, forget
-from turnfold.history import present_name
-from turnfold.middleware import MemoryMiddleware
-from turnfold.notes import Note, keep_correction, notes_of
+from turnfold.forgetting.forget import Forgotten, forget
+from turnfold.language.days import TimeZone, seconds_of, zone_of
 from turnfold.policy import Policy
-from turnfold.preview import scratch
-from turnfold.process import Process
-from turnfold.receipt import Receipt
-from turnfold.reconciling import Reconciler
-from turnfold.resting import Asked, AskedOnLoop, AskedToCompare, Rests, door_of
+from turnfold.recall.search import Search, SearchHit
 from turnfold.scope import Scope, scope_of
-from turnfold.searching import Search, SearchHit
-from turnfold.summarizers import AsyncClaudeSummarizer, ClaudeSummarizer, Summarizer
-from turnfold.summary_model import DEFAULT_MODEL, summary_model
+from turnfold.sdk.background import Background
+from turnfold.sdk.bounds import Bounds
+from turnfold.sdk.middleware import MemoryMiddleware
+from turnfold.summarizers.claude import AsyncClaudeSummarizer, ClaudeSummarizer, Summarizer
+from turnfold.summarizers.reconciling import Reconciler
+from turnfold.summarizers.resting import Asked, AskedOnLoop, AskedToCompare, Rests, door_of
+from turnfold.summarizers.summary_model import DEFAULT_MODEL, summary_model
+from turnfold.upkeep.backfill import BackfillReport, Filling, Progress, times_of, untold
+from turnfold.upkeep.backfill_run import afill, fill, in_thread
+from turnfold.upkeep.dry_run import scratch
+from turnfold.upkeep.notes import Note, keep_correction, notes_of
 
 Client = TypeVar("Client")
 

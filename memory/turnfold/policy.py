@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Literal, get_args
 
+from turnfold.accounting.prices import Price
 from turnfold.caps import Cap
-from turnfold.days import TimeZone, zone_of
 from turnfold.errors import PolicyError
-from turnfold.pricing import Price
+from turnfold.language.days import TimeZone, zone_of
 
 Placement = Literal["auto", "append", "before_window"]
 CacheMode = Literal["auto", "on", "off"]
@@ -19,7 +19,7 @@ RecallScope = Literal["conversation", "user"]
 OnError = Literal["continue", "raise"]
 BackgroundMode = Literal["auto", "on", "off"]
 
-# The prompt from which "auto" may fold; see turnfold.window.
+# The prompt from which "auto" may fold; see turnfold.folding.rule.
 _LEAST_AUTO = 8_000
 _LEAST_BUDGET = 500
 
@@ -117,7 +117,7 @@ class Policy:
             turns are apart; None for the system's. For replays of the past.
         count_tokens: counts the tokens of a text instead of turnfold's estimate.
         prices: what models cost you, by the beginning of their names, where it is not the list
-            price: {"claude-sonnet-5-5": turnfold.pricing.Price.of(2, 10, read=0.1)}.
+            price: {"claude-sonnet-5-5": turnfold.accounting.prices.Price.of(2, 10, read=0.1)}.
 
     Raises:
         PolicyError: a value is out of range; says which, why, and what would do.
@@ -221,8 +221,8 @@ class Policy:
             self._number("summary_rounds", _number(self.summary_rounds) >= 1, "1 or more, or None")
         if self.prices is not None and not _are_prices(self.prices):
             raise PolicyError(
-                "prices must give a turnfold.pricing.Price by the beginning of a model's name, "
-                "e.g. {'claude-sonnet-5-5': Price.of(2, 10, read=0.1)}"
+                "prices must give a turnfold.accounting.prices.Price by the beginning of a "
+                "model's name, e.g. {'claude-sonnet-5-5': Price.of(2, 10, read=0.1)}"
             )
 
     def _check_window(self) -> None:

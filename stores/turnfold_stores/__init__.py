@@ -1,7 +1,5 @@
 """Where memory is kept: a ledger of records and an index of vectors, behind one contract."""
 
-from turnfold_stores.binding import STORE_USER
-from turnfold_stores.bm25 import match_words
 from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
 from turnfold_stores.errors import (
     MissingDependency,
@@ -12,13 +10,15 @@ from turnfold_stores.errors import (
     TurnfoldError,
 )
 from turnfold_stores.latest import Latest, latest_record
-from turnfold_stores.mending import Mended
-from turnfold_stores.opening import open_store
+from turnfold_stores.open import open_store
 from turnfold_stores.protocols import Entry, Hit, Index, Ledger, Record, Vector, Words
-from turnfold_stores.reindexing import Reindexing
+from turnfold_stores.records.model_binding import STORE_USER
+from turnfold_stores.records.vectors import vector_of, vector_record
+from turnfold_stores.repair import Mended
+from turnfold_stores.search.bm25 import match_words
+from turnfold_stores.search.terms import STOP_WORDS, terms, words
 from turnfold_stores.store import Store
-from turnfold_stores.terms import STOP_WORDS, terms, words
-from turnfold_stores.vectors import vector_of, vector_record
+from turnfold_stores.upkeep.reindexing import Reindexing
 
 __all__ = [
     "STOP_WORDS",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 
-from turnfold_stores.bm25 import Bm25
-from turnfold_stores.encoding import check_user, decode_body, encode_body
 from turnfold_stores.errors import StoreUnavailable
-from turnfold_stores.exact import ExactVectors
-from turnfold_stores.fork import at_fork
+from turnfold_stores.process.fork import at_fork
 from turnfold_stores.protocols import Entry, Hit, Record, Vector
-from turnfold_stores.vectors import unit
+from turnfold_stores.records.validation import check_user, decode_body, encode_body
+from turnfold_stores.records.vectors import unit
+from turnfold_stores.search.bm25 import Bm25
+from turnfold_stores.search.exact import ExactVectors
 
 
 class InMemoryLedger:

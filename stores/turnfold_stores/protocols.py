@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from turnfold_stores.arrays import np
+from turnfold_stores.lazy_numpy import np
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Callable
 from typing import Protocol
 
-from turnfold_stores.binding import STORE_USER, SWITCH
-from turnfold_stores.journal import Journal, is_note
 from turnfold_stores.protocols import Index, Ledger, Record
+from turnfold_stores.records.journal import Journal, is_note
+from turnfold_stores.records.model_binding import STORE_USER, SWITCH
 from turnfold_stores.store import Store
 
 _LOG = logging.getLogger("turnfold.stores")

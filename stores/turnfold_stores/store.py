@@ -8,19 +8,18 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
-from turnfold_stores.binding import (
+from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
+from turnfold_stores.errors import SchemaMismatch, StoreError
+from turnfold_stores.protocols import Entry, Index, Ledger, Record
+from turnfold_stores.records.journal import Journal
+from turnfold_stores.records.model_binding import (
     STORE_USER,
     Binding,
     first_binding,
     read_binding,
     read_switch,
 )
-from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
-from turnfold_stores.errors import SchemaMismatch, StoreError
-from turnfold_stores.journal import Journal
-from turnfold_stores.mending import Mended, fit_entries, mend_user
-from turnfold_stores.protocols import Entry, Index, Ledger, Record
-from turnfold_stores.vectors import (
+from turnfold_stores.records.vectors import (
     VECTOR_KIND,
     checked,
     entry_id_of,
@@ -29,6 +28,7 @@ from turnfold_stores.vectors import (
     vector_record,
     vector_record_id,
 )
+from turnfold_stores.repair import Mended, fit_entries, mend_user
 
 
 class Store:

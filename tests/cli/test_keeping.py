@@ -8,7 +8,7 @@ import stat
 import numpy as np
 import pytest
 from support.chats import Chat, memory, said, stand_in
-from turnfold.tombstones import KINDS
+from turnfold.archive.tombstones import KINDS
 from turnfold_stores import Entry, Record, open_store
 
 

@@ -7,7 +7,7 @@ import pytest
 from support.embedders import HashedWords
 from support.talks import messages_of, talk
 from turnfold import Policy, open_store
-from turnfold.pricing import Usage
+from turnfold.accounting.prices import Usage
 from turnfold_cli.figures import Result, TurnFigures
 from turnfold_cli.replay import Replay, SharedEmbedder, replay, steps_of
 from turnfold_cli.strategies import (

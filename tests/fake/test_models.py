@@ -8,10 +8,10 @@ import anthropic
 import numpy as np
 import pytest
 from support import models, newest
+from turnfold.accounting.context_windows import context_window
+from turnfold.accounting.prices import dearest, price_of
 from turnfold.conversation import DEFAULT_MODEL
-from turnfold.models import context_window
-from turnfold.pricing import dearest, price_of
-from turnfold.summary_model import DEFAULT_MODEL as SUMMARY_MODEL
+from turnfold.summarizers.summary_model import DEFAULT_MODEL as SUMMARY_MODEL
 from turnfold_fake import FakeClaude
 from turnfold_fake.models import find_model
 

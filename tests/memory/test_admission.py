@@ -6,7 +6,7 @@ import pytest
 import typing_extensions
 from anthropic.types.beta import message_create_params
 from support.chats import SMALL, ask, chats, history, memory, stand_in
-from turnfold.admission import OTHER_THAN_TURNS, other_than_turn
+from turnfold.sdk.turn_requests import OTHER_THAN_TURNS, other_than_turn
 from turnfold_stores import open_store
 
 BETA = "compact-2026-09-04"
@@ -103,4 +103,6 @@ def test_every_field_of_the_sdk_was_looked_at():
     for shape in typing.get_args(message_create_params.MessageCreateParams):
         fields |= typing_extensions.get_type_hints(shape).keys()
     strange = fields - OF_A_TURN - {one.field for one in OTHER_THAN_TURNS}
-    assert not strange, f"does one of them make it no turn? See turnfold.admission: {strange}"
+    assert not strange, (
+        f"does one of them make it no turn? See turnfold.sdk.turn_requests: {strange}"
+    )

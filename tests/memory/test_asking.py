@@ -2,7 +2,7 @@
 
 import pytest
 from support.openings import FOLLOW_UPS, SMALL_TALK
-from turnfold.asking import is_asking, need, read_opening, without_manner
+from turnfold.recall.query import is_asking, need, read_opening, without_manner
 
 BEFORE = "How much was the blue boat trailer?"
 

@@ -15,12 +15,12 @@ from support.embedders import HashedWords
 from support.faulty import Trouble, troubled_store
 from support.models import SUMMARY
 from turnfold import Cap, TurnfoldError
-from turnfold.backfill import times_of
+from turnfold.accounting.prices import Usage
+from turnfold.archive.leases import this_process
 from turnfold.errors import TranscriptError
-from turnfold.lease import this_process
-from turnfold.pricing import Usage
-from turnfold.side_by_side import SIDE_BY_SIDE
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
+from turnfold.summarizers.in_parallel import SIDE_BY_SIDE
+from turnfold.upkeep.backfill import times_of
 from turnfold_fake import Fault
 from turnfold_stores import StoreError, open_store
 
@@ -197,7 +197,7 @@ KILLED = """
 import os, sys, threading
 from dataclasses import replace
 from support.chats import SMALL, history, memory, stand_in
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
 
 lock, asked = threading.Lock(), []
 

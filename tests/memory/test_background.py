@@ -10,7 +10,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-import turnfold.background
+import turnfold.sdk.background
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.chats import (
@@ -29,10 +29,10 @@ from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, troubled_store
 from support.people import Act, World, whole
 from turnfold import Policy
-from turnfold.ahead import next_step, soon
-from turnfold.background import Background
-from turnfold.summary import Item, SummaryDraft
-from turnfold.window import Standing
+from turnfold.folding.preparation import next_step, soon
+from turnfold.folding.rule import Standing
+from turnfold.sdk.background import Background
+from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_fake import Fault
 from turnfold_stores import open_store
 
@@ -472,7 +472,7 @@ def test_where_the_worker_is_stuck_the_turn_folds_itself(slow, monkeypatch):
         stuck = remembering.wrap(stand_in().client(), conversation="c")
         stuck.messages.create(**ask(history(10)))
         assert slow.begun.wait(30)
-        monkeypatch.setattr(turnfold.background, "_STUCK", 0.0)
+        monkeypatch.setattr(turnfold.sdk.background, "_STUCK", 0.0)
         other = remembering.wrap(stand_in().client(), conversation="d")
         other.messages.create(**ask(history(10)))
         slow.go.set()
@@ -481,7 +481,7 @@ def test_where_the_worker_is_stuck_the_turn_folds_itself(slow, monkeypatch):
 
 def test_where_many_folds_wait_already_the_turn_folds_itself(slow, monkeypatch):
     receipts = []
-    monkeypatch.setattr(turnfold.background, "_MOST_WAITING", 2)
+    monkeypatch.setattr(turnfold.sdk.background, "_MOST_WAITING", 2)
 
     def summarize(job):
         background = threading.current_thread().name == "turnfold-background"
@@ -537,7 +537,7 @@ def test_a_client_that_is_closed_under_it_fails_no_turn():
 
 
 def test_a_store_that_is_closed_under_it_is_no_ones_trouble(slow, monkeypatch, caplog):
-    monkeypatch.setattr(turnfold.background, "_PATIENCE", 0.05)
+    monkeypatch.setattr(turnfold.sdk.background, "_PATIENCE", 0.05)
     remembering = memory(policy=AHEAD, summarizer=slow)
     remembering.wrap(stand_in().client()).messages.create(**ask(history(10)))
     assert slow.begun.wait(30)
@@ -617,7 +617,7 @@ def test_a_lost_fold_that_is_collected_while_the_store_is_written_does_not_wait_
 
 
 def test_folds_that_were_lost_with_their_event_loop_do_not_count_as_waiting(monkeypatch):
-    monkeypatch.setattr(turnfold.background, "_MOST_WAITING", 2)
+    monkeypatch.setattr(turnfold.sdk.background, "_MOST_WAITING", 2)
     remembering = memory(policy=AUTO)
     lose_tasks(remembering, ["c", "d"])
     assert remembering._background.keeps_up
@@ -649,11 +649,11 @@ def run_script(script, *arguments):
 
 EXITS = """
 import sys, threading
-import turnfold.background
+import turnfold.sdk.background
 from dataclasses import replace
 from support.chats import SMALL, ask, history, memory, stand_in
 
-turnfold.background._PATIENCE = 0.2
+turnfold.sdk.background._PATIENCE = 0.2
 begun = threading.Event()
 def hang(job):
     begun.set()
@@ -683,7 +683,7 @@ FORKS = """
 import os, sys, threading
 from dataclasses import replace
 from support.chats import SMALL, ask, history, memory, stand_in
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
 
 receipts, begun, go = [], threading.Event(), threading.Event()
 

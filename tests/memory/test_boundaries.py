@@ -5,9 +5,9 @@ import copy
 import pytest
 from support.chats import SMALL, injected, memory, stand_in
 from support.models import DEFAULT
-from turnfold.boundaries import is_marked
-from turnfold.reader import Reader, read
-from turnfold.tokens import estimate_text
+from turnfold.accounting.tokens import estimate_text
+from turnfold.history.boundaries import is_marked
+from turnfold.history.reader import Reader, read
 from turnfold_fake import Reply
 
 TOOLS = [{"name": "answer", "input_schema": {"type": "object"}}]

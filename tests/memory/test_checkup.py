@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.chats import SMALL, Chat, memory, stand_in
-from turnfold.checkup import check
+from turnfold.upkeep.checkup import check
 from turnfold_stores import Entry, Record, open_store
 
 URLS = {

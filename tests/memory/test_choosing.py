@@ -2,9 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from turnfold.choosing import LABEL_TOKENS, choose
-from turnfold.passages import split
-from turnfold.ranking import Message
+from turnfold.archive.passages import split
+from turnfold.recall.ranking import Message
+from turnfold.recall.selection import LABEL_TOKENS, choose
 
 LONG = "\n\n".join(
     f"Paragraph {n} tells at length of thing number {n}. " + f"word{n} " * 90 for n in range(12)

@@ -5,8 +5,8 @@ import copy
 import pytest
 from support.chats import MODEL, SMALL, memory, stand_in
 from turnfold import Policy
-from turnfold.citations import Citations
-from turnfold.reader import read
+from turnfold.history.citations import Citations
+from turnfold.history.reader import read
 from turnfold_fake import Reply
 
 FILL = "ember fjord grove heron " * 25

@@ -640,6 +640,6 @@ def test_whatever_a_span_raises_the_caller_is_answered(monkeypatch):
     def broken():
         raise RuntimeError("no span today")
 
-    monkeypatch.setattr("turnfold.attempt.current_span", broken)
+    monkeypatch.setattr("turnfold.sdk.attempt.current_span", broken)
     client = memory().wrap(fresh().client(), conversation="c")
     assert client.messages.create(**ask(LONG)).content[0].text == ANSWER

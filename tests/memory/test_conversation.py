@@ -17,7 +17,7 @@ from support.chats import (
     texts,
 )
 from turnfold import AsyncConversation, Conversation, TurnfoldError, memory_of, with_memory
-from turnfold.pricing import Usage
+from turnfold.accounting.prices import Usage
 from turnfold_fake import Fault, Reply
 from turnfold_stores import StoreError, open_store
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from turnfold_stores import open_store
-from turnfold_stores.folder import LEDGER
-from turnfold_stores.sqlite import SqliteLedger
+from turnfold_stores.chroma.folder import LEDGER
+from turnfold_stores.sqlite.ledger import SqliteLedger
 
 TESTS = Path(__file__).parents[1]
 

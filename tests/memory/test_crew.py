@@ -5,9 +5,9 @@ import contextvars
 import threading
 
 import pytest
-from turnfold.breaker import Breaker, LeftAlone
-from turnfold.crew import Crew, NoThread, TooLate, current_task
 from turnfold.errors import TurnfoldError, failure
+from turnfold.resilience.circuit_breaker import Breaker, LeftAlone
+from turnfold.resilience.worker_threads import Crew, NoThread, TooLate, current_task
 
 SOON = 0.05
 

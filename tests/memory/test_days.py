@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from support.chats import SMALL, Chat, ask, chats, history, memory, stand_in, texts
 from turnfold import Policy, TurnfoldError
-from turnfold.days import day_of, known_day, zone_of
 from turnfold.errors import PolicyError
-from turnfold.timewords import span_in
+from turnfold.language.days import day_of, known_day, zone_of
+from turnfold.language.time_spans import span_in
 
 QUERY = "What of amber1 birch1 cedar1 delta1?"
 

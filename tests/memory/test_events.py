@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from turnfold import events
-from turnfold.events import StreamedMessage, message_of_json
-from turnfold.thinking import thinking_ids
+from turnfold.request.thinking import thinking_ids
+from turnfold.sdk import stream_events as events
+from turnfold.sdk.stream_events import StreamedMessage, message_of_json
 
 START = {
     "type": "message_start",

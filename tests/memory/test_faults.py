@@ -29,11 +29,11 @@ from support.people import (
     whole,
 )
 from turnfold import Memory, TurnfoldError
-from turnfold.account import Account
-from turnfold.pricing import Usage
-from turnfold.receipt import Tokens
+from turnfold.accounting.account import Account
+from turnfold.accounting.prices import Usage
+from turnfold.accounting.receipt import Tokens
 from turnfold.scope import Scope
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_stores import STORE_USER, StoreError
 

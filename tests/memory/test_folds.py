@@ -6,8 +6,8 @@ import pytest
 from support.chats import SMALL, Chat, ask, chats, history, injected, memory, said, stand_in
 from support.models import SUMMARY
 from turnfold import TurnfoldError
-from turnfold.pricing import Usage
-from turnfold.summary import Item, SummaryDraft
+from turnfold.accounting.prices import Usage
+from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_fake import Fault
 
 ROOMY = replace(SMALL, summary_tokens=4_000, recall_tokens=0)

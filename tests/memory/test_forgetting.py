@@ -24,8 +24,8 @@ from support.chats import (
 from support.oblivion import DAY, Clock, Notes, everything, tells, words_of
 from support.stores import STORES
 from turnfold import Conversation, TurnfoldError
-from turnfold.forgetting import forget_again
-from turnfold.summary import Item, SummaryDraft
+from turnfold.forgetting.forget import forget_again
+from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores import STORE_USER, open_store, vector_of
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.chats import SMALL, WORDS, Chat, ask, chats, injected, memory, said, stand_in
 from support.faulty import Trouble, troubled_store
 from support.oblivion import DAY, Clock, Notes, everything, tells, words_of
-from turnfold.checkup import check
+from turnfold.upkeep.checkup import check
 from turnfold_stores import open_store
 
 

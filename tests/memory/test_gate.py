@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from turnfold.errors import SummaryError
-from turnfold.evidence import Evidence
-from turnfold.extractive import ExtractiveSummarizer, extract
-from turnfold.gate import complete, judge
-from turnfold.numbers import quantities
-from turnfold.speech import Utterance
-from turnfold.summary import Item, SummaryDraft, SummaryJob
-from turnfold.words import sentences
+from turnfold.history.utterances import Utterance
+from turnfold.language.english import sentences
+from turnfold.language.quantities import quantities
+from turnfold.summaries.evidence import Evidence
+from turnfold.summaries.gate import complete, judge
+from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
+from turnfold.summaries.sentences import ExtractiveSummarizer, extract
 
 CASES = [
     json.loads(line)

@@ -12,10 +12,10 @@ from support.chats import ask, blocks, said
 from support.drawing import drawn
 from support.embedders import HashedWords
 from turnfold import Memory, Policy
-from turnfold.passages import Found, Passage
-from turnfold.prompt import recall_block
-from turnfold.quotation import memory_block
-from turnfold.summary import KINDS, Item, SummaryDraft
+from turnfold.archive.passages import Found, Passage
+from turnfold.request.quotation import memory_block
+from turnfold.request.rewrite import recall_block
+from turnfold.summaries.notes import KINDS, Item, SummaryDraft
 from turnfold_fake import FakeClaude, Reply
 
 EVIL = "zqevil"

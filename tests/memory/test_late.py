@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 from support.chats import SMALL, ask, history, memory, slow_client, stand_in
-from turnfold.lease import Leases
-from turnfold.patience import Patience
+from turnfold.archive.leases import Leases
+from turnfold.folding.patience import Patience
 from turnfold.scope import Scope
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_stores import open_store
 
 HASTY = replace(SMALL, deadline=1.0)

@@ -6,8 +6,8 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from turnfold.layers import FANOUT, Correction, fit, live_items, render, settle
-from turnfold.summary import KINDS, Item, Node
+from turnfold.summaries.layers import FANOUT, Correction, fit, live_items, render, settle
+from turnfold.summaries.notes import KINDS, Item, Node
 
 
 def node(*items, first=1):

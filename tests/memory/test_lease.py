@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 from support.chats import SMALL, ask, history, memory, stand_in
-from turnfold.lease import Leases, is_gone, this_process
+from turnfold.archive.leases import Leases, is_gone, this_process
 from turnfold.scope import Scope
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_stores import Record, open_store
 
 
@@ -142,7 +142,11 @@ def in_another_process(script, *arguments, **options):
 
 @linux
 def test_a_process_is_gone_once_it_has_ended_also_while_no_one_has_asked_how():
-    script = "from turnfold.lease import this_process; print(this_process(), flush=True); input()"
+    script = (
+        "from turnfold.archive.leases import this_process\n"
+        "print(this_process(), flush=True)\n"
+        "input()"
+    )
     with in_another_process(script) as other:
         name = other.stdout.readline().strip()
         assert name != this_process()
@@ -164,7 +168,7 @@ def test_another_process_with_the_same_number_is_another():
 
 HOLDS = """
 import sys, time
-from turnfold.lease import Leases
+from turnfold.archive.leases import Leases
 from turnfold_stores import open_store
 store = open_store("sqlite:" + sys.argv[1])
 assert Leases(store.ledger, "ada", "c", seconds=3600, clock=time.time).take("fold")
@@ -194,7 +198,7 @@ WORKER = """
 import sys
 from dataclasses import replace
 from support.chats import SMALL, ask, history, memory, stand_in
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
 
 def summarize(job):
     print("paid", job.first, job.last, flush=True)

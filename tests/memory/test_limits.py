@@ -8,9 +8,9 @@ import httpx2
 import pytest
 from support.chats import SMALL, Chat, ask, chats, history, memory, said, stand_in, summaries
 from turnfold import Policy
-from turnfold.refusals import Resting, failure_of, read_refusal
-from turnfold.resting import AWAY
-from turnfold.summary import Item, SummaryDraft
+from turnfold.request.refusals import Resting, failure_of, read_refusal
+from turnfold.summaries.notes import Item, SummaryDraft
+from turnfold.summarizers.resting import AWAY
 from turnfold_fake import Fault, Reply
 
 PERMANENT = ["not_found", "unauthorized", "forbidden"]
@@ -419,7 +419,7 @@ async def test_whatever_an_answer_holds_it_is_paid_twice_at_most(door, name):
 
 
 def test_what_a_text_makes_the_checks_raise_costs_that_item_alone(monkeypatch):
-    from turnfold.gate import Gate
+    from turnfold.summaries.gate import Gate
 
     check = Gate.complaints
 
@@ -462,12 +462,12 @@ def test_an_answer_whose_turns_are_no_numbers_is_one_of_no_use():
 
 
 def test_where_not_even_sentences_can_be_picked_it_folds(monkeypatch):
-    import turnfold.drafting
+    import turnfold.summaries.draft
 
     def extract(_job, **_options):
         raise RecursionError("poison")
 
-    monkeypatch.setattr(turnfold.drafting, "extract", extract)
+    monkeypatch.setattr(turnfold.summaries.draft, "extract", extract)
     receipts = []
     with memory(policy=TIGHT, on_receipt=receipts.append) as remembering:
         client = remembering.wrap(away().client(max_retries=0), conversation="c")
@@ -497,7 +497,7 @@ def edits(rounds, turns=60, policy=SMALL):
 
 
 def usage_of(tokens):
-    from turnfold.pricing import Usage
+    from turnfold.accounting.prices import Usage
 
     return Usage(input_tokens=int(tokens) + 700, output_tokens=50)
 

@@ -6,7 +6,7 @@ from support.faulty import Trouble, troubled_store
 from support.histories import TOOLS
 from support.models import DEFAULT as MODEL
 from turnfold import Memory, Policy, strip_thinking
-from turnfold.thinking import thinking_ids, unproven
+from turnfold.request.thinking import thinking_ids, unproven
 from turnfold_fake import FakeClaude, Fault
 from turnfold_stores import open_store
 

@@ -3,7 +3,7 @@
 import pytest
 from support.chats import Chat, chats, injected, memory, said, stand_in
 from turnfold import TurnfoldError
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
 
 RULE = "From now on, quote prices in francs."
 WHERE = {"user_id": "ada", "conversation": "c"}

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.models import SUMMARY
-from turnfold.pieces import Reads, bytes_of, newest, pieces_of
-from turnfold.speech import Utterance
-from turnfold.summarizers import summary_request
-from turnfold.summary import Item, SummaryJob
-from turnfold.tokens import estimate_text
+from turnfold.accounting.tokens import estimate_text
+from turnfold.history.utterances import Utterance
+from turnfold.summaries.job_pieces import Reads, bytes_of, newest, pieces_of
+from turnfold.summaries.notes import Item, SummaryJob
+from turnfold.summarizers.claude import summary_request
 
 ALPHABETS = {
     "prose": "The oar was left in the boat, and nobody went back for it. ",

@@ -2,7 +2,7 @@
 
 import pytest
 from support.models import DEFAULT, LARGEST, MAJOR, SMALL_WINDOW, UNKNOWN
-from turnfold.pricing import Price, Usage, cost, price_of
+from turnfold.accounting.prices import Price, Usage, cost, price_of
 
 
 @pytest.mark.parametrize(

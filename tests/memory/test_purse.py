@@ -3,9 +3,9 @@
 from support.chats import Chat, memory, said, stand_in
 from support.models import DEFAULT
 from turnfold import Policy
-from turnfold.pricing import Price, cost
-from turnfold.purse import Purse
-from turnfold.window import Rates
+from turnfold.accounting.prices import Price, cost
+from turnfold.folding.recall_budget import Purse
+from turnfold.folding.rule import Rates
 
 RATES = Rates(read=0.1, write=1.25, summary=0.05)
 POLICY = Policy(recall_tokens=1_000)

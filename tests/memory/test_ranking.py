@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from turnfold.ranking import Message, fused, messages_of, relevance, value
-from turnfold.speech import Utterance
+from turnfold.history.utterances import Utterance
+from turnfold.recall.ranking import Message, fused, messages_of, relevance, value
 
 
 def message(number, *, source="user", size=20, wish=False):

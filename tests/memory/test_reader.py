@@ -5,9 +5,9 @@ import copy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.histories import sentence
-from turnfold import reader
-from turnfold.reader import Reader, read
-from turnfold.tokens import estimate_text
+from turnfold.accounting.tokens import estimate_text
+from turnfold.history import reader
+from turnfold.history.reader import Reader, read
 
 MARK = {"type": "ephemeral"}
 THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "s"}

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.alphabets import ALPHABETS, repeated
 from support.readers import READERS
-from turnfold.evidence import Evidence
-from turnfold.extractive import _LEAST, _bonus, _item, _read, _worth, extract
-from turnfold.speech import Utterance
-from turnfold.summary import SummaryJob
-from turnfold.tokens import estimate_text
-from turnfold_stores.scanning import STRETCH, normal, scan, stretches
+from turnfold.accounting.tokens import estimate_text
+from turnfold.history.utterances import Utterance
+from turnfold.summaries.evidence import Evidence
+from turnfold.summaries.notes import SummaryJob
+from turnfold.summaries.sentences import _LEAST, _bonus, _item, _read, _worth, extract
+from turnfold_stores.search.scanning import STRETCH, normal, scan, stretches
 
 # --- nothing raises ---------------------------------------------------------------------------
 

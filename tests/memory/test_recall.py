@@ -13,10 +13,10 @@ from support.chats import SMALL, WORDS, Chat, ask, chats, injected, memory, said
 from support.histories import steps
 from support.openings import FOLLOW_UPS
 from turnfold import Policy
+from turnfold.archive.passages import passages_of, split
 from turnfold.embedders import DEFAULT_MODEL, FastEmbedder
-from turnfold.passages import passages_of, split
-from turnfold.reader import read
-from turnfold.summary import Item, SummaryDraft
+from turnfold.history.reader import read
+from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_cli.replay import SharedEmbedder
 
 # all-MiniLM-L6-v2 reads 256 word pieces, two of them marks of its own.

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 from support.chats import SMALL, ask, chats, history, memory, stand_in, texts
+from turnfold.accounting.prices import Usage
 from turnfold.errors import SummaryError
-from turnfold.pricing import Usage
-from turnfold.reconciling import read_reconciled, reconcile_request, superseded
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
+from turnfold.summarizers.reconciling import read_reconciled, reconcile_request, superseded
 
 LEAVES = replace(SMALL, leaf_tokens=1_000, summary_tokens=3_000)
 WHOSE = {"user_id": "ada", "conversation": "c"}

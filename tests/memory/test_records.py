@@ -6,8 +6,8 @@ import pytest
 from support.chats import SMALL, Chat, history, memory, said, stand_in, texts
 from support.oblivion import DAY, Clock, Notes, tells, words_of
 from turnfold import Conversation
-from turnfold.checkup import check
-from turnfold.kinds import KINDS, kinds_with
+from turnfold.archive.kinds import KINDS, kinds_with
+from turnfold.upkeep.checkup import check
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores import STORE_USER, Record, open_store
 

@@ -12,7 +12,7 @@ from support.chats import SMALL, Chat, ask, chats, injected, memory, said, stand
 from support.embedders import HashedWords
 from turnfold import Conversation, Policy
 from turnfold.errors import PolicyError
-from turnfold.redaction import redacted
+from turnfold.history.redaction import redacted
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores import STORE_USER, open_store
 

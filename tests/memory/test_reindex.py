@@ -7,7 +7,7 @@ from support.embedders import HashedWords
 from turnfold import Memory
 from turnfold.embedders import FunctionEmbedder
 from turnfold.errors import EmbedderError, SchemaMismatch
-from turnfold.reindexing import reindex
+from turnfold.upkeep.reindex import reindex
 from turnfold_stores import open_store
 
 ASKED = "What of amber2, birch2, cedar2, delta2 and ember2?"

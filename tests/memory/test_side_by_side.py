@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from turnfold.side_by_side import SIDE_BY_SIDE, side_by_side
+from turnfold.summarizers.in_parallel import SIDE_BY_SIDE, side_by_side
 
 
 class Stop(BaseException):
@@ -89,7 +89,7 @@ HANGS = """
 import logging, signal, threading
 from dataclasses import replace
 from support.chats import SMALL, ask, history, memory, stand_in
-from turnfold.side_by_side import SIDE_BY_SIDE
+from turnfold.summarizers.in_parallel import SIDE_BY_SIDE
 
 logging.disable()
 hanging = threading.Barrier(SIDE_BY_SIDE + INTERRUPTED)

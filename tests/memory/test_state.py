@@ -4,8 +4,8 @@ import pytest
 from support.embedders import HashedWords
 from support.models import DEFAULT, PREFILL
 from turnfold import Memory, Policy
-from turnfold.reader import read
-from turnfold.state import carried_from
+from turnfold.history.reader import read
+from turnfold.request.carried_state import carried_from
 from turnfold_fake import FakeClaude
 
 POLICY = Policy(fold_at=1_000, keep_tokens=200, keep_exchanges=1, background="off")

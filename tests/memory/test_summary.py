@@ -5,12 +5,12 @@ import re
 
 import pytest
 from support.models import SUMMARY
+from turnfold.accounting.prices import Usage
 from turnfold.errors import SummaryError
-from turnfold.gate import judge
-from turnfold.pricing import Usage
-from turnfold.speech import Utterance, utterances
-from turnfold.summarizers import read_draft, summary_request
-from turnfold.summary import Item, SummaryDraft, SummaryJob
+from turnfold.history.utterances import Utterance, utterances
+from turnfold.summaries.gate import judge
+from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
+from turnfold.summarizers.claude import read_draft, summary_request
 
 RULE = "Always give me prices in francs, excluding VAT."
 

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from turnfold.timewords import span_in
+from turnfold.language.time_spans import span_in
 
 # A Wednesday.
 NOW = datetime(2024, 5, 15, 10, 30, tzinfo=UTC).timestamp()

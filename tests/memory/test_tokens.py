@@ -4,7 +4,7 @@ import json
 
 import pytest
 from support.models import DEFAULT
-from turnfold.tokens import count_block, count_fixed, count_message, estimate_text
+from turnfold.accounting.tokens import count_block, count_fixed, count_message, estimate_text
 from turnfold_fake import FakeClaude
 from turnfold_fake.tokens import count_text
 

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.histories import steps, text
 from turnfold.errors import TranscriptError
-from turnfold.reader import read
-from turnfold.speech import utterances
-from turnfold.transcript import canonical, seed_of
+from turnfold.history.exchanges import canonical, seed_of
+from turnfold.history.reader import read
+from turnfold.history.utterances import utterances
 
 
 def user(content):

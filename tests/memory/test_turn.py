@@ -28,7 +28,7 @@ from support.chats import (
 from support.embedders import HashedWords
 from support.histories import TOOLS
 from turnfold import Policy, TurnfoldError
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_fake import Fault, Reply
 from turnfold_stores import StoreError, open_store
 

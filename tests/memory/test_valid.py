@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.embedders import HashedWords
 from support.histories import REMINDER, Caller, Scripted, steps
 from turnfold import Memory, Policy
-from turnfold.prompt import thinking_ids
+from turnfold.request.rewrite import thinking_ids
 
 by_number = st.builds(
     lambda fold_at, keep, **rest: Policy(

@@ -10,10 +10,10 @@ from support.chats import Chat, chats, history, memory, said, stand_in
 from support.embedders import HashedWords
 from support.models import DEFAULT, LEAST_BIG_WINDOW, SMALL_WINDOW
 from turnfold import Memory, Policy
+from turnfold.accounting.context_windows import context_window
+from turnfold.accounting.prices import Price
 from turnfold.errors import PolicyError
-from turnfold.models import context_window
-from turnfold.pricing import Price
-from turnfold.window import (
+from turnfold.folding.rule import (
     LEAST_PROMPT,
     MOST_PROMPT,
     Outlook,

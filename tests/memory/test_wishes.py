@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from support.chats import Chat, chats, injected, memory, said, stand_in
 from turnfold import ExtractiveSummarizer, Policy
-from turnfold.forms import asks
-from turnfold.gate import complete, judge
-from turnfold.layers import render, settle
-from turnfold.speech import Utterance
-from turnfold.summary import Item, Node, SummaryDraft, SummaryJob
-from turnfold.tokens import estimate_text
-from turnfold.voice import own_spans
+from turnfold.accounting.tokens import estimate_text
+from turnfold.history.utterances import Utterance
+from turnfold.instructions.forms import asks
+from turnfold.instructions.own_voice import own_spans
+from turnfold.summaries.gate import complete, judge
+from turnfold.summaries.layers import render, settle
+from turnfold.summaries.notes import Item, Node, SummaryDraft, SummaryJob
 
 TEXTS = tomllib.loads((Path(__file__).parent / "wishes.toml").read_text())
 HOSTILE, NO_WISH, WISHES = TEXTS["hostile"], TEXTS["no_wish"], TEXTS["wish"]

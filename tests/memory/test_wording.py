@@ -11,8 +11,8 @@ import typing_extensions
 from anthropic.types import beta
 from support.chats import SMALL, chats, history, memory, stand_in, summaries
 from support.models import DEFAULT
-from turnfold.speech import utterances
-from turnfold.wording import CALLS, KINDS, UNSEEN, words_of
+from turnfold.history.block_text import CALLS, KINDS, UNSEEN, words_of
+from turnfold.history.utterances import utterances
 
 PIXELS = base64.b64encode(bytes(range(256)) * 20).decode()
 SEALED = "Ab3" * 700

@@ -5,9 +5,9 @@ import traceback
 import pytest
 from turnfold_stores import StoreError, open_store
 from turnfold_stores.addresses import read_address
-from turnfold_stores.chroma_server import chroma_address
+from turnfold_stores.chroma.server_index import chroma_address
 from turnfold_stores.masking import secrets_of, without_secret
-from turnfold_stores.milvus_address import milvus_address
+from turnfold_stores.milvus.address import milvus_address
 
 SECRET = "s3cr/et@?"
 QUOTED = "s3cr%2Fet%40%3F"

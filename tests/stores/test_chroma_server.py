@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support.stores import chroma_server
 from turnfold_stores import Entry, StoreError, StoreUnavailable, open_store
-from turnfold_stores.chroma_server import ChromaServerIndex, chroma_address
+from turnfold_stores.chroma.server_index import ChromaServerIndex, chroma_address
 
 VECTORS = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
 ENTRIES = [Entry(str(number), f"c{number % 2}", row) for number, row in enumerate(VECTORS)]
@@ -145,7 +145,7 @@ def test_a_server_that_goes_away_and_comes_back(tmp_path):
 
 def test_what_the_cloud_gives_at_most_is_read_on_from(index, monkeypatch):
     monkeypatch.setattr(index, "_cloud", True)
-    monkeypatch.setattr("turnfold_stores.chroma_server._CLOUD_MOST", 50)
+    monkeypatch.setattr("turnfold_stores.chroma.server_index._CLOUD_MOST", 50)
     index.put("u", ENTRIES)
     assert len(index.ids("u")) == 400
     for conversation, expected in ((None, 400), ("c1", 200)):

@@ -12,7 +12,7 @@ from turnfold_stores.conformance import (
     WordsContract,
 )
 from turnfold_stores.in_memory import InMemoryLedger
-from turnfold_stores.sqlite import SqliteLedger
+from turnfold_stores.sqlite.ledger import SqliteLedger
 
 EVERY = {**STORES, **OVER_POSTGRES}
 

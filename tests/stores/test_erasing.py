@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from turnfold_stores import Entry, Record, StoreUnavailable, open_store
-from turnfold_stores.vectors import to_bytes, unit
+from turnfold_stores.records.vectors import to_bytes, unit
 
 SECRET = "Kestrelwood"
 
@@ -97,7 +97,7 @@ def test_what_stays_can_still_be_found_by_its_words(tmp_path):
 
 
 def test_a_reader_in_another_connection_is_waited_for_and_then_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("turnfold_stores.sqlite_erasing._PATIENCE", 0.2)
+    monkeypatch.setattr("turnfold_stores.sqlite.purge._PATIENCE", 0.2)
     import sqlite3
 
     path = tmp_path / "store.db"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from turnfold_stores import Entry, Record, StoreCorrupt, StoreUnavailable, open_store
-from turnfold_stores import folder as folder_module
-from turnfold_stores.chroma_probe import probe
+from turnfold_stores.chroma import folder as folder_module
+from turnfold_stores.chroma.probe import probe
 
 VECTORS = np.random.default_rng(0).normal(size=(1500, 16)).astype(np.float32)
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -200,7 +200,7 @@ def test_only_an_index_killed_at_work_is_rebuilt_untried(filled, rebuilds, when,
 
 def test_a_mark_of_before_the_system_started_is_not_believed(filled, rebuilds, monkeypatch):
     (Path(filled) / "closed").unlink()
-    monkeypatch.setattr("turnfold_stores.busy._boot", lambda: b"another run")
+    monkeypatch.setattr("turnfold_stores.process.crash_mark._boot", lambda: b"another run")
     with open_store(filled) as store:
         assert_whole(store)
     assert rebuilds() == 1

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from turnfold_stores import Record, SchemaMismatch, StoreError, open_store, sqlite_file
-from turnfold_stores import postgres_layout as postgres
-from turnfold_stores import sqlite_layout as sqlite
+from turnfold_stores import Record, SchemaMismatch, StoreError, open_store
 from turnfold_stores.conformance.samples import together
+from turnfold_stores.postgres import schema as postgres
+from turnfold_stores.sqlite import connection as sqlite_file
+from turnfold_stores.sqlite import schema as sqlite
 
 LAYOUTS = Path(__file__).parent / "layouts"
 VERSIONS = {
@@ -151,7 +152,7 @@ def postgres_steps(monkeypatch):
     def add(step):
         steps = (*postgres.LEDGER.steps[:1], step)
         layout = postgres.Layout("ledger", ("records",), steps)
-        monkeypatch.setattr("turnfold_stores.postgres.LEDGER", layout)
+        monkeypatch.setattr("turnfold_stores.postgres.ledger.LEDGER", layout)
 
     return add
 

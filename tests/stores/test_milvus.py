@@ -37,7 +37,7 @@ def test_hnsw_finds_nearly_all_and_scores_exactly(url):
 
 
 def test_what_milvus_gives_at_most_is_read_on_from(url, monkeypatch):
-    monkeypatch.setattr("turnfold_stores.milvus._MOST", 100)
+    monkeypatch.setattr("turnfold_stores.milvus.index._MOST", 100)
     with open_store(url) as store:
         store.index.put("u", ENTRIES[:500])
         for conversation, expected in ((None, 500), ("c1", 250)):

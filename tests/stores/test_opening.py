@@ -76,7 +76,7 @@ def test_what_is_no_store_is_refused(url):
 def test_another_package_brings_a_scheme(monkeypatch):
     point = EntryPoint("mine", f"{__name__}:third_party", "turnfold.stores")
     monkeypatch.setattr(EntryPoint, "load", lambda self: third_party)
-    monkeypatch.setattr("turnfold_stores.opening.entry_points", lambda *, group: [point])
+    monkeypatch.setattr("turnfold_stores.open.entry_points", lambda *, group: [point])
     with open_store("mine://host/x?y=1") as store:
         assert store.url == "mine://host/x?y=1"
     with pytest.raises(StoreError, match="'mine:'"):

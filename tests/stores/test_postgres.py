@@ -25,7 +25,7 @@ from turnfold_stores import (
 )
 from turnfold_stores.conformance import IndexContract, WordsContract
 from turnfold_stores.conformance.samples import together
-from turnfold_stores.postgres import open_ledger
+from turnfold_stores.postgres.ledger import open_ledger
 
 
 def records(*names, body=None):
@@ -49,7 +49,7 @@ class TestWordsThatAreCommon(WordsContract):
 
     @pytest.fixture
     def ledger(self, store, monkeypatch):
-        monkeypatch.setattr("turnfold_stores.postgres.COMMON", 2)
+        monkeypatch.setattr("turnfold_stores.postgres.ledger.COMMON", 2)
         monkeypatch.setattr(postgres_words, "COMMON", 2)
         return store.ledger
 
@@ -423,7 +423,7 @@ def test_a_page_of_hits_is_read_at_a_time(store, monkeypatch):
 
 
 def test_a_search_weighs_rare_words_before_it_reads_common_ones(store, monkeypatch):
-    monkeypatch.setattr("turnfold_stores.postgres.COMMON", 5)
+    monkeypatch.setattr("turnfold_stores.postgres.ledger.COMMON", 5)
     monkeypatch.setattr(postgres_words, "COMMON", 5)
     texts = [f"the log of day {n}" for n in range(50)] + ["the heron", "a heron and a log"]
     store.ledger.put("u", [Record(str(n), "k", "c", None, text) for n, text in enumerate(texts)])

@@ -9,7 +9,7 @@ import traceback
 import numpy as np
 import pytest
 from turnfold_stores import Entry, StoreError, StoreUnavailable, open_store
-from turnfold_stores.postgres_address import address_of
+from turnfold_stores.postgres.address import address_of
 
 SECRET = "s3cr%2Ft+p%40ss"
 PLAIN = "s3cr/t+p@ss"

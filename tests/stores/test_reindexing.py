@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from turnfold_stores import Entry, Reindexing, SchemaMismatch, Store, StoreError, open_store
 from turnfold_stores.in_memory import InMemoryIndex, InMemoryLedger
-from turnfold_stores.vectors import vector_of
+from turnfold_stores.records.vectors import vector_of
 
 OLD, NEW = ("old", 8), ("new", 5)
 USERS = ("ada", "bob")
@@ -169,7 +169,7 @@ def broken_off(writes):
 
 @pytest.mark.parametrize("mended", [False, True])
 def test_a_switch_cut_short_anywhere_is_finished_by_whoever_comes_next(mended, monkeypatch):
-    monkeypatch.setattr("turnfold_stores.reindexing._BATCH", 1)
+    monkeypatch.setattr("turnfold_stores.upkeep.reindexing._BATCH", 1)
     refused = 0
     for writes in range(100):
         (store, _alive), ended = broken_off(writes)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from turnfold_stores import STORE_USER, Entry, StoreError, open_store
-from turnfold_stores.journal import Journal
+from turnfold_stores.records.journal import Journal
 
 VECTORS = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
 ENTRIES = [Entry(str(number), "c", row) for number, row in enumerate(VECTORS)]

@@ -8,8 +8,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from turnfold_stores import Entry, Record, StoreError, StoreUnavailable, open_store, sqlite_file
-from turnfold_stores import sqlite_index as index_module
+from turnfold_stores import Entry, Record, StoreError, StoreUnavailable, open_store
+from turnfold_stores.sqlite import connection as sqlite_file
+from turnfold_stores.sqlite import index as index_module
 
 WRITER = """
 import sys

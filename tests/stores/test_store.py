@@ -16,7 +16,7 @@ from turnfold_stores import (
     vector_record,
 )
 from turnfold_stores.in_memory import InMemoryIndex, InMemoryLedger
-from turnfold_stores.vectors import checked, unit
+from turnfold_stores.records.vectors import checked, unit
 
 
 def entries(count, *, dimension=8, prefix="e"):

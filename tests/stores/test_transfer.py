@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from support.stores import OVER_POSTGRES, STORES
 from turnfold_stores import STORE_USER, Entry, Record, SchemaMismatch, StoreError, open_store
-from turnfold_stores.binding import Binding, begin_switch
-from turnfold_stores.transfer import export_lines, import_lines
+from turnfold_stores.records.model_binding import Binding, begin_switch
+from turnfold_stores.upkeep.transfer import export_lines, import_lines
 
 EMBEDDED = ["memory", "folder", "sqlite"]
 OTHERS = [name for name in {**STORES, **OVER_POSTGRES} if name not in EMBEDDED]
@@ -94,7 +94,7 @@ def test_an_empty_store():
 
 @pytest.mark.parametrize("cut", [5, 30, 60])
 def test_an_import_that_broke_off_is_run_again(cut, monkeypatch):
-    monkeypatch.setattr("turnfold_stores.transfer._BATCH", 10)
+    monkeypatch.setattr("turnfold_stores.upkeep.transfer._BATCH", 10)
     with open_store("memory:") as store, open_store("memory:") as other:
         lines = list(export_lines(filled(store)))
 
@@ -151,7 +151,7 @@ def changed(lines, number, **fields):
     ],
 )
 def test_a_bad_line_is_told_by_its_number(spoil, error, tells, monkeypatch):
-    monkeypatch.setattr("turnfold_stores.transfer._BATCH", 10)
+    monkeypatch.setattr("turnfold_stores.upkeep.transfer._BATCH", 10)
     with open_store("memory:") as store, open_store("memory:") as other:
         lines = list(export_lines(filled(store)))
         with pytest.raises(error, match=tells):

@@ -38,7 +38,7 @@ class Break:
 BREAKS = [
     Break(
         "**1 Valid in, valid out.** A tool's result stays with its call",
-        "boundaries.py",
+        "history/boundaries.py",
         "_Reading._beginning",
         "return own if place else 0",
         "return 0",
@@ -46,7 +46,7 @@ BREAKS = [
     ),
     Break(
         "1. What is no turn passes untouched",
-        "admission.py",
+        "sdk/turn_requests.py",
         "other_than_turn",
         "if value is not None and one.makes_other(value):",
         'if value is not None and one.field == "thread":',
@@ -54,7 +54,7 @@ BREAKS = [
     ),
     Break(
         "1. All other fields pass through",
-        "prompt.py",
+        "request/rewrite.py",
         "build",
         'rewritten: dict[str, Any] = {**body, "messages": messages}',
         'rewritten: dict[str, Any] = {**body, "messages": messages, "system": ""}',
@@ -62,7 +62,7 @@ BREAKS = [
     ),
     Break(
         "1. Nothing of the caller's is changed",
-        "breakpoints.py",
+        "request/cache_breakpoints.py",
         "_marked",
         "copied = list(blocks)",
         "copied: Any = blocks",
@@ -70,7 +70,7 @@ BREAKS = [
     ),
     Break(
         "**2 Nothing lost.** What is closed is stored when first seen",
-        "process.py",
+        "engine/runtime.py",
         "Process.begin",
         "archive.remember(transcript)",
         "archive.known(())",
@@ -78,7 +78,7 @@ BREAKS = [
     ),
     Break(
         "2. A summary that failed folds nothing, nor what comes after it",
-        "folding.py",
+        "folding/fold_builder.py",
         "Folding.fold",
         "                break\n            reached[name] = written[name]",
         "                continue\n            reached[name] = written[name]",
@@ -86,7 +86,7 @@ BREAKS = [
     ),
     Break(
         "2. Vectors an embedder failed to give are owed",
-        "archive.py",
+        "archive/archive.py",
         "Archive.keep_passages",
         "self.store.ledger.put(self.scope.user_id, [*records, owed])",
         "self.store.ledger.put(self.scope.user_id, records)",
@@ -94,7 +94,7 @@ BREAKS = [
     ),
     Break(
         "**3 Append-only between folds.** What was recalled stays where it stood",
-        "epoch.py",
+        "folding/epoch.py",
         "Epoch.injections",
         "if earlier.appends:",
         "if not earlier.appends:",
@@ -102,7 +102,7 @@ BREAKS = [
     ),
     Break(
         "3. Bytes come from the plan, on another process too",
-        "engine.py",
+        "engine/turn.py",
         "Turn.__init__",
         "self._plan = plans.get(transcript.open.opening_id)",
         "self._plan = None",
@@ -110,7 +110,7 @@ BREAKS = [
     ),
     Break(
         "**4 Thinking by proof.** Kept only under the prefix it was made under",
-        "thinking.py",
+        "request/thinking.py",
         "unproven",
         "proven = len(known) == len(names) and all(one == before[index] for one in known)",
         "proven = len(known) == len(names)",
@@ -118,7 +118,7 @@ BREAKS = [
     ),
     Break(
         "4. Where what was injected is unknown, earlier thinking goes",
-        "thinking.py",
+        "request/thinking.py",
         "unproven",
         "proven = index < touched_from",
         "proven = True",
@@ -126,7 +126,7 @@ BREAKS = [
     ),
     Break(
         "4. In one contiguous run",
-        "thinking.py",
+        "request/thinking.py",
         "unproven",
         "return [index for index, _ in thoughts[: place + 1]]",
         "return [thoughts[place][0]]",
@@ -134,7 +134,7 @@ BREAKS = [
     ),
     Break(
         "4. What was refused is stripped, and sent once more",
-        "engine.py",
+        "engine/turn.py",
         "Turn.mend",
         "self._strip = True",
         "self._strip = False",
@@ -142,7 +142,7 @@ BREAKS = [
     ),
     Break(
         "4. What was refused is not sent again, by anyone",
-        "engine.py",
+        "engine/turn.py",
         "Turn.mend",
         "self._archive.keep_floor(self._transcript.open)",
         "self._archive.known(())",
@@ -150,7 +150,7 @@ BREAKS = [
     ),
     Break(
         "**5 Idempotent.** The plan that holds is the first ever written",
-        "engine.py",
+        "engine/turn.py",
         "Turn._planned",
         "        return holds\n",
         "        return plan\n",
@@ -158,7 +158,7 @@ BREAKS = [
     ),
     Break(
         "5. What is summarized is not summarized again",
-        "folding.py",
+        "folding/fold_builder.py",
         "Folding.due",
         "lacking = [name for name in self._runs if name not in written]",
         "lacking = list(self._runs)",
@@ -166,7 +166,7 @@ BREAKS = [
     ),
     Break(
         "5. Branches: a fold hangs on the path, not on what was said",
-        "plans.py",
+        "archive/plans.py",
         "fold_id",
         'return "fold:" + last.exchange_id',
         'return "fold:" + last.content_id',
@@ -174,7 +174,7 @@ BREAKS = [
     ),
     Break(
         "5. Branches: what is recalled is on a living path",
-        "eligible.py",
+        "recall/candidates.py",
         "Eligible.__call__",
         "return self._turns.get(content)",
         "return self._turns.get(content, 1)",
@@ -190,7 +190,7 @@ BREAKS = [
     ),
     Break(
         "6. No id of one user is another's",
-        "transcript.py",
+        "history/exchanges.py",
         "seed_of",
         'return digest("turnfold", user_id, conversation)',
         'return digest("turnfold", conversation)',
@@ -198,7 +198,7 @@ BREAKS = [
     ),
     Break(
         "6. Recall keeps to the conversation where that is the scope",
-        "lookup.py",
+        "recall/recall.py",
         "look_up",
         'alone = policy.scope == "conversation"',
         "alone = False",
@@ -206,7 +206,7 @@ BREAKS = [
     ),
     Break(
         "6. Quotation: no mark in disguise is left in it",
-        "quotation.py",
+        "request/quotation.py",
         "memory_block",
         "content = quote(content)",
         "content = str(content)",
@@ -214,7 +214,7 @@ BREAKS = [
     ),
     Break(
         "6. Quotation: its mark holds a digest of what it holds",
-        "quotation.py",
+        "request/quotation.py",
         "memory_block",
         "mark = digest(note, content)[:8]",
         'mark = "0badcafe"',
@@ -222,7 +222,7 @@ BREAKS = [
     ),
     Break(
         "6. A standing wish stands word for word in what the user wrote",
-        "voice.py",
+        "instructions/own_voice.py",
         "own_words",
         'if said.source == "user" and not',
         "if not",
@@ -230,7 +230,7 @@ BREAKS = [
     ),
     Break(
         "6. And in the user's own voice: not in what was quoted there",
-        "enclosed.py",
+        "instructions/enclosed.py",
         "between_marks",
         "return _merged([*inside, *_quoted(text, inside)])",
         "return inside",
@@ -238,7 +238,7 @@ BREAKS = [
     ),
     Break(
         "6. Nor in what was announced",
-        "voice.py",
+        "instructions/own_voice.py",
         "_Prose._own_part",
         "return begins, cut, breaks",
         "return begins, len(self._text), breaks",
@@ -246,7 +246,7 @@ BREAKS = [
     ),
     Break(
         "6. And it has the form of one",
-        "wishes.py",
+        "summaries/standing_instructions.py",
         "Wishes.turns_of",
         "if len(list(sentences_of(bare))) > _MOST_SENTENCES or not asks(bare):",
         "if len(list(sentences_of(bare))) > _MOST_SENTENCES:",
@@ -254,7 +254,7 @@ BREAKS = [
     ),
     Break(
         "6. What a summarizer is shown cannot end its turn",
-        "summarizers.py",
+        "summarizers/claude.py",
         "_Shown._said",
         "{quote(one.text, turns=True)}",
         "{one.text}",
@@ -262,7 +262,7 @@ BREAKS = [
     ),
     Break(
         "**7 Fail open.** A memory that fails does not fail the user",
-        "attempt.py",
+        "sdk/attempt.py",
         "Attempt.guard",
         "except BaseException as caught:  # noqa: BLE001 - a failing memory must not fail the user",
         "except ValueError as caught:",
@@ -270,7 +270,7 @@ BREAKS = [
     ),
     Break(
         "7. And says so",
-        "engine.py",
+        "engine/turn.py",
         "Turn._degrade",
         'self.account.degraded.append(f"{step}: {reason}")',
         'str(f"{step}: {reason}")',
@@ -278,7 +278,7 @@ BREAKS = [
     ),
     Break(
         "7. Deadline: a turn waits no longer",
-        "deadline.py",
+        "sdk/deadline.py",
         "Deadline.left",
         "return max(0.0, self._ends - time.monotonic())",
         "return 60.0",
@@ -286,7 +286,7 @@ BREAKS = [
     ),
     Break(
         "7. Few threads are ever left behind",
-        "crew.py",
+        "resilience/worker_threads.py",
         "Crew._begin",
         "if self._at_work >= self._most:",
         "if self._at_work < 0:",
@@ -294,7 +294,7 @@ BREAKS = [
     ),
     Break(
         "7. A part that fails again and again is left alone for a while",
-        "breaker.py",
+        "resilience/circuit_breaker.py",
         "Breaker.admit",
         "if self._failures < _IN_A_ROW:",
         "if self._failures >= 0:",
@@ -310,7 +310,7 @@ BREAKS = [
     ),
     Break(
         "7. Whatever the rest of the chain answers is what the caller gets",
-        "wire.py",
+        "sdk/response_tap.py",
         "raw_response",
         "return raw if isinstance(raw, httpx2.Response) else None",
         "return raw",
@@ -318,7 +318,7 @@ BREAKS = [
     ),
     Break(
         "7. An event of a stream that makes no sense is left out",
-        "events.py",
+        "sdk/stream_events.py",
         "_object",
         "except (ValueError, RecursionError):",
         "except TypeError:",
@@ -334,7 +334,7 @@ BREAKS = [
     ),
     Break(
         "7. Limits hold without a summarizer: sentences of the turns stand in",
-        "deciding.py",
+        "folding/planner.py",
         "Deciding.settle",
         "if must and not ready:",
         "if must and not ready and self._must:",
@@ -342,7 +342,7 @@ BREAKS = [
     ),
     Break(
         "7. A limit that cannot be held is told",
-        "engine.py",
+        "engine/turn.py",
         "Turn._tell_of_limit",
         "if sent > self._folds.limit:",
         "if sent > 10**9:",
@@ -350,7 +350,7 @@ BREAKS = [
     ),
     Break(
         "7. What refuses for good is not asked again each turn",
-        "resting.py",
+        "summarizers/resting.py",
         "Rest.failed",
         "pause = AWAY",
         "pause = 0.0",
@@ -358,7 +358,7 @@ BREAKS = [
     ),
     Break(
         "7. A late summary is taken when it comes, and paid once",
-        "deciding.py",
+        "folding/planner.py",
         "Deciding._settled",
         "self._archive.keep_preparation(found)",
         "self._archive.known(())",
@@ -366,7 +366,7 @@ BREAKS = [
     ),
     Break(
         "7. Whatever an answer makes our code raise, it is one that failed",
-        "folding.py",
+        "folding/fold_builder.py",
         "Folding.answer",
         "except Exception as odd:  # noqa: BLE001 - whatever a text makes our code raise",
         "except ValueError as odd:",
@@ -374,7 +374,7 @@ BREAKS = [
     ),
     Break(
         "7. A prompt that is too long is folded, and sent once more",
-        "engine.py",
+        "engine/turn.py",
         "Turn.mend",
         "if not self._folds.fold_all(refusal, sent=sent):",
         "if self._folds.fold_all(refusal, sent=sent):",
@@ -382,7 +382,7 @@ BREAKS = [
     ),
     Break(
         "**9 State is not folded away.** System messages in force are sent on",
-        "state.py",
+        "request/carried_state.py",
         "carried_from",
         "return Carried(system, tuple(uploads.values()))",
         "return Carried(None, tuple(uploads.values()))",
@@ -390,7 +390,7 @@ BREAKS = [
     ),
     Break(
         "9. So are tools, net of what was removed",
-        "state.py",
+        "request/carried_state.py",
         "_change_tool",
         "tools.pop(name, None)",
         "tools.get(name)",
@@ -398,7 +398,7 @@ BREAKS = [
     ),
     Break(
         "9. So are uploads",
-        "state.py",
+        "request/carried_state.py",
         "carried_from",
         'if _kind(block) == "container_upload"',
         'if _kind(block) == "no upload"',
@@ -406,7 +406,7 @@ BREAKS = [
     ),
     Break(
         "9. What is cited in view stays in view",
-        "citations.py",
+        "history/citations.py",
         "Citations.until",
         "least = one.source.exchange",
         "least = until",
@@ -414,7 +414,7 @@ BREAKS = [
     ),
     Break(
         "9. A fold of another branch takes nothing away that is cited on this one",
-        "in_force.py",
+        "folding/folds_in_force.py",
         "fold_in_force",
         "if citations.until(head, fold.count)[0] == fold.count:",
         "if citations.until(head, fold.count)[0] >= 0:",
@@ -422,7 +422,7 @@ BREAKS = [
     ),
     Break(
         "9. Citations have the numbers that what they cite has in the request",
-        "citations.py",
+        "history/citations.py",
         "Citations.rewritten",
         "if number is None or one.citation[field] != number:",
         "if number is None:",
@@ -431,7 +431,7 @@ BREAKS = [
     ),
     Break(
         "9. Nothing up to a compaction of the provider is touched",
-        "state.py",
+        "request/carried_state.py",
         "head_of",
         "compacted[-1] + 1 if compacted else 0",
         "0",
@@ -439,7 +439,7 @@ BREAKS = [
     ),
     Break(
         "**Cut histories** are joined where they overlap",
-        "rejoin.py",
+        "engine/cut_history.py",
         "_joint",
         "if ends and length >= _LEAST_OVERLAP and (best is None or (length, place) >= best[:2]):",
         "if ends and length > 99 and (best is None or (length, place) >= best[:2]):",
@@ -447,7 +447,7 @@ BREAKS = [
     ),
     Break(
         "Cut histories without a name pass as they are",
-        "process.py",
+        "engine/runtime.py",
         "Process.begin",
         "elif looks_cut(transcript, archive):",
         "elif not looks_cut(transcript, archive):",
@@ -455,7 +455,7 @@ BREAKS = [
     ),
     Break(
         "**Cache.** The newest end is marked first",
-        "breakpoints.py",
+        "request/cache_breakpoints.py",
         "set_breakpoints",
         "None if automatic is not None else _end_of(messages, len(messages) - 1),",
         "_end_of_system(body),",
@@ -463,7 +463,7 @@ BREAKS = [
     ),
     Break(
         "Cache. Then where the request before ended",
-        "breakpoints.py",
+        "request/cache_breakpoints.py",
         "set_breakpoints",
         "_end_of(messages, _previous_end(messages)),",
         "None,",
@@ -471,7 +471,7 @@ BREAKS = [
     ),
     Break(
         "Cache. At most four marks, the caller's counted",
-        "breakpoints.py",
+        "request/cache_breakpoints.py",
         "set_breakpoints",
         "for place in places[: max(_MOST - len(theirs), 0)]:",
         "for place in places:",
@@ -479,7 +479,7 @@ BREAKS = [
     ),
     Break(
         "Cache. Marks of one hour come before those of five minutes",
-        "breakpoints.py",
+        "request/cache_breakpoints.py",
         "_lifetime",
         "return _ONE_HOUR if later else _FIVE_MINUTES",
         "return _FIVE_MINUTES",
@@ -487,7 +487,7 @@ BREAKS = [
     ),
     Break(
         "**Reading.** What changed in the caller's own objects is noticed",
-        "reader.py",
+        "history/reader.py",
         "Reader.read",
         "index: known.others[index] if index < same else copied(columns.messages[index])",
         "index: known.others[index] if index < same else columns.messages[index]",

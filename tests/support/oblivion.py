@@ -2,7 +2,7 @@
 
 import json
 
-from turnfold.summary import Item, SummaryDraft
+from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_stores import STORE_USER
 
 DAY = 86_400.0

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import anthropic
 from turnfold import Memory, Policy
-from turnfold.reader import read
-from turnfold.transcript import seed_of
+from turnfold.history.exchanges import seed_of
+from turnfold.history.reader import read
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_stores import open_store
 

@@ -2,24 +2,24 @@
 
 from collections.abc import Callable
 
-from turnfold.asking import coverage, read_opening
-from turnfold.evidence import Evidence
-from turnfold.extractive import extract
-from turnfold.numbers import quantities
-from turnfold.passages import split
-from turnfold.quotation import mark_for, memory_block
-from turnfold.ranking import messages_of
-from turnfold.reading import Reading
-from turnfold.speech import Utterance, utterances
-from turnfold.summary import SummaryJob
-from turnfold.timewords import span_in
-from turnfold.tokens import estimate_text
-from turnfold.transcript import canonical
-from turnfold.wishes import Wishes, standing_instructions
-from turnfold.words import matter, plain, sentences
+from turnfold.accounting.tokens import estimate_text
+from turnfold.archive.passages import split
+from turnfold.history.exchanges import canonical
+from turnfold.history.utterances import Utterance, utterances
+from turnfold.language.english import matter, plain, sentences
+from turnfold.language.quantities import quantities
+from turnfold.language.time_spans import span_in
+from turnfold.recall.query import coverage, read_opening
+from turnfold.recall.ranking import messages_of
+from turnfold.request.quotation import mark_for, memory_block
+from turnfold.summaries.evidence import Evidence
+from turnfold.summaries.notes import SummaryJob
+from turnfold.summaries.readings import Reading
+from turnfold.summaries.sentences import extract
+from turnfold.summaries.standing_instructions import Wishes, standing_instructions
 from turnfold_stores import terms
-from turnfold_stores.bm25 import Bm25
-from turnfold_stores.scanning import scan
+from turnfold_stores.search.bm25 import Bm25
+from turnfold_stores.search.scanning import scan
 
 NOTE = (
     "The user said that order AX-42 of 3 March, for 1,200 francs, was not paid. "

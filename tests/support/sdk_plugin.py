@@ -12,7 +12,7 @@ from pathlib import Path
 from anthropic import Anthropic, Middleware
 from anthropic._base_client import AsyncAPIClient, SyncAPIClient
 from turnfold import ExtractiveSummarizer, Memory
-from turnfold.middleware import MemoryMiddleware
+from turnfold.sdk.middleware import MemoryMiddleware
 
 
 class Empty(Middleware):

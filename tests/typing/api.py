@@ -33,7 +33,7 @@ from turnfold import (
     open_store,
     with_memory,
 )
-from turnfold.summary import Item, SummaryDraft, SummaryJob
+from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold_stores import Store
 
 # --- clients ----------------------------------------------------------------------------------

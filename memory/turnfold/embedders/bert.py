@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from turnfold_stores.arrays import np
+from turnfold_stores.lazy_numpy import np
 
 from turnfold.embedders.minilm import WEIGHTS
 from turnfold.errors import EmbedderError

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from turnfold_stores.arrays import np
-from turnfold_stores.fork import Undivided, at_fork
+from turnfold_stores.lazy_numpy import np
+from turnfold_stores.process.fork import Undivided, at_fork
 
 from turnfold.embedders import bert
 from turnfold.embedders.minilm import (

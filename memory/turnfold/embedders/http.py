@@ -13,9 +13,9 @@ from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
-from turnfold_stores.arrays import np
-from turnfold_stores.fork import at_fork
+from turnfold_stores.lazy_numpy import np
 from turnfold_stores.masking import masked, secrets_of, without_secret
+from turnfold_stores.process.fork import at_fork
 
 from turnfold.embedders.protocol import Vectors, unit_rows
 from turnfold.errors import EmbedderError

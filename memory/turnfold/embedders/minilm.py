@@ -7,7 +7,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from turnfold_stores.fork import Undivided
+from turnfold_stores.process.fork import Undivided
 
 from turnfold.errors import EmbedderError
 

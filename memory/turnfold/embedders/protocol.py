@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from turnfold_stores.arrays import np
+from turnfold_stores.lazy_numpy import np
 
 from turnfold.errors import EmbedderError
 

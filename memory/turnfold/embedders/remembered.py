@@ -7,8 +7,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from turnfold_stores.arrays import np
-from turnfold_stores.fork import at_fork
+from turnfold_stores.lazy_numpy import np
+from turnfold_stores.process.fork import at_fork
 
 from turnfold.embedders.protocol import Embedder, Vectors
 

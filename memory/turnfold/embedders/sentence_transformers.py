@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from turnfold_stores.arrays import np
-from turnfold_stores.fork import Undivided, at_fork
+from turnfold_stores.lazy_numpy import np
+from turnfold_stores.process.fork import Undivided, at_fork
 
 from turnfold.embedders.minilm import (
     DEFAULT_MODEL,

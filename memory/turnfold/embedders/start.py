@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Sequence
 
-from turnfold_stores.fork import at_fork
+from turnfold_stores.process.fork import at_fork
 
-from turnfold.breaker import Breaker
-from turnfold.crew import current_task
 from turnfold.embedders.protocol import Embedder, Loadable, Vectors
 from turnfold.embedders.remembered import RememberedEmbedder
 from turnfold.errors import EmbedderError, failure
+from turnfold.resilience.circuit_breaker import Breaker
+from turnfold.resilience.worker_threads import current_task
 
 logger = logging.getLogger("turnfold")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from turnfold_stores.binding import STORE_USER
 from turnfold_stores.protocols import Hit, Ledger, Record, Vector
+from turnfold_stores.records.model_binding import STORE_USER
 
 ODD_TEXTS = [
     "",

@@ -15,9 +15,9 @@ from turnfold_stores.conformance.index import IndexContract
 from turnfold_stores.conformance.ledger import LedgerContract
 from turnfold_stores.conformance.samples import plain, random_vectors, said, together
 from turnfold_stores.errors import SchemaMismatch, StoreError
-from turnfold_stores.mending import Mended
-from turnfold_stores.opening import open_store
+from turnfold_stores.open import open_store
 from turnfold_stores.protocols import Entry, Index, Ledger, Words
+from turnfold_stores.repair import Mended
 from turnfold_stores.store import Store
 
 

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from turnfold_stores import Record, Store, StoreError
-from turnfold_stores.encoding import check_user, encode_body
 from turnfold_stores.in_memory import InMemoryIndex, InMemoryLedger
+from turnfold_stores.records.validation import check_user, encode_body
 
 
 def open_log(url: str) -> Store:

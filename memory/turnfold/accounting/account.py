@@ -1,0 +1,148 @@
+"""What a turn did goes in, bit by bit; its receipt comes out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from turnfold.accounting.prices import Price, Usage, cost, price_of
+from turnfold.accounting.receipt import Recalled, Receipt, Tokens
+from turnfold.archive.passages import Found
+from turnfold.scope import Scope
+
+
+@dataclass(slots=True)
+class Account:
+    """The running account of a turn.
+
+    Attributes:
+        prices: what models cost, where it is not the list price.
+        closed: whether a receipt was made of it, or none ever will be.
+    """
+
+    prices: Mapping[str, Price] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    degraded: list[str] = field(default_factory=list)
+    stayed: list[str] = field(default_factory=list)
+    folded: int = 0
+    fold_reason: str = ""
+    summary_usage: Usage = field(default_factory=Usage)
+    summary_cost: float | None = 0.0
+    closed: bool = False
+    _apart: Callable[[Account], None] | None = field(default=None, init=False, repr=False)
+    _later: Callable[[Account], None] | None = field(default=None, init=False, repr=False)
+    # A turn that was left behind goes on spending, in its own thread.
+    _lock: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
+
+    def spent_on_summary(self, model: str, usage: Usage) -> None:
+        """Count one summary. A model without a known price makes the cost unknown."""
+        if usage == Usage():
+            return  # written without a model
+        price = price_of(model, self.prices)
+        self._count(usage, None if price is None else cost(usage, price))
+
+    def take_over(self, other: Account) -> None:
+        """Count what was spent, and what failed, apart from any turn."""
+        self._count(other.summary_usage, other.summary_cost, other.degraded)
+
+    def note(self, why: str) -> None:
+        """Say what did not work."""
+        with self._lock:
+            self.degraded.append(why)
+        self._pass_on()
+
+    def leave_to(self, apart: Callable[[Account], None]) -> None:
+        """Whom to tell what is spent once a receipt has told the rest.
+
+        Args:
+            apart: given it in an account of its own, as it comes.
+        """
+        self._later = apart
+
+    def abandon(self, apart: Callable[[Account], None]) -> None:
+        """Leave to others what no receipt has told, and whatever is spent from now on.
+
+        Args:
+            apart: given it in an account of its own, as it comes. Nothing is given twice.
+        """
+        self.closed = True
+        self._apart = apart
+        self._pass_on()
+
+    def _count(self, usage: Usage, dollars: float | None, degraded: Sequence[str] = ()) -> None:
+        with self._lock:
+            self.degraded += degraded
+            self.summary_usage += usage
+            if self.summary_cost is None or dollars is None:
+                self.summary_cost = None
+            else:
+                self.summary_cost += dollars
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        apart = self._apart or (self._later if self.closed else None)
+        if apart is not None:
+            rest = self._take_out()
+            if rest.degraded or rest.summary_usage != Usage():
+                apart(rest)
+
+    def _take_out(self) -> Account:
+        """What was spent, and what failed; it is not in this account any more."""
+        with self._lock:
+            taken = Account(
+                self.prices,
+                degraded=self.degraded,
+                summary_usage=self.summary_usage,
+                summary_cost=self.summary_cost,
+            )
+            self.degraded, self.summary_usage, self.summary_cost = [], Usage(), 0.0
+        return taken
+
+    def receipt(
+        self,
+        *,
+        model: str,
+        scope: Scope,
+        turn: int,
+        in_memory: int,
+        cache_missed: int = 0,
+        tokens: Tokens,
+        usage: Usage,
+        hits: Sequence[Found],
+    ) -> Receipt:
+        """Close the account of one request. What its receipt tells no other one does."""
+        told = self._take_out()
+        self.closed = True
+        self._pass_on()  # what came in between
+        price = price_of(model, self.prices)
+        spent = full = None
+        if price is not None and told.summary_cost is not None:
+            spent = cost(usage, price) + told.summary_cost
+            # The API's own count corrects the estimate of what full history would have been.
+            rate = usage.prompt_tokens / tokens.sent if usage.prompt_tokens else 1.0
+            whole = Usage(int(tokens.full * rate), output_tokens=usage.output_tokens)
+            full = cost(whole, price)
+        return Receipt(
+            model=model,
+            user_id=scope.user_id,
+            conversation=scope.conversation,
+            turn=turn,
+            tokens=tokens,
+            usage=usage,
+            folded=self.folded,
+            fold_reason=self.fold_reason if self.folded else "",
+            cache_missed=cache_missed,
+            in_memory=in_memory,
+            hits=tuple(
+                Recalled(one.turn, one.passage.source, one.passage.text, one.score) for one in hits
+            ),
+            summary_usage=told.summary_usage,
+            cost=spent,
+            full_cost=full,
+            seconds=dict(self.seconds),
+            degraded=tuple(told.degraded),
+            stayed=tuple(self.stayed),
+        )

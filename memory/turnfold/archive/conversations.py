@@ -1,0 +1,124 @@
+"""Exchanges go in as they are completed; the history of a conversation comes out by its id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from turnfold_stores import Record, Store
+from turnfold_stores.records.fields import Reading, messages_in
+
+from turnfold.history.redaction import Redact, redacted
+from turnfold.scope import Scope
+
+SAID_KIND = "said"
+RESET_KIND = "reset"
+# Between the name of a conversation and its generation: a character no one types.
+_GENERATION = "\x1f"
+_DIGITS = 10
+
+
+def generation_name(name: str, generation: int) -> str:
+    """What a generation of a conversation is called in the store; the first has the bare name."""
+    return f"{name}{_GENERATION}{generation}" if generation else name
+
+
+def present_name(store: Store, user_id: str, name: str) -> str:
+    """What the present generation of a conversation is called in the store."""
+    return generation_name(name, _resets(store, user_id, name))
+
+
+def generations(store: Store, user_id: str, name: str) -> list[str]:
+    """What all generations of a conversation are called in the store, the oldest first."""
+    return [generation_name(name, n) for n in range(_resets(store, user_id, name) + 1)]
+
+
+def is_alive(store: Store, user_id: str, conversation: str) -> bool:
+    """Whether this is the present generation of its conversation."""
+    name, generation = _taken_apart(conversation)
+    # A generation that is to come has no resets before it: the name was given, not made.
+    return _resets(store, user_id, name) <= generation
+
+
+def _taken_apart(conversation: str) -> tuple[str, int]:
+    """The name and the generation; what only looks like them is a name."""
+    name, mark, number = conversation.rpartition(_GENERATION)
+    # As `generation_name` writes it. A number of many digits is nobody's count of resets.
+    if mark and number.isascii() and number.isdecimal() and len(number) < _DIGITS:
+        generation = int(number)
+        if generation_name(name, generation) == conversation:
+            return name, generation
+    return conversation, 0
+
+
+def _resets(store: Store, user_id: str, name: str) -> int:
+    return sum(1 for _ in store.ledger.scan(user_id, kind=RESET_KIND, conversation=name))
+
+
+class History:
+    """The messages of one conversation of one user, kept in a store.
+
+    A reset begins a new generation, a conversation of its own to all the rest of memory.
+    """
+
+    def __init__(
+        self, store: Store, user_id: str, name: str, *, redact: Redact | None = None
+    ) -> None:
+        """Args:
+        store: where it is kept.
+        user_id: whose it is.
+        name: which conversation.
+        redact: what is done to texts before they are kept.
+        """
+        self._redact = redact
+        self._store = store
+        self._user_id = user_id
+        self._name = name
+        self._generation = sum(
+            1 for _ in store.ledger.scan(user_id, kind=RESET_KIND, conversation=name)
+        )
+        self._length = 0
+
+    @property
+    def scope(self) -> Scope:
+        """The conversation in its present generation."""
+        return Scope(self._user_id, generation_name(self._name, self._generation))
+
+    def load(self) -> list[dict[str, Any]]:
+        """All messages of the present generation, in order."""
+        conversation = self.scope.conversation
+        scan = self._store.ledger.scan(self._user_id, kind=SAID_KIND, conversation=conversation)
+        reading, numbers, said = Reading(), [0], []
+        for record in scan:
+            # The first may have been forgotten; the numbers of the others stay.
+            number = record.id.rpartition(":")[2]
+            numbers.append(int(number) if number.isdecimal() else 0)
+            said.append(reading.one(record, lambda one: messages_in(one.body)) or [])
+        self._length = max(numbers)
+        return [dict(message) for exchange in said for message in exchange]
+
+    def append(self, exchange: Sequence[Mapping[str, Any]]) -> bool:
+        """Keep a completed exchange.
+
+        Returns:
+            False where someone else has gone on with this conversation in the meantime.
+
+        Raises:
+            StoreError: the store could not be written.
+        """
+        conversation = self.scope.conversation
+        name = f"said:{conversation}:{self._length + 1}"
+        said = [dict(m) if self._redact is None else redacted(m, self._redact) for m in exchange]
+        record = Record(name, SAID_KIND, conversation, {"messages": said}, at=time.time())
+        if name not in self._store.ledger.put(self._user_id, [record]):
+            return False
+        self._length += 1
+        return True
+
+    def reset(self) -> None:
+        """Begin a new generation."""
+        self._generation += 1
+        record = Record(f"reset:{self._name}:{self._generation}", RESET_KIND, self._name, {})
+        self._store.ledger.put(self._user_id, [record])
+        self._length = 0

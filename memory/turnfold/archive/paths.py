@@ -1,0 +1,199 @@
+"""The places of exchanges go in; the living paths of a conversation come out.
+
+Every exchange names the one before it, so a path is read from its end. The newest plan of a
+history says where its living path ends; what other paths there are is dead: edited away,
+regenerated, or left when something was deleted from the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from turnfold_stores import Record, Store, latest_record
+from turnfold_stores.records.fields import Fields, Reading, messages_in
+
+from turnfold.archive.conversations import is_alive
+from turnfold.archive.plans import Fold, Plan, fold_name, read_fold, read_plan
+
+LOOK_BACK = 200
+"""Folds are looked for from the newest exchange back, this many at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The place of an exchange on a path, as stored.
+
+    Attributes:
+        id: its exchange id.
+        parent: that of the exchange before it; "" for none.
+        content: its content id.
+        number: its number on the path, from 1.
+        opening: its opening id.
+        conversation: in which conversation.
+        at: when it was first said there, in seconds since the epoch.
+    """
+
+    id: str
+    parent: str
+    content: str
+    number: int
+    opening: str
+    conversation: str
+    at: float
+
+
+def read_link(record: Record) -> Link:
+    """The place that a record of the ledger tells.
+
+    Raises:
+        DamagedError: it tells none.
+    """
+    fields = Fields(record.body)
+    return Link(
+        record.id,
+        fields.text("parent"),
+        fields.text("content"),
+        fields.whole("number", 1, least=1),
+        fields.text("opening"),
+        record.conversation,
+        record.at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Trodden:
+    """A path that memory knows.
+
+    Attributes:
+        plan: its newest plan.
+        links: its closed exchanges, oldest first.
+    """
+
+    plan: Plan
+    links: tuple[Link, ...]
+
+
+class Paths:
+    """The paths of a user's conversations."""
+
+    def __init__(self, store: Store, user_id: str, reading: Reading | None = None) -> None:
+        """Args:
+        store: where they are kept.
+        user_id: whose they are.
+        reading: told of records that are damaged.
+        """
+        self._store = store
+        self._ledger = store.ledger
+        self._user_id = user_id
+        self._reading = reading if reading is not None else Reading()
+
+    # --- where exchanges stand ----------------------------------------------------------------
+
+    def links(self, conversation: str) -> dict[str, Link]:
+        """The places of all exchanges of a conversation, by exchange id."""
+        scan = self._ledger.scan(self._user_id, kind="exchange", conversation=conversation)
+        return {record.id: link for record, link in self._reading.all(scan, read_link)}
+
+    def trodden(self, conversation: str) -> list[Trodden]:
+        """The living path of each history of a conversation, the newest last."""
+        plans = self.newest_plans(conversation)
+        links = self.links(conversation) if plans else {}
+        return [Trodden(plan, tuple(path_to(plan.parent, links))) for plan in plans]
+
+    def path_to(self, exchange_id: str, conversation: str) -> list[Link]:
+        """The path from its beginning to this exchange; [] where it is not known."""
+        return path_to(exchange_id, self.links(conversation))
+
+    def messages(self, contents: Iterable[str]) -> dict[str, list[Mapping[str, Any]]]:
+        """What exchanges say, by content id, where it is known."""
+        names = list(contents)
+        found = self._ledger.get(self._user_id, names) if names else {}
+        return {
+            record.id: told
+            for record, told in self._reading.all(
+                found.values(), lambda record: messages_in(record.body)
+            )
+        }
+
+    # --- plans and folds ----------------------------------------------------------------------
+
+    def newest_plans(self, conversation: str) -> list[Plan]:
+        """The newest plan of each history of a conversation, the newest last.
+
+        A conversation with a name has one history that is alive; without a name there may be
+        several, told apart by their roots.
+        """
+        ledger, user_id = self._ledger, self._user_id
+        if conversation:
+            last = latest_record(ledger, user_id, kind="plan", conversation=conversation)
+            plan = self._reading.one(last, read_plan)
+            if last is None or plan is not None:
+                return [] if plan is None else [plan]
+        newest: dict[str, Plan] = {}
+        scan = ledger.scan(user_id, kind="plan", conversation=conversation)
+        for _, plan in self._reading.all(scan, read_plan):
+            newest.pop(plan.root, None)
+            newest[plan.root] = plan
+        return list(newest.values())[-1:] if conversation else list(newest.values())
+
+    def fold(self, name: str) -> Fold | None:
+        """A fold by its id."""
+        return self._reading.one(self._ledger.get(self._user_id, [name]).get(name), read_fold)
+
+    def newest_fold(self, places: Sequence[tuple[str, int]]) -> Fold | None:
+        """The newest fold on a path, out of those that end somewhere in a part of it.
+
+        Args:
+            places: exchange id and number of each exchange of the part, oldest first.
+        """
+        for end in range(len(places), 0, -LOOK_BACK):
+            numbers = {
+                fold_name(name): number
+                for name, number in reversed(places[max(0, end - LOOK_BACK) : end])
+            }
+            records = self._ledger.get(self._user_id, numbers)
+            for name, number in numbers.items():
+                fold = self._reading.one(records.get(name), read_fold)
+                if fold is not None and fold.count == number:
+                    return fold
+                if fold is not None:
+                    self._reading.tell(records[name], f"it ends at {fold.count}, not at {number}")
+        return None
+
+    def chain(self, fold: Fold | None) -> Iterator[Fold]:
+        """A fold and those it grew from, the newest first. Each reaches less far than the next."""
+        while fold is not None:
+            yield fold
+            previous = self.fold(fold.previous) if fold.previous else None
+            fold = previous if previous is not None and previous.count < fold.count else None
+
+    def folded(self, conversation: str, *, but: str = "") -> list[list[str]]:
+        """Content ids in memory on each living path of a conversation, oldest first.
+
+        Args:
+            conversation: which one; a generation that was reset has none.
+            but: root of a history to leave out.
+        """
+        if not is_alive(self._store, self._user_id, conversation):
+            return []
+        paths: list[list[str]] = []
+        for plan in self.newest_plans(conversation):
+            in_force = self.fold(plan.fold) if plan.fold and plan.root != but else None
+            path: list[str] = []
+            for fold in self.chain(in_force):
+                path[:0] = fold.contents
+            paths.append(path)
+        return paths
+
+
+def path_to(exchange_id: str, links: Mapping[str, Link]) -> list[Link]:
+    """The links from the beginning of a path to this exchange; [] where one is missing."""
+    path: dict[str, Link] = {}
+    while exchange_id and exchange_id not in path:
+        if exchange_id not in links:
+            return []
+        path[exchange_id] = links[exchange_id]
+        exchange_id = links[exchange_id].parent
+    return list(path.values())[::-1]

@@ -1,0 +1,244 @@
+"""What a turn decides: plans and folds, and the ids under which they are written once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from turnfold_stores import Record
+from turnfold_stores.records.fields import DamagedError, Fields
+
+from turnfold.archive.measures import Measures
+from turnfold.archive.passages import place_of
+from turnfold.history.exchanges import Exchange, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What stands for the oldest exchanges of a path.
+
+    Attributes:
+        id: hangs on the last folded exchange, not on the turn that asked for the fold.
+        count: up to which exchange the path is folded.
+        nodes: ids of the nodes written about them, oldest first.
+        blocks: the rendered summary, sent byte for byte. A fold that leaves the older part of the
+            summary as it was has the blocks of the one before and one more.
+        contents: content ids of the exchanges this fold added.
+        previous: id of the fold it grew from; "" for none.
+    """
+
+    id: str
+    count: int
+    nodes: tuple[str, ...]
+    blocks: tuple[str, ...]
+    contents: tuple[str, ...]
+    previous: str
+
+    @property
+    def summary(self) -> str:
+        """All of the summary."""
+        return "\n".join(self.blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A fold whose summaries are written ahead of time.
+
+    It says how far the fold will reach, and so which nodes it will have; whoever folds goes by
+    it and needs no model.
+
+    Attributes:
+        id: hangs on the last exchange it reaches, as the fold will.
+        base: id of the fold it will grow from; "" for none.
+        start: the first exchange it folds.
+        until: up to which exchange it folds.
+    """
+
+    id: str
+    base: str
+    start: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A recalled passage in a plan: its id, its exchange number (0: elsewhere), its score."""
+
+    id: str
+    turn: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was decided for one opening, for good.
+
+    Attributes:
+        id: hangs on the opening.
+        parent: exchange id of the exchange before; "" for the first.
+        root: opening id of the first exchange.
+        fold: id of the fold in force; "" for none.
+        appends: whether what is recalled is appended; the same for a whole epoch.
+        cached: whether its requests carry cache breakpoints.
+        recalled: the rendered block of recalled passages; "" for none.
+        shown: what the block holds.
+        measures: what the conversation had shown before this turn.
+        words: names what the opening says, whatever the path.
+        sources: the rendered block that names what is cited in view and folded; "" for none.
+        summary: the summary as it is sent where the prompt has no room for all of it; None where
+            it is sent as the fold has it.
+    """
+
+    id: str
+    parent: str
+    root: str
+    fold: str
+    appends: bool
+    cached: bool
+    recalled: str
+    shown: tuple[Shown, ...]
+    measures: Measures
+    words: str = ""
+    sources: str = ""
+    summary: tuple[str, ...] | None = None
+
+
+def plan_id(opening: Exchange, revision: int = 0) -> str:
+    """The id of the plan of an opening; a revision replaces one the API refused."""
+    return f"plan:{opening.opening_id}" + (f"~{revision}" if revision else "")
+
+
+def usage_id(opening: Exchange, number: int) -> str:
+    """The id of the usage row of the request that follows `number` replies to an opening."""
+    return f"usage:{opening.opening_id}:{number}"
+
+
+def floor_id(opening: Exchange, number: int) -> str:
+    """The id of the record that thinking was refused after `number` replies to an opening."""
+    return f"floor:{opening.opening_id}" + (f":{number}" if number else "")
+
+
+def fold_id(last: Exchange) -> str:
+    """The id of the fold that ends with this exchange."""
+    return "fold:" + last.exchange_id
+
+
+def fold_name(exchange_id: str) -> str:
+    """The same, by the exchange's id."""
+    return "fold:" + exchange_id
+
+
+def preparation_id(last: Exchange) -> str:
+    """The id of the preparation of the fold that will end with this exchange."""
+    return "ahead:" + last.exchange_id
+
+
+def node_id(first: Exchange, last: Exchange) -> str:
+    """The id of the node about this run of exchanges, whoever writes it."""
+    return "node:" + digest(first.exchange_id, last.exchange_id)
+
+
+def opening_in(name: str) -> str:
+    """The opening id that the id of a plan, a usage row or a floor names."""
+    return name.split(":")[1].partition("~")[0]
+
+
+def exchange_in(name: str) -> str:
+    """The exchange id that the id of a fold or of a preparation names."""
+    return name.partition(":")[2]
+
+
+def read_plan(record: Record) -> Plan:
+    """A plan as it was stored.
+
+    Raises:
+        DamagedError: it is none.
+    """
+    fields = Fields(record.body)
+    return Plan(
+        id=record.id,
+        parent=fields.text("parent"),
+        root=fields.text("root"),
+        fold=fields.text("fold"),
+        appends=fields.flag("appends"),
+        cached=fields.flag("cached"),
+        recalled=fields.text("recalled"),
+        shown=tuple(map(_read_shown, fields.rows("shown"))),
+        measures=Measures.from_json(record.body.get("measures", {})),
+        words=fields.text("words"),
+        sources=fields.text("sources"),
+        summary=fields.texts("summary") if record.body.get("summary") is not None else None,
+    )
+
+
+def _read_shown(row: Any) -> Shown:
+    fields = Fields(dict(zip(("id", "turn", "score"), row, strict=False)))
+    shown = Shown(fields.text("id"), fields.whole("turn"), fields.number("score"))
+    place_of(shown.id)
+    return shown
+
+
+def read_fold(record: Record) -> Fold:
+    """A fold as it was stored.
+
+    Raises:
+        DamagedError: it is none, or it would grow from itself.
+    """
+    fields = Fields(record.body)
+    fold = Fold(
+        id=record.id,
+        count=fields.whole("count", least=1),
+        nodes=fields.texts("nodes"),
+        blocks=fields.texts("blocks"),
+        contents=fields.texts("contents"),
+        previous=fields.text("previous"),
+    )
+    if fold.previous == fold.id:
+        raise DamagedError("it grows from itself")
+    return fold
+
+
+def read_preparation(record: Record) -> Preparation:
+    """A preparation as it was stored.
+
+    Raises:
+        DamagedError: it is none.
+    """
+    fields = Fields(record.body)
+    start, until = fields.whole("start"), fields.whole("until", least=1)
+    if until <= start:
+        raise DamagedError(f"it reaches from {start} to {until}")
+    return Preparation(record.id, fields.text("base"), start, until)
+
+
+def preparation_body(preparation: Preparation) -> dict[str, Any]:
+    """A preparation as it is stored."""
+    return {"base": preparation.base, "start": preparation.start, "until": preparation.until}
+
+
+def plan_body(plan: Plan) -> dict[str, Any]:
+    """A plan as it is stored."""
+    body = {
+        "parent": plan.parent,
+        "root": plan.root,
+        "fold": plan.fold,
+        "appends": plan.appends,
+        "cached": plan.cached,
+        "recalled": plan.recalled,
+        "shown": [[one.id, one.turn, one.score] for one in plan.shown],
+        "measures": plan.measures.to_json(),
+        "words": plan.words,
+        "sources": plan.sources,
+    }
+    return body if plan.summary is None else {**body, "summary": list(plan.summary)}
+
+
+def fold_body(fold: Fold) -> dict[str, Any]:
+    """A fold as it is stored."""
+    return {
+        "count": fold.count,
+        "nodes": list(fold.nodes),
+        "blocks": list(fold.blocks),
+        "contents": list(fold.contents),
+        "previous": fold.previous,
+    }

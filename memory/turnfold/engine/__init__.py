@@ -1,0 +1,1 @@
+"""One turn, step by step, and what the turns of a process share."""

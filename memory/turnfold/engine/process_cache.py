@@ -1,0 +1,123 @@
+"""What the turns of one process know already, so that they need not ask the ledger again."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+
+from turnfold.accounting.account import Account
+from turnfold.accounting.tokens import CountText
+from turnfold.archive.leases import Claims
+from turnfold.history.exchanges import Exchange
+from turnfold.history.reader import Reader
+from turnfold.policy import Policy
+from turnfold.recall.candidates import Known
+from turnfold.scope import Scope
+
+logger = logging.getLogger("turnfold")
+
+_MOST_PATHS = 64
+_MOST_ACCOUNTS = 256
+_MOST_USERS = 10_000
+_DAY = 86_400.0  # seconds
+_MOST_APART = 1_000
+
+
+class Shared:
+    """Ids known to be stored, the last path of each conversation, warnings given.
+
+    All of it can be lost without harm: it is read again from the ledger.
+    """
+
+    def __init__(self, count: CountText, policy: Policy) -> None:
+        self.stored: OrderedDict[str, None] = OrderedDict()
+        self.claims = Claims()
+        self.windows: dict[str, int] = {}  # by model, where a refusal has told of it
+        self.reader = Reader(count, policy.redact)
+        self._forgotten: OrderedDict[Scope, set[str]] = OrderedDict()
+        self._marks: OrderedDict[str, str] = OrderedDict()
+        self._retained: OrderedDict[str, float] = OrderedDict()
+        self.known = Known()
+        self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
+        self._accounts: OrderedDict[tuple[Scope, str], Account] = OrderedDict()
+        self._apart: deque[tuple[Scope, Account]] = deque(maxlen=_MOST_APART)
+        self._warned: set[str] = set()
+        self._prices = policy.prices
+
+    def path(self, scope: Scope) -> Sequence[Exchange]:
+        """The closed exchanges this conversation had when it was last seen here."""
+        return self._paths.get(scope, ())
+
+    def keep_path(self, scope: Scope, closed: Sequence[Exchange]) -> None:
+        """Remember the path of a conversation that has a name."""
+        if scope.conversation:
+            self._paths[scope] = closed
+            self._paths.move_to_end(scope)
+            while len(self._paths) > _MOST_PATHS:
+                self._paths.popitem(last=False)
+
+    def heed(self, user_id: str, mark: str) -> bool:
+        """Let go of what is known of a user, if something was forgotten since; True if so."""
+        if self._marks.get(user_id, "") == mark:
+            return False
+        self._marks[user_id] = mark
+        while len(self._marks) > _MOST_USERS:
+            self._marks.popitem(last=False)
+        for scope in [one for one in self._paths if one.user_id == user_id]:
+            del self._paths[scope]
+        return True
+
+    def forgotten(self, scope: Scope) -> set[str]:
+        """Content ids of a conversation known to be forgotten: what is forgotten remains so."""
+        known = self._forgotten.setdefault(scope, set())
+        self._forgotten.move_to_end(scope)
+        while len(self._forgotten) > _MOST_PATHS:
+            self._forgotten.popitem(last=False)
+        return known
+
+    def retention_due(self, user_id: str, now: float) -> bool:
+        """Whether a day has passed since this was asked for this user."""
+        if now - self._retained.get(user_id, -math.inf) < _DAY:
+            return False
+        self._retained[user_id] = now
+        while len(self._retained) > _MOST_USERS:
+            self._retained.popitem(last=False)
+        return True
+
+    def account(self, scope: Scope, opening_id: str) -> Account:
+        """The running account of an opening; an attempt that failed has spent, too.
+
+        It is handed out again until a receipt was made of it, or it was left to the next turn.
+        """
+        key = (scope, opening_id)
+        account = self._accounts.pop(key, None)
+        if account is None or account.closed:
+            account = Account(self._prices)
+        self._accounts[key] = account
+        while len(self._accounts) > _MOST_ACCOUNTS:
+            self._accounts.popitem(last=False)
+        return account
+
+    def spent_apart(self, scope: Scope, account: Account) -> None:
+        """Leave an account that belongs to no turn to the next turn of its conversation."""
+        self._apart.append((scope, account))
+
+    def settle(self, scope: Scope, account: Account) -> None:
+        """Count in the account of a turn what was left to it. Safe while others leave more."""
+        for _ in range(len(self._apart)):
+            try:
+                whose, other = self._apart.popleft()
+            except IndexError:  # another turn was quicker
+                return
+            if whose == scope:
+                account.take_over(other)
+            else:
+                self._apart.append((whose, other))
+
+    def warn_once(self, text: str) -> None:
+        """Log a warning the first time."""
+        if text not in self._warned:
+            self._warned.add(text)
+            logger.warning(text)

@@ -1,0 +1,183 @@
+"""A request goes in; the turn it makes comes out. What the turns of a process share is here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import tzinfo
+from functools import partial
+from typing import Any
+
+from turnfold_stores import Store
+
+from turnfold.accounting.tokens import estimate_text
+from turnfold.archive.archive import Archive
+from turnfold.archive.tombstones import Tombstones, forgotten_of
+from turnfold.embedders.start import ModelStart
+from turnfold.engine.cut_history import looks_cut, rejoin, starts_anew
+from turnfold.engine.process_cache import Shared
+from turnfold.engine.turn import Turn
+from turnfold.folding.patience import Patience
+from turnfold.forgetting.forget import forget_again, retain
+from turnfold.history.exchanges import Transcript, seed_of
+from turnfold.policy import Policy
+from turnfold.scope import Scope
+from turnfold.upkeep.backfill import Filling, Progress
+
+
+class Process:
+    """What the turns of a process share: store, embedder, policy, and what it knows already."""
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: ModelStart | None,
+        policy: Policy,
+        summary_model: str = "",
+    ) -> None:
+        """Args:
+        store: where memory is kept.
+        embedder: makes vectors; None for no dense recall.
+        policy: the settings.
+        summary_model: the model that writes summaries; "" where it costs nothing.
+        """
+        self.store = store
+        self.embedder = embedder
+        self.policy = policy
+        self._summary_model = summary_model
+        self._count = policy.count_tokens or estimate_text
+        self._shared = Shared(self._count, policy)
+        self.patience = Patience(policy.deadline)
+        self._has_writers = True
+
+    def on(self, store: Store) -> Process:
+        """The same on another store, to look at what a turn would be: nobody is asked."""
+        looking = Process(store, self.embedder, self.policy, self._summary_model)
+        looking._has_writers = False
+        return looking
+
+    def begin(
+        self,
+        body: Mapping[str, Any],
+        scope: Scope,
+        *,
+        background: bool = False,
+        zone: tzinfo | None = None,
+    ) -> Turn | None:
+        """Start the turn of a request; None where memory had better keep out.
+
+        Args:
+            body: the request.
+            scope: whose memory.
+            background: whether there is a worker for what `Turn.ahead` gives.
+            zone: by whose days time is told; None for the policy's.
+
+        Raises:
+            TranscriptError: the messages cannot be read.
+            StoreError: the store cannot be read or written.
+        """
+        started = time.perf_counter()
+        clock = self.policy.clock or time.time
+        if self.policy.retain_days and self._shared.retention_due(scope.user_id, clock()):
+            retain(self.store, self.policy, scope.user_id, clock())
+        seed = seed_of(scope.user_id, scope.conversation)
+        transcript = self._shared.reader.read(body["messages"], seed=seed)
+        archive = self._archive(scope, transcript, clock)
+        if starts_anew(transcript, archive):
+            if scope.conversation:
+                known = self._shared.path(scope)
+                whole = rejoin(transcript, archive, known, self._count)
+                transcript = whole or transcript
+            elif looks_cut(transcript, archive):
+                self._shared.warn_once(
+                    "this history was cut at its front, and without a name for the conversation "
+                    "memory cannot tell where it goes on: it passes as it is. Give "
+                    "with_memory(..., conversation=...), or send the whole history"
+                )
+                return None
+        archive.remember(transcript)
+        kept = transcript.closed
+        if archive.forgotten:
+            kept = [one for one in kept if not archive.forgot(one)]
+        self._shared.keep_path(scope, kept)
+        account = self._shared.account(scope, transcript.open.opening_id)
+        apart = partial(self._shared.spent_apart, scope)
+        account.leave_to(apart)
+        self._shared.settle(scope, account)
+        turn = Turn(
+            archive,
+            body,
+            transcript,
+            policy=self.policy if zone is None else replace(self.policy, time_zone=zone),
+            embedder=self.embedder,
+            account=account,
+            known=self._shared.known,
+            summary_model=self._summary_model,
+            apart=apart if self._has_writers else None,
+            background=background,
+            windows=self._shared.windows,
+            patience=self.patience,
+        )
+        account.seconds["begin"] = time.perf_counter() - started
+        return turn
+
+    def leave(self, turn: Turn, scope: Scope) -> None:
+        """Leave what a turn has spent, and may yet spend, to the next one of its conversation.
+
+        For a turn that gets no receipt, since its request went without memory.
+        """
+        turn.account.abandon(partial(self._shared.spent_apart, scope))
+
+    def _archive(self, scope: Scope, transcript: Transcript, clock: Callable[[], float]) -> Archive:
+        """The archive of a scope, which knows what of the transcript was forgotten."""
+        tombstones = Tombstones(self.store.ledger, scope.user_id)
+        mark = tombstones.mark
+        if self._shared.heed(scope.user_id, mark):
+            # A turn may have been cut off before it could take back what it wrote meanwhile.
+            forget_again(self.store, self.policy, scope.user_id)
+        forgotten = self._shared.forgotten(scope)
+        if mark:
+            forgotten |= forgotten_of(
+                transcript.closed,
+                tombstones,
+                seed=seed_of(scope.user_id, scope.conversation),
+                kept=lambda one: one.exchange_id + mark in self._shared.stored,
+                known=forgotten,
+            )
+        return Archive(
+            self.store,
+            scope,
+            self._shared.stored,
+            clock,
+            forgotten=forgotten,
+            mark=mark,
+            redact=self.policy.redact,
+            claims=self._shared.claims,
+        )
+
+    def filling(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        scope: Scope,
+        times: Sequence[float | None] | None,
+        progress: Progress,
+    ) -> Filling:
+        """Start a backfill; see `turnfold.upkeep.backfill`.
+
+        Raises:
+            TranscriptError: the messages cannot be read.
+        """
+        seed = seed_of(scope.user_id, scope.conversation)
+        transcript = self._shared.reader.read(messages, seed=seed)
+        return Filling(
+            self._archive(scope, transcript, self.policy.clock or time.time),
+            transcript,
+            None if times is None else transcript.spread(times),
+            policy=self.policy,
+            embedder=self.embedder,
+            count=self._count,
+            summary_model=self._summary_model,
+            windows=self._shared.windows,
+            progress=progress,
+        )

@@ -1,0 +1,470 @@
+"""A turn, step by step: the whole idea in one file.
+
+    begin     read the caller's messages as exchanges and store those that are closed; find what
+              was planned for this opening, or decide what to fold
+    ahead     a fold to have written: one that is wanted before the request can go out, or one
+              that is prepared while it is on its way, so that nobody waits for it
+    settle    take the summaries that are written; the oldest exchanges move into memory
+    body      recall what bears on the opening, write the plan once and read it back, and
+              build the request: summary, recalled passages, newest exchanges verbatim
+    mend      the API refused it for a reason memory can mend: change the plan, send once more
+    answered  usage, proofs for thinking, the receipt
+
+No step calls a model: `ahead` hands out the work, a `Chore`, and its worker asks. What is decided
+is written to the ledger before it is acted on, so that a retry, another process or a restart
+meets the same plan and sends the same bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from turnfold.accounting.account import Account
+from turnfold.accounting.prices import Usage
+from turnfold.accounting.receipt import Receipt
+from turnfold.accounting.tokens import count_fixed, count_message, estimate_text
+from turnfold.archive.archive import Archive
+from turnfold.archive.measures import Measures, Row
+from turnfold.archive.passages import Found
+from turnfold.archive.plans import Fold, Plan, Shown, plan_id, usage_id
+from turnfold.archive.tombstones import opening_name
+from turnfold.embedders.start import ModelNotReady, ModelStart
+from turnfold.errors import clean, failure
+from turnfold.folding.epoch import Epoch
+from turnfold.folding.folds_in_force import fold_in_force, left_out
+from turnfold.folding.patience import Patience
+from turnfold.folding.planner import Deciding
+from turnfold.folding.preparation import Chore, take_back
+from turnfold.folding.rule import nears_first_fold
+from turnfold.history.citations import Citations
+from turnfold.history.exchanges import Transcript
+from turnfold.policy import Policy
+from turnfold.recall.candidates import Known
+from turnfold.recall.recall import look_up
+from turnfold.request.cache_breakpoints import has_marks
+from turnfold.request.carried_state import head_of
+from turnfold.request.refusals import Refusal
+from turnfold.request.rewrite import Sent, build, recall_block, sources_block
+from turnfold.request.thinking import thinking_ids
+from turnfold.summaries.summary_block import narrowed
+
+logger = logging.getLogger("turnfold")
+
+# Tokens that the breaks between the texts of a request may take of a budget.
+_BREAKS = 4
+
+
+class Turn:
+    """One request on its way through memory, driven alike by the sync and the async shell."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        body: Mapping[str, Any],
+        transcript: Transcript,
+        *,
+        policy: Policy,
+        embedder: ModelStart | None,
+        account: Account,
+        known: Known,
+        summary_model: str,
+        apart: Callable[[Account], None] | None,
+        background: bool,
+        windows: MutableMapping[str, int],
+        patience: Patience,
+    ) -> None:
+        """Args:
+        archive: the ledger and index, for one conversation.
+        body: the request; never changed.
+        transcript: its messages as exchanges.
+        policy: the settings.
+        embedder: makes vectors; None for no dense recall.
+        account: what the turn does and spends.
+        known: messages of the past that this process has read already.
+        summary_model: the model that writes summaries; "" where it costs nothing.
+        apart: told of what is spent in the background; None where no one is to spend.
+        background: whether there is a worker for folds that are not wanted yet.
+        windows: context windows that models have told of when they refused, by name.
+        patience: how long turns wait for summaries.
+        """
+        self._policy = policy
+        self._embedder = embedder
+        self._archive = archive
+        self._body = body
+        self._transcript = transcript
+        self._exchanges = transcript.exchanges
+        self._model = str(body.get("model", ""))
+        self._count = policy.count_tokens or estimate_text
+        self.account = account
+        self._known = known
+        self._revision = 0
+        self._strip = False  # all thinking goes: the API refused some of it
+        self._found: Sequence[Found] | None = None
+        self._sent: Sent | None = None
+
+        self._fixed = count_fixed(body, self._count)
+        self._head = head_of(transcript, policy.keep_first)
+        self._citations = Citations(
+            transcript, partial(left_out, archive, transcript, head=self._head)
+        )
+        self._before = self._exchanges[-2] if len(self._exchanges) > 1 else None
+        openings = [transcript.open, *([self._before] if self._before else [])]
+        plans = archive.plans(openings)
+        self._plan = plans.get(transcript.open.opening_id)
+        if self._plan is None:
+            previous = plans.get(self._before.opening_id) if self._before else None
+            self._measures = self._measured(previous)
+            fold = fold_in_force(
+                archive, transcript, self._citations, head=self._head, previous=previous
+            )
+        else:
+            self._measures = self._plan.measures
+            fold = self._fold_of(self._plan)
+        self._folds = Deciding(
+            archive,
+            body,
+            transcript,
+            self._epoch_under(fold),
+            self._measures,
+            citations=self._citations,
+            fixed=self._fixed,
+            policy=policy,
+            embedder=embedder,
+            count=self._count,
+            account=account,
+            degrade=self._degrade,
+            summary_model=summary_model,
+            apart=apart,
+            background=background,
+            windows=windows,
+            patience=patience,
+        )
+        if self._plan is None:
+            self._folds.decide()
+            self._begin_loading()
+
+    @property
+    def _epoch(self) -> Epoch:
+        return self._folds.epoch
+
+    def _epoch_under(self, fold: Fold | None) -> Epoch:
+        return Epoch.under(
+            fold,
+            self._archive,
+            self._transcript,
+            head=self._head,
+            policy=self._policy,
+            count=self._count,
+        )
+
+    def _fold_of(self, plan: Plan) -> Fold | None:
+        return self._archive.fold_of(plan, self._transcript.closed)
+
+    def _measured(self, previous: Plan | None) -> Measures:
+        """What the turns before this one have shown."""
+        if previous is None or self._before is None:
+            return Measures()
+        rows = self._archive.rows(self._before)
+        return previous.measures.after(rows, fold=previous.fold, cached=previous.cached)
+
+    def _begin_loading(self) -> None:
+        """Have the embedding model loaded by the time that something is to be recalled."""
+        wanted = self._policy.scope == "user" or nears_first_fold(
+            sum(self._epoch.sizes), self._fixed, self._policy
+        )
+        if self._embedder is not None and self._policy.recall_tokens and wanted:
+            self._embedder.begin()
+
+    # --- folding ------------------------------------------------------------------------------
+
+    def ahead(self) -> Chore | None:
+        """A fold to have written: before the request goes out where it is urgent, or meanwhile."""
+        return self._folds.chore
+
+    @property
+    def folds(self) -> bool:
+        """Whether a fold is wanted before the request can go out; asks no store."""
+        return self._folds.is_awaited
+
+    def waits(self) -> bool:
+        """Whether someone else is writing the summaries that this turn cannot do without."""
+        return self._folds.waits()
+
+    def settle(self) -> bool:
+        """Take what was written of an urgent fold, and fold as far as it reaches.
+
+        Returns:
+            Whether another one is wanted before the request can go out.
+        """
+        with self._timed("fold"):
+            return self._folds.settle()
+
+    # --- the request --------------------------------------------------------------------------
+
+    def body(self) -> Mapping[str, Any]:
+        """The request to send. The caller's body is not changed."""
+        with self._timed("recall"):
+            if self._plan is None:
+                self._plan = self._planned()
+                take_back(self._archive, self._policy)
+        with self._timed("build"):
+            epoch = self._epoch
+            self._sent = build(
+                self._body,
+                self._transcript,
+                head=self._head,
+                folded=epoch.in_memory,
+                injections=epoch.injections(self._plan),
+                summary=len(epoch.blocks_of(self._plan)),
+                carried=epoch.carried(),
+                citations=self._citations,
+                proofs=self._archive.proofs(epoch.thinking()),
+                thinking_from=self._floor(),
+                cache=self._plan.cached,
+            )
+            self._tell_of_limit()
+        return self._sent.body
+
+    def _tell_of_limit(self) -> None:
+        """Say so where the prompt is over the most it may have."""
+        sent = self._epoch.tokens(self._plan, fixed=self._fixed).sent
+        if sent > self._folds.limit:
+            newest = self._epoch.sizes[-1]
+            self.account.note(
+                f"limit: this prompt of about {sent} tokens is over the most it may have, "
+                f"{self._folds.limit}; the newest exchange has {newest}, system and tools "
+                f"{self._fixed}"
+            )
+
+    def _planned(self) -> Plan:
+        """Decide the rest, write it down, and go by what then holds."""
+        cached = self._folds.is_cached
+        appends = self._appends(cached)
+        purse = self._folds.purse()
+        self._found = self._recall(appends, min(purse.allows, self._room))
+        recalled = recall_block(self._found)
+        whole = self._epoch.fold.blocks if self._epoch.fold else ()
+        blocks = self._shortened(self._count(recalled))
+        plan = Plan(
+            id=plan_id(self._transcript.open, self._revision),
+            parent=self._before.exchange_id if self._before else "",
+            root=self._exchanges[0].opening_id,
+            fold=self._epoch.fold_id,
+            appends=appends,
+            cached=cached,
+            recalled=recalled,
+            shown=tuple(Shown(one.passage.id, one.turn, one.score) for one in self._found),
+            measures=replace(self._measures, purse=purse.spend(self._count(recalled))),
+            words=opening_name(self._transcript.open, self._archive.seed),
+            sources=self._sources(),
+            summary=None if blocks == whole else blocks,
+        )
+        holds = self._archive.keep_plan(plan)
+        if holds != plan:  # someone else planned this opening first
+            self._found = None
+            self._folds.epoch = self._epoch_under(self._fold_of(holds))
+        return holds
+
+    def _sources(self) -> str:
+        """Names what is cited in view and folded; what this epoch began with goes on."""
+        epoch = self._epoch
+        if epoch.earlier:
+            return next(iter(epoch.earlier.values())).sources
+        head = min(self._head, epoch.in_memory)
+        return sources_block(self._citations.lost(head, epoch.in_memory))
+
+    def _shortened(self, recalled: int) -> tuple[str, ...]:
+        """The summary, or as much of it as the limit of the prompt leaves room for."""
+        epoch = self._epoch
+        tokens = epoch.tokens(None, fixed=self._fixed)
+        room = self._folds.limit - tokens.sent + tokens.summary - recalled - _BREAKS
+        if epoch.fold is None or tokens.summary <= room:
+            return epoch.blocks
+        nodes = self._archive.nodes(epoch.fold.nodes)
+        ordered = [nodes[name] for name in epoch.fold.nodes if name in nodes]
+        self.account.note("limit: the summary was shortened, so that the prompt fits")
+        return narrowed(
+            ordered,
+            self._exchanges,
+            forgot=self._archive.forgot,
+            last=epoch.fold.count,
+            room=room,
+            count=self._count,
+        )
+
+    def _appends(self, cached: bool) -> bool:
+        """Whether to append what is recalled; what this epoch began with goes on."""
+        if self._policy.placement != "auto":
+            return self._policy.placement == "append"
+        if self._epoch.earlier:
+            return next(iter(self._epoch.earlier.values())).appends
+        thinking = self._body.get("thinking")
+        thinks = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
+        return cached or has_marks(self._body) or thinks or bool(self._epoch.thinking())
+
+    def _recall(self, appends: bool, budget: int) -> Sequence[Found]:
+        """What bears on the opening; nothing where that fails."""
+        epoch = self._epoch
+        appended = [plan for plan in epoch.earlier.values() if appends and plan.appends]
+        try:
+            looked_up = look_up(
+                self._archive,
+                self._transcript,
+                folded=range(self._head, epoch.in_memory),
+                shown={shown.id for plan in appended for shown in plan.shown},
+                summary=epoch.fold.summary if epoch.fold else "",
+                embedder=self._embedder,
+                known=self._known,
+                policy=self._policy,
+                budget=budget,
+                count=self._count,
+            )
+        except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
+            self._degrade("recall", failure(wrong))
+            return []
+        if looked_up.wrong is not None:
+            self._degrade("recall", looked_up.wrong)
+        found = list(looked_up.found)
+        limited = budget < self._policy.recall_tokens or self._policy.budget is not None
+        while limited and found and self._count(recall_block(found)) > budget:
+            found.remove(min(found, key=lambda one: one.score))
+        return found
+
+    @property
+    def _room(self) -> int:
+        """Tokens that limits of the whole prompt leave to what is recalled."""
+        epoch = self._epoch
+        tokens = epoch.tokens(None, fixed=self._fixed)
+        room = max(0, min(self._policy.recall_tokens, self._folds.limit - tokens.sent - _BREAKS))
+        if self._policy.budget is None:
+            return room
+        opening = self._transcript.open.messages[: self._transcript.open.opening]
+        earlier = sum(count_message(one, self._count) for one in opening[:-1])
+        first = sum(epoch.sizes[: min(epoch.head, epoch.in_memory)])
+        sources = self._count(self._sources())
+        taken = first + sources + epoch.summary + sum(epoch.recalled) + epoch.closed + earlier
+        return min(room, self._policy.budget - taken - _BREAKS)
+
+    def _floor(self) -> int:
+        """Index of the first message whose thinking may stay; what came before was refused."""
+        if self._strip:
+            return len(self._transcript.messages)
+        first = next((n for n in self._epoch.special if self._exchanges[n].thoughtful), None)
+        floor = 0 if first is None else self._archive.floor(self._transcript, first=first)
+        return max(floor, self._forgotten_until())
+
+    def _forgotten_until(self) -> int:
+        """Index of the message before which thinking goes: what it was made under is forgotten."""
+        if not self._archive.forgotten:
+            return 0
+        ends = zip(self._exchanges, self._transcript.starts[1:], strict=False)
+        return max((end for one, end in ends if self._archive.forgot(one)), default=0)
+
+    # --- the answer ---------------------------------------------------------------------------
+
+    def mend(self, refusal: Refusal) -> bool:
+        """Change what the API refused; True if it is worth sending once more.
+
+        Two refusals are known: thinking bound to another prefix goes, all of it; a prompt that
+        is too long is folded down to the newest exchange.
+        """
+        if refusal.kind == "thinking" and not self._strip:
+            self._strip = True
+            try:
+                self._archive.keep_floor(self._transcript.open)
+            except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
+                self._degrade("thinking", failure(wrong))
+            self.account.degraded.append("thinking: the API refused some; all of it was left out")
+            return True
+        if refusal.kind == "too_long" and not self._revision:
+            self._revision = 1
+            sent = self._epoch.tokens(self._plan, fixed=self._fixed).sent
+            if not self._folds.fold_all(refusal, sent=sent):
+                return False
+            self.account.fold_reason = "the API found the prompt too long"
+            self.account.degraded.append(
+                "window: the prompt was too long; all but the newest exchange was folded"
+            )
+            self._plan = None
+            return True
+        return False
+
+    def answered(self, message: Mapping[str, Any] | None) -> Receipt:
+        """Write what the answer tells and give the account of the request.
+
+        Args:
+            message: the Messages API response as JSON; None where the stream broke off.
+        """
+        usage = Usage.from_api(message.get("usage") if message else None)
+        if self._sent is not None and self._sent.lost:
+            turns = ", ".join(str(n + 1) for n in sorted({one.exchange for one in self._sent.lost}))
+            self.account.degraded.append(
+                f"citations: answers in view go without those of sources of turns {turns}, which "
+                f"are folded; the memory block names them"
+            )
+        tokens = self._epoch.tokens(self._plan, fixed=self._fixed)
+        with self._timed("finish"):
+            if message is not None and self._sent is not None:
+                row = Row(self._model, usage, tokens.sent, self._archive.clock())
+                opening = self._transcript.open
+                try:
+                    self._archive.keep_answer(
+                        usage_id(opening, opening.replies),
+                        row,
+                        thinking_ids(message),
+                        self._sent.prefix,
+                    )
+                except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
+                    self._degrade("finish", failure(wrong))
+        for name, what in self._archive.reading.damaged.items():
+            self.account.degraded.append(f"ledger: a damaged record is left out: {name}: {what}")
+        return self.account.receipt(
+            model=self._model,
+            scope=self._archive.scope,
+            turn=len(self._exchanges),
+            in_memory=max(0, self._epoch.in_memory - self._head),
+            tokens=tokens,
+            usage=usage,
+            cache_missed=self._missed(usage),
+            hits=self._hits(),
+        )
+
+    def _missed(self, usage: Usage) -> int:
+        """Tokens this request had in common with the one before and did not find in the cache."""
+        plan = self._plan
+        if plan is None or not plan.cached or plan.fold != plan.measures.fold:
+            return 0
+        if self._transcript.open.replies or not usage.prompt_tokens:
+            return 0  # within an exchange the request before is not in the measures
+        return max(0, plan.measures.prompt - usage.cache_read)
+
+    def _hits(self) -> Sequence[Found]:
+        if self._found is None and self._plan is not None:
+            try:
+                self._found = self._archive.found(self._plan.shown)
+            except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
+                self._degrade("receipt", failure(wrong))
+        return self._found or ()
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = self.account.seconds
+            seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start
+
+    def _degrade(self, step: str, wrong: Exception) -> None:
+        reason = str(wrong).partition("\n")[0] or type(wrong).__name__
+        self.account.degraded.append(f"{step}: {reason}")
+        if not isinstance(wrong, ModelNotReady):  # which has warned, once
+            logger.warning("memory is degraded at %s: %s", step, reason)
+        if self._policy.on_error == "raise":
+            raise clean(wrong, f"{step} failed")

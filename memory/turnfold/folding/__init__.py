@@ -1,0 +1,1 @@
+"""When to fold, how far, and building the fold."""

@@ -1,0 +1,180 @@
+"""The fold in force and a transcript go in; what the request then holds comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from turnfold.accounting.receipt import Tokens
+from turnfold.accounting.tokens import CountText
+from turnfold.archive.archive import Archive
+from turnfold.archive.plans import Fold, Plan
+from turnfold.history.exchanges import Transcript
+from turnfold.policy import Policy
+from turnfold.request.carried_state import Carried, carried_from
+from turnfold.request.thinking import thinking_ids
+
+
+class Epoch:
+    """What stands in a request under one fold. Made anew when another comes into force.
+
+    Attributes:
+        fold: the fold in force; None before the first.
+        earlier: plans of the live exchanges before the newest that were made under it, by
+            exchange index: what they recalled still stands where it stood.
+        sizes: tokens of each exchange, the open one last.
+        head: how many of the oldest exchanges are never folded.
+    """
+
+    def __init__(
+        self,
+        transcript: Transcript,
+        fold: Fold | None,
+        earlier: Mapping[int, Plan],
+        *,
+        head: int,
+        count: CountText,
+    ) -> None:
+        self.fold = fold
+        self.earlier = earlier
+        self.head = head
+        self.sizes = [one.size for one in transcript.exchanges]
+        self._transcript = transcript
+        self._exchanges = transcript.exchanges
+        self._count = count
+
+    @classmethod
+    def under(
+        cls,
+        fold: Fold | None,
+        archive: Archive,
+        transcript: Transcript,
+        *,
+        head: int,
+        policy: Policy,
+        count: CountText,
+    ) -> Epoch:
+        """The epoch as far as it has come, with the plans that were made in it."""
+        if fold is None and policy.scope == "conversation":
+            # Nothing was folded, so nothing could be recalled.
+            return cls(transcript, fold, {}, head=head, count=count)
+        in_memory, name = (fold.count, fold.id) if fold else (0, "")
+        live = transcript.exchanges[in_memory:-1]
+        plans = archive.plans(live)
+        earlier = {
+            index: plans[one.opening_id]
+            for index, one in enumerate(live, in_memory)
+            if one.opening_id in plans and plans[one.opening_id].fold == name
+        }
+        return cls(transcript, fold, earlier, head=head, count=count)
+
+    def after(self, fold: Fold) -> Epoch:
+        """The epoch that a new fold begins."""
+        return Epoch(self._transcript, fold, {}, head=self.head, count=self._count)
+
+    @property
+    def fold_id(self) -> str:
+        """The id of the fold; "" for none."""
+        return self.fold.id if self.fold else ""
+
+    @property
+    def in_memory(self) -> int:
+        """Up to which exchange the path is folded."""
+        return self.fold.count if self.fold else 0
+
+    @property
+    def start(self) -> int:
+        """The first exchange that may be folded."""
+        return max(self.in_memory, self.head)
+
+    @property
+    def folded(self) -> range:
+        """Indexes of the exchanges that are left out."""
+        return range(min(self.head, self.in_memory), self.in_memory)
+
+    # --- sizes, in tokens ---------------------------------------------------------------------
+
+    @property
+    def left_out(self) -> int:
+        """What is folded."""
+        return sum(self.sizes[self.head : self.in_memory])
+
+    @property
+    def closed(self) -> int:
+        """The closed exchanges of the window."""
+        return sum(self.sizes[self.in_memory : -1])
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The summary: what a limit has left of it in this epoch so far."""
+        newest = self.earlier[max(self.earlier)] if self.earlier else None
+        if newest is not None and newest.summary is not None:
+            return newest.summary
+        return self.fold.blocks if self.fold else ()
+
+    @property
+    def summary(self) -> int:
+        """The summary."""
+        return self._count("\n".join(self.blocks)) if self.fold else 0
+
+    @property
+    def recalled(self) -> list[int]:
+        """What earlier turns recalled and the request still holds, one by one."""
+        return [self._count(plan.recalled) for plan in self.earlier.values() if plan.appends]
+
+    def tokens(self, plan: Plan | None, *, fixed: int) -> Tokens:
+        """What a request holds, part by part.
+
+        Args:
+            plan: of its opening; None where it was not made.
+            fixed: system and tools.
+        """
+        recalled = sum(self.recalled) + (self._count(plan.recalled) if plan else 0)
+        sources = self._count(plan.sources) if plan and plan.sources else 0
+        head = self.sizes[: min(self.head, self.in_memory)]
+        blocks = self.blocks_of(plan) if plan else self.blocks
+        return Tokens(
+            fixed=fixed,
+            summary=(self._count("\n".join(blocks)) if blocks else 0) + sources,
+            recalled=recalled,
+            window=sum(self.sizes[self.in_memory :]) + sum(head),
+            full=fixed + sum(self.sizes),
+        )
+
+    def blocks_of(self, plan: Plan) -> tuple[str, ...]:
+        """The summary as a plan sends it."""
+        if plan.summary is not None:
+            return plan.summary
+        return self.fold.blocks if self.fold else ()
+
+    # --- what is sent -------------------------------------------------------------------------
+
+    def injections(self, plan: Plan) -> dict[int, list[str]]:
+        """What memory puts at the head of openings, by exchange index."""
+        newest = len(self._exchanges) - 1
+        head = self.in_memory if self.fold else newest
+        texts: dict[int, list[str]] = {}
+        if self.fold:
+            texts.setdefault(head, []).extend([*self.blocks_of(plan), plan.sources])
+        for index, earlier in sorted(self.earlier.items()):
+            if earlier.appends:
+                texts.setdefault(index, []).append(earlier.recalled)
+        texts.setdefault(newest if plan.appends else head, []).append(plan.recalled)
+        return {index: some for index, some in texts.items() if self._exchanges[index].opening}
+
+    def carried(self) -> Carried:
+        """State of what is left out that goes on."""
+        return carried_from(self._exchanges[self.head : self.in_memory])
+
+    @property
+    def special(self) -> Iterator[int]:
+        """Where those of the exchanges stand that are sent verbatim and are not plain."""
+        return (index for index in self._transcript.special if index not in self.folded)
+
+    def thinking(self) -> list[str]:
+        """Names of all thinking blocks that may be sent."""
+        return [
+            name
+            for index in self.special
+            for position in self._exchanges[index].thoughtful
+            for name in thinking_ids(self._exchanges[index].messages[position])
+        ]

@@ -1,0 +1,431 @@
+"""Exchanges to be folded go in as jobs; when their summaries are written, a fold comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
+
+from turnfold.accounting.account import Account
+from turnfold.accounting.prices import Usage
+from turnfold.accounting.tokens import CountText
+from turnfold.archive.archive import Archive
+from turnfold.archive.plans import Fold, fold_id, node_id
+from turnfold.embedders import Embedder
+from turnfold.embedders.start import ModelNotReady
+from turnfold.errors import SummaryError, failure
+from turnfold.folding.rule import runs
+from turnfold.folding.summary_budget import Spending
+from turnfold.history.exchanges import Exchange
+from turnfold.history.utterances import utterances
+from turnfold.policy import Policy
+from turnfold.request.refusals import failure_of
+from turnfold.summaries.draft import Drafting, Piece
+from turnfold.summaries.job_pieces import COMPARED_BYTES, Reads, newest
+from turnfold.summaries.layers import correct, live_items, render, settle
+from turnfold.summaries.notes import Item, Node, SummaryDraft, SummaryJob
+from turnfold.summaries.summary_block import FRAME, block_of, unseen_among
+from turnfold.summarizers.reconciling import Reconciled, answer_tokens, superseded
+
+Outcome = SummaryDraft | Exception
+Degrade = Callable[[str, Exception], None]
+
+# Where there was no answer in time, so many times less is asked for at once; and so often.
+_LESS = 4
+_MOST_TRIES = 2
+# The part of a turn's deadline that may go by while what it folds is embedded.
+_INDEXING = 0.25
+
+
+class Folding:
+    """The way of some exchanges into memory, within one turn.
+
+    Attributes:
+        wrote: ids of the nodes that answers have made, and nobody had made before.
+        came_late: answers to whose turns there was a node already.
+        tries: how often nobody had an answer to these turns in time.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        exchanges: Sequence[Exchange],
+        *,
+        policy: Policy,
+        embedder: Embedder | None,
+        count: CountText,
+        account: Account,
+        degrade: Degrade,
+        spending: Spending,
+        windows: MutableMapping[str, int],
+    ) -> None:
+        """Args:
+        archive: the ledger and index.
+        exchanges: the path, as it may be stored.
+        policy: sizes and limits.
+        embedder: makes the vectors; None for none.
+        count: counts tokens.
+        account: told of what is spent.
+        degrade: told of what failed.
+        spending: held against the caps.
+        windows: context windows that models have told of when they refused, by name.
+        """
+        self._archive = archive
+        self._exchanges = exchanges
+        self._policy = policy
+        self._embedder = embedder
+        self._count = count
+        self._account = account
+        self._degrade = degrade
+        self._spending = spending
+        self._windows = windows
+        self._base: Fold | None = None  # what the new fold grows from
+        self._start = 0
+        self._head = 0
+        self._room: int | None = None
+        self.wrote: list[str] = []
+        self.came_late = 0
+        self.tries = 0
+        self._known: list[Item] | None = None
+        self._runs: dict[str, tuple[int, int]] = {}  # by node id: from which exchange to which
+        self._drafts: dict[str, Drafting] = {}  # of those that were not written
+        self._waiting: dict[str, Drafting] = {}  # of those, the ones that wait for an answer
+
+    def want(
+        self,
+        base: Fold | None,
+        start: int,
+        until: int,
+        *,
+        head: int,
+        sizes: Sequence[int],
+        room: int | None = None,
+    ) -> bool:
+        """Ask for a node about every run of exchanges from `start` up to `until`.
+
+        Args:
+            base: the fold in force.
+            start: the first exchange that is not in memory.
+            until: where to stop.
+            head: how many of the oldest exchanges are never folded.
+            sizes: tokens of each exchange.
+            room: tokens that a limit of the prompt leaves to the summary; None for no limit.
+
+        Returns:
+            Whether there is anything to fold.
+        """
+        self._base, self._start, self._head, self._room = base, start, head, room
+        self._runs, self._drafts, self._known = {}, {}, None
+        if until <= start:
+            return False
+        for first, last in runs(sizes, start, until, self._policy.leaf_tokens):
+            part = self._exchanges[first:last]
+            name = node_id(part[0], part[-1])
+            if not any(utterances(one.messages) for one in part):
+                # Forgotten: there is nothing to ask a summarizer about.
+                self._archive.keep_node(name, Node(first + 1, last, ()), model="")
+            self._runs[name] = first, last
+        return True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all that was wanted is written."""
+        return self._runs.keys() <= self._archive.nodes(self._runs).keys()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the summarizer failed at something that was wanted."""
+        return any(draft.has_failed for draft in self._drafts.values())
+
+    def to_compare(self, name: str) -> list[Item]:
+        """The items of leaves that did not know of one another, oldest first.
+
+        Args:
+            name: id of the preparation of the fold.
+
+        Returns:
+            Nothing where there is one leaf, or not all are written, or they were compared before.
+        """
+        if len(self._runs) == 1 or not self.is_ready or self._archive.is_reconciled(name):
+            return []
+        items = live_items(self._nodes(list(self._runs)).values())
+        items = list(newest(items, self._count, size=COMPARED_BYTES))
+        job = SummaryJob(1, (), known=items, max_tokens=answer_tokens(items))
+        (refusal,) = self._spending.refusals([job])
+        if refusal:
+            self._degrade("items", SummaryError(f"{refusal}: they were not compared"))
+        return [] if refusal else items
+
+    def compared(self, name: str, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
+        """Take the answer about the items of `to_compare`: what is superseded goes."""
+        self._pay(None, outcome)
+        if isinstance(outcome, Exception):
+            self._degrade("items", outcome)
+            return
+        self._archive.keep_reconciled(name, superseded(items, outcome.pairs))
+
+    @property
+    def reached(self) -> int:
+        """Up to which exchange all that was wanted is written."""
+        written = self._archive.nodes(self._runs)
+        until = self._start
+        for name, (_, last) in self._runs.items():
+            if name not in written:
+                break
+            until = last
+        return until
+
+    def due(self) -> list[SummaryJob]:
+        """What a summarizer is to be asked next, as far as it may be paid for.
+
+        What is written already is not asked for, nor what the summarizer failed at. What may
+        not be paid for, or was asked for in vain too often, is made of the turns' own sentences.
+        """
+        written = self._archive.nodes(self._runs)
+        lacking = [name for name in self._runs if name not in written]
+        failed = self._archive.failures(map(self._first_of, lacking))
+        self._waiting = {}
+        for name in lacking:
+            if name not in self._drafts:
+                self._drafts[name] = self._draft(name)
+            draft = self._drafts[name]
+            if draft.is_done:  # of pieces that were written one by one
+                self._write(name, draft)
+            elif draft.due:
+                self._waiting[name] = draft
+            if self._first_of(name).exchange_id in failed:
+                break  # nothing behind it can be folded, so nothing behind it is paid for
+        if self.tries >= _MOST_TRIES:
+            self._extract(f"there was no answer in time, {self.tries} times over")
+        self._afford()
+        return [job for draft in self._waiting.values() for job in draft.due]
+
+    def _afford(self) -> None:
+        """Do without a summarizer for what may not be paid for any more."""
+        asked = [(name, job) for name, draft in self._waiting.items() for job in draft.due]
+        refusals = self._spending.refusals([job for _, job in asked])
+        refused = {name: why for (name, _), why in zip(asked, refusals, strict=True) if why}
+        for name, why in refused.items():
+            draft = self._waiting.pop(name)
+            draft.extract(why)
+            self._write(name, draft)
+
+    def _extract(self, why: str) -> None:
+        for name, draft in self._waiting.items():
+            draft.extract(why)
+            self._write(name, draft)
+        self._waiting = {}
+
+    def make_do(self, why: str) -> None:
+        """Make what is still lacking of the turns' own sentences: it cannot be waited for."""
+        written = self._archive.nodes(self._runs)
+        for name in self._runs:
+            if name not in written:
+                draft = self._drafts.get(name) or self._draft(name)
+                draft.extract(why)
+                self._write(name, draft)
+
+    def _first_of(self, name: str) -> Exchange:
+        """The first exchange of a run."""
+        return self._exchanges[self._runs[name][0]]
+
+    def _draft(self, name: str) -> Drafting:
+        if self._known is None:
+            nodes = self._nodes(self._base.nodes) if self._base else {}
+            holding, _ = correct(nodes, self._archive.corrections() if nodes else {})
+            self._known = live_items(holding.values())
+        first, last = self._runs[name]
+        job = SummaryJob(
+            first=first + 1,
+            exchanges=[utterances(one.messages) for one in self._exchanges[first:last]],
+            before=utterances(self._exchanges[first - 1].messages) if first else (),
+            known=self._known,
+            max_tokens=max(256, self._policy.summary_tokens // 2),
+        )
+        draft = Drafting(job, self._count, self._reads)
+        if len(draft.pieces) > 1:
+            kept = {_piece_id(name, one): one for one in draft.pieces}
+            for piece_name, node in self._archive.nodes(kept).items():
+                draft.recall(kept[piece_name], node.items)
+        return draft
+
+    @property
+    def _reads(self) -> Reads:
+        """What one request may hold: less, where there was no answer in time."""
+        window = self._windows.get(self._spending.model)
+        reads = Reads.within(self._policy.leaf_tokens, window)
+        return reads.smaller(_LESS**self.tries) if self.tries else reads
+
+    def answer(self, job: SummaryJob, outcome: Outcome) -> None:
+        """Take the answer to one of the jobs of `due`; write the node, if it completes one.
+
+        Nothing that an answer holds raises: one that cannot be taken is one that failed.
+        """
+        name, draft = next(
+            (name, draft)
+            for name, draft in self._waiting.items()
+            if any(due is job for due in draft.due)
+        )
+        piece = draft.piece(job)
+        wrong: Exception | None = None
+        self._pay(job, outcome)
+        if isinstance(outcome, Exception):
+            wrong = outcome
+        else:
+            try:
+                draft.take(piece, outcome)
+            except SummaryError as empty:
+                wrong = empty
+            except Exception as odd:  # noqa: BLE001 - whatever a text makes our code raise
+                wrong = SummaryError(f"an answer of no use: {type(odd).__name__}: {odd}")
+        if wrong is not None:
+            self._failed(name, draft, piece, wrong)
+        if draft.is_done:
+            self._write(name, draft)
+        elif len(draft.pieces) > 1 and piece.is_done:
+            of = Node(piece.job.first, piece.job.last, piece.items or ())
+            self._archive.keep_node(_piece_id(name, piece), of, model=draft.model)
+
+    def _failed(self, name: str, draft: Drafting, piece: Piece, wrong: Exception) -> None:
+        """Take the next step, which costs less: smaller pieces, or the turns' own sentences.
+
+        A summarizer that cannot be reached is asked again by the next turn. One that answers
+        twice with what cannot be used is not: it would be paid for as long as the talk goes on.
+        """
+        failure = failure_of(wrong)
+        if failure.window is not None:
+            self._windows[self._spending.model] = failure.window
+        if failure.kind == "too_long" and draft.cut(piece, self._reads):
+            return
+        draft.fail(piece)
+        self._degrade("summary", wrong)
+        if piece.items is not None or failure.kind == "resting":
+            return
+        again = not self._archive.keep_failure(self._first_of(name))
+        if failure.kind == "too_long":
+            draft.extract(f"these turns are more than the summarizer can read: {wrong}")
+        elif failure.kind == "unusable" and again:
+            draft.extract(f"the summarizer has failed twice at these turns: {wrong}")
+
+    def _pay(self, job: SummaryJob | None, outcome: Outcome | Reconciled) -> None:
+        """Count what an answer cost, also one that is of no use."""
+        if isinstance(outcome, Exception) and not isinstance(outcome, SummaryError):
+            return
+        usage = getattr(outcome, "usage", None)
+        if isinstance(usage, Usage):
+            model = str(getattr(outcome, "model", ""))
+            self._account.spent_on_summary(model, usage)
+            self._spending.paid(model, usage, job)
+
+    def _write(self, name: str, draft: Drafting) -> None:
+        job = draft.job
+        named = {one.id: one for one in (item.named(name) for item in draft.items)}
+        node = Node(job.first, job.last, tuple(named.values()), degraded=draft.degraded)
+        node = replace(node, text=render(node, {item.id: item.text for item in job.known}))
+        if self._archive.keep_node(name, node, model=draft.model):
+            self.wrote.append(name)
+        else:
+            self.came_late += 1
+        if len(draft.pieces) > 1:
+            self._archive.take_back([_piece_id(name, one) for one in draft.pieces])
+        if draft.degraded:
+            self._degrade("summary", SummaryError(draft.degraded))
+
+    def fold(self, *, indexed: bool = False) -> Fold | None:
+        """Fold as far as the exchanges are summarized; None where nothing is.
+
+        A run whose summary failed folds nothing, and neither does anything after it.
+
+        Args:
+            indexed: whether their passages are stored and indexed already.
+        """
+        written = self._archive.nodes(self._runs)
+        reached: dict[str, Node] = {}
+        until = self._start
+        for name, (_, last) in self._runs.items():
+            if name not in written:
+                break
+            reached[name] = written[name]
+            until = last
+        self._runs, self._drafts = {}, {}
+        if not reached:
+            return None
+        part = self._exchanges[self._start : until]
+        if not indexed:
+            self._index(part)
+        nodes, blocks = self._rendered(reached, until)
+        fold = Fold(
+            id=fold_id(part[-1]),
+            count=until,
+            nodes=nodes,
+            blocks=blocks,
+            contents=tuple(one.content_id for one in part if not self._archive.forgot(one)),
+            previous=self._base.id if self._base else "",
+        )
+        self._account.folded += len(part)
+        return self._archive.keep_fold(fold)
+
+    def _index(self, part: Sequence[Exchange]) -> None:
+        self._archive.keep_passages(part, first=self._start + 1)
+        if self._embedder is not None:
+            try:
+                seconds = _INDEXING * self._policy.deadline
+                owed = self._archive.embed_owed(self._embedder, seconds=seconds)
+                if owed:
+                    self._account.note(f"index: {owed} passages are found by words alone for now")
+            except ModelNotReady:
+                pass  # the vectors are owed, and it is recall that goes without them
+            except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
+                self._degrade("index", failure(wrong))
+
+    def _rendered(
+        self, new: Mapping[str, Node], until: int
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Ids of the nodes the summary then has, and its blocks.
+
+        Where all fits, what was there stays as it was and the new nodes are one more block.
+        """
+        base = self._base
+        nodes = {**(self._nodes(base.nodes) if base else {}), **new}
+        budget = self._policy.summary_tokens
+        if self._room is not None:
+            budget = min(budget, self._room)
+        settled = settle(
+            nodes,
+            budget=budget,
+            count=self._count,
+            corrections=self._archive.corrections(),
+        )
+        if base and base.blocks and settled.keys() == nodes.keys():
+            first, texts = self._start + 1, [node.text for node in new.values()]
+            markers = self._unseen(first, until)
+            gone = self._forgotten(first, until)
+            more = block_of(texts, first, until, gone, markers=markers, more=True)
+            blocks = (*base.blocks, more)
+            if self._count("\n".join(blocks)) <= budget + FRAME:
+                return tuple(nodes), blocks
+        for name, node in settled.items():
+            # Whoever wrote it first, it says the same: its id tells what it is made of.
+            if name not in nodes and self._archive.keep_node(name, node, model=""):
+                self.wrote.append(name)
+        first, texts = self._head + 1, [node.text for node in settled.values()]
+        markers, gone = self._unseen(first, until), self._forgotten(first, until)
+        return tuple(settled), (block_of(texts, first, until, gone, markers=markers),)
+
+    def _unseen(self, first: int, last: int) -> list[tuple[int, str]]:
+        """The pictures and files of a run: number of the exchange and marker of each."""
+        return unseen_among(self._exchanges[first - 1 : last], first)
+
+    def _forgotten(self, first: int, last: int) -> list[int]:
+        """Numbers of the exchanges in a run that were forgotten."""
+        run = enumerate(self._exchanges[first - 1 : last], first)
+        return [number for number, one in run if self._archive.forgot(one)]
+
+    def _nodes(self, ids: Sequence[str]) -> dict[str, Node]:
+        """The nodes of these ids, in order."""
+        written = self._archive.nodes(ids)
+        return {name: written[name] for name in ids if name in written}
+
+
+def _piece_id(name: str, piece: Piece) -> str:
+    """The id under which the items of a part of a node are kept until all of it is there."""
+    return f"{name}:{piece.name}"

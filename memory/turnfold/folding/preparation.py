@@ -1,0 +1,359 @@
+"""A fold is made ready before it is wanted, so that nobody waits for it.
+
+    seen        an opening finds the prompt near the size at which it will fold
+    prepared    away from the turn, the summaries of that fold are written under the ids of its
+                nodes, and its passages are embedded
+    adopted     at a later opening, where the fold rule says so, it folds exactly as far as was
+                prepared, and asks no model
+
+How far a fold reaches decides which runs of exchanges its nodes are about. So that is settled
+when the preparation begins and written down (`Preparation`); later openings go by it, whoever
+wrote it. One worker at a time works on a preparation, under a lease.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from turnfold.accounting.account import Account
+from turnfold.accounting.tokens import CountText
+from turnfold.archive.archive import Archive
+from turnfold.archive.leases import Lease, Leases
+from turnfold.archive.plans import Fold, Preparation, preparation_id
+from turnfold.embedders import Embedder
+from turnfold.errors import failure
+from turnfold.folding.fold_builder import Degrade, Folding, Outcome
+from turnfold.folding.patience import Patience
+from turnfold.folding.rule import Standing
+from turnfold.folding.summary_budget import Spending
+from turnfold.forgetting.forget import forget_again, mark_of
+from turnfold.history.exchanges import Exchange
+from turnfold.policy import Policy
+from turnfold.summaries.notes import Item, SummaryJob
+from turnfold.summarizers.reconciling import Reconciled
+
+logger = logging.getLogger("turnfold")
+
+Readiness = Literal["none", "ready", "running", "lost", "idle", "failing"]
+
+# A claim runs for so many times what a turn may take, and so many seconds at the least; a
+# summary has to be done within that.
+_DEADLINES = 2
+_LEAST_CLAIM = 60.0
+# Prepare a fold at this share of the prompt at which it is made.
+_EARLY = 0.7
+_MOST_TO_COME = 1_000
+
+
+Step = Literal["go on", "adopt", "fold now", "prepare"]
+
+
+def next_step(
+    *, due: bool, over: bool, readiness: Readiness, lasting: bool, alone: bool = False
+) -> Step:
+    """What to do at an opening at which the fold rule folds, or will fold soon.
+
+    Args:
+        due: the rule folds at this opening; else soon.
+        over: the prompt is over the ceiling, so the history no longer fits.
+        readiness: of the preparation there is: "none", "ready", someone is at it ("running"),
+            whoever was at it is gone ("lost"), it failed once ("idle") or more often
+            ("failing").
+        lasting: whether to count on workers although one was lost, or failed more than once:
+            its client may have been closed after its turn.
+        alone: there are no workers; the turn that is due folds by itself.
+
+    Returns:
+        "adopt" what was prepared; "fold now", and let the user wait; leave it to a worker to
+        "prepare"; or "go on" with the history as it is.
+    """
+    if due and readiness == "ready":
+        return "adopt"
+    gone = readiness in {"lost", "failing"} and not lasting
+    if due and (over or alone or gone):
+        return "fold now"
+    if alone or readiness in {"running", "ready"} or (readiness == "lost" and not lasting):
+        return "go on"  # where one worker was lost, the next would be, too
+    return "prepare"
+
+
+def soon(standing: Standing) -> Standing:
+    """The request as it may be when its prompt has grown by what is left to the threshold.
+
+    So the fold rule, asked about it, says where it will fold when `_EARLY` of its threshold is
+    reached now. Turns to come are taken to be like those there were.
+    """
+    growth = int(standing.prompt * (1 / _EARLY - 1)) + 1
+    usual = max(1, sum(standing.sizes) // len(standing.sizes))
+    more = min(max(1, round(growth / usual)), _MOST_TO_COME)
+    return replace(
+        standing,
+        sizes=[*standing.sizes, *[growth // more + 1] * more],
+        requests=[*standing.requests, *[1] * more],
+        cold=False,
+    )
+
+
+def prepared(exchanges: Sequence[Exchange], *, base: str, start: int, until: int) -> Preparation:
+    """The preparation of the fold of exchanges from `start` up to `until`."""
+    return Preparation(preparation_id(exchanges[until - 1]), base, start, until)
+
+
+class Chore:
+    """The writing of one fold's summaries, driven by a worker apart from any turn.
+
+    `begin` claims it, `due` and `accept` go through its summaries, `end` embeds what will be
+    folded and lets go; `let_go` is for whoever has to stop before.
+
+    A turn that cannot do without the fold starts one and waits for it, as long as it may. What
+    comes after that is written all the same, and the next turn finds it.
+
+    Attributes:
+        name: of its preparation.
+        urgent: whether a turn waits for it.
+        finished: set once nobody works on it any more.
+        raised: what a turn that waits is to be told, where failures are to be raised.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        exchanges: Sequence[Exchange],
+        preparation: Preparation,
+        *,
+        base: Fold | None,
+        head: int,
+        policy: Policy,
+        embedder: Embedder | None,
+        count: CountText,
+        spending: Spending,
+        windows: MutableMapping[str, int],
+        patience: Patience,
+        sizes: Sequence[int],
+        done: Callable[[Account], None],
+        account: Account | None = None,
+        degrade: Degrade | None = None,
+    ) -> None:
+        """Args:
+        archive: the ledger and index.
+        exchanges: the path, at least as far as the preparation reaches, as it may be stored.
+        preparation: how far it reaches.
+        base: the fold it grows from.
+        head: how many of the oldest exchanges are never folded.
+        policy: sizes and limits.
+        embedder: makes the vectors; None for none.
+        count: counts tokens.
+        spending: held against the caps.
+        windows: context windows that models have told of.
+        patience: told whether answers come in time.
+        sizes: tokens of each exchange.
+        done: given the account of what was spent and what failed, once it is over.
+        account: of the turn that waits for it; None for one that is apart.
+        degrade: told of what failed, by the turn that waits.
+        """
+        self.name = preparation.id
+        self.urgent = account is not None
+        self.finished = threading.Event()
+        self.raised: Exception | None = None
+        self._archive = archive
+        self._exchanges = exchanges[: preparation.until]
+        self._preparation = preparation
+        self._policy = policy
+        self._sizes = sizes
+        self._patience = patience
+        self._embedder = embedder
+        self._done = done
+        self._account = account or Account(prices=policy.prices)
+        self._tell = degrade
+        self._leases = leases_of(archive, policy)
+        self._lease: Lease | None = None
+        self._begun = False
+        self._gone = False  # whether those who worked on it have left
+        self._wanted = False
+        self._lock = threading.Lock()
+        self._accepting = threading.Lock()
+        self._folding = Folding(
+            archive,
+            self._exchanges,
+            policy=policy,
+            embedder=embedder,
+            count=count,
+            account=self._account,
+            degrade=self._degrade,
+            spending=spending,
+            windows=windows,
+        )
+        self._base = base
+        self._head = head
+
+    def begin(self) -> bool:
+        """Claim the work; False where it is done, or someone is at it.
+
+        Raises:
+            StoreError: the ledger could not be read or written.
+        """
+        self._begun = self._hold(self._leases.take(self.name)) is not None
+        return self._begun
+
+    def _hold(self, lease: Lease | None) -> Lease | None:
+        """Hold a claim that was just made, unless those it was made for have left meanwhile."""
+        with self._lock:
+            if not self._gone:
+                self._lease = lease
+                return lease
+        if lease is not None:
+            self._leases.give_up(lease, lost=True)
+        return None
+
+    def due(self) -> list[SummaryJob]:
+        """The summaries to be written next; none where none is left, or one could not be.
+
+        Several may be asked for at once where a turn waits; else it is one. None, too, once
+        something was forgotten meanwhile: later turns know what.
+
+        Raises:
+            StoreError: the ledger could not be read or written.
+        """
+        lease = self._lease
+        if lease is None or is_stale(self._archive):
+            return []
+        self._folding.tries = lease.tries
+        if self._wanted:
+            self._hold(self._leases.renew(lease))
+        else:
+            self._want()
+        jobs = self._folding.due()
+        if self._lease is None or (self._folding.has_failed and not self.urgent):
+            return []
+        return jobs if self.urgent else jobs[:1]
+
+    def accept(self, job: SummaryJob, outcome: Outcome) -> None:
+        """Take the answer to a job of `due`. Several may be taken at a time.
+
+        Raises:
+            StoreError: the ledger could not be written.
+        """
+        with self._accepting:
+            written, late = len(self._folding.wrote), self._folding.came_late
+            self._folding.answer(job, outcome)
+            if self._folding.came_late > late:
+                self._patience.answered(of_use=False)
+            elif len(self._folding.wrote) > written:
+                self._patience.answered(of_use=True)
+            if is_stale(self._archive):
+                self._archive.take_back([self.name, *self._folding.wrote])
+
+    def items(self) -> list[Item]:
+        """The items to be compared, where several leaves were written; see `reconciling`.
+
+        Raises:
+            StoreError: the ledger could not be read.
+        """
+        if self._lease is None or self.urgent or is_stale(self._archive):
+            return []
+        return self._folding.to_compare(self.name)
+
+    def compared(self, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
+        """Take the answer about the `items`.
+
+        Raises:
+            StoreError: the ledger could not be written.
+        """
+        if not is_stale(self._archive):
+            self._folding.compared(self.name, items, outcome)
+
+    def end(self) -> None:
+        """Embed what will be folded, if its summaries are there, and let go.
+
+        Whoever waits for it embeds by itself.
+
+        Raises:
+            StoreError: the ledger could not be read or written.
+        """
+        try:
+            self._want()
+            if self._lease is not None and self._folding.is_ready and not is_stale(self._archive):
+                if not self.urgent:
+                    self._index()
+                    self._archive.keep_indexed(self.name)
+                take_back(self._archive, self._policy)
+                self._leases.clear(self.name)
+                self._lease = None
+        finally:
+            self.let_go(lost=False)
+
+    def let_go(self, *, lost: bool) -> None:
+        """Leave the rest to others. Twice is harmless.
+
+        Args:
+            lost: there was no time to end the work.
+        """
+        with self._lock:
+            self._gone = True
+            lease, self._lease = self._lease, None
+            begun, self._begun = self._begun, False
+        if lease is not None:
+            with contextlib.suppress(Exception):  # its time will be up
+                self._leases.give_up(lease, lost=lost)
+        if begun and not self.urgent:
+            self._done(self._account)
+        self.finished.set()
+
+    def failed(self, wrong: Exception) -> None:
+        """Something other than a summary went wrong: say so, now or later."""
+        if not self.urgent:
+            self._degrade("background", wrong)
+        elif self._policy.on_error == "raise":
+            self.raised = wrong
+        else:
+            self._degrade("fold", wrong)
+
+    def _want(self) -> None:
+        self._wanted = True
+        start, until = self._preparation.start, self._preparation.until
+        self._folding.want(self._base, start, until, head=self._head, sizes=self._sizes)
+
+    def _index(self) -> None:
+        start = self._preparation.start
+        self._archive.keep_passages(self._exchanges[start:], first=start + 1)
+        if self._embedder is not None:
+            try:
+                self._archive.embed_owed(self._embedder)
+            except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
+                self._degrade("index", failure(wrong))
+
+    def _degrade(self, step: str, wrong: Exception) -> None:
+        if self._tell is not None and not self._account.closed:
+            self._tell(step, wrong)
+            return
+        reason = str(wrong).partition("\n")[0] or type(wrong).__name__
+        self._account.note(f"{step}: {reason} (while preparing a fold)")
+        logger.warning("memory could not prepare a fold, %s: %s", step, reason)
+
+
+def is_stale(archive: Archive) -> bool:
+    """Whether something was forgotten since this work began."""
+    return mark_of(archive.store, archive.scope.user_id) != archive.mark
+
+
+def take_back(archive: Archive, policy: Policy) -> None:
+    """Undo what was written of exchanges that were forgotten since this work began."""
+    if is_stale(archive):
+        forget_again(archive.store, policy, archive.scope.user_id)
+
+
+def leases_of(archive: Archive, policy: Policy) -> Leases:
+    """The leases of a conversation."""
+    return Leases(
+        archive.store.ledger,
+        archive.scope.user_id,
+        archive.scope.conversation,
+        seconds=max(_DEADLINES * policy.deadline, _LEAST_CLAIM),
+        clock=archive.clock,
+        claims=archive.claims,
+    )

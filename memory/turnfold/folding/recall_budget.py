@@ -1,0 +1,68 @@
+"""What folding saves goes in; how much a turn may recall comes out.
+
+Recalled text has to be written to the cache, turn after turn, and in a conversation of short
+messages it can cost more than all that was folded away. So recall lives on what folding saves:
+what a turn saves goes into a purse, and folds and recalled text are paid from it. Memory then
+costs little more than sending everything, at the worst.
+"""
+
+from __future__ import annotations
+
+from turnfold.folding.rule import Rates
+from turnfold.policy import Policy
+
+# The part of what a turn saves that may be spent on writing recalled text; about as much again
+# goes into holding it until the next fold.
+_SHARE = 0.4
+
+
+class Purse:
+    """What recall may spend, in tokens of uncached input.
+
+    It travels with the plans, as what was measured does. A policy that fixes when to fold, or
+    how large the prompt may be, has decided what to spend; only `fold_at="auto"` keeps a purse.
+    One full recall may be had on credit, also after a fold that emptied the purse: a question
+    asked then is answered.
+    """
+
+    def __init__(self, before: float, policy: Policy, rates: Rates, *, cold_share: float) -> None:
+        """Args:
+        before: what the turn before left in it.
+        policy: sizes.
+        rates: what tokens cost.
+        cold_share: measured share of turns that come too late for the cache.
+        """
+        self._holds = before
+        self._policy = policy
+        self._rates = rates
+        self._full = policy.recall_tokens * rates.write
+        self._held = rates.read + cold_share * (rates.write - rates.read)
+
+    def earn(self, left_out: int) -> None:
+        """Take in what a request saves that has so many tokens less than the full history."""
+        self._holds += _SHARE * self._held * left_out
+
+    def pay_fold(self, rewritten: int, folded: int) -> None:
+        """Pay for a fold.
+
+        Args:
+            rewritten: tokens that stand in another place than before.
+            folded: tokens that were summarized.
+        """
+        rates = self._rates
+        least = min(self._holds, 0.0)
+        self._holds -= (rates.write - rates.read) * rewritten + rates.summary * folded
+        self._holds = max(self._holds, least)
+
+    @property
+    def allows(self) -> int:
+        """The most tokens that may be recalled now."""
+        most = self._policy.recall_tokens
+        if self._policy.fold_at != "auto" or self._policy.budget is not None:
+            return most
+        return max(0, min(most, int((self._holds + self._full) / self._rates.write)))
+
+    def spend(self, recalled: int) -> float:
+        """Pay for what is recalled; what is left, which may be a debt."""
+        self._holds -= self._rates.write * recalled
+        return round(self._holds, 1)

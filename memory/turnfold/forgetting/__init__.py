@@ -1,0 +1,1 @@
+"""Exchanges go, with all that was made of them, and stay gone."""

@@ -1,0 +1,458 @@
+"""One user's forgetting, step by step: what is to go, what hangs on it, what remains."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import islice
+from typing import Any
+
+from turnfold_stores import Record, Store
+from turnfold_stores.records.fields import Reading, messages_in, texts_in
+
+from turnfold.archive.kinds import KINDS, Kind, kinds_with
+from turnfold.archive.passages import content_of
+from turnfold.archive.paths import Link, read_link
+from turnfold.archive.plans import Plan, exchange_in, opening_in, plan_body, read_plan
+from turnfold.archive.tombstones import Tombstones
+from turnfold.forgetting.rebuild import Path, rebuilt
+from turnfold.history.exchanges import seed_of
+from turnfold.history.reader import read
+from turnfold.policy import Policy
+from turnfold.request.thinking import thinking_ids
+
+_BATCH = 500
+# What stays where all of a conversation goes. A reset says how often it began anew, nothing else;
+# without it an old generation would be the present one again.
+_STAYS = kinds_with("stays", "for good")
+_FOR_GOOD = kinds_with("for good")
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What a forgetting did, in numbers.
+
+    Attributes:
+        exchanges: exchanges deleted; one that was said twice counts once.
+        passages: passages deleted.
+        vectors: vectors deleted.
+        plans: plans deleted, or written anew without what they had recalled.
+        receipts: accounts of answered requests deleted.
+        summaries: nodes and folds deleted.
+        rebuilt: nodes and folds written anew from what remains.
+        others: other records deleted: messages kept for resuming, links, proofs, debts.
+        purged: whether files were purged; False where the store leaves that to a server or has
+            none.
+    """
+
+    exchanges: int = 0
+    passages: int = 0
+    vectors: int = 0
+    plans: int = 0
+    receipts: int = 0
+    summaries: int = 0
+    rebuilt: int = 0
+    others: int = 0
+    purged: bool = False
+
+    def __add__(self, other: Forgotten) -> Forgotten:
+        """Both together."""
+        sums = {
+            one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)
+        }
+        return Forgotten(**{**sums, "purged": self.purged or other.purged})
+
+    def __bool__(self) -> bool:
+        """Whether there was anything to forget."""
+        return any(getattr(self, one.name) for one in fields(self) if one.name != "purged")
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """What is to go.
+
+    Attributes:
+        contents: content ids of exchanges.
+        openings: opening ids of turns.
+        places: all places of exchanges in the conversations concerned, by exchange id.
+        touched: the conversations that something goes from.
+        before: what turns decided and measured before then goes, too, in seconds since the
+            epoch; infinity where all of the conversations goes.
+        names: the conversations concerned; None for all.
+    """
+
+    contents: frozenset[str]
+    openings: frozenset[str]
+    places: Mapping[str, Link]
+    touched: frozenset[str]
+    before: float
+    names: Collection[str] | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the conversations concerned remains."""
+        return self.before == math.inf
+
+    def goes(self, exchange_id: str) -> bool:
+        """Whether an exchange goes from this place."""
+        link = self.places.get(exchange_id)
+        return link is not None and link.content in self.contents
+
+    def heir(self, exchange_id: str) -> str:
+        """The nearest exchange up a path that remains, from this one on; "" for none."""
+        seen: set[str] = set()
+        while (link := self.places.get(exchange_id)) is not None and exchange_id not in seen:
+            if link.content not in self.contents:
+                return exchange_id
+            seen.add(exchange_id)
+            exchange_id = link.parent
+        return ""
+
+
+def _extent(
+    contents: Collection[str],
+    openings: Iterable[str],
+    places: Mapping[str, Link],
+    before: float,
+    names: Collection[str] | None,
+) -> _Extent:
+    """What is to go with some exchanges and the turns of some openings; see `_Extent`."""
+    gone = [one for one in places.values() if one.content in contents]
+    return _Extent(
+        frozenset(contents),
+        frozenset({*openings, *(one.opening for one in gone)}),
+        places,
+        frozenset(one.conversation for one in gone),
+        before,
+        names,
+    )
+
+
+class Erasure:
+    """Takes exchanges of one user, and all that hangs on them, from a store.
+
+    A record that cannot be read goes where it is old, or where it names something that goes: it
+    stops no forgetting.
+    """
+
+    def __init__(self, store: Store, policy: Policy, user_id: str) -> None:
+        """Args:
+        store: where they are.
+        policy: how the summaries that are rebuilt are fitted.
+        user_id: whose they are.
+        """
+        self._store = store
+        self._ledger = store.ledger
+        self._policy = policy
+        self._user_id = user_id
+        self._reading = Reading()
+        self._tombstones = Tombstones(store.ledger, user_id)
+
+    def older_than(self, before: float, names: Collection[str] | None) -> Forgotten:
+        """Erase what was first said before then, in these conversations or in all."""
+        places = self._places(names)
+        # A history that is edited or cut has new places, at a later time, for what was said.
+        first: dict[str, float] = {}
+        for one in places.values():
+            first[one.content] = min(first.get(one.content, math.inf), one.at)
+        contents = frozenset(content for content, at in first.items() if at < before)
+        closed = {one.opening for one in places.values()}
+        # The newest exchange of each history has no place yet: only what it opened with is known.
+        words = {
+            plan.words
+            for record, plan in self._plans(names)
+            if record.at < before and opening_in(plan.id) not in closed
+        }
+        self._bury(contents | words)
+        return self._erase(_extent(contents, (), places, before, names))
+
+    def exchanges(
+        self, contents: Collection[str], plans: Collection[Plan], names: Collection[str]
+    ) -> Forgotten:
+        """Erase single exchanges of some conversations.
+
+        Args:
+            contents: content ids of those that are closed.
+            plans: of those that are still open.
+            names: the conversations.
+        """
+        openings = [opening_in(plan.id) for plan in plans]
+        places = self._places(names)
+        self._bury({*contents, *(plan.words for plan in plans)})
+        return self._erase(_extent(contents, openings, places, -math.inf, names))
+
+    def buried(self) -> Forgotten:
+        """Erase what has a tombstone."""
+        places = self._places(None)
+        where = {(one.content, one.conversation) for one in places.values()}
+        # Who was at work may have written what is derived, of exchanges that have no place.
+        where |= {(one.id, one.conversation) for one in self._scan("content", None)}
+        where |= {(content_of(one.id), one.conversation) for one in self._scan("passage", None)}
+        contents = frozenset(self._tombstones.among({content for content, _ in where}))
+        touched = frozenset(name for content, name in where if content in contents)
+        words = {plan.words: opening_in(plan.id) for _, plan in self._plans(None)}
+        openings = {words[name] for name in self._tombstones.among(words.keys() - {""})}
+        openings |= {one.opening for one in places.values() if one.content in contents}
+        if not contents and not openings:
+            return Forgotten()
+        return self._erase(_Extent(contents, frozenset(openings), places, touched, -math.inf, None))
+
+    def _bury(self, what: Iterable[str]) -> None:
+        names = sorted(name for name in what if name)
+        if names:
+            self._tombstones.put(names)
+            self._tombstones.renew()
+
+    def _erase(self, extent: _Extent) -> Forgotten:
+        """Erase it: what is derived first, what was said and where it stands last."""
+        done = self._pieces(extent)
+        for name in extent.touched:
+            done += self._summaries(name, extent)
+        done += self._turns(extent)
+        done += self._shown(extent)
+        done += self._resumed(extent)
+        if not extent.whole:
+            done += self._strange(extent)
+        return done + self._said(extent)
+
+    # --- what is derived ----------------------------------------------------------------------
+
+    def _pieces(self, extent: _Extent) -> Forgotten:
+        """Passages, their vectors, and that vectors are owed."""
+        gone = extent.contents
+        passages = [
+            record.id
+            for record in self._scan("passage", extent.names)
+            if extent.whole or content_of(record.id) in gone
+        ]
+        vectors = set(passages)
+        indexed = self._store.index.ids(self._user_id)
+        if extent.whole:  # also those that nothing leads to any more
+            vectors |= {one.id.partition(":")[2] for one in self._scan("vector", extent.names)}
+            vectors |= indexed if extent.names is None else set()
+        for batch in _batches(sorted(vectors)):
+            self._store.delete_vectors(self._user_id, batch)
+        self._delete(passages)
+        debts: list[str] = []
+        smaller: list[Record] = []
+        owed = self._reading.all(self._scan("owed", extent.names), lambda one: texts_in(one.body))
+        for record, names in owed:
+            left = [one for one in names if not extent.whole and content_of(one) not in gone]
+            if not left:
+                debts.append(record.id)
+            elif left != names:
+                smaller.append(replace(record, body=left))
+        self._store.replace(self._user_id, debts, smaller)
+        return Forgotten(passages=len(passages), vectors=len(vectors & indexed), others=len(debts))
+
+    def _summaries(self, name: str, extent: _Extent) -> Forgotten:
+        """Nodes and folds of a conversation: rebuilt from what remains, or deleted."""
+        here = {key: one for key, one in extent.places.items() if one.conversation == name}
+        folds = list(self._scan("fold", [name]))
+        new = rebuilt(
+            folds=folds,
+            nodes=list(self._scan("node", [name])),
+            corrections=self._scan("correction", [name]),
+            contents=self._scan("content", [name]),
+            path=Path(here, extent.contents),
+            policy=self._policy,
+        )
+        remaining = {"", *(one.id for one in folds)} - set(new.deleted)
+
+        def without(plan: Plan) -> Plan:
+            plan = plan if plan.fold in remaining else replace(plan, fold="")
+            return plan if plan.summary is None else replace(plan, summary=None)
+
+        self._rewrite_plans([name], without)
+        self._store.replace(self._user_id, new.deleted, new.records)
+        return Forgotten(summaries=len(new.deleted), rebuilt=len(new.records))
+
+    def _turns(self, extent: _Extent) -> Forgotten:
+        """Plans, accounts, proofs, work in progress: with their exchange, or by their age."""
+        thoughts = set(self._thoughts(extent.contents)) if not extent.whole else set()
+
+        def goes(record: Record, kind: Kind) -> bool:
+            if record.at < extent.before:
+                return True
+            if kind.fate == "turn":
+                return opening_in(record.id) in extent.openings
+            if kind.fate == "account":
+                return isinstance(record.body, dict) and record.body.get("turn") in extent.openings
+            if kind.fate == "thought":
+                return record.id in thoughts
+            return record.conversation in extent.touched
+
+        counts = {}
+        for name in sorted(kinds_with("turn", "account", "thought", "work")):
+            scan = self._scan(name, extent.names)
+            old = [one.id for one in scan if goes(one, KINDS[name])]
+            self._delete(old)
+            counts[name] = len(old)
+        plans, receipts = counts.pop("plan"), counts.pop("usage")
+        return Forgotten(plans=plans, receipts=receipts, others=sum(counts.values()))
+
+    def _thoughts(self, contents: Iterable[str]) -> Iterator[str]:
+        """Names of the thinking in exchanges."""
+        for batch in _batches(contents):
+            records = self._ledger.get(self._user_id, batch).values()
+            for _, messages in self._reading.all(records, lambda one: messages_in(one.body)):
+                for message in messages:
+                    yield from thinking_ids(message)
+
+    def _shown(self, extent: _Extent) -> Forgotten:
+        """Plans that name what goes: they go on without it.
+
+        Those of any conversation may have recalled it. Those of its own follow on it; a history
+        that began with it gets another name.
+        """
+        gone = extent.contents
+        names: dict[str, str] = {}
+
+        def renamed(root: str) -> str:
+            return names.setdefault(root, f"erased:{secrets.token_hex(8)}")
+
+        def bare(plan: Plan) -> Plan:
+            if any(content_of(shown.id) in gone for shown in plan.shown):
+                plan = replace(plan, recalled="", shown=())
+            if extent.goes(plan.parent):
+                plan = replace(plan, parent=extent.heir(plan.parent))
+            if extent.goes(exchange_in(plan.measures.fold)):
+                plan = replace(plan, measures=replace(plan.measures, fold=""))
+            if plan.root in extent.openings:
+                plan = replace(plan, root=renamed(plan.root))
+            return plan
+
+        done = Forgotten(plans=self._rewrite_plans(None, bare))
+        accounts: list[Record] = []
+        for name in kinds_with("account"):
+            for record in self._scan(name, extent.names):
+                root = record.body.get("root") if isinstance(record.body, dict) else None
+                if root in extent.openings:
+                    accounts.append(replace(record, body={**record.body, "root": renamed(root)}))
+        self._store.replace(self._user_id, (), accounts)
+        return done
+
+    def _rewrite_plans(self, names: Collection[str] | None, change: Callable[[Plan], Plan]) -> int:
+        """Change plans. Those after them are written again, too: the newest is the last one."""
+        again: dict[str, list[Record]] = {}
+        count = 0
+        for record, plan in self._plans(names):
+            changed = change(plan)
+            if changed != plan:
+                again.setdefault(record.conversation, [])
+                count += 1
+            if record.conversation in again:
+                again[record.conversation].append(
+                    replace(record, body={**record.body, **plan_body(changed)})
+                )
+        for records in again.values():
+            self._store.replace(self._user_id, (), records)
+        return count
+
+    def _strange(self, extent: _Extent) -> Forgotten:
+        """What cannot be read, or is of a newer version: it goes with what it names, or by age."""
+        names = {*extent.contents, *extent.openings}
+        names |= {key for key, one in extent.places.items() if one.content in extent.contents}
+        old = []
+        for record in self._scan(None, extent.names):
+            kind = KINDS.get(record.kind)
+            readable = kind is not None and self._reading.one(record, _checked(kind)) is not None
+            if readable or record.kind in _STAYS:
+                continue
+            if (
+                record.at < extent.before
+                or _mentions(record.id, names)
+                or _mentions(record.body, names)
+            ):
+                old.append(record.id)
+        self._delete(old)
+        return Forgotten(others=len(old))
+
+    # --- what was said ------------------------------------------------------------------------
+
+    def _resumed(self, extent: _Extent) -> Forgotten:
+        """What is kept for resuming a conversation."""
+        said = [
+            record.id
+            for kind in kinds_with("resumed")
+            for record in self._scan(kind, extent.names)
+            if extent.whole or not extent.contents.isdisjoint(self._contents_of(record))
+        ]
+        self._delete(said)
+        return Forgotten(others=len(said))
+
+    def _contents_of(self, record: Record) -> list[str]:
+        """Content ids of the exchanges that a record of messages holds."""
+        seed = seed_of(self._user_id, record.conversation)
+        messages = self._reading.one(record, lambda one: messages_in(one.body))
+        if messages is None:
+            return []
+        found = read(messages, seed=seed, redact=self._policy.redact).exchanges
+        return [one.content_id for one in found]
+
+    def _said(self, extent: _Extent) -> Forgotten:
+        """The exchanges and their places; what follows on them follows on what was before."""
+        self._delete(extent.contents)
+        dead = {key for key, one in extent.places.items() if one.content in extent.contents}
+        alive = extent.places.keys() - dead
+        known = {"", *alive}
+        orphans = sorted(key for key in alive if extent.places[key].parent not in known)
+        for batch in _batches(orphans):
+            heads = self._ledger.get(self._user_id, batch).values()
+            new = [
+                replace(one, body={**one.body, "parent": extent.heir(extent.places[one.id].parent)})
+                for one in heads
+            ]
+            self._store.replace(self._user_id, (), new)
+        self._delete(dead)
+        rest: list[str] = []
+        if extent.whole:  # of whatever kind
+            scan = self._scan(None, extent.names)
+            stays = _FOR_GOOD if extent.names is None else _STAYS
+            rest = [one.id for one in scan if one.kind not in stays]
+            self._delete(rest)
+        return Forgotten(exchanges=len(extent.contents), others=len(dead) + len(rest))
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def _places(self, names: Collection[str] | None) -> dict[str, Link]:
+        scan = self._scan("exchange", names)
+        return {record.id: link for record, link in self._reading.all(scan, read_link)}
+
+    def _plans(self, names: Collection[str] | None) -> Iterator[tuple[Record, Plan]]:
+        return self._reading.all(self._scan("plan", names), read_plan)
+
+    def _scan(self, kind: str | None, names: Collection[str] | None) -> Iterator[Record]:
+        for name in [None] if names is None else names:
+            yield from self._ledger.scan(self._user_id, kind=kind, conversation=name)
+
+    def _delete(self, ids: Iterable[str]) -> None:
+        for batch in _batches(ids):
+            self._ledger.delete(self._user_id, batch)
+
+
+def _checked(kind: Kind) -> Callable[[Record], bool]:
+    """Reads a record of this kind; True where it can be read."""
+
+    def read_it(record: Record) -> bool:
+        kind.read(record)
+        return True
+
+    return read_it
+
+
+def _mentions(value: Any, names: Container[str]) -> bool:
+    """Whether a value holds one of these ids, by itself or as a part of a longer one."""
+    if isinstance(value, str):
+        return any(part in names for part in value.replace("~", ":").split(":"))
+    if isinstance(value, Mapping):
+        return any(_mentions(key, names) or _mentions(one, names) for key, one in value.items())
+    return isinstance(value, list) and any(_mentions(one, names) for one in value)
+
+
+def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(ids)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch

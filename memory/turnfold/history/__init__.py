@@ -1,0 +1,1 @@
+"""The caller's messages, read into exchanges with stable ids."""

@@ -1,0 +1,1 @@
+"""What text says: sentences and stems, quantities, spans of time."""

@@ -1,0 +1,124 @@
+"""A text with words for a time goes in; the span of time it speaks of comes out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date, timedelta, tzinfo
+
+from turnfold.language.days import day_of, known_day
+
+_YEAR = "january february march april may june july august september october november december"
+_MONTHS = _YEAR.split()
+_WEEK = "monday tuesday wednesday thursday friday saturday sunday"
+_DAYS = _WEEK.split()
+_COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+_UNITS = {"day": 1, "week": 7, "month": 30, "year": 365}
+
+_MONTH = "|".join(f"{name}|{name[:3]}" for name in _MONTHS if name != "may") + "|may"
+_ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
+_AGO = re.compile(r"\b(\d{1,3}|" + "|".join(_COUNTS) + r") (day|week|month|year)s? ago\b")
+_LAST = re.compile(r"\b(last|this|past) (week|month|year)\b")
+_WEEKDAY = re.compile(r"\b(?:last|on|this) (" + "|".join(_DAYS) + r")\b")
+_IN_MONTH = re.compile(
+    rf"\b(?:in|on|of|since|during|last|this|early|late|mid) ({_MONTH})\b(?: (\d{{1,2}})\b(?!\d))?"
+    r"(?:,? (\d{4})\b)?"
+)
+_NEAR = {"today": (0, 0), "yesterday": (1, 1), "this morning": (0, 0), "last night": (1, 0)}
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpan:
+    """Days from `first` to `last`, both included, in a time zone; None: the machine's."""
+
+    first: date
+    last: date
+    zone: tzinfo | None = None
+
+    def holds(self, at: float) -> bool:
+        """Whether a time in seconds since the epoch lies in it; never for an unknown one, 0."""
+        day = known_day(at, self.zone)
+        return day is not None and self.first <= day <= self.last
+
+
+def span_in(text: str, now: float, zone: tzinfo | None = None) -> TimeSpan | None:
+    """The span a text speaks of, seen from `now`; None where it speaks of none.
+
+    English, and dates as 2024-03-15. A span is meant loosely: "three weeks ago" is that week.
+
+    Args:
+        text: what is asked.
+        now: seconds since the epoch.
+        zone: whose days are meant; None for the machine's.
+    """
+    text = text.lower()
+    try:
+        today = day_of(now, zone)
+        span = (
+            _named_day(text, today)
+            or _ago(text, today)
+            or _last(text, today)
+            or _month(text, today)
+        )
+        return None if span is None else replace(span, zone=zone)
+    except (ValueError, OverflowError):  # the 31st of June, 999 years ago
+        return None
+
+
+def _named_day(text: str, today: date) -> TimeSpan | None:
+    if iso := _ISO.search(text):
+        day = date(int(iso[1]), int(iso[2]), int(iso[3]))
+        return TimeSpan(day, day)
+    for words, (first, last) in _NEAR.items():
+        if re.search(rf"\b{words}\b", text):
+            return TimeSpan(today - timedelta(first), today - timedelta(last))
+    if weekday := _WEEKDAY.search(text):
+        back = (today.weekday() - _DAYS.index(weekday[1])) % 7 or 7
+        day = today - timedelta(back)
+        return TimeSpan(day, day)
+    return None
+
+
+def _ago(text: str, today: date) -> TimeSpan | None:
+    if not (ago := _AGO.search(text)):
+        return None
+    days = _UNITS[ago[2]]
+    number = _COUNTS.get(ago[1]) or int(ago[1])
+    middle = today - timedelta(days * number)
+    slack = timedelta(days // 2)
+    return TimeSpan(middle - slack, middle + slack)
+
+
+def _last(text: str, today: date) -> TimeSpan | None:
+    if not (found := _LAST.search(text)):
+        return None
+    which, unit = found.groups()
+    if which == "past":
+        return TimeSpan(today - timedelta(_UNITS[unit]), today)
+    if unit == "week":
+        first = today - timedelta(today.weekday() + (7 if which == "last" else 0))
+        return TimeSpan(first, first + timedelta(6))
+    if unit == "year":
+        year = today.year - (which == "last")
+        return TimeSpan(date(year, 1, 1), date(year, 12, 31))
+    first = today.replace(day=1)
+    if which == "last":
+        first = (first - timedelta(1)).replace(day=1)
+    return TimeSpan(first, _end_of_month(first))
+
+
+def _month(text: str, today: date) -> TimeSpan | None:
+    if not (found := _IN_MONTH.search(text)):
+        return None
+    month = next(n for n, name in enumerate(_MONTHS, 1) if name.startswith(found[1]))
+    # Without a year the latest such month that has begun.
+    year = int(found[3]) if found[3] else today.year - (month > today.month)
+    if found[2]:
+        day = date(year, month, int(found[2]))
+        return TimeSpan(day, day)
+    first = date(year, month, 1)
+    return TimeSpan(first, _end_of_month(first))
+
+
+def _end_of_month(first: date) -> date:
+    return (first + timedelta(31)).replace(day=1) - timedelta(1)

@@ -1,0 +1,1 @@
+"""Hybrid retrieval: from the newest question to the passages that are worth their tokens."""

@@ -1,0 +1,155 @@
+"""Ids of passages go in; what was said there, and around it, comes out in order."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from turnfold_stores import Hit, Record
+
+from turnfold.archive.archive import Archive
+from turnfold.archive.passages import content_of
+from turnfold.history.exchanges import Transcript
+from turnfold.history.utterances import utterances
+from turnfold.recall.eligible import Eligible
+from turnfold.recall.ranking import Message, messages_of
+
+# Exchanges looked at on either side of one that was found.
+_AROUND = 2
+_BATCH = 64
+
+
+class Known:
+    """Messages by the content id of their exchange, so that no turn need make them again."""
+
+    def __init__(self, most: int = 20_000) -> None:
+        self._messages: OrderedDict[str, tuple[Message, ...]] = OrderedDict()
+        self._most = most
+
+    def __contains__(self, content_id: str) -> bool:
+        return content_id in self._messages
+
+    def __getitem__(self, content_id: str) -> tuple[Message, ...]:
+        return self._messages[content_id]
+
+    def __setitem__(self, content_id: str, messages: tuple[Message, ...]) -> None:
+        self._messages[content_id] = messages
+        while len(self._messages) > self._most:
+            self._messages.popitem(last=False)
+
+
+class Past:
+    """The exchanges that may be recalled: those folded on this path, and of other conversations.
+
+    What was folded on this path is read from the transcript, without the ledger.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        transcript: Transcript,
+        folded: range,
+        *,
+        closed: bool,
+        known: Known,
+    ) -> None:
+        """Args:
+        archive: the ledger.
+        transcript: the whole path.
+        folded: indexes of the exchanges that are in memory.
+        closed: whether nothing but this path may be recalled.
+        known: messages that were made of exchanges before.
+        """
+        self._archive = archive
+        exchanges = transcript.exchanges
+        self._kept = archive.memorable(exchanges)
+        self._sent = exchanges
+        self._folded = folded
+        self._closed = closed
+        self._known = known
+        live = {one.content_id for n, one in enumerate(exchanges) if n not in folded}
+        self._indexes = {
+            exchanges[index].content_id: index
+            for index in folded
+            if exchanges[index].content_id not in live and not archive.forgot(exchanges[index])
+        }
+        self._eligible = Eligible(
+            archive,
+            turns={content: index + 1 for content, index in self._indexes.items()},
+            live=live,
+            root=exchanges[0].opening_id,
+        )
+
+    def living(self, hits: Iterator[Hit], most: int) -> Iterator[str]:
+        """Ids of the passages among hits that may be recalled, out of the first `most`."""
+        hits = islice(hits, most)
+        if self._closed:
+            for hit in hits:
+                if content_of(hit.id) in self._indexes:
+                    yield hit.id
+            return
+        while batch := list(islice(hits, _BATCH)):
+            strange = [hit.id for hit in batch if content_of(hit.id) not in self._indexes]
+            records = self._archive.records(strange)
+            for hit in batch:
+                record = records.get(hit.id)
+                known = content_of(hit.id) in self._indexes
+                if known or (record is not None and self._eligible(record) is not None):
+                    yield hit.id
+
+    def around(self, passage_ids: Iterable[str]) -> tuple[list[Message], list[int]]:
+        """What was said in and around the exchanges of passages, in order.
+
+        Other conversations come first, without what stands around.
+
+        Returns:
+            The messages, and for each the number of its run: those of one run were said one
+            after the other.
+        """
+        contents = dict.fromkeys(map(content_of, passage_ids))
+        messages: list[Message] = []
+        runs: list[int] = []
+        run = 0
+        strange = [content for content in contents if content not in self._indexes]
+        for content, said in self._archive.paths.messages(strange).items():
+            run += 1
+            messages += messages_of(content, utterances(said))
+            runs += [run] * (len(messages) - len(runs))
+        wanted = {
+            near
+            for content in contents
+            if (index := self._indexes.get(content)) is not None
+            for near in range(index - _AROUND, index + _AROUND + 1)
+            if near in self._folded
+        }
+        before = -1
+        for index in sorted(wanted):
+            run += index != before + 1
+            before = index
+            messages += self._said(index)
+            runs += [run] * (len(messages) - len(runs))
+        return messages, runs
+
+    def turn(self, content_id: str) -> int:
+        """The number of an exchange on this path, from 1; 0 for one of another."""
+        return self._indexes.get(content_id, -1) + 1
+
+    def _said(self, index: int) -> tuple[Message, ...]:
+        content = self._sent[index].content_id
+        if self._indexes.get(content) != index:
+            return ()  # in view, forgotten, or said again later
+        if content not in self._known:
+            self._known[content] = messages_of(content, utterances(self._kept[index].messages))
+        return self._known[content]
+
+    def in_view(self, summary: str) -> str:
+        """All text that stands in the request verbatim, white space squeezed."""
+        live = (one for n, one in enumerate(self._sent) if n not in self._folded)
+        texts = [said.text for one in live for said in utterances(one.messages)]
+        return " ".join(" ".join([summary, *texts]).split())
+
+    def times(self, passage_ids: Sequence[str]) -> dict[str, float]:
+        """When passages were said, in seconds since the epoch, by id; where known."""
+        records: Mapping[str, Record] = self._archive.records(passage_ids)
+        return {name: record.at for name, record in records.items()}

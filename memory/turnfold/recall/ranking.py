@@ -1,0 +1,126 @@
+"""Ranked passages go in; how much each message of the past bears on the opening comes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from turnfold_stores.lazy_numpy import np
+
+from turnfold.accounting.tokens import estimate_text
+from turnfold.history.utterances import Utterance
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+
+# Reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009) with a constant that lets the very
+# first ranks stand out: there 60, for lists of documents from dozens of systems.
+_RANK = 10
+# What an answer, or what it answers, adds to a message beside it: most where both are short,
+# as in talk, and a little whatever their length. Reach in tokens; both per message apart.
+_NEAR = 0.6
+_NEAR_TOKENS = 80
+_BESIDE = 0.2
+_REACH = 4
+# A token's price: relevance is divided by size to this power, and what is shorter than a
+# sentence or two is taken for that long.
+_PRICE = 0.45
+_SHORT = 100
+# How much more a message counts in which the user says how things are always to be.
+_STANDING = 1.5
+_MOST_OF_USER = 2.0
+
+_WISH = re.compile(
+    r"\b(?:always|never|prefer|from now on|remember|make sure|please (?:use|avoid|keep))\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that was said in an exchange of the past.
+
+    Attributes:
+        id: the name of the utterance as a whole; see `Passage.id`.
+        source: who said it.
+        text: verbatim.
+        size: about how many tokens.
+        wish: whether the user says in it how things are always to be.
+    """
+
+    id: str
+    source: str
+    text: str
+    size: int
+    wish: bool = False
+
+
+def messages_of(content_id: str, said: Iterable[Utterance]) -> tuple[Message, ...]:
+    """The messages that the utterances of an exchange are."""
+    messages = []
+    for number, one in enumerate(said):
+        size = estimate_text(one.text)
+        wish = one.source == "user" and size <= _SHORT and _WISH.search(one.text) is not None
+        messages.append(Message(f"{content_id}:{number}", one.source, one.text, size, wish))
+    return tuple(messages)
+
+
+def fused(*rankings: Iterable[str]) -> dict[str, float]:
+    """Scores of names by their places in several rankings, at most 1 from each."""
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for place, name in enumerate(dict.fromkeys(ranking)):
+            scores[name] = scores.get(name, 0.0) + (_RANK + 1) / (_RANK + 1 + place)
+    return scores
+
+
+def relevance(
+    messages: Sequence[Message], runs: Sequence[int], scores: Mapping[str, float]
+) -> Floats:
+    """How much messages bear on the opening, with what stands beside them; shape (messages,).
+
+    An answer seldom repeats the words of its question: what was said just before and after
+    something that matches bears on it, too. Measured, this does more than a second vector of
+    each message with its predecessor, which would double what there is to embed.
+
+    Args:
+        messages: in the order they were said.
+        runs: those with the same number were said one after the other; shape (messages,).
+        scores: by id of the message; the rest have none.
+    """
+    own = np.array([scores.get(one.id, 0.0) for one in messages])
+    sizes = np.array([one.size for one in messages], dtype=np.float64)
+    together = np.array(runs)
+    middle = np.cumsum(sizes) - sizes / 2
+    total = own.copy()
+    for apart in range(1, min(_REACH, len(messages) - 1) + 1):
+        weight = _NEAR * np.exp((middle[:-apart] - middle[apart:]) / _NEAR_TOKENS)
+        weight = (weight + _BESIDE**apart) * (together[apart:] == together[:-apart])
+        total[apart:] += weight * own[:-apart]
+        total[:-apart] += weight * own[apart:]
+    return total
+
+
+def value(messages: Sequence[Message], relevant: Floats) -> Floats:
+    """What messages are worth for their size; shape (messages,).
+
+    Where one side speaks at length and the other does not, the short words of the user weigh
+    more; where two people chat, both weigh the same.
+    """
+    sizes = np.array([one.size for one in messages], dtype=np.float64)
+    by_user = np.array([one.source == "user" for one in messages], dtype=bool)
+    weight = np.where(by_user, _weight_of_user(sizes, by_user), 1.0)
+    weight[np.array([one.wish for one in messages], dtype=bool)] *= _STANDING
+    worth: Floats = relevant * weight / np.maximum(sizes, _SHORT) ** _PRICE
+    return worth
+
+
+def _weight_of_user(sizes: Floats, by_user: npt.NDArray[np.bool_]) -> float:
+    if not by_user.any() or by_user.all():
+        return 1.0
+    longer = sizes[~by_user].mean() / max(sizes[by_user].mean(), 1.0)
+    return float(np.clip(longer**0.5, 1.0, _MOST_OF_USER))

@@ -1,0 +1,243 @@
+"""An opening goes in; the passages of earlier exchanges that bear on it come out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from itertools import islice
+
+from turnfold_stores import Hit, match_words
+from turnfold_stores.lazy_numpy import np
+
+from turnfold.accounting.tokens import CountText
+from turnfold.archive.archive import Archive
+from turnfold.archive.passages import Found, Passage, content_of
+from turnfold.embedders import Embedder
+from turnfold.errors import TurnfoldError, failure
+from turnfold.history.exchanges import Exchange, Transcript
+from turnfold.history.utterances import utterances
+from turnfold.language.days import known_day
+from turnfold.language.time_spans import span_in
+from turnfold.policy import Policy
+from turnfold.recall.candidates import Known, Past
+from turnfold.recall.query import Asked, coverage, need, read_opening
+from turnfold.recall.ranking import Floats, Message, fused, relevance, value
+from turnfold.recall.selection import Chosen, choose
+from turnfold.request.rewrite import RECALL_OVERHEAD
+
+# Passages taken from each ranking: so many, and one more for so many tokens to spend.
+_LEAST_TAKEN = 150
+_PER_TAKEN = 15
+# How many times as many are looked at to find those that may be recalled: others are in view, or
+# on a branch that is dead.
+_LOOKED_AT = 5
+# Openings looked back at for what a follow-up follows up on.
+_BACK = 4
+# Messages sharing most words with the opening, by which it is told how much of it is not new.
+_COVERING = 3
+# How likely an opening must be to ask for the past to be given the whole budget; below it is
+# given its share. docs/recall.md has the curve. Where recall is chosen anew each turn
+# within a budget of the whole prompt, what it leaves unspent is saved by no cache, so little
+# will do.
+_SURE = 0.25
+_SURE_WITHIN_BUDGET = 0.05
+# Where nothing is near in meaning, the share of its words a text must have to be recalled.
+_BY_WORDS_ALONE = 0.5
+# How much more a message counts that was said when the opening says.
+_IN_TIME = 2.0
+_NO_FLOOR = -1.0
+# The floor for the rest where the nearest is above the policy's and a budget of the whole prompt
+# is there to be filled.
+_LEAST_SIMILARITY = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What a look-up brought.
+
+    Attributes:
+        found: the passages, in the order they were said.
+        wrong: why only words were searched, not meaning; None where both were.
+    """
+
+    found: Sequence[Found] = ()
+    wrong: Exception | None = None
+
+
+# The part of a turn's deadline that may go by while vectors are made that are owed.
+_CATCHING_UP = 0.1
+
+
+def look_up(
+    archive: Archive,
+    transcript: Transcript,
+    *,
+    folded: range,
+    shown: Collection[str],
+    summary: str,
+    embedder: Embedder | None,
+    known: Known,
+    policy: Policy,
+    budget: int,
+    count: CountText,
+) -> LookedUp:
+    """What bears on the newest opening, out of the exchanges that are no longer in view.
+
+    Args:
+        archive: the ledger and index.
+        transcript: the whole path.
+        folded: indexes of the exchanges that are in memory.
+        shown: ids of passages that stand in the request already.
+        summary: the summary in it: what it has verbatim does not come again.
+        embedder: makes the query's vector; without one only words are searched.
+        known: messages that were made of exchanges before; more are added.
+        policy: scope and floor.
+        budget: tokens to spend.
+        count: counts tokens.
+
+    Raises:
+        StoreError: the ledger could not be read.
+    """
+    alone = policy.scope == "conversation"
+    if budget <= 0 or (alone and not folded):
+        return LookedUp()
+    asked = _asked(transcript, anything=policy.recall_floor <= _NO_FLOOR)
+    if asked is None:
+        return LookedUp()
+    where = archive.scope.conversation if alone else None
+    past = Past(archive, transcript, folded, closed=alone, known=known)
+    by_words = match_words(
+        archive.store.ledger, archive.scope.user_id, asked.query, conversation=where, kind="passage"
+    )
+    most = _LEAST_TAKEN + budget // _PER_TAKEN
+    lexical = list(islice(past.living(by_words, most * _LOOKED_AT), most))
+    dense: list[str] = []
+    wrong: Exception | None = None
+    try:
+        near = _nearest(archive, asked.query, embedder, policy, where)
+        dense = list(islice(past.living(near, most * _LOOKED_AT), most))
+    except BaseException as failed:  # noqa: BLE001 - an embedder or an index may raise anything
+        wrong = failure(failed)
+    messages, runs = past.around([*lexical, *dense])
+    share = _share(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
+    budget = int(budget * share)
+    if not budget or not messages:
+        return LookedUp((), wrong)
+    of_pieces = fused(lexical, dense)
+    relevant = relevance(messages, runs, fused(_utterances_of(lexical), _utterances_of(dense)))
+    in_view = past.in_view(summary)
+    chosen = choose(
+        messages,
+        list(value(messages, relevant * _timeliness(archive, past, asked, messages, policy.zone))),
+        budget=budget - min(RECALL_OVERHEAD, budget // 2),
+        count=count,
+        pieces=_by_message(of_pieces),
+        shown=shown,
+        stands=lambda text: " ".join(text.split()) in in_view,
+    )
+    return LookedUp(_found(archive, past, chosen, policy.zone), wrong)
+
+
+def _asked(transcript: Transcript, *, anything: bool) -> Asked | None:
+    # Messages that nobody has answered yet are one opening; what is asked is in the last.
+    opening, *unanswered = _openings_of(transcript.open)
+    before = [
+        text for one in transcript.exchanges[-2 : -2 - _BACK : -1] for text in _openings_of(one)
+    ]
+    asked = read_opening(opening, [*unanswered, *before])
+    if asked is None and anything and opening:
+        return Asked(opening, frozenset(), asks=True, words=0)
+    return asked
+
+
+def _openings_of(exchange: Exchange) -> list[str]:
+    """What the user said at the beginning of an exchange, message by message, newest first."""
+    texts = []
+    for message in reversed(exchange.messages[: exchange.opening]):
+        said = utterances([message])
+        by_user = [one.text for one in said if one.source == "user"]
+        texts.append("\n".join(by_user or [one.text for one in said]))
+    return [text for text in texts if text] or [""]
+
+
+def _nearest(
+    archive: Archive, query: str, embedder: Embedder | None, policy: Policy, where: str | None
+) -> Iterator[Hit]:
+    if embedder is None:
+        raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
+    archive.embed_owed(embedder, seconds=_CATCHING_UP * policy.deadline)
+    vector = embedder.embed([archive.discreet(query)])[0]
+    floor = policy.recall_floor
+    for hit in archive.store.index.nearest(archive.scope.user_id, vector, conversation=where):
+        if hit.score < floor:
+            return
+        yield hit
+        if policy.budget is not None:
+            floor = min(floor, _LEAST_SIMILARITY)
+
+
+def _share(
+    policy: Policy,
+    asked: Asked,
+    messages: Sequence[Message],
+    lexical: Sequence[str],
+    *,
+    by_meaning: bool,
+) -> float:
+    """Which part of the budget to spend on what an opening asks: 0 to 1."""
+    if policy.recall_floor > _NO_FLOOR:
+        best = list(_utterances_of(lexical[:_COVERING]))
+        texts = [one.text for one in messages if one.id in best]
+        if not by_meaning and all(coverage(asked.terms, one) < _BY_WORDS_ALONE for one in texts):
+            return 0.0
+        sure = _SURE if policy.budget is None else _SURE_WITHIN_BUDGET
+        return min(1.0, need(asked, texts) / sure)
+    return 1.0
+
+
+def _utterances_of(passage_ids: Sequence[str]) -> Iterator[str]:
+    return (name.rpartition(".")[0] for name in passage_ids)
+
+
+def _by_message(pieces: dict[str, float]) -> dict[str, dict[int, float]]:
+    found: dict[str, dict[int, float]] = {}
+    for name, score in pieces.items():
+        message, _, piece = name.rpartition(".")
+        found.setdefault(message, {})[int(piece)] = score
+    return found
+
+
+def _timeliness(
+    archive: Archive,
+    past: Past,
+    asked: Asked,
+    messages: Sequence[Message],
+    zone: tzinfo | None,
+) -> Floats:
+    """How much more each message counts for when it was said; shape (messages,)."""
+    span = span_in(asked.query, archive.clock(), zone)
+    if span is None:
+        return np.ones(len(messages))
+    times = past.times([f"{one.id}.0" for one in messages])
+    return np.array(
+        [_IN_TIME if span.holds(times.get(f"{one.id}.0", 0.0)) else 1.0 for one in messages]
+    )
+
+
+def _found(
+    archive: Archive, past: Past, chosen: Sequence[Chosen], zone: tzinfo | None
+) -> list[Found]:
+    today = known_day(archive.clock(), zone)
+    times = past.times([f"{one.message.id}.0" for one in chosen])
+    found = []
+    for one in chosen:
+        message = one.message
+        content_id = content_of(message.id)
+        turn = past.turn(content_id)
+        at = times.get(f"{message.id}.0", 0.0)
+        name = message.id if one.piece is None else f"{message.id}.{one.piece}"
+        passage = Passage(name, content_id, message.source, one.text, turn)
+        day = known_day(at, zone)
+        found.append(Found(passage, turn, float(one.score), day if day != today else None))
+    return found

@@ -1,0 +1,150 @@
+"""A query goes in; what was said about it in living conversations comes out, the best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from turnfold_stores import Hit, Record, Store, Vector, match_words
+from turnfold_stores.records.fields import Reading
+
+from turnfold.archive.passages import Passage, content_of, place_of
+from turnfold.archive.paths import Paths
+from turnfold.history.utterances import Utterance, utterances
+from turnfold.recall.ranking import fused
+
+_BATCH = 64
+# Passages taken from each ranking, and looked at to find those that are alive.
+_TAKEN = 100
+_LOOKED_AT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One passage that a search found.
+
+    Attributes:
+        text: the passage, word for word.
+        role: who said it: "user", "assistant", "tool" or "document".
+        conversation: where; "" for one without a name.
+        turn: number of its exchange there, from 1.
+        at: when it was said, or first seen, in seconds since the epoch.
+        score: places in the rankings by words and by meaning, fused; the higher the better,
+            comparable within one search only.
+        similarity: cosine with the query, -1 to 1; None where it was found by its words alone.
+        words: BM25 score; None where it was found by its meaning alone.
+        before: what was said just before in the conversation; None at its beginning.
+        after: what was said just after; None at the end of what is in memory.
+    """
+
+    text: str
+    role: str
+    conversation: str
+    turn: int
+    at: float
+    score: float
+    similarity: float | None = None
+    words: float | None = None
+    before: Utterance | None = None
+    after: Utterance | None = None
+
+
+class Search:
+    """One search in a user's memory.
+
+    Dead branches, and what was reset or forgotten, are left out.
+    """
+
+    def __init__(self, store: Store, user_id: str) -> None:
+        self._store = store
+        self._user_id = user_id
+        self._reading = Reading()
+        self._all_paths = Paths(store, user_id, self._reading)
+        self._paths: dict[str, list[list[str]]] = {}  # by conversation; read when first met
+        self._records: dict[str, Record] = {}
+        self._passages: dict[str, Passage] = {}
+
+    def hits(
+        self, query: str, vector: Vector | None, *, conversation: str | None, limit: int
+    ) -> list[SearchHit]:
+        """What bears on a query, the best first.
+
+        Args:
+            query: its words.
+            vector: its meaning; None to search by words only.
+            conversation: only in this one; None for all.
+            limit: how many hits at the most.
+        """
+        by_words = self._living(
+            match_words(
+                self._store.ledger,
+                self._user_id,
+                query,
+                conversation=conversation,
+                kind="passage",
+            )
+        )
+        by_meaning: dict[str, float] = {}
+        if vector is not None:
+            nearest = self._store.index.nearest(self._user_id, vector, conversation=conversation)
+            by_meaning = self._living(nearest)
+        scores = fused(by_words, by_meaning)
+        best = sorted(scores, key=lambda name: -scores[name])[:limit]
+        return [
+            self._hit(name, scores[name], by_meaning.get(name), by_words.get(name)) for name in best
+        ]
+
+    def _living(self, hits: Iterator[Hit]) -> dict[str, float]:
+        """Scores of the first passages that are alive, in order."""
+        found: dict[str, float] = {}
+        hits = islice(hits, _LOOKED_AT)
+        while len(found) < _TAKEN and (batch := list(islice(hits, _BATCH))):
+            unknown = [hit.id for hit in batch if hit.id not in self._records]
+            records = self._store.ledger.get(self._user_id, unknown)
+            self._records.update(records)
+            for record, passage in self._reading.all(records.values(), Passage.from_record):
+                self._passages[record.id] = passage
+            for hit in batch:
+                if hit.id in self._passages and self._path(hit.id) is not None:
+                    found.setdefault(hit.id, hit.score)
+        return found
+
+    def _path(self, name: str) -> list[str] | None:
+        """The living path that a passage is on: content ids, in order."""
+        where = self._records[name].conversation
+        if where not in self._paths:
+            self._paths[where] = self._all_paths.folded(where)
+        content = content_of(name)
+        return next((path for path in self._paths[where] if content in path), None)
+
+    def _hit(
+        self, name: str, score: float, similarity: float | None, words: float | None
+    ) -> SearchHit:
+        record, passage = self._records[name], self._passages[name]
+        before, after = self._around(name, self._path(name) or [])
+        return SearchHit(
+            text=passage.text,
+            role=passage.source,
+            conversation=record.conversation,
+            turn=passage.turn,
+            at=record.at,
+            score=score,
+            similarity=similarity,
+            words=words,
+            before=before,
+            after=after,
+        )
+
+    def _around(self, name: str, path: Sequence[str]) -> tuple[Utterance | None, Utterance | None]:
+        """What was said before and after the utterance that a passage is of."""
+        content, number, _ = place_of(name)
+        at = path.index(content)
+        near = path[max(0, at - 1) : at + 2]
+        said = {one: utterances(told) for one, told in self._all_paths.messages(near).items()}
+        mine = said.get(content, [])
+        earlier = said.get(path[at - 1], []) if at else []
+        later = said.get(path[at + 1], []) if at + 1 < len(path) else []
+        before = mine[number - 1 : number] if number else earlier[-1:]
+        after = mine[number + 1 : number + 2] or later[:1]
+        return (before[0] if before else None), (after[0] if after else None)

@@ -1,0 +1,193 @@
+"""Messages by what they are worth go in; those that fit a budget come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from turnfold_stores import STOP_WORDS
+
+from turnfold.accounting.tokens import CountText
+from turnfold.archive.passages import split
+from turnfold.recall.ranking import Message
+
+# What a label and its line break take; see `prompt.recall_block`.
+LABEL_TOKENS = 4
+# A message comes whole where it takes no more than this share of the budget.
+_WHOLE = 0.5
+_PIECES_OF_ONE = 2
+# Tokens below which no passage of a long message is looked for.
+_LEAST_PIECE = 60
+# Characters up to which a message is one passage for sure.
+_ONE_PASSAGE = 200
+# Below this what is left of a budget is not worth looking for something that fits.
+_CRUMBS = 12
+# Shares of words two messages have in common that make them the same, or about the same.
+_SAME = 0.9
+_ABOUT = 0.5
+# Messages that may fail to fit, one after the other, before a budget is left as it is.
+_MOST_MISSED = 60
+# Messages that a newer one is looked for, and among which it is.
+_MOST_REPLACED = 12
+_MOST_NEWER = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A message that is brought back.
+
+    Attributes:
+        message: what was said.
+        place: which of the messages it is.
+        piece: which of its passages; None for the whole of it.
+        text: what is brought back of it.
+        score: what it is worth.
+    """
+
+    message: Message
+    place: int
+    piece: int | None
+    text: str
+    score: float
+
+
+def choose(
+    messages: Sequence[Message],
+    values: Sequence[float],
+    *,
+    budget: int,
+    count: CountText,
+    pieces: Mapping[str, Mapping[int, float]],
+    shown: Collection[str],
+    stands: Callable[[str], bool],
+) -> list[Chosen]:
+    """The worthiest messages that fit a budget, in the order they were said.
+
+    Greedy by value, which for many small things in a large knapsack is as good as any. What is
+    too long to come whole comes as its best passages. What says the same comes once. A
+    statement of the user comes with a newer one on the same matter.
+
+    Args:
+        messages: in the order they were said.
+        values: what each is worth; 0 and below is left.
+        budget: tokens to spend, labels included.
+        count: counts tokens.
+        pieces: by id of a message, the scores of those of its passages that were found.
+        shown: ids of messages and passages that stand in the request already.
+        stands: whether a text stands in it verbatim, as in the summary.
+    """
+    knapsack = _Knapsack(messages, budget, count, shown, stands)
+    order = sorted(range(len(messages)), key=lambda index: -values[index])
+    order = [index for index in order if values[index] > 0]
+    newer = _newer_in(messages, order[:_MOST_NEWER])
+    missed = 0
+    for rank, index in enumerate(order):
+        if knapsack.left < _CRUMBS or missed > _MOST_MISSED:
+            break
+        if not knapsack.take(index, values[index], pieces.get(messages[index].id, {})):
+            missed += 1
+            continue
+        missed = 0
+        if rank < _MOST_REPLACED:
+            for other in newer(index):
+                knapsack.take(other, values[other], {})
+    return sorted(
+        knapsack.chosen, key=lambda one: (one.place, -1 if one.piece is None else one.piece)
+    )
+
+
+class _Knapsack:
+    def __init__(
+        self,
+        messages: Sequence[Message],
+        budget: int,
+        count: CountText,
+        shown: Collection[str],
+        stands: Callable[[str], bool],
+    ) -> None:
+        self.left = budget
+        self.chosen: list[Chosen] = []
+        self._messages = messages
+        self._most = budget * _WHOLE
+        self._count = count
+        self._shown = shown
+        self._stands = stands
+        self._begun = {name.rpartition(".")[0] for name in shown if "." in name}
+        self._words: dict[int, frozenset[str]] = {}  # of what was taken, by place
+
+    def take(self, place: int, score: float, pieces: Mapping[int, float]) -> bool:
+        """Put a message in, or what of it fits; whether any was."""
+        message = self._messages[place]
+        if place in self._words or message.id in self._shown:
+            return False
+        whole = message.id not in self._begun
+        if whole:
+            cost = self._count(message.text) + LABEL_TOKENS
+            whole = cost <= self._most or not self._is_cut(message)
+            if whole and cost > self.left:
+                return False  # the room that is left is better used by what fits
+        if not whole and not pieces:
+            return False
+        said = _words_of(message.text)
+        if any(_alike(said, other) >= _SAME for other in self._words.values()):
+            return False
+        if self._stands(message.text):
+            return False
+        if whole:
+            self._put(place, None, message.text, score, cost)
+            self._words[place] = said
+            return True
+        return self._take_pieces(place, score, pieces)
+
+    def _take_pieces(self, place: int, score: float, found: Mapping[int, float]) -> bool:
+        message = self._messages[place]
+        if self.left < _LEAST_PIECE or not self._is_cut(message):
+            return False
+        taken = False
+        texts = split(message.text)
+        for piece in sorted(found, key=lambda one: -found[one])[:_PIECES_OF_ONE]:
+            if piece >= len(texts) or f"{message.id}.{piece}" in self._shown:
+                continue
+            cost = self._count(texts[piece]) + LABEL_TOKENS
+            if cost <= self.left:
+                self._put(place, piece, texts[piece], score, cost)
+                self._words[place] = frozenset()
+                taken = True
+        return taken
+
+    def _put(self, place: int, piece: int | None, text: str, score: float, cost: int) -> None:
+        self.left -= cost
+        self.chosen.append(Chosen(self._messages[place], place, piece, text, score))
+
+    @staticmethod
+    def _is_cut(message: Message) -> bool:
+        """Whether a message has more than one passage; a short one is not looked at."""
+        return len(message.text) > _ONE_PASSAGE and len(split(message.text)) > 1
+
+
+def _newer_in(messages: Sequence[Message], places: Sequence[int]) -> Callable[[int], Iterator[int]]:
+    """What finds, among some places, newer statements of the user on the matter of another."""
+    said = {
+        place: _words_of(messages[place].text) - STOP_WORDS
+        for place in places
+        if messages[place].source == "user"
+    }
+
+    def newer(place: int) -> Iterator[int]:
+        mine = said.get(place, frozenset())
+        for other, theirs in said.items():
+            if other > place and len(mine & theirs) >= _ABOUT * min(len(mine), len(theirs)) > 0:
+                yield other
+
+    return newer
+
+
+def _words_of(text: str) -> frozenset[str]:
+    return frozenset(text.lower().split())
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> float:
+    shorter, longer = sorted((len(one), len(other)))
+    if not longer or shorter < _SAME * longer:
+        return 0.0
+    return len(one & other) / len(one | other)

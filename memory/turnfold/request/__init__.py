@@ -1,0 +1,1 @@
+"""The rewritten body: quotation, cache breakpoints, thinking, carried state, refusals."""

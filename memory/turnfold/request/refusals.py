@@ -1,0 +1,128 @@
+"""An error goes in; whether memory can mend its cause, and what to do next, comes out."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from turnfold.errors import SummaryError
+from turnfold.resilience.circuit_breaker import LeftAlone
+from turnfold.resilience.worker_threads import TooLate
+
+_THINKING = re.compile(r"`?signature`? in `?(redacted_)?thinking`?", re.IGNORECASE)
+# How the API, the clouds and servers that speak its language say that a prompt is too long.
+_TOO_LONG = re.compile(
+    r"prompt is too long|input is too long|too long to fit"
+    r"|exceeds? (?:the )?(?:available |maximum |model'?s? )?context"
+    r"|maximum context length|context[ _](?:length|window|size)[ _]exceeded"
+    r"|exceed_context_size|exceeds the model limit|request_too_large"
+    r"|exceeds the maximum size",
+    re.IGNORECASE,
+)
+_CUT_OFF = re.compile(r"model_context_window_exceeded")
+# What they say of their window, and of the prompt that did not fit.
+_WINDOW = re.compile(
+    r"> *(?P<a>\d[\d,]*)(?: tokens?)? maximum|context limit: *\d+ *\+ *\d+ *> *(?P<b>\d+)"
+    r"|maximum context length (?:is|of) (?P<c>\d+)|model limit of (?P<d>\d+)"
+    r"|context (?:length|window|size)(?: of)?[ (:]*(?P<e>\d+)|n_ctx\W+(?P<f>\d+)",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    r"(?P<a>\d[\d,]*) tokens? *>|requested (?P<b>\d+) tokens|total length (?P<c>\d+)"
+    r"|context limit: *(?P<f>\d+) *\+|n_prompt_tokens\W+(?P<d>\d+)"
+    r"|[Rr]equested tokens \((?P<e>\d+)\)",
+)
+# The part of an error that is read.
+_LONGEST = 4_000
+_REFUSING = frozenset({400, 413, 422, 500})
+# Nobody answers there, or not to us, whatever is asked.
+_AWAY = frozenset({401, 402, 403, 404})
+_SAYS_AWAY = re.compile(r"(?:not_found|authentication|permission|billing)_error")
+_NEVER = frozenset({400, 405, 413, 422})
+_LEAST_WINDOW = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal that memory may have caused, or can help with.
+
+    Attributes:
+        kind: what was refused.
+        message: in the API's words.
+        window: the most tokens a prompt may have there; None where it is not said.
+        counted: how many it was found to have; None where it is not said.
+    """
+
+    kind: Literal["thinking", "too_long"]
+    message: str
+    window: int | None = None
+    counted: int | None = None
+
+
+def read_refusal(status: int, content: bytes) -> Refusal | None:
+    """The refusal in an error response; None for any other error.
+
+    Args:
+        status: HTTP status.
+        content: the body, decoded.
+    """
+    if status not in _REFUSING:
+        return None
+    said = content[:_LONGEST].decode("utf-8", "replace")
+    try:
+        error = json.loads(content)["error"]
+        message = str(error["message"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    if status == 400 and _THINKING.search(message):
+        return Refusal("thinking", message)
+    if _TOO_LONG.search(said) or status == 413:
+        return Refusal("too_long", message, _number(_WINDOW, said), _number(_COUNTED, said))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a summarizer gave nothing, as far as it tells what to do next.
+
+    Attributes:
+        kind: "too_long": it has to be given less at a time. "unusable": it answered or refused
+            these very turns, and would do so again. "away": it is not there, or not for us,
+            whatever it is asked. "resting": it was not asked. "unreachable": it may answer the
+            next time.
+        window: the most tokens a prompt may have, where it said so.
+    """
+
+    kind: Literal["too_long", "unusable", "away", "resting", "unreachable"]
+    window: int | None = None
+
+
+class Resting(Exception):  # noqa: N818 - a state, not a fault
+    """A summarizer was not asked: it has refused, or failed, too often."""
+
+
+def failure_of(wrong: Exception) -> Failure:
+    """What an error of a summarizer says."""
+    if isinstance(wrong, Resting | LeftAlone | TooLate):
+        return Failure("resting")
+    said = str(wrong)[:_LONGEST]
+    status = getattr(wrong, "status_code", None)
+    refused = status in _REFUSING or status is None
+    if status == 413 or (refused and (_TOO_LONG.search(said) or _CUT_OFF.search(said))):
+        return Failure("too_long", _number(_WINDOW, said))
+    if status in _AWAY or (status is None and _SAYS_AWAY.search(said)):
+        return Failure("away")
+    if isinstance(wrong, SummaryError) or status in _NEVER:
+        return Failure("unusable")
+    return Failure("unreachable")
+
+
+def _number(pattern: re.Pattern[str], said: str) -> int | None:
+    found = pattern.search(said)
+    if found is None:
+        return None
+    digits = next(one for one in found.groups() if one is not None).replace(",", "")
+    number = int(digits[:12])
+    return number if number >= _LEAST_WINDOW else None

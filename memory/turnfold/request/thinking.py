@@ -1,0 +1,81 @@
+"""Messages with thinking go in; those whose thinking still holds keep it.
+
+A thinking block is bound to all that stood before it when it was made: system, tools, earlier
+messages. A request in which any of that differs is refused, and refused again each time it is
+sent. So thinking is kept by proof: with each reply the digest of what was sent is recorded, and
+a block stays only where today's prefix has that digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from turnfold.history.exchanges import Message, blocks_of, digest, is_thinking
+
+
+def thinking_ids(message: Message) -> list[str]:
+    """Names of the thinking blocks of a message, by their signatures."""
+    return [
+        "thought:" + digest(str(block.get("signature") or block.get("data") or ""))
+        for block in blocks_of(message)
+        if is_thinking(block)
+    ]
+
+
+def unproven(
+    thoughts: Sequence[tuple[int, Sequence[str]]],
+    proofs: Mapping[str, str],
+    *,
+    before: Mapping[int, str],
+    touched_from: int,
+) -> list[int]:
+    """Which messages must lose their thinking: all up to the newest that is not proven.
+
+    A block is proven where the prefix it was made under is today's, or where nothing is known
+    of it and nothing before it was touched. Blocks go oldest first, so no gap is left.
+
+    Args:
+        thoughts: index of each message that has thinking, and the names of its blocks.
+        proofs: for thinking blocks by name, the digest of the prefix they were made under.
+        before: by index, the digest of all that stands before the message.
+        touched_from: index of the first message that is not as the caller sent it, or has
+            something left out before it.
+    """
+    for place in range(len(thoughts) - 1, -1, -1):
+        index, names = thoughts[place]
+        known = [proofs[name] for name in names if name in proofs]
+        if known:
+            proven = len(known) == len(names) and all(one == before[index] for one in known)
+        else:
+            proven = index < touched_from
+        if not proven:
+            return [index for index, _ in thoughts[: place + 1]]
+    return []
+
+
+def without_thinking(message: Message) -> dict[str, Any]:
+    """A copy of a message without its thinking; its content may be empty then."""
+    kept = [block for block in blocks_of(message) if not is_thinking(block)]
+    return {**message, "content": kept}
+
+
+def strip_thinking(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """Messages without any thinking: a history that can be sent without memory.
+
+    Replies that were made behind memory carry thinking that is bound to what memory sent, not
+    to the history as it stands; whoever goes on without memory sends the history stripped once.
+
+    Args:
+        messages: Messages-API messages as plain objects; they are not changed.
+
+    Returns:
+        Copies. An assistant message that was nothing but thinking is left out.
+    """
+    stripped = []
+    for message in messages:
+        if message.get("role") != "assistant" or not any(map(is_thinking, blocks_of(message))):
+            stripped.append(dict(message))
+        elif (rest := without_thinking(message))["content"]:
+            stripped.append(rest)
+    return stripped

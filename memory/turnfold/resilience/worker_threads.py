@@ -1,0 +1,364 @@
+"""Steps of memory go in; each comes back in time or is left behind, and few ever are.
+
+A store, an embedder or a summarizer may hang for good, and a thread that hangs cannot be stopped.
+So each step runs in a thread that the caller can leave, of a crew that is small: who comes when
+all of it is at work waits, and once all of it hangs, nothing more is begun. The threads are
+daemons: none of them holds up an interpreter that exits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import anyio
+from turnfold_stores.process.fork import at_exit, at_fork
+
+from turnfold.errors import TurnfoldError, failure
+
+if TYPE_CHECKING:
+    from turnfold.resilience.circuit_breaker import Breaker
+
+# Seconds an interpreter that exits gives to steps under way. One that is in the middle of native
+# code then may end the process with an abort.
+_LAST_SECONDS = 1.0
+
+_Done = TypeVar("_Done")
+
+
+class NoThread(TurnfoldError):  # noqa: N818 - a state, not a fault
+    """A step was not begun: no thread could be had for it."""
+
+
+class TooLate(TurnfoldError):  # noqa: N818 - a state, not a fault
+    """A step did not come back in its time.
+
+    Attributes:
+        part: what it was waiting for; None where that is not known.
+        began: whether a thread was free for it at all.
+    """
+
+    part: Breaker | None = None
+    began = True
+
+
+class Task(Generic[_Done]):
+    """One step on its way.
+
+    Attributes:
+        part: the part it is waiting for now.
+        left: whether nobody waits for it any more.
+        ends: when whoever waits for it will leave, by `time.monotonic`; infinite for never.
+    """
+
+    def __init__(self, step: Callable[[], _Done], ends: float) -> None:
+        self.part: Breaker | None = None
+        self.left = False
+        self.ends = ends
+        self.began = False
+        self.done = False
+        self._step = step
+        self._context = contextvars.copy_context()
+        self._outcome: list[_Done] = []
+        self._wrong: BaseException | None = None
+
+    def run(self) -> None:
+        """Take the step, in this thread."""
+        try:
+            self._outcome.append(self._context.run(self._in_context))
+        except BaseException as wrong:  # noqa: BLE001 - carried over to whoever waits
+            self._wrong = wrong
+
+    def _in_context(self) -> _Done:
+        _current.set(self)
+        return self._step()
+
+    def drop(self, wrong: Exception) -> None:
+        """It will never be taken."""
+        self._wrong, self.done = wrong, True
+
+    def result(self) -> _Done:
+        """What came of it.
+
+        Raises:
+            BaseException: whatever the step raised.
+        """
+        if self._wrong is not None:
+            raise self._wrong
+        return self._outcome[0]
+
+    def outcome(self) -> _Done | Exception:
+        """What came of it, or why nothing did."""
+        return self._outcome[0] if self._wrong is None else failure(self._wrong)
+
+
+_current: contextvars.ContextVar[Task[Any] | None] = contextvars.ContextVar("task", default=None)
+
+
+def current_task() -> Task[Any] | None:
+    """The step that this code is part of; None outside of a crew."""
+    return _current.get()
+
+
+class Crew:
+    """A few threads, made when there is something to do."""
+
+    def __init__(self, most: int, name: str) -> None:
+        """Args:
+        most: how many threads there are at the most, those left behind included.
+        name: what they are called.
+        """
+        self._most = most
+        self._name = name
+        self._reset()
+        at_fork(in_child=self._reset)
+        at_exit(self._settle)
+
+    def _reset(self) -> None:
+        # What is left behind by a coroutine that is collected is so in any thread, at any time.
+        self._lock = threading.RLock()
+        self._waiting: deque[tuple[Task[Any], Callable[[], None]]] = deque()
+        self._at_work = 0
+        self._left = 0
+
+    # --- for a caller that waits --------------------------------------------------------------
+
+    def do(self, step: Callable[[], _Done], seconds: float = float("inf")) -> _Done:
+        """Take a step in another thread.
+
+        Args:
+            step: run in the context of the caller.
+            seconds: how long it is waited for.
+
+        Raises:
+            TooLate: it did not come back in time.
+            NoThread: all threads hang, or none could be made.
+            BaseException: whatever it raised.
+        """
+        (task,) = self._wait([step], seconds, None)
+        return task.result()
+
+    def do_all(
+        self,
+        steps: Sequence[Callable[[], _Done]],
+        seconds: float = float("inf"),
+        *,
+        late: Callable[[Sequence[_Done | Exception]], object],
+    ) -> list[_Done]:
+        """Take several steps, as many at once as there are threads for.
+
+        Args:
+            steps: each run in the context of the caller.
+            seconds: how long all of them are waited for.
+            late: given what came of them where that came too late; those not begun by then are
+                not begun any more.
+
+        Raises:
+            TooLate: not all came back in time.
+            NoThread: all threads hang, or none could be made.
+            BaseException: whatever one of them raised.
+        """
+        return [task.result() for task in self._wait(steps, seconds, late)]
+
+    def _wait(
+        self,
+        steps: Sequence[Callable[[], _Done]],
+        seconds: float,
+        late: Callable[[Sequence[_Done | Exception]], object] | None,
+    ) -> Sequence[Task[_Done]]:
+        there = threading.Event()
+        with self._errand(steps, seconds, there.set, late) as errand:
+            there.wait(None if seconds == float("inf") else seconds)
+        return errand.tasks
+
+    # --- for an event loop --------------------------------------------------------------------
+
+    async def do_async(self, step: Callable[[], _Done], seconds: float = float("inf")) -> _Done:
+        """`do`, while the event loop goes on. Who is cancelled leaves the step behind."""
+        (task,) = await self._wait_async([step], seconds, None)
+        return task.result()
+
+    async def do_all_async(
+        self,
+        steps: Sequence[Callable[[], _Done]],
+        seconds: float = float("inf"),
+        *,
+        late: Callable[[Sequence[_Done | Exception]], object],
+    ) -> list[_Done]:
+        """`do_all`, while the event loop goes on."""
+        return [task.result() for task in await self._wait_async(steps, seconds, late)]
+
+    async def _wait_async(
+        self,
+        steps: Sequence[Callable[[], _Done]],
+        seconds: float,
+        late: Callable[[Sequence[_Done | Exception]], object] | None,
+    ) -> Sequence[Task[_Done]]:
+        there, wake = _signal()
+        with self._errand(steps, seconds, wake, late) as errand:
+            with anyio.move_on_after(seconds):
+                await there()
+        return errand.tasks
+
+    # --- both ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _errand(
+        self,
+        steps: Sequence[Callable[[], _Done]],
+        seconds: float,
+        wake: Callable[[], None],
+        late: Callable[[Sequence[_Done | Exception]], object] | None,
+    ) -> Iterator[_Errand[_Done]]:
+        """Begin some steps; at the end of the block leave those that are not done.
+
+        Raises:
+            TooLate: some were left.
+            NoThread: all threads hang, or none could be made.
+        """
+        ends = time.monotonic() + seconds
+        errand = _Errand([Task(step, ends) for step in steps], wake, late)
+        try:
+            for task in errand.tasks:
+                self._begin(task, errand.one_done)
+            if not steps:
+                wake()
+            yield errand
+        finally:
+            hanging = self._leave(errand)
+        if hanging is not None:
+            wrong = TooLate(f"{self._name} was not done within its {seconds:g} s")
+            wrong.part, wrong.began = hanging.part, hanging.began
+            raise wrong
+
+    def _begin(self, task: Task[Any], done: Callable[[], None]) -> None:
+        with self._lock:
+            if self._left >= self._most:
+                raise NoThread(f"what hangs is left alone: all {self._most} threads for it wait")
+            if self._at_work >= self._most:
+                self._waiting.append((task, done))
+                return
+            self._at_work += 1
+            task.began = True
+        worker = threading.Thread(
+            target=self._work, args=(task, done), name=self._name, daemon=True
+        )
+        try:
+            worker.start()
+        except RuntimeError as full:  # too many threads, or the interpreter is about to exit
+            with self._lock:
+                self._at_work -= 1
+                task.drop(full)
+            raise NoThread(f"no thread could be had: {full}") from None
+
+    def _work(self, task: Task[Any], done: Callable[[], None]) -> None:
+        while True:
+            task.run()
+            with self._lock:
+                task.done = True
+                self._left -= task.left
+            done()
+            with self._lock:
+                following = self._next()
+                if following is None:
+                    self._at_work -= 1
+                    return
+                task, done = following
+                task.began = True
+
+    def _next(self) -> tuple[Task[Any], Callable[[], None]] | None:
+        """The next of those who wait, and still wait."""
+        while self._waiting:
+            following = self._waiting.popleft()
+            if not following[0].done:
+                return following
+        return None
+
+    def _leave(self, errand: _Errand[Any]) -> Task[Any] | None:
+        """Leave what is not done; one such task, begun if there is one."""
+        with self._lock:
+            undone = [task for task in errand.tasks if not task.done]
+            if not undone:
+                return None
+            errand.left = True
+            for task in undone:
+                task.left = True
+                if task.began:
+                    self._left += 1
+                else:
+                    task.drop(NoThread("no thread was free for it in time"))
+            return max(undone, key=lambda task: task.began)
+
+    def _settle(self) -> None:
+        until = time.monotonic() + _LAST_SECONDS
+        while self._at_work and time.monotonic() < until:
+            time.sleep(0.01)
+
+
+class _Errand(Generic[_Done]):
+    """Some steps that are waited for together."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task[_Done]],
+        wake: Callable[[], None],
+        late: Callable[[Sequence[_Done | Exception]], object] | None,
+    ) -> None:
+        self.tasks = tasks
+        self.left = False
+        self._wake = wake
+        self._late = late
+        self._lock = threading.Lock()
+        self._over = False
+
+    def one_done(self) -> None:
+        """Called by the thread that did it; the last one tells."""
+        with self._lock:
+            if self._over or not all(task.done for task in self.tasks):
+                return
+            self._over = True
+        if not self.left:
+            self._wake()
+        elif self._late is not None:
+            with suppress(Exception):  # nobody is left to be told
+                self._late([task.outcome() for task in self.tasks])
+
+
+def _signal() -> tuple[Callable[[], Awaitable[object]], Callable[[], None]]:
+    """Something to await on the running event loop, and what ends that, from any thread."""
+    if on_asyncio():
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+
+        def end() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(end)
+
+        return lambda: future, wake
+    import trio
+
+    event, token = trio.Event(), trio.lowlevel.current_trio_token()
+
+    def wake_trio() -> None:
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(event.set)
+
+    return event.wait, wake_trio
+
+
+def on_asyncio() -> bool:
+    """Whether the running event loop is asyncio's; tasks can be left on it, on trio they cannot."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False

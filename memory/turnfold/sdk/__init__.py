@@ -1,0 +1,1 @@
+"""Where turnfold meets the Anthropic SDK: middleware, request attempts, response tap."""

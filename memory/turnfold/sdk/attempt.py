@@ -1,0 +1,200 @@
+"""One HTTP attempt of a request: what memory does about it, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import tzinfo
+from functools import partial
+from typing import Any, TypeVar
+
+from anthropic import APIRequest
+
+from turnfold.accounting.receipt import Receipt
+from turnfold.accounting.telemetry import current_span, report
+from turnfold.engine.runtime import Process
+from turnfold.engine.turn import Turn
+from turnfold.errors import TurnfoldError, clean, failure
+from turnfold.request.refusals import Refusal
+from turnfold.request.thinking import strip_thinking
+from turnfold.resilience.circuit_breaker import LeftAlone
+from turnfold.resilience.worker_threads import TooLate
+from turnfold.scope import LOCAL_USER, Scope, scope_of
+from turnfold.sdk.bounds import Bounds
+from turnfold.sdk.deadline import Deadline
+from turnfold.sdk.turn_without_memory import Bypass
+
+logger = logging.getLogger("turnfold")
+
+OnReceipt = Callable[[Receipt], None]
+_T = TypeVar("_T")
+
+
+class Attempt:
+    """What the sync and the async shell do alike.
+
+    Attributes:
+        body: the request, as the caller gave it.
+        sends: the request as it is sent.
+        turn: what memory made of it; None where it goes without.
+    """
+
+    def __init__(
+        self,
+        body: Mapping[str, Any],
+        *,
+        process: Process,
+        bounds: Bounds,
+        user_id: str | None,
+        conversation: str,
+        zone: tzinfo | None,
+        on_receipt: Sequence[OnReceipt],
+    ) -> None:
+        """Args:
+        body: the request, one that memory may touch.
+        process: begins the turn.
+        bounds: the threads its steps run in.
+        user_id: whose memory; None reads the body's `metadata.user_id`.
+        conversation: which conversation of theirs; "" for all there is.
+        zone: by whose days time is told; None for the policy's.
+        on_receipt: called with the receipt.
+        """
+        self.body = body
+        self.sends = body
+        self.turn: Turn | None = None
+        self._process = process
+        self._bounds = bounds
+        self._user_id = user_id
+        self._conversation = conversation
+        self._zone = zone
+        self._on_receipt = on_receipt
+        self._limit = Deadline(process.policy.deadline)
+        self._span: Any = None
+
+    @property
+    def left(self) -> float:
+        """Seconds memory may still take; not below 0."""
+        return self._limit.left
+
+    @property
+    def is_told(self) -> bool:
+        """Whether there will be a receipt: memory has a turn, or failed to have one."""
+        return self.turn is not None or bool(self._limit.reason)
+
+    # --- while it is made ---------------------------------------------------------------------
+
+    def begin(self, *, background: bool) -> Turn | None:
+        """Begin its turn; None where memory had better keep out."""
+        scope = scope_of(self.body, self._user_id, self._conversation)
+        turn = self._process.begin(self.body, scope, background=background, zone=self._zone)
+        if turn is not None:
+            self._limit.on_giving_up(partial(self._process.leave, turn, scope))
+        return turn
+
+    def made(self, turn: Turn, sends: Mapping[str, Any]) -> None:
+        """Memory is ready: this is what is sent."""
+        self.turn, self.sends = turn, sends
+        self._bounds.store.worked()
+
+    def without_thinking(self, refusal: Refusal | None) -> dict[str, Any] | None:
+        """What a request that went without memory sends again: thinking was made behind memory.
+
+        Returns:
+            None where the API refused it for something else.
+        """
+        if refusal is None or refusal.kind != "thinking":
+            return None
+        return {**self.body, "messages": strip_thinking(self.body["messages"])}
+
+    # --- when it is answered ------------------------------------------------------------------
+
+    def expect_answer(self) -> None:
+        """Keep what only this moment knows: the trace span of the request."""
+        self._span = current_span()
+
+    def begin_to_finish(self) -> Turn | None:
+        """The answer is there: a turn has new time to be told of it. None where there is none."""
+        if self.turn is not None:
+            self._limit = Deadline(self._process.policy.deadline)
+            self._limit.on_giving_up(partial(self._process.leave, self.turn, self._scope))
+        return self.turn
+
+    def tell(self, receipt: Receipt | None, message: Mapping[str, Any] | None) -> None:
+        """Tell of the receipt: log, trace, and whoever wants it.
+
+        Args:
+            receipt: None where memory failed: then it says why, and no part of memory is asked.
+            message: the answer; None where that is not known.
+        """
+        if receipt is None:
+            receipt = Bypass(self.body, self._scope, self._limit.reason).answered(message)
+        report(receipt, self._span)
+        for each in self._on_receipt:
+            each(receipt)
+
+    @property
+    def _scope(self) -> Scope:
+        try:
+            return scope_of(self.body, self._user_id, self._conversation)
+        except TurnfoldError:  # that is why it goes without
+            return Scope(self._user_id or LOCAL_USER, self._conversation)
+
+    # --- when it fails ------------------------------------------------------------------------
+
+    def guard(self, step: Callable[[], _T], *, blames: bool = True) -> _T | None:
+        """Take a step that must not fail the user; None where it failed.
+
+        Args:
+            step: what is to be done.
+            blames: whether a part of memory is asked in it, whose fault it then is.
+
+        Raises:
+            TurnfoldError: it failed, and that is wanted to be raised.
+        """
+        try:
+            return step()
+        except BaseException as caught:  # noqa: BLE001 - a failing memory must not fail the user
+            wrong = failure(caught)
+        self._failed(wrong, blames=blames)
+        return None
+
+    async def guard_async(
+        self, step: Callable[[], Awaitable[_T]], *, blames: bool = True
+    ) -> _T | None:
+        """`guard`, on an event loop."""
+        try:
+            return await step()
+        except BaseException as caught:  # noqa: BLE001 - as above
+            wrong = failure(caught)
+        self._failed(wrong, blames=blames)
+        return None
+
+    def _failed(self, wrong: Exception, *, blames: bool) -> None:
+        """Say that memory failed; raise it, as an error of ours, where that is wanted."""
+        if blames:
+            self._bounds.blame(wrong)
+        if isinstance(wrong, TooLate):
+            seconds = self._limit.seconds
+            wrong = TurnfoldError(f"memory was not ready within its deadline of {seconds:g} s")
+        reason = f"{type(wrong).__name__}: {wrong}".partition("\n")[0]
+        self._limit.give_up(f"memory: {reason}")
+        # That a part is left alone was warned of when it failed.
+        level = logging.INFO if isinstance(wrong, LeftAlone) else logging.WARNING
+        logger.log(level, "this request goes without memory: %s", reason)
+        if self._process.policy.on_error == "raise":
+            raise clean(wrong, "memory failed")
+
+
+def as_sent(request: APIRequest, body: Mapping[str, Any]) -> APIRequest:
+    """The request with another body. Unlike `APIRequest.copy` it does not copy the old one."""
+    if body is request.json:
+        return request
+    options = request.options.model_copy()
+    options.json_data = dict(body)
+    return APIRequest(
+        options=options,
+        cast_to=request.cast_to,
+        stream=request.stream,
+        stream_cls=request.stream_cls,
+        retries_taken=request.retries_taken,
+    )

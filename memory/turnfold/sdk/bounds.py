@@ -1,0 +1,40 @@
+"""How much the turns of one memory may hold up, and how many threads they may leave behind.
+
+Eight at the most: two for stores and embedders, three for folds that turns wait for, two for
+summaries that are asked for at once, and one for folds that are prepared in the background.
+"""
+
+from __future__ import annotations
+
+from turnfold.errors import StoreError, SummaryError, TurnfoldError
+from turnfold.request.refusals import Resting
+from turnfold.resilience.circuit_breaker import Breaker
+from turnfold.resilience.worker_threads import Crew, TooLate
+
+_TURNS = 2
+_SUMMARIES = 2
+
+
+class Bounds:
+    """The threads that steps of turns run in, and what is known of the parts they ask.
+
+    Attributes:
+        turns: takes the steps of turns.
+        summaries: asks summarizers that block.
+        store: what is not known to be another part's fault is the store's.
+        summarizer: one that answers, if only with what is of no use, has not failed.
+    """
+
+    def __init__(self) -> None:
+        self.turns = Crew(_TURNS, "turnfold-turn")
+        self.summaries = Crew(_SUMMARIES, "turnfold-summary")
+        self.store = Breaker("the store")
+        self.summarizer = Breaker("the summarizer", answers=(SummaryError, Resting))
+
+    def blame(self, wrong: Exception) -> None:
+        """A turn went without memory: note whose fault it was."""
+        if isinstance(wrong, TooLate):
+            if wrong.began:
+                (wrong.part or self.store).failed("it did not answer in time")
+        elif isinstance(wrong, StoreError) or not isinstance(wrong, TurnfoldError):
+            self.store.failed(f"{type(wrong).__name__}: {wrong}")

@@ -1,0 +1,38 @@
+"""A request that went without memory goes in; the receipt that says why comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from turnfold.accounting.account import Account
+from turnfold.accounting.prices import Usage
+from turnfold.accounting.receipt import Receipt, Tokens
+from turnfold.accounting.tokens import count_fixed, count_message, estimate_text
+from turnfold.scope import Scope
+
+
+class Bypass:
+    """Stands in for the turn of such a request."""
+
+    def __init__(self, body: Mapping[str, Any], scope: Scope, reason: str) -> None:
+        self._body = body
+        self._scope = scope
+        self._reason = reason
+
+    def answered(self, message: Mapping[str, Any] | None) -> Receipt:
+        """The receipt. Asks nothing of any part of memory."""
+        usage = Usage.from_api(message.get("usage") if message else None)
+        sizes = [count_message(one, estimate_text) for one in self._body["messages"]]
+        fixed = count_fixed(self._body, estimate_text)
+        tokens = Tokens(fixed=fixed, window=sum(sizes), full=fixed + sum(sizes))
+        account = Account(degraded=[self._reason])
+        return account.receipt(
+            model=str(self._body.get("model", "")),
+            scope=self._scope,
+            turn=0,
+            in_memory=0,
+            tokens=tokens,
+            usage=usage,
+            hits=(),
+        )

@@ -1,0 +1,128 @@
+"""Nodes go in; the blocks that stand for folded exchanges in a request come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from turnfold.accounting.tokens import CountText
+from turnfold.history.exchanges import Exchange
+from turnfold.history.utterances import unseen_in
+from turnfold.request.rewrite import summary_block
+from turnfold.summaries.layers import coverage, erased, fit, live_items, render, unseen
+from turnfold.summaries.notes import Node
+
+FRAME = 200
+"""Tokens a summary may have over its budget, for its marks and notes: each block has some."""
+
+
+def summary_of(
+    nodes: Sequence[Node],
+    *,
+    first: int,
+    last: int,
+    missing: Iterable[int] = (),
+    markers: Sequence[tuple[int, str]] = (),
+    budget: int,
+    count: CountText,
+) -> str:
+    """The summary of some nodes rendered anew: one block, within its budget.
+
+    Args:
+        nodes: oldest first.
+        first: number of the first exchange it stands for, from 1.
+        last: number of the last one.
+        missing: numbers of those of them that were forgotten.
+        markers: of pictures and files in them, with the number of the exchange.
+        budget: tokens of its items; its marks and notes come on top.
+        count: counts the tokens of a text.
+    """
+    live = {item.id for item in live_items(nodes)}
+    nodes = [replace(node, items=tuple(i for i in node.items if i.id in live)) for node in nodes]
+    fitting = fit(nodes, budget=budget, count=count)
+    return block_of(map(render, fitting), first, last, missing, markers=markers)
+
+
+def block_of(
+    texts: Iterable[str],
+    first: int,
+    last: int,
+    missing: Iterable[int],
+    *,
+    markers: Sequence[tuple[int, str]] = (),
+    more: bool = False,
+) -> str:
+    """One block of a summary.
+
+    Args:
+        texts: nodes as they are rendered.
+        first: number of the first exchange it stands for, from 1.
+        last: number of the last one.
+        missing: numbers of those of them that were forgotten.
+        markers: of pictures and files in them, with the number of the exchange.
+        more: whether it stands behind other blocks.
+    """
+    parts = (*texts, unseen(markers), coverage(first, last), erased(missing))
+    return summary_block("\n".join(filter(None, parts)), more=more)
+
+
+def narrowed(
+    nodes: Sequence[Node],
+    exchanges: Sequence[Exchange],
+    *,
+    forgot: Callable[[Exchange], bool],
+    last: int,
+    room: int,
+    count: CountText,
+) -> tuple[str, ...]:
+    """The summary with as much as so many tokens hold, marks and notes included.
+
+    Args:
+        nodes: oldest first.
+        exchanges: the path.
+        forgot: whether an exchange was forgotten.
+        last: number of the last exchange it stands for, from 1.
+        room: tokens of all of it.
+        count: counts the tokens of a text.
+
+    Returns:
+        One block; none where not even its marks have room.
+    """
+    first = min((node.first for node in nodes), default=1)
+    run = exchanges[first - 1 : last]
+    missing = [number for number, one in enumerate(run, first) if forgot(one)]
+    markers = unseen_among(run, first)
+    for budget, named in (
+        (room, markers),
+        (room - FRAME // 2, markers),
+        (room - FRAME, markers),
+        (room - FRAME, []),
+        (room // 2, []),
+        (0, []),
+    ):
+        block = summary_of(
+            nodes,
+            first=first,
+            last=last,
+            missing=missing,
+            markers=named,
+            budget=max(budget, 0),
+            count=count,
+        )
+        if count(block) <= room:
+            return (block,)
+    return ()
+
+
+def unseen_among(run: Sequence[Exchange], first: int) -> list[tuple[int, str]]:
+    """The pictures and files of a run: number of the exchange and marker of each.
+
+    Args:
+        run: exchanges of a path.
+        first: number of the first of them, from 1.
+    """
+    return [
+        (number, marker)
+        for number, one in enumerate(run, first)
+        for marker in unseen_in(one.messages)
+    ]

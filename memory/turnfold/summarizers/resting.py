@@ -1,0 +1,161 @@
+"""A summarizer goes in; one that is not asked while there is no use in asking comes out.
+
+One that refuses whatever it is asked (the model does not exist there, the key is not known) is
+left alone for a while, and so is one that failed several times in a row, for longer each time.
+Who asks meanwhile is told at once, and nothing is sent. What is known of one is known to all
+conversations of the process that ask for the same model at the same door.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from turnfold.history.exchanges import digest
+from turnfold.request.refusals import Resting, failure_of
+from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
+from turnfold.summarizers.reconciling import Reconciled
+
+# Seconds that one which is away is left alone.
+AWAY = 600.0
+# From so many failures in a row on, one is left alone: so many seconds, twice as many after each
+# failure, and so many at the most.
+_FAILURES = 4
+_PAUSE = 15.0
+_LONGEST = 300.0
+_MOST_REMEMBERED = 1_000
+
+
+class Rest:
+    """Whether a summarizer may be asked, and if not, why not."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until = 0.0
+        self._why = ""
+        self._failures = 0
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raises Resting where it is not to be asked.
+
+        Raises:
+            Resting: it is left alone for now.
+        """
+        with self._lock:
+            left = self._until - self._clock()
+            if left > 0:
+                raise Resting(f"{self._why}: not asked again for {left:.0f} s")
+
+    def worked(self) -> None:
+        """It answered."""
+        with self._lock:
+            self._failures = 0
+            self._until = 0.0
+
+    def failed(self, wrong: Exception) -> None:
+        """It did not."""
+        kind = failure_of(wrong).kind
+        if kind == "too_long":
+            return  # it is there, and says how it wants to be asked
+        with self._lock:
+            self._failures += 1
+            pause = 0.0
+            if kind == "away":
+                pause = AWAY
+            elif self._failures >= _FAILURES:
+                pause = min(_PAUSE * 2.0 ** (self._failures - _FAILURES), _LONGEST)
+            if pause:
+                self._until = self._clock() + pause
+                self._why = str(wrong).partition("\n")[0] or type(wrong).__name__
+
+
+class Rests:
+    """What a process knows of its summarizers."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._rests: OrderedDict[str, Rest] = OrderedDict()
+
+    def of(self, name: str) -> Rest:
+        """What is known of the one with this name."""
+        rest = self._rests.setdefault(name, Rest(self.clock))
+        while len(self._rests) > _MOST_REMEMBERED:
+            self._rests.popitem(last=False)
+        return rest
+
+
+class Asked:
+    """A summarizer that is asked only while it may answer."""
+
+    def __init__(self, summarizer: Callable[[SummaryJob], SummaryDraft], rest: Rest) -> None:
+        self._summarizer = summarizer
+        self._rest = rest
+
+    def __call__(self, job: SummaryJob) -> SummaryDraft:
+        """Answer a job.
+
+        Raises:
+            Resting: it was not asked.
+            Exception: what the summarizer raises.
+        """
+        self._rest.check()
+        try:
+            draft = self._summarizer(job)
+        except Exception as wrong:
+            self._rest.failed(wrong)
+            raise
+        self._rest.worked()
+        return draft
+
+
+class AskedToCompare(Asked):
+    """One that can compare items, too."""
+
+    _summarizer: Any
+
+    def reconcile(self, items: Sequence[Item]) -> Reconciled:
+        """See `turnfold.summarizers.reconciling.Reconciler`."""
+        self._rest.check()
+        compared: Reconciled = self._summarizer.reconcile(items)
+        return compared
+
+
+class AskedOnLoop:
+    """The same on an event loop."""
+
+    def __init__(self, summarizer: Any, rest: Rest) -> None:
+        self._summarizer = summarizer
+        self._rest = rest
+
+    async def __call__(self, job: SummaryJob) -> SummaryDraft:
+        """Answer a job.
+
+        Raises:
+            Resting: it was not asked.
+            Exception: what the summarizer raises.
+        """
+        self._rest.check()
+        answer: Awaitable[SummaryDraft] = self._summarizer(job)
+        try:
+            draft = await answer
+        except Exception as wrong:
+            self._rest.failed(wrong)
+            raise
+        self._rest.worked()
+        return draft
+
+    async def reconcile(self, items: Sequence[Item]) -> Reconciled:
+        """See `turnfold.summarizers.reconciling.AsyncReconciler`."""
+        self._rest.check()
+        compared: Reconciled = await self._summarizer.reconcile(items)
+        return compared
+
+
+def door_of(client: object, model: str) -> str:
+    """Names a model where one client asks for it, and with which key; tells nothing of the key."""
+    marks = ("base_url", "api_key", "auth_token", "aws_region", "aws_access_key", "project_id")
+    return digest(model, *(str(getattr(client, mark, "")) for mark in marks))

@@ -1,0 +1,1 @@
+"""Forks, locks, marks of a crash."""

@@ -1,0 +1,1 @@
+"""What is checked before it is written, and how it is read back."""

@@ -1,0 +1,1 @@
+"""What the engines share of lexical and semantic search."""

@@ -1,0 +1,164 @@
+"""Exact nearest neighbours of one user in one NumPy array."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from turnfold_stores.errors import StoreError
+from turnfold_stores.protocols import Entry, Hit, Vector
+from turnfold_stores.records.vectors import checked, unit
+
+# Readers seldom take more; sorting these alone is several times faster than sorting all.
+_FIRST = 128
+_NO_CONVERSATION = -1
+# Of an id: the text, and its place in a dict and in a list.
+_ID_BYTES = 250
+
+
+class ExactVectors:
+    """The vectors of one user: an array that grows by doubling, searched whole.
+
+    Safe to share among threads: scores are taken under a lock, and hits are read from them
+    without one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[str, int] = {}
+        self._ids: list[str] = []
+        self._matrix: Vector | None = None
+        self._codes: dict[str, int] = {}
+        self._conversations: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+    def ids(self) -> set[str]:
+        """Every id there is."""
+        with self._lock:
+            return set(self._rows)
+
+    def hold(self) -> None:
+        """Let no one in until `let_go`: around a fork."""
+        self._lock.acquire()
+
+    def let_go(self) -> None:
+        """See `hold`."""
+        self._lock.release()
+
+    @property
+    def nbytes(self) -> int:
+        """What is held in memory, in bytes, roughly."""
+        array = 0 if self._matrix is None else self._matrix.nbytes
+        return array + _ID_BYTES * len(self._ids)
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Insert or replace, all or none.
+
+        Raises:
+            StoreError: as `checked`.
+        """
+        with self._lock:
+            dimension = None if self._matrix is None else self._matrix.shape[1]
+            wanted = checked(entries, dimension=dimension)
+            if not wanted:
+                return
+            self._make_room(len(self._ids) + len(wanted), wanted[0].vector.size)
+            assert self._matrix is not None
+            rows = []
+            for entry in wanted:
+                row = self._rows.setdefault(entry.id, len(self._ids))
+                if row == len(self._ids):
+                    self._ids.append(entry.id)
+                rows.append(row)
+            self._matrix[rows] = np.stack([entry.vector for entry in wanted])
+            self._conversations[rows] = [
+                self._codes.setdefault(entry.conversation, len(self._codes)) for entry in wanted
+            ]
+
+    def extend(self, ids: Sequence[str], conversations: Sequence[str], rows: Vector) -> None:
+        """Append what was written by `put` before, unchecked: ids that are new, unit vectors.
+
+        Three times faster than `put`, for an index that is loaded whole.
+
+        Args:
+            ids: none of which is there, nor twice.
+            conversations: of each.
+            rows: float32, shape (len(ids), dimension), of unit length.
+        """
+        with self._lock:
+            start = len(self._ids)
+            self._make_room(start + len(ids), rows.shape[1])
+            assert self._matrix is not None
+            self._matrix[start : start + len(ids)] = rows
+            self._rows.update(zip(ids, range(start, start + len(ids)), strict=True))
+            self._ids.extend(ids)
+            codes = [self._codes.setdefault(one, len(self._codes)) for one in conversations]
+            self._conversations[start : start + len(ids)] = codes
+
+    def _make_room(self, wanted: int, dimension: int) -> None:
+        if self._matrix is not None and wanted <= len(self._matrix):
+            return
+        there = len(self._ids)
+        # A first load is exact: it may be all there ever is.
+        room = max(wanted, 2 * there, 16)
+        matrix = np.empty((room, dimension), dtype=np.float32)
+        conversations = np.full(room, _NO_CONVERSATION, dtype=np.int64)
+        if self._matrix is not None:
+            matrix[:there] = self._matrix[:there]
+            conversations[:there] = self._conversations[:there]
+        self._matrix, self._conversations = matrix, conversations
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Remove; unknown ids are ignored."""
+        with self._lock:
+            gone = {self._rows[entry_id] for entry_id in ids if entry_id in self._rows}
+            if not gone or self._matrix is None:
+                return
+            keep = [row for row in range(len(self._ids)) if row not in gone]
+            # A new list: readers of `nearest` still hold the old one.
+            self._ids = [self._ids[row] for row in keep]
+            self._rows = {entry_id: row for row, entry_id in enumerate(self._ids)}
+            self._matrix = self._matrix[keep] if keep else None
+            self._conversations = self._conversations[keep]
+
+    def nearest(self, vector: Vector, *, conversation: str | None = None) -> Iterator[Hit]:
+        """Hits by cosine similarity, best first; of equals, the first written.
+
+        Raises:
+            StoreError: the vector has no direction, or another dimension than the user's.
+        """
+        query = unit(vector, what="the query vector")
+        with self._lock:
+            count, ids = len(self._ids), self._ids
+            if self._matrix is None:
+                return
+            if query.size != self._matrix.shape[1]:
+                raise StoreError(
+                    f"the query vector has {query.size} numbers where the stored ones have "
+                    f"{self._matrix.shape[1]}: it comes from another embedding model"
+                )
+            if conversation is None:
+                scores = self._matrix[:count] @ query
+            else:
+                code = self._codes.get(conversation, _NO_CONVERSATION - 1)
+                rows = np.flatnonzero(self._conversations[:count] == code)
+                scores = self._matrix[rows] @ query
+                ids = [ids[row] for row in rows.tolist()]
+        for position, score in _best_first(scores):
+            yield Hit(ids[position], score)
+
+
+def _best_first(scores: Vector) -> Iterator[tuple[int, float]]:
+    """Positions and scores, by falling score; only what is read beyond the first sorts all."""
+    first: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    if len(scores) > 2 * _FIRST:
+        first = np.sort(np.argpartition(scores, len(scores) - _FIRST)[-_FIRST:])
+        first = first[np.argsort(-scores[first], kind="stable")]
+        yield from zip(first.tolist(), scores[first].tolist(), strict=True)
+    order = np.argsort(-scores, kind="stable")
+    done = set(first.tolist())
+    for position, score in zip(order.tolist(), scores[order].tolist(), strict=True):
+        if position not in done:
+            yield position, score

@@ -1,0 +1,1 @@
+"""A ledger and an index in one SQLite file."""

@@ -1,0 +1,250 @@
+"""A ledger in one SQLite file, with lexical search. Many processes may use it at once."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from turnfold_stores.errors import StoreCorrupt
+from turnfold_stores.protocols import Hit, Record
+from turnfold_stores.records.validation import check_user, encode_body, record_of
+from turnfold_stores.search.terms import STOP_WORDS
+from turnfold_stores.sqlite.connection import OWNER, SqliteFile, chunks, forget_empty, marks
+from turnfold_stores.sqlite.errors import concerns_words, corrupt
+from turnfold_stores.sqlite.purge import purge_file
+
+# Rows read at a time by scan and match: between pages nothing is locked.
+_PAGE = 256
+_MOST_TERMS = 32
+
+_SCORED = "SELECT rowid AS seq, -bm25(words, 0.0, 1.0) AS score FROM words WHERE words MATCH :query"
+# Only what is shown is looked up among the records: of a user with 100,000 exchanges, a question
+# of everyday words meets ten thousand.
+_OF_A_USER = f"""
+SELECT records.id, score
+FROM ({_SCORED} ORDER BY score DESC, rowid LIMIT {_PAGE} OFFSET :offset)
+JOIN records USING (seq) WHERE records.owner = :owner
+ORDER BY score DESC, seq
+"""  # noqa: S608 - constants
+# Other users may have a conversation of that name, and words are met by their stems.
+_OF_A_CONVERSATION = f"""
+SELECT records.id, score FROM ({_SCORED}) JOIN records USING (seq)
+WHERE records.owner = :owner AND records.conversation = :conversation
+ORDER BY score DESC, seq LIMIT {_PAGE} OFFSET :offset
+"""  # noqa: S608 - constants
+_COLUMNS = "id, kind, conversation, body, text, at"
+_Row: TypeAlias = tuple[str | float, ...]
+_T = TypeVar("_T")
+_LOG = logging.getLogger("turnfold.stores")
+_WORD = re.compile(r"[^\W_]+")
+
+
+class SqliteLedger:
+    """A ledger that also implements `Words`.
+
+    Scores of `match` are BM25 of SQLite's FTS5 with the sign turned. How rare a word is counts
+    over the whole file; which records are found never depends on another user.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; see `SqliteFile` for what can go wrong."""
+        self.file = SqliteFile(path)
+
+    def put(self, user_id: str, records: Iterable[Record]) -> set[str]:
+        """See `Ledger.put`. On disk when it returns."""
+        check_user(user_id)
+        rows: dict[str, _Row] = {}
+        for record in records:
+            body = encode_body(record)
+            rows.setdefault(
+                record.id,
+                (record.id, record.kind, record.conversation, body, record.text, float(record.at)),
+            )
+        return self._with_words(lambda: self._put(user_id, rows)) if rows else set()
+
+    def _put(self, user_id: str, rows: Mapping[str, _Row]) -> set[str]:
+        with self.file.writing() as sqlite:
+            sqlite.execute("INSERT OR IGNORE INTO users (user_id) VALUES (?)", (user_id,))
+            known = {
+                row[0]
+                for chunk in chunks(rows)
+                for row in sqlite.execute(
+                    f"SELECT id FROM records WHERE owner = {OWNER} "  # noqa: S608 - constants
+                    f"AND id IN ({marks(chunk)})",
+                    (user_id, *chunk),
+                )
+            }
+            new = rows.keys() - known
+            sqlite.executemany(
+                f"INSERT INTO records (owner, {_COLUMNS}) "  # noqa: S608 - constants
+                f"VALUES ({OWNER}, ?, ?, ?, ?, ?, ?)",
+                [(user_id, *row) for record_id, row in rows.items() if record_id in new],
+            )
+        return new
+
+    def get(self, user_id: str, ids: Iterable[str]) -> Mapping[str, Record]:
+        """See `Ledger.get`."""
+        found: dict[str, Record] = {}
+        for chunk in chunks(ids):
+            with self.file.reading() as sqlite:
+                rows = sqlite.execute(
+                    f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - constants
+                    f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
+                    (user_id, *chunk),
+                ).fetchall()
+            found.update((row[0], self._record(row)) for row in rows)
+        return found
+
+    def scan(
+        self, user_id: str, *, kind: str | None = None, conversation: str | None = None
+    ) -> Iterator[Record]:
+        """See `Ledger.scan`. Ends with what was there when it began."""
+        only = ""
+        values: list[str] = [user_id]
+        if kind is not None:
+            only += " AND kind = ?"
+            values.append(kind)
+        if conversation is not None:
+            only += " AND conversation = ?"
+            values.append(conversation)
+        with self.file.reading() as sqlite:
+            (last,) = sqlite.execute("SELECT max(seq) FROM records").fetchone()
+        after = 0
+        while last is not None:
+            with self.file.reading() as sqlite:
+                page = sqlite.execute(
+                    f"SELECT {_COLUMNS}, seq FROM records "  # noqa: S608 - constants
+                    f"WHERE owner = {OWNER}{only} AND seq > ? AND seq <= ? "
+                    f"ORDER BY seq LIMIT {_PAGE}",
+                    (*values, after, last),
+                ).fetchall()
+            for row in page:
+                if row[-1] <= after:
+                    # The pages of a damaged file may form a ring.
+                    raise corrupt(self.file.path, "its records are out of order")
+                after = row[-1]
+                yield self._record(row)
+            if len(page) < _PAGE:
+                return
+
+    def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
+        """See `Latest.latest`."""
+        with self.file.reading() as sqlite:
+            row = sqlite.execute(
+                f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - constants
+                f"WHERE owner = {OWNER} AND conversation = ? AND kind = ? "
+                "ORDER BY seq DESC LIMIT 1",
+                (user_id, conversation, kind),
+            ).fetchone()
+        return None if row is None else self._record(row)
+
+    def delete(self, user_id: str, ids: Iterable[str]) -> None:
+        """See `Ledger.delete`. Lexical search forgets them in the same transaction."""
+        gone = list(ids)
+        if gone:
+            self._with_words(lambda: self._delete(user_id, gone))
+
+    def _delete(self, user_id: str, ids: list[str]) -> None:
+        with self.file.writing() as sqlite:
+            sqlite.executemany(
+                f"DELETE FROM records WHERE owner = {OWNER} AND id = ?",  # noqa: S608 - constant
+                [(user_id, record_id) for record_id in ids],
+            )
+            forget_empty(sqlite, user_id)
+
+    def users(self) -> Iterator[str]:
+        """See `Ledger.users`."""
+        with self.file.reading() as sqlite:
+            rows = sqlite.execute(
+                "SELECT user_id FROM users WHERE EXISTS "
+                "(SELECT 1 FROM records WHERE records.owner = users.owner) ORDER BY owner"
+            ).fetchall()
+        if not all(type(row[0]) is str for row in rows):
+            raise corrupt(self.file.path, "a user_id is no text")
+        return (row[0] for row in rows)
+
+    def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
+        """See `Words.match`. At most 32 different words of `text` count, the longest ones.
+
+        Stop words of English count only where there are no others.
+        """
+        terms = _terms(text)
+        with self.file.reading() as sqlite:
+            row = sqlite.execute("SELECT owner FROM users WHERE user_id = ?", (user_id,)).fetchone()
+        if not terms or row is None:
+            return
+        # The user or the conversation is a token of the match itself: FTS5 meets it before it
+        # scores anything.
+        if conversation is None:
+            search, place, values = _OF_A_USER, f"u{row[0]}", {}
+        else:
+            name = conversation.encode("utf-8", "surrogatepass").hex()
+            search, place, values = _OF_A_CONVERSATION, f"c{name}", {"conversation": conversation}
+        query = f"place:{place} AND text:({' OR '.join(terms)})"
+        seen: set[str] = set()
+        offset = 0
+        while True:
+            asked = {"query": query, "owner": row[0], "offset": offset, **values}
+            page = self._with_words(partial(self._rows, search, asked))
+            offset += len(page)
+            for record_id, score in page:
+                # Rows move between pages when somebody writes meanwhile.
+                if record_id not in seen:
+                    seen.add(record_id)
+                    yield Hit(record_id, score)
+            if len(page) < _PAGE:
+                return
+
+    def check(self) -> list[str]:
+        """See `SelfChecking.check`. Reads the whole file."""
+        with self.file.reading() as sqlite:
+            try:
+                told = [row[0] for row in sqlite.execute("PRAGMA quick_check")]
+            except sqlite3.DatabaseError as error:
+                told = [str(error)]
+        return [] if told == ["ok"] else told
+
+    def purge(self) -> None:
+        """See `ErasingLedger.purge`. Writes the whole file anew: about a second for 100 MB."""
+        self._with_words(lambda: purge_file(self.file))
+
+    def close(self) -> None:
+        """See `Ledger.close`."""
+        self.file.close()
+
+    def _rows(self, query: str, values: Mapping[str, Any]) -> list[Any]:
+        with self.file.reading() as sqlite:
+            return sqlite.execute(query, values).fetchall()
+
+    def _record(self, row: tuple[Any, ...]) -> Record:
+        return record_of(row, place=repr(str(self.file.path)))
+
+    def _with_words(self, work: Callable[[], _T]) -> _T:
+        """Do it, and once more if the words were damaged: they are made of the records anew."""
+        try:
+            return work()
+        except StoreCorrupt as error:
+            if not concerns_words(error):
+                raise
+            _LOG.warning("%r: its words were damaged, and are made anew", str(self.file.path))
+            with self.file.writing() as sqlite:
+                sqlite.execute("INSERT INTO words (words) VALUES ('rebuild')")
+            return work()
+
+
+def _terms(text: str) -> list[str]:
+    """The words of a query as FTS5 strings: quoted, so that none is read as syntax."""
+    # Composed as FTS5 sees letters: a combining accent would end a word here, not there.
+    composed = unicodedata.normalize("NFC", text)
+    said = dict.fromkeys(word.lower() for word in _WORD.findall(composed))
+    # Stop words would be looked up in nearly every record: 4 of 5 parts of the time.
+    words = [word for word in said if word not in STOP_WORDS] or said
+    # Long words are rarer; sorted is stable, so of equals the first stays.
+    longest = sorted(words, key=len, reverse=True)[:_MOST_TERMS]
+    return [f'"{word}"' for word in longest]
