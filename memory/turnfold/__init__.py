@@ -6,12 +6,11 @@ client = with_memory(Anthropic(), store="./chat-memory")
 from turnfold_stores import open_store
 
 from turnfold.accounting.receipt import Receipt
-from turnfold.caps import Cap
 from turnfold.conversation import AsyncConversation, Conversation
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError
 from turnfold.memory import Memory, memory_of, with_memory
-from turnfold.policy import Policy
+from turnfold.policy import Cap, Policy
 from turnfold.request.thinking import strip_thinking
 from turnfold.summaries.sentences import ExtractiveSummarizer
 from turnfold.summarizers.claude import Summarizer

@@ -16,6 +16,7 @@ from anthropic import Anthropic, AsyncAnthropic
 from turnfold_stores import STORE_USER, Store, open_store
 
 from turnfold.accounting.receipt import Receipt
+from turnfold.accounting.tokens import estimate_text
 from turnfold.archive.archive import Archive
 from turnfold.archive.conversations import present_name
 from turnfold.embedders import Embedder, default_embedder, named_embedder
@@ -236,11 +237,19 @@ class Memory:
     ) -> Filling:
         _named("user_id", user_id)
         _named("conversation", conversation)
-        return self._process.filling(
-            messages,
-            Scope(user_id, conversation),
-            times_of(times, messages, self.policy.zone),
-            progress,
+        scope = Scope(user_id, conversation)
+        said_at = times_of(times, messages, self.policy.zone)
+        transcript = self._process.read(messages, scope)
+        return Filling(
+            self._process.archive(scope, transcript),
+            transcript,
+            None if said_at is None else transcript.spread(said_at),
+            policy=self.policy,
+            embedder=self._embedder,
+            count=self.policy.count_tokens or estimate_text,
+            summary_model=self._process.summary_model,
+            windows=self._process.windows,
+            progress=progress,
         )
 
     def preview(

@@ -1,6 +1,5 @@
 """Where memory is kept: a ledger of records and an index of vectors, behind one contract."""
 
-from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
 from turnfold_stores.errors import (
     MissingDependency,
     SchemaMismatch,
@@ -9,9 +8,21 @@ from turnfold_stores.errors import (
     StoreUnavailable,
     TurnfoldError,
 )
-from turnfold_stores.latest import Latest, latest_record
 from turnfold_stores.open import open_store
-from turnfold_stores.protocols import Entry, Hit, Index, Ledger, Record, Vector, Words
+from turnfold_stores.protocols import (
+    Entry,
+    ErasingIndex,
+    ErasingLedger,
+    Hit,
+    Index,
+    Latest,
+    Ledger,
+    Populated,
+    Record,
+    Vector,
+    Words,
+    latest_record,
+)
 from turnfold_stores.records.model_binding import STORE_USER
 from turnfold_stores.records.vectors import vector_of, vector_record
 from turnfold_stores.repair import Mended

@@ -127,3 +127,79 @@ class Index(Protocol):
     def close(self) -> None:
         """Release files and connections. Closing twice is harmless."""
         ...
+
+
+@runtime_checkable
+class ErasingLedger(Protocol):
+    """Declared by ledgers that write files, where a deletion leaves bytes behind."""
+
+    def purge(self) -> None:
+        """Make sure that nothing which was deleted is left in the files.
+
+        Raises:
+            StoreUnavailable: another process keeps the files busy; nothing is lost, try again.
+        """
+        ...
+
+
+@runtime_checkable
+class ErasingIndex(Protocol):
+    """Declared by indexes that write files of their own, where a deletion leaves bytes behind."""
+
+    def purge(self, user_id: str, entries: Iterable[Entry]) -> None:
+        """Build this user's part anew, so that nothing else of theirs is left in the files.
+
+        Args:
+            user_id: whose.
+            entries: all there is of them from then on.
+        """
+        ...
+
+
+@runtime_checkable
+class Populated(Protocol):
+    """Declared by indexes that know whose vectors they hold."""
+
+    def users(self) -> set[str]:
+        """Every user_id that has a vector."""
+        ...
+
+
+@runtime_checkable
+class Latest(Protocol):
+    """Reading from the end, declared by the ledgers that can."""
+
+    def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
+        """The last record of a kind that was written for a conversation; None for none."""
+        ...
+
+
+def latest_record(ledger: Ledger, user_id: str, *, kind: str, conversation: str) -> Record | None:
+    """The last record of a kind that was written for a conversation; None for none.
+
+    A ledger that cannot read from the end is scanned.
+    """
+    if isinstance(ledger, Latest):
+        return ledger.latest(user_id, kind=kind, conversation=conversation)
+    last = None
+    for last in ledger.scan(user_id, kind=kind, conversation=conversation):  # noqa: B007
+        pass
+    return last
+
+
+@runtime_checkable
+class SelfChecking(Protocol):
+    """Declared by ledgers that can tell whether their files are sound."""
+
+    def check(self) -> list[str]:
+        """What is wrong with the files, in words; [] for nothing."""
+        ...
+
+
+@runtime_checkable
+class SelfCheckingIndex(Protocol):
+    """Declared by indexes that can tell which of their vectors are none any more."""
+
+    def unsound(self, user_id: str) -> set[str]:
+        """Ids whose vectors are damaged; they can be written anew from the ledger."""
+        ...

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from turnfold_stores.errors import StoreCorrupt
-from turnfold_stores.protocols import Entry, Record
+from turnfold_stores.protocols import Entry, Index, Ledger, Record, SelfCheckingIndex
 from turnfold_stores.records.vectors import VECTOR_KIND, entry_id_of, entry_of
-from turnfold_stores.soundness import SelfCheckingIndex
-
-if TYPE_CHECKING:
-    from turnfold_stores.store import Store
 
 _MEND_BATCH = 512
 
@@ -48,18 +43,38 @@ def fit_entries(records: Iterable[Record], dimension: int | None) -> Iterator[En
             yield entry
 
 
-def mend_user(store: Store, user_id: str) -> Mended:
-    """See `Store.mend`; for one user."""
-    index = store.index
+def mend_user(
+    ledger: Ledger,
+    index: Index,
+    user_id: str,
+    *,
+    dimension: int | None,
+    have_vectors: Callable[[str, Iterable[str]], set[str]],
+) -> Mended:
+    """Make the index of one user hold what the ledger holds.
+
+    Args:
+        ledger: goes by what it keeps.
+        index: what is mended.
+        user_id: whose.
+        dimension: of the store's vectors; None for that of the first.
+        have_vectors: those of some ids whose vectors the ledger keeps now.
+    """
+
+    def index_what_stays(entries: Sequence[Entry]) -> None:
+        """Put entries into the index, and out again those deleted from the ledger meanwhile."""
+        index.put(user_id, entries)
+        names = [entry.id for entry in entries]
+        index.delete(user_id, set(names) - have_vectors(user_id, names))
+
     strangers = index.ids(user_id)
     if isinstance(index, SelfCheckingIndex):
         unsound = index.unsound(user_id)
         index.delete(user_id, unsound)
         strangers -= unsound
-    dimension = store.dimension
     added = unfit = 0
     lacking: list[Entry] = []
-    for record in store.ledger.scan(user_id, kind=VECTOR_KIND):
+    for record in ledger.scan(user_id, kind=VECTOR_KIND):
         if entry_id_of(record) in strangers:
             strangers.discard(entry_id_of(record))
             continue
@@ -72,15 +87,8 @@ def mend_user(store: Store, user_id: str) -> Mended:
         lacking.append(entry)
         added += 1
         if len(lacking) == _MEND_BATCH:
-            _index_what_stays(store, user_id, lacking)
+            index_what_stays(lacking)
             lacking = []
-    _index_what_stays(store, user_id, lacking)
+    index_what_stays(lacking)
     index.delete(user_id, strangers)
     return Mended(added, len(strangers), unfit)
-
-
-def _index_what_stays(store: Store, user_id: str, entries: Sequence[Entry]) -> None:
-    """Put entries into the index, and out again those deleted from the ledger meanwhile."""
-    store.index.put(user_id, entries)
-    names = [entry.id for entry in entries]
-    store.index.delete(user_id, set(names) - store.have_vectors(user_id, names))

@@ -8,9 +8,16 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
-from turnfold_stores.erasing import ErasingIndex, ErasingLedger, Populated
 from turnfold_stores.errors import SchemaMismatch, StoreError
-from turnfold_stores.protocols import Entry, Index, Ledger, Record
+from turnfold_stores.protocols import (
+    Entry,
+    ErasingIndex,
+    ErasingLedger,
+    Index,
+    Ledger,
+    Populated,
+    Record,
+)
 from turnfold_stores.records.journal import Journal
 from turnfold_stores.records.model_binding import (
     STORE_USER,
@@ -345,7 +352,13 @@ class Store:
 
     def mend_user(self, user_id: str) -> Mended:
         """`mend`, for one user."""
-        return mend_user(self, user_id)
+        return mend_user(
+            self.ledger,
+            self.index,
+            user_id,
+            dimension=self.dimension,
+            have_vectors=self.have_vectors,
+        )
 
 
 def _mismatch(bound: Binding, given: str) -> SchemaMismatch:

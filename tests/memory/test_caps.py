@@ -7,8 +7,8 @@ from support.chats import SMALL, ask, history, memory, stand_in
 from support.models import DEAREST, LARGEST, SUMMARY
 from turnfold import Cap
 from turnfold.accounting.prices import Usage, cost, price_of
-from turnfold.caps import Spent
 from turnfold.errors import PolicyError
+from turnfold.policy import Spent
 from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_fake import Fault
 from turnfold_stores import open_store

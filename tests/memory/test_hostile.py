@@ -13,8 +13,8 @@ from support.drawing import drawn
 from support.embedders import HashedWords
 from turnfold import Memory, Policy
 from turnfold.archive.passages import Found, Passage
+from turnfold.recall.recalled_block import recall_block
 from turnfold.request.quotation import memory_block
-from turnfold.request.rewrite import recall_block
 from turnfold.summaries.notes import KINDS, Item, SummaryDraft
 from turnfold_fake import FakeClaude, Reply
 

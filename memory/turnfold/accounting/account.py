@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 from turnfold.accounting.prices import Price, Usage, cost, price_of
 from turnfold.accounting.receipt import Recalled, Receipt, Tokens
-from turnfold.archive.passages import Found
-from turnfold.scope import Scope
 
 
 @dataclass(slots=True)
@@ -105,13 +103,14 @@ class Account:
         self,
         *,
         model: str,
-        scope: Scope,
+        user_id: str,
+        conversation: str,
         turn: int,
         in_memory: int,
         cache_missed: int = 0,
         tokens: Tokens,
         usage: Usage,
-        hits: Sequence[Found],
+        hits: Sequence[Recalled],
     ) -> Receipt:
         """Close the account of one request. What its receipt tells no other one does."""
         told = self._take_out()
@@ -127,8 +126,8 @@ class Account:
             full = cost(whole, price)
         return Receipt(
             model=model,
-            user_id=scope.user_id,
-            conversation=scope.conversation,
+            user_id=user_id,
+            conversation=conversation,
             turn=turn,
             tokens=tokens,
             usage=usage,
@@ -136,9 +135,7 @@ class Account:
             fold_reason=self.fold_reason if self.folded else "",
             cache_missed=cache_missed,
             in_memory=in_memory,
-            hits=tuple(
-                Recalled(one.turn, one.passage.source, one.passage.text, one.score) for one in hits
-            ),
+            hits=tuple(hits),
             summary_usage=told.summary_usage,
             cost=spent,
             full_cost=full,

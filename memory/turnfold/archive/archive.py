@@ -36,12 +36,11 @@ from turnfold.archive.plans import (
     read_preparation,
     usage_id,
 )
-from turnfold.caps import Spent
 from turnfold.embedders import Embedder
 from turnfold.history.exchanges import Exchange, Transcript, digest, seed_of
-from turnfold.history.memorable import Memorable
-from turnfold.history.redaction import Redact
+from turnfold.history.redaction import Memorable, Redact
 from turnfold.history.utterances import utterances
+from turnfold.policy import Spent
 from turnfold.scope import Scope
 from turnfold.summaries.layers import Correction
 from turnfold.summaries.notes import Node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
@@ -23,7 +23,6 @@ from turnfold.forgetting.forget import forget_again, retain
 from turnfold.history.exchanges import Transcript, seed_of
 from turnfold.policy import Policy
 from turnfold.scope import Scope
-from turnfold.upkeep.backfill import Filling, Progress
 
 
 class Process:
@@ -45,7 +44,7 @@ class Process:
         self.store = store
         self.embedder = embedder
         self.policy = policy
-        self._summary_model = summary_model
+        self.summary_model = summary_model
         self._count = policy.count_tokens or estimate_text
         self._shared = Shared(self._count, policy)
         self.patience = Patience(policy.deadline)
@@ -53,7 +52,7 @@ class Process:
 
     def on(self, store: Store) -> Process:
         """The same on another store, to look at what a turn would be: nobody is asked."""
-        looking = Process(store, self.embedder, self.policy, self._summary_model)
+        looking = Process(store, self.embedder, self.policy, self.summary_model)
         looking._has_writers = False
         return looking
 
@@ -81,9 +80,8 @@ class Process:
         clock = self.policy.clock or time.time
         if self.policy.retain_days and self._shared.retention_due(scope.user_id, clock()):
             retain(self.store, self.policy, scope.user_id, clock())
-        seed = seed_of(scope.user_id, scope.conversation)
-        transcript = self._shared.reader.read(body["messages"], seed=seed)
-        archive = self._archive(scope, transcript, clock)
+        transcript = self.read(body["messages"], scope)
+        archive = self.archive(scope, transcript)
         if starts_anew(transcript, archive):
             if scope.conversation:
                 known = self._shared.path(scope)
@@ -113,7 +111,7 @@ class Process:
             embedder=self.embedder,
             account=account,
             known=self._shared.known,
-            summary_model=self._summary_model,
+            summary_model=self.summary_model,
             apart=apart if self._has_writers else None,
             background=background,
             windows=self._shared.windows,
@@ -129,7 +127,20 @@ class Process:
         """
         turn.account.abandon(partial(self._shared.spent_apart, scope))
 
-    def _archive(self, scope: Scope, transcript: Transcript, clock: Callable[[], float]) -> Archive:
+    def read(self, messages: Sequence[Mapping[str, Any]], scope: Scope) -> Transcript:
+        """Messages of a conversation as exchanges.
+
+        Raises:
+            TranscriptError: they cannot be read.
+        """
+        return self._shared.reader.read(messages, seed=seed_of(scope.user_id, scope.conversation))
+
+    @property
+    def windows(self) -> MutableMapping[str, int]:
+        """Context windows that models have told of when they refused, by name."""
+        return self._shared.windows
+
+    def archive(self, scope: Scope, transcript: Transcript) -> Archive:
         """The archive of a scope, which knows what of the transcript was forgotten."""
         tombstones = Tombstones(self.store.ledger, scope.user_id)
         mark = tombstones.mark
@@ -149,35 +160,9 @@ class Process:
             self.store,
             scope,
             self._shared.stored,
-            clock,
+            self.policy.clock or time.time,
             forgotten=forgotten,
             mark=mark,
             redact=self.policy.redact,
             claims=self._shared.claims,
-        )
-
-    def filling(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        scope: Scope,
-        times: Sequence[float | None] | None,
-        progress: Progress,
-    ) -> Filling:
-        """Start a backfill; see `turnfold.upkeep.backfill`.
-
-        Raises:
-            TranscriptError: the messages cannot be read.
-        """
-        seed = seed_of(scope.user_id, scope.conversation)
-        transcript = self._shared.reader.read(messages, seed=seed)
-        return Filling(
-            self._archive(scope, transcript, self.policy.clock or time.time),
-            transcript,
-            None if times is None else transcript.spread(times),
-            policy=self.policy,
-            embedder=self.embedder,
-            count=self._count,
-            summary_model=self._summary_model,
-            windows=self._shared.windows,
-            progress=progress,
         )

@@ -27,7 +27,7 @@ from typing import Any
 
 from turnfold.accounting.account import Account
 from turnfold.accounting.prices import Usage
-from turnfold.accounting.receipt import Receipt
+from turnfold.accounting.receipt import Recalled, Receipt
 from turnfold.accounting.tokens import count_fixed, count_message, estimate_text
 from turnfold.archive.archive import Archive
 from turnfold.archive.measures import Measures, Row
@@ -47,10 +47,11 @@ from turnfold.history.exchanges import Transcript
 from turnfold.policy import Policy
 from turnfold.recall.candidates import Known
 from turnfold.recall.recall import look_up
+from turnfold.recall.recalled_block import recall_block
 from turnfold.request.cache_breakpoints import has_marks
 from turnfold.request.carried_state import head_of
 from turnfold.request.refusals import Refusal
-from turnfold.request.rewrite import Sent, build, recall_block, sources_block
+from turnfold.request.rewrite import Sent, build, sources_block
 from turnfold.request.thinking import thinking_ids
 from turnfold.summaries.summary_block import narrowed
 
@@ -426,13 +427,17 @@ class Turn:
             self.account.degraded.append(f"ledger: a damaged record is left out: {name}: {what}")
         return self.account.receipt(
             model=self._model,
-            scope=self._archive.scope,
+            user_id=self._archive.scope.user_id,
+            conversation=self._archive.scope.conversation,
             turn=len(self._exchanges),
             in_memory=max(0, self._epoch.in_memory - self._head),
             tokens=tokens,
             usage=usage,
             cache_missed=self._missed(usage),
-            hits=self._hits(),
+            hits=[
+                Recalled(one.turn, one.passage.source, one.passage.text, one.score)
+                for one in self._hits()
+            ],
         )
 
     def _missed(self, usage: Usage) -> int:

@@ -22,11 +22,10 @@ from turnfold.request.refusals import failure_of
 from turnfold.summaries.draft import Drafting, Piece
 from turnfold.summaries.job_pieces import COMPARED_BYTES, Reads, newest
 from turnfold.summaries.layers import correct, live_items, render, settle
-from turnfold.summaries.notes import Item, Node, SummaryDraft, SummaryJob
+from turnfold.summaries.notes import Item, Node, Outcome, SummaryJob
 from turnfold.summaries.summary_block import FRAME, block_of, unseen_among
 from turnfold.summarizers.reconciling import Reconciled, answer_tokens, superseded
 
-Outcome = SummaryDraft | Exception
 Degrade = Callable[[str, Exception], None]
 
 # Where there was no answer in time, so many times less is asked for at once; and so often.

@@ -27,14 +27,14 @@ from turnfold.archive.leases import Lease, Leases
 from turnfold.archive.plans import Fold, Preparation, preparation_id
 from turnfold.embedders import Embedder
 from turnfold.errors import failure
-from turnfold.folding.fold_builder import Degrade, Folding, Outcome
+from turnfold.folding.fold_builder import Degrade, Folding
 from turnfold.folding.patience import Patience
 from turnfold.folding.rule import Standing
 from turnfold.folding.summary_budget import Spending
 from turnfold.forgetting.forget import forget_again, mark_of
 from turnfold.history.exchanges import Exchange
 from turnfold.policy import Policy
-from turnfold.summaries.notes import Item, SummaryJob
+from turnfold.summaries.notes import Item, Outcome, SummaryJob
 from turnfold.summarizers.reconciling import Reconciled
 
 logger = logging.getLogger("turnfold")

@@ -13,7 +13,7 @@ from uuid import uuid4
 from turnfold.accounting.prices import Price, Usage, cost, dearest, price_of
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
-from turnfold.caps import Cap, Spent
+from turnfold.policy import Cap, Spent
 from turnfold.summaries.notes import SummaryJob
 
 # Tokens of turns that may be summarized in any conversation, however short it is.

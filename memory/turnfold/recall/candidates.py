@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from turnfold_stores import Hit, Record
@@ -12,7 +12,6 @@ from turnfold.archive.archive import Archive
 from turnfold.archive.passages import content_of
 from turnfold.history.exchanges import Transcript
 from turnfold.history.utterances import utterances
-from turnfold.recall.eligible import Eligible
 from turnfold.recall.ranking import Message, messages_of
 
 # Exchanges looked at on either side of one that was found.
@@ -37,6 +36,39 @@ class Known:
         self._messages[content_id] = messages
         while len(self._messages) > self._most:
             self._messages.popitem(last=False)
+
+
+class Eligible:
+    """What may be recalled: exchanges in memory on a living path, and not in view.
+
+    Args:
+        archive: the ledger.
+        turns: exchange number by content id, for what is folded on this path.
+        live: content ids that stand verbatim in the request.
+        root: opening id of the first exchange of this path.
+    """
+
+    def __init__(
+        self, archive: Archive, *, turns: Mapping[str, int], live: Collection[str], root: str
+    ) -> None:
+        self._archive = archive
+        self._turns = turns
+        self._live = live
+        self._root = root
+        self._elsewhere: dict[str, set[str]] = {}  # by conversation; read when first met
+
+    def __call__(self, record: Record) -> int | None:
+        """The exchange number; 0 for another conversation; None if it may not be recalled."""
+        content = content_of(record.id)
+        if content in self._live:
+            return None
+        here = self._archive.scope.conversation
+        if record.conversation == here and (content in self._turns or here):
+            return self._turns.get(content)
+        if record.conversation not in self._elsewhere:
+            paths = self._archive.paths.folded(record.conversation, but=self._root)
+            self._elsewhere[record.conversation] = {one for path in paths for one in path}
+        return 0 if content in self._elsewhere[record.conversation] else None
 
 
 class Past:

@@ -23,8 +23,8 @@ from turnfold.policy import Policy
 from turnfold.recall.candidates import Known, Past
 from turnfold.recall.query import Asked, coverage, need, read_opening
 from turnfold.recall.ranking import Floats, Message, fused, relevance, value
+from turnfold.recall.recalled_block import RECALL_OVERHEAD
 from turnfold.recall.selection import Chosen, choose
-from turnfold.request.rewrite import RECALL_OVERHEAD
 
 # Passages taken from each ranking: so many, and one more for so many tokens to spend.
 _LEAST_TAKEN = 150

@@ -11,7 +11,7 @@ from turnfold.accounting.tokens import CountText
 from turnfold.archive.passages import split
 from turnfold.recall.ranking import Message
 
-# What a label and its line break take; see `prompt.recall_block`.
+# What a label and its line break take; see `recalled_block`.
 LABEL_TOKENS = 4
 # A message comes whole where it takes no more than this share of the budget.
 _WHOLE = 0.5

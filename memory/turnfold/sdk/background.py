@@ -25,10 +25,9 @@ from typing import Any
 import anyio
 
 from turnfold.errors import failure
-from turnfold.folding.fold_builder import Outcome
 from turnfold.folding.preparation import Chore
 from turnfold.resilience.worker_threads import Crew, TooLate, on_asyncio
-from turnfold.summaries.notes import Item, SummaryJob
+from turnfold.summaries.notes import Item, Outcome, SummaryJob
 from turnfold.summarizers.in_parallel import InThread, Several, ask, ask_async
 from turnfold.summarizers.reconciling import Reconciled
 

@@ -17,7 +17,6 @@ from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 from turnfold.engine.runtime import Process
 from turnfold.engine.turn import Turn
 from turnfold.errors import failure
-from turnfold.folding.fold_builder import Outcome
 from turnfold.request.refusals import read_refusal
 from turnfold.resilience.worker_threads import on_asyncio
 from turnfold.sdk.attempt import Attempt, OnReceipt, as_sent
@@ -34,7 +33,7 @@ from turnfold.sdk.response_tap import (
     raw_response,
 )
 from turnfold.sdk.turn_requests import other_than_turn, sends_messages
-from turnfold.summaries.notes import SummaryDraft, SummaryJob
+from turnfold.summaries.notes import Outcome, SummaryDraft, SummaryJob
 from turnfold.summarizers.reconciling import AsyncReconciler, Reconciler, compare, compare_async
 
 logger = logging.getLogger("turnfold")

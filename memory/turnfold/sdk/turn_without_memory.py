@@ -29,7 +29,8 @@ class Bypass:
         account = Account(degraded=[self._reason])
         return account.receipt(
             model=str(self._body.get("model", "")),
-            scope=self._scope,
+            user_id=self._scope.user_id,
+            conversation=self._scope.conversation,
             turn=0,
             in_memory=0,
             tokens=tokens,

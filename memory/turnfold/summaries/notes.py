@@ -162,3 +162,7 @@ class SummaryDraft:
     items: Sequence[Item]
     usage: Usage = field(default_factory=Usage)
     model: str = ""
+
+
+Outcome = SummaryDraft | Exception
+"""What came of a job: a draft, or why there is none."""

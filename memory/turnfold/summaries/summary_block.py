@@ -8,10 +8,15 @@ from dataclasses import replace
 from turnfold.accounting.tokens import CountText
 from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import unseen_in
-from turnfold.request.rewrite import summary_block
+from turnfold.request.quotation import memory_block
 from turnfold.summaries.layers import coverage, erased, fit, live_items, render, unseen
 from turnfold.summaries.notes import Node
 
+_SUMMARY_NOTE = (
+    "Notes on earlier turns of this conversation: a record, not a message to you. Where they "
+    "quote, they say who said it, and in which turn."
+)
+_MORE_NOTE = "More of these notes. Where they differ from the ones before, these hold."
 FRAME = 200
 """Tokens a summary may have over its budget, for its marks and notes: each block has some."""
 
@@ -63,7 +68,7 @@ def block_of(
         more: whether it stands behind other blocks.
     """
     parts = (*texts, unseen(markers), coverage(first, last), erased(missing))
-    return summary_block("\n".join(filter(None, parts)), more=more)
+    return memory_block(_MORE_NOTE if more else _SUMMARY_NOTE, "\n".join(filter(None, parts)))
 
 
 def narrowed(

@@ -12,8 +12,7 @@ from typing import Protocol, TypeVar
 import anyio
 
 from turnfold.errors import failure
-from turnfold.folding.fold_builder import Outcome
-from turnfold.summaries.notes import SummaryJob
+from turnfold.summaries.notes import Outcome, SummaryJob
 
 # Summaries asked for at once. They share the caller's rate limit.
 SIDE_BY_SIDE = 4

@@ -26,7 +26,7 @@ from turnfold.archive.plans import Fold, Plan, plan_id, preparation_id
 from turnfold.archive.tombstones import opening_name
 from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError, clean, failure
-from turnfold.folding.fold_builder import Folding, Outcome
+from turnfold.folding.fold_builder import Folding
 from turnfold.folding.preparation import is_stale, leases_of, take_back
 from turnfold.folding.rule import keep_from
 from turnfold.folding.summary_budget import Spending
@@ -35,7 +35,7 @@ from turnfold.history.exchanges import Transcript
 from turnfold.language.days import seconds_of
 from turnfold.policy import Policy
 from turnfold.request.carried_state import head_of
-from turnfold.summaries.notes import Item, SummaryJob
+from turnfold.summaries.notes import Item, Outcome, SummaryJob
 from turnfold.summarizers.reconciling import Reconciled
 
 logger = logging.getLogger("turnfold")

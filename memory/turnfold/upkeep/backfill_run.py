@@ -10,8 +10,7 @@ import anyio
 import anyio.to_thread
 
 from turnfold.errors import TurnfoldError, failure
-from turnfold.folding.fold_builder import Outcome
-from turnfold.summaries.notes import SummaryDraft, SummaryJob
+from turnfold.summaries.notes import Outcome, SummaryDraft, SummaryJob
 from turnfold.summarizers.claude import Summarizer
 from turnfold.summarizers.in_parallel import ask, ask_async, side_by_side
 from turnfold.summarizers.reconciling import AsyncReconciler, Reconciler, compare, compare_async

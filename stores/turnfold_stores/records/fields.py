@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from turnfold_stores import Record
+from turnfold_stores.protocols import Record
 
 logger = logging.getLogger("turnfold")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from turnfold_stores.erasing import Populated
 from turnfold_stores.errors import StoreCorrupt
+from turnfold_stores.protocols import Populated, SelfChecking, SelfCheckingIndex
 from turnfold_stores.records.vectors import VECTOR_KIND, entry_id_of, entry_of
-from turnfold_stores.soundness import SelfChecking, SelfCheckingIndex
 from turnfold_stores.store import Store
 
 __all__ = ["Indexed", "SelfChecking", "indexed", "users_of"]
