@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -15,8 +15,8 @@ import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
 from turnfold_stores import STORE_USER, Store, open_store
 
+from turnfold.accounting.account import Account
 from turnfold.accounting.receipt import Receipt
-from turnfold.accounting.tokens import estimate_text
 from turnfold.archive.archive import Archive
 from turnfold.archive.conversations import present_name
 from turnfold.embedders import Embedder, default_embedder, named_embedder
@@ -240,16 +240,13 @@ class Memory:
         scope = Scope(user_id, conversation)
         said_at = times_of(times, messages, self.policy.zone)
         transcript = self._process.read(messages, scope)
+        archive = self._process.archive(scope, transcript)
+        context = self._process.context(archive, Account(self.policy.prices))
         return Filling(
-            self._process.archive(scope, transcript),
+            replace(context, work="backfill"),
             transcript,
             None if said_at is None else transcript.spread(said_at),
-            policy=self.policy,
-            embedder=self._embedder,
-            count=self.policy.count_tokens or estimate_text,
-            summary_model=self._process.summary_model,
-            windows=self._process.windows,
-            progress=progress,
+            progress,
         )
 
     def preview(
@@ -406,7 +403,7 @@ class Memory:
         _named("user_id", user_id)
         _named("conversation", conversation)
         name = present_name(self.store, user_id, conversation) if conversation else ""
-        clock = self.policy.clock or time.time
+        clock = self.policy.now
         return Archive(self.store, Scope(user_id, name), OrderedDict(), clock)
 
     async def anotes(self, *, user_id: str, conversation: str | None = None) -> list[Note]:

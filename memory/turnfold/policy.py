@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Literal, get_args
 
 from turnfold.accounting.prices import Price
+from turnfold.accounting.tokens import CountText, estimate_text
 from turnfold.errors import PolicyError
 from turnfold.language.days import TimeZone, zone_of
 
@@ -291,6 +293,16 @@ class Policy:
                     f"keep_tokens={self.keep_tokens} must be below {shown}: a fold has to leave "
                     f"less than what triggers it. A quarter of that does well"
                 )
+
+    @property
+    def counter(self) -> CountText:
+        """Counts the tokens of a text: `count_tokens`, or turnfold's estimate."""
+        return self.count_tokens or estimate_text
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """Tells the time, in seconds since the epoch: `clock`, or the system's."""
+        return self.clock or time.time
 
     @property
     def zone(self) -> tzinfo | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from support.chats import SMALL, ask, history, memory, slow_client, stand_in
 from turnfold.archive.leases import Leases
-from turnfold.folding.patience import Patience
+from turnfold.resilience.patience import Patience
 from turnfold.scope import Scope
 from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_stores import open_store

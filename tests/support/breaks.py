@@ -79,9 +79,9 @@ BREAKS = [
     Break(
         "2. A summary that failed folds nothing, nor what comes after it",
         "folding/fold_builder.py",
-        "Folding.fold",
-        "                break\n            reached[name] = written[name]",
-        "                continue\n            reached[name] = written[name]",
+        "Folding.build",
+        "                break\n            reached[name] = there[name]",
+        "                continue\n            reached[name] = there[name]",
         "test_turn.py::test_of_several_summaries_those_before_the_one_that_failed_count",
     ),
     Break(
@@ -159,8 +159,8 @@ BREAKS = [
     Break(
         "5. What is summarized is not summarized again",
         "folding/fold_builder.py",
-        "Folding.due",
-        "lacking = [name for name in self._runs if name not in written]",
+        "Folding.advance",
+        "lacking = [name for name in self._runs if name not in there]",
         "lacking = list(self._runs)",
         "test_caps.py::test_nothing_is_paid_behind_turns_that_a_summarizer_fails_at",
     ),

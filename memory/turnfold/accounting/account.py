@@ -52,6 +52,17 @@ class Account:
             self.degraded.append(why)
         self._pass_on()
 
+    def aside(self) -> Account:
+        """An account of work beside this one: once closed, it is left to the same next turn."""
+        beside = Account(self.prices)
+        beside._later = self._later
+        return beside
+
+    def close(self) -> None:
+        """Leave what was spent, and what failed, to the next turn; and what is yet to come."""
+        self.closed = True
+        self._pass_on()
+
     def leave_to(self, apart: Callable[[Account], None]) -> None:
         """Whom to tell what is spent once a receipt has told the rest.
 

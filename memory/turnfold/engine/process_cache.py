@@ -34,7 +34,6 @@ class Shared:
     def __init__(self, count: CountText, policy: Policy) -> None:
         self.stored: OrderedDict[str, None] = OrderedDict()
         self.claims = Claims()
-        self.windows: dict[str, int] = {}  # by model, where a refusal has told of it
         self.reader = Reader(count, policy.redact)
         self._forgotten: OrderedDict[Scope, set[str]] = OrderedDict()
         self._marks: OrderedDict[str, str] = OrderedDict()

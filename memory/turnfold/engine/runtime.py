@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
@@ -11,18 +11,20 @@ from typing import Any
 
 from turnfold_stores import Store
 
-from turnfold.accounting.tokens import estimate_text
+from turnfold.accounting.account import Account
 from turnfold.archive.archive import Archive
 from turnfold.archive.tombstones import Tombstones, forgotten_of
 from turnfold.embedders.start import ModelStart
 from turnfold.engine.cut_history import looks_cut, rejoin, starts_anew
 from turnfold.engine.process_cache import Shared
 from turnfold.engine.turn import Turn
-from turnfold.folding.patience import Patience
+from turnfold.folding.planner import Workers
 from turnfold.forgetting.forget import forget_again, retain
 from turnfold.history.exchanges import Transcript, seed_of
 from turnfold.policy import Policy
+from turnfold.resilience.patience import Patience
 from turnfold.scope import Scope
+from turnfold.turn_context import Learned, TurnContext
 
 
 class Process:
@@ -45,9 +47,8 @@ class Process:
         self.embedder = embedder
         self.policy = policy
         self.summary_model = summary_model
-        self._count = policy.count_tokens or estimate_text
-        self._shared = Shared(self._count, policy)
-        self.patience = Patience(policy.deadline)
+        self._shared = Shared(policy.counter, policy)
+        self.learned = Learned(Patience(policy.deadline))
         self._has_writers = True
 
     def on(self, store: Store) -> Process:
@@ -77,15 +78,15 @@ class Process:
             StoreError: the store cannot be read or written.
         """
         started = time.perf_counter()
-        clock = self.policy.clock or time.time
-        if self.policy.retain_days and self._shared.retention_due(scope.user_id, clock()):
-            retain(self.store, self.policy, scope.user_id, clock())
+        now = self.policy.now()
+        if self.policy.retain_days and self._shared.retention_due(scope.user_id, now):
+            retain(self.store, self.policy, scope.user_id, now)
         transcript = self.read(body["messages"], scope)
         archive = self.archive(scope, transcript)
         if starts_anew(transcript, archive):
             if scope.conversation:
                 known = self._shared.path(scope)
-                whole = rejoin(transcript, archive, known, self._count)
+                whole = rejoin(transcript, archive, known, self.policy.counter)
                 transcript = whole or transcript
             elif looks_cut(transcript, archive):
                 self._shared.warn_once(
@@ -100,23 +101,15 @@ class Process:
             kept = [one for one in kept if not archive.forgot(one)]
         self._shared.keep_path(scope, kept)
         account = self._shared.account(scope, transcript.open.opening_id)
-        apart = partial(self._shared.spent_apart, scope)
-        account.leave_to(apart)
+        account.leave_to(partial(self._shared.spent_apart, scope))
         self._shared.settle(scope, account)
-        turn = Turn(
-            archive,
-            body,
-            transcript,
-            policy=self.policy if zone is None else replace(self.policy, time_zone=zone),
-            embedder=self.embedder,
-            account=account,
-            known=self._shared.known,
-            summary_model=self.summary_model,
-            apart=apart if self._has_writers else None,
-            background=background,
-            windows=self._shared.windows,
-            patience=self.patience,
-        )
+        policy = self.policy if zone is None else replace(self.policy, time_zone=zone)
+        context = replace(self.context(archive, account), policy=policy)
+        workers: Workers = "background" if background else "turn"
+        if not self._has_writers:
+            workers = "none"
+        turn = Turn(context, body, transcript, known=self._shared.known, workers=workers)
+        turn.begin()
         account.seconds["begin"] = time.perf_counter() - started
         return turn
 
@@ -135,10 +128,11 @@ class Process:
         """
         return self._shared.reader.read(messages, seed=seed_of(scope.user_id, scope.conversation))
 
-    @property
-    def windows(self) -> MutableMapping[str, int]:
-        """Context windows that models have told of when they refused, by name."""
-        return self._shared.windows
+    def context(self, archive: Archive, account: Account) -> TurnContext:
+        """What the steps of a turn, or of a backfill, go by."""
+        return TurnContext(
+            archive, self.policy, self.embedder, account, self.learned, self.summary_model
+        )
 
     def archive(self, scope: Scope, transcript: Transcript) -> Archive:
         """The archive of a scope, which knows what of the transcript was forgotten."""
@@ -160,7 +154,7 @@ class Process:
             self.store,
             scope,
             self._shared.stored,
-            self.policy.clock or time.time,
+            self.policy.now,
             forgotten=forgotten,
             mark=mark,
             redact=self.policy.redact,

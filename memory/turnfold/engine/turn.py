@@ -17,34 +17,29 @@ meets the same plan and sends the same bytes.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from turnfold.accounting.account import Account
 from turnfold.accounting.prices import Usage
 from turnfold.accounting.receipt import Recalled, Receipt
-from turnfold.accounting.tokens import count_fixed, count_message, estimate_text
-from turnfold.archive.archive import Archive
+from turnfold.accounting.tokens import count_fixed, count_message
 from turnfold.archive.measures import Measures, Row
 from turnfold.archive.passages import Found
 from turnfold.archive.plans import Fold, Plan, Shown, plan_id, usage_id
 from turnfold.archive.tombstones import opening_name
-from turnfold.embedders.start import ModelNotReady, ModelStart
-from turnfold.errors import clean, failure
+from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.folds_in_force import fold_in_force, left_out
-from turnfold.folding.patience import Patience
-from turnfold.folding.planner import Deciding
+from turnfold.folding.planner import FoldPlanner, ReadRequest, Workers
 from turnfold.folding.preparation import Chore, take_back
 from turnfold.folding.rule import nears_first_fold
+from turnfold.folding.turn_folds import TurnFolds
 from turnfold.history.citations import Citations
 from turnfold.history.exchanges import Transcript
-from turnfold.policy import Policy
 from turnfold.recall.candidates import Known
 from turnfold.recall.recall import look_up
 from turnfold.recall.recalled_block import recall_block
@@ -54,8 +49,7 @@ from turnfold.request.refusals import Refusal
 from turnfold.request.rewrite import Sent, build, sources_block
 from turnfold.request.thinking import thinking_ids
 from turnfold.summaries.summary_block import narrowed
-
-logger = logging.getLogger("turnfold")
+from turnfold.turn_context import TurnContext
 
 # Tokens that the breaks between the texts of a request may take of a budget.
 _BREAKS = 4
@@ -66,54 +60,40 @@ class Turn:
 
     def __init__(
         self,
-        archive: Archive,
+        context: TurnContext,
         body: Mapping[str, Any],
         transcript: Transcript,
         *,
-        policy: Policy,
-        embedder: ModelStart | None,
-        account: Account,
         known: Known,
-        summary_model: str,
-        apart: Callable[[Account], None] | None,
-        background: bool,
-        windows: MutableMapping[str, int],
-        patience: Patience,
+        workers: Workers,
     ) -> None:
         """Args:
-        archive: the ledger and index, for one conversation.
+        context: the ledger, the settings, the account.
         body: the request; never changed.
         transcript: its messages as exchanges.
-        policy: the settings.
-        embedder: makes vectors; None for no dense recall.
-        account: what the turn does and spends.
         known: messages of the past that this process has read already.
-        summary_model: the model that writes summaries; "" where it costs nothing.
-        apart: told of what is spent in the background; None where no one is to spend.
-        background: whether there is a worker for folds that are not wanted yet.
-        windows: context windows that models have told of when they refused, by name.
-        patience: how long turns wait for summaries.
+        workers: who may write summaries.
         """
-        self._policy = policy
-        self._embedder = embedder
-        self._archive = archive
+        self._context = context
+        self._policy = context.policy
+        self._archive = archive = context.archive
         self._body = body
         self._transcript = transcript
         self._exchanges = transcript.exchanges
-        self._model = str(body.get("model", ""))
-        self._count = policy.count_tokens or estimate_text
-        self.account = account
+        self._count = context.count
+        self.account = context.account
         self._known = known
         self._revision = 0
         self._strip = False  # all thinking goes: the API refused some of it
         self._found: Sequence[Found] | None = None
         self._sent: Sent | None = None
 
-        self._fixed = count_fixed(body, self._count)
-        self._head = head_of(transcript, policy.keep_first)
+        self._head = head_of(transcript, context.policy.keep_first)
         self._citations = Citations(
             transcript, partial(left_out, archive, transcript, head=self._head)
         )
+        self._fixed = count_fixed(body, self._count)
+        self._request = ReadRequest(body, transcript, self._citations, self._fixed, self._head)
         self._before = self._exchanges[-2] if len(self._exchanges) > 1 else None
         openings = [transcript.open, *([self._before] if self._before else [])]
         plans = archive.plans(openings)
@@ -127,27 +107,13 @@ class Turn:
         else:
             self._measures = self._plan.measures
             fold = self._fold_of(self._plan)
-        self._folds = Deciding(
-            archive,
-            body,
-            transcript,
-            self._epoch_under(fold),
-            self._measures,
-            citations=self._citations,
-            fixed=self._fixed,
-            policy=policy,
-            embedder=embedder,
-            count=self._count,
-            account=account,
-            degrade=self._degrade,
-            summary_model=summary_model,
-            apart=apart,
-            background=background,
-            windows=windows,
-            patience=patience,
-        )
+        self._planner = FoldPlanner(context, self._request, self._measures, workers)
+        self._folds = TurnFolds(context, self._planner, transcript, self._epoch_under(fold))
+
+    def begin(self) -> None:
+        """Go by what was planned for this opening, or decide what to fold."""
         if self._plan is None:
-            self._folds.decide()
+            self._folds.begin()
             self._begin_loading()
 
     @property
@@ -155,14 +121,7 @@ class Turn:
         return self._folds.epoch
 
     def _epoch_under(self, fold: Fold | None) -> Epoch:
-        return Epoch.under(
-            fold,
-            self._archive,
-            self._transcript,
-            head=self._head,
-            policy=self._policy,
-            count=self._count,
-        )
+        return Epoch.under(fold, self._context, self._transcript, head=self._head)
 
     def _fold_of(self, plan: Plan) -> Fold | None:
         return self._archive.fold_of(plan, self._transcript.closed)
@@ -179,8 +138,8 @@ class Turn:
         wanted = self._policy.scope == "user" or nears_first_fold(
             sum(self._epoch.sizes), self._fixed, self._policy
         )
-        if self._embedder is not None and self._policy.recall_tokens and wanted:
-            self._embedder.begin()
+        if self._context.embedder is not None and self._policy.recall_tokens and wanted:
+            self._context.embedder.begin()
 
     # --- folding ------------------------------------------------------------------------------
 
@@ -235,19 +194,19 @@ class Turn:
     def _tell_of_limit(self) -> None:
         """Say so where the prompt is over the most it may have."""
         sent = self._epoch.tokens(self._plan, fixed=self._fixed).sent
-        if sent > self._folds.limit:
+        if sent > self._planner.limit:
             newest = self._epoch.sizes[-1]
             self.account.note(
                 f"limit: this prompt of about {sent} tokens is over the most it may have, "
-                f"{self._folds.limit}; the newest exchange has {newest}, system and tools "
+                f"{self._planner.limit}; the newest exchange has {newest}, system and tools "
                 f"{self._fixed}"
             )
 
     def _planned(self) -> Plan:
         """Decide the rest, write it down, and go by what then holds."""
-        cached = self._folds.is_cached
+        cached = self._planner.is_cached
         appends = self._appends(cached)
-        purse = self._folds.purse()
+        purse = self._planner.recall_budget(self._epoch)
         self._found = self._recall(appends, min(purse.allows, self._room))
         recalled = recall_block(self._found)
         whole = self._epoch.fold.blocks if self._epoch.fold else ()
@@ -284,7 +243,7 @@ class Turn:
         """The summary, or as much of it as the limit of the prompt leaves room for."""
         epoch = self._epoch
         tokens = epoch.tokens(None, fixed=self._fixed)
-        room = self._folds.limit - tokens.sent + tokens.summary - recalled - _BREAKS
+        room = self._planner.limit - tokens.sent + tokens.summary - recalled - _BREAKS
         if epoch.fold is None or tokens.summary <= room:
             return epoch.blocks
         nodes = self._archive.nodes(epoch.fold.nodes)
@@ -315,22 +274,19 @@ class Turn:
         appended = [plan for plan in epoch.earlier.values() if appends and plan.appends]
         try:
             looked_up = look_up(
-                self._archive,
+                self._context,
                 self._transcript,
                 folded=range(self._head, epoch.in_memory),
                 shown={shown.id for plan in appended for shown in plan.shown},
                 summary=epoch.fold.summary if epoch.fold else "",
-                embedder=self._embedder,
                 known=self._known,
-                policy=self._policy,
                 budget=budget,
-                count=self._count,
             )
         except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
-            self._degrade("recall", failure(wrong))
+            self._context.degrade("recall", failure(wrong))
             return []
         if looked_up.wrong is not None:
-            self._degrade("recall", looked_up.wrong)
+            self._context.degrade("recall", looked_up.wrong)
         found = list(looked_up.found)
         limited = budget < self._policy.recall_tokens or self._policy.budget is not None
         while limited and found and self._count(recall_block(found)) > budget:
@@ -342,7 +298,7 @@ class Turn:
         """Tokens that limits of the whole prompt leave to what is recalled."""
         epoch = self._epoch
         tokens = epoch.tokens(None, fixed=self._fixed)
-        room = max(0, min(self._policy.recall_tokens, self._folds.limit - tokens.sent - _BREAKS))
+        room = max(0, min(self._policy.recall_tokens, self._planner.limit - tokens.sent - _BREAKS))
         if self._policy.budget is None:
             return room
         opening = self._transcript.open.messages[: self._transcript.open.opening]
@@ -380,7 +336,7 @@ class Turn:
             try:
                 self._archive.keep_floor(self._transcript.open)
             except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
-                self._degrade("thinking", failure(wrong))
+                self._context.degrade("thinking", failure(wrong))
             self.account.degraded.append("thinking: the API refused some; all of it was left out")
             return True
         if refusal.kind == "too_long" and not self._revision:
@@ -412,7 +368,7 @@ class Turn:
         tokens = self._epoch.tokens(self._plan, fixed=self._fixed)
         with self._timed("finish"):
             if message is not None and self._sent is not None:
-                row = Row(self._model, usage, tokens.sent, self._archive.clock())
+                row = Row(self._request.model, usage, tokens.sent, self._archive.clock())
                 opening = self._transcript.open
                 try:
                     self._archive.keep_answer(
@@ -422,11 +378,11 @@ class Turn:
                         self._sent.prefix,
                     )
                 except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
-                    self._degrade("finish", failure(wrong))
+                    self._context.degrade("finish", failure(wrong))
         for name, what in self._archive.reading.damaged.items():
             self.account.degraded.append(f"ledger: a damaged record is left out: {name}: {what}")
         return self.account.receipt(
-            model=self._model,
+            model=self._request.model,
             user_id=self._archive.scope.user_id,
             conversation=self._archive.scope.conversation,
             turn=len(self._exchanges),
@@ -454,7 +410,7 @@ class Turn:
             try:
                 self._found = self._archive.found(self._plan.shown)
             except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
-                self._degrade("receipt", failure(wrong))
+                self._context.degrade("receipt", failure(wrong))
         return self._found or ()
 
     @contextmanager
@@ -465,11 +421,3 @@ class Turn:
         finally:
             seconds = self.account.seconds
             seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start
-
-    def _degrade(self, step: str, wrong: Exception) -> None:
-        reason = str(wrong).partition("\n")[0] or type(wrong).__name__
-        self.account.degraded.append(f"{step}: {reason}")
-        if not isinstance(wrong, ModelNotReady):  # which has warned, once
-            logger.warning("memory is degraded at %s: %s", step, reason)
-        if self._policy.on_error == "raise":
-            raise clean(wrong, f"{step} failed")

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from turnfold.accounting.receipt import Tokens
 from turnfold.accounting.tokens import CountText
-from turnfold.archive.archive import Archive
 from turnfold.archive.plans import Fold, Plan
 from turnfold.history.exchanges import Transcript
-from turnfold.policy import Policy
 from turnfold.request.carried_state import Carried, carried_from
 from turnfold.request.thinking import thinking_ids
+from turnfold.turn_context import TurnContext
 
 
 class Epoch:
@@ -46,20 +45,19 @@ class Epoch:
     def under(
         cls,
         fold: Fold | None,
-        archive: Archive,
+        context: TurnContext,
         transcript: Transcript,
         *,
         head: int,
-        policy: Policy,
-        count: CountText,
     ) -> Epoch:
         """The epoch as far as it has come, with the plans that were made in it."""
-        if fold is None and policy.scope == "conversation":
+        count = context.count
+        if fold is None and context.policy.scope == "conversation":
             # Nothing was folded, so nothing could be recalled.
             return cls(transcript, fold, {}, head=head, count=count)
         in_memory, name = (fold.count, fold.id) if fold else (0, "")
         live = transcript.exchanges[in_memory:-1]
-        plans = archive.plans(live)
+        plans = context.archive.plans(live)
         earlier = {
             index: plans[one.opening_id]
             for index, one in enumerate(live, in_memory)
@@ -92,6 +90,16 @@ class Epoch:
         return range(min(self.head, self.in_memory), self.in_memory)
 
     # --- sizes, in tokens ---------------------------------------------------------------------
+
+    @property
+    def head_size(self) -> int:
+        """The exchanges that are never folded."""
+        return sum(self.sizes[: self.head])
+
+    @property
+    def head_in_memory(self) -> int:
+        """Those of them that stand before what is folded."""
+        return sum(self.sizes[: min(self.head, self.in_memory)])
 
     @property
     def left_out(self) -> int:

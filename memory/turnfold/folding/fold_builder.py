@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from turnfold.accounting.account import Account
 from turnfold.accounting.prices import Usage
-from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
 from turnfold.archive.plans import Fold, fold_id, node_id
-from turnfold.embedders import Embedder
 from turnfold.embedders.start import ModelNotReady
 from turnfold.errors import SummaryError, failure
 from turnfold.folding.rule import runs
 from turnfold.folding.summary_budget import Spending
 from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import utterances
-from turnfold.policy import Policy
 from turnfold.request.refusals import failure_of
 from turnfold.summaries.draft import Drafting, Piece
 from turnfold.summaries.job_pieces import COMPARED_BYTES, Reads, newest
@@ -25,8 +21,7 @@ from turnfold.summaries.layers import correct, live_items, render, settle
 from turnfold.summaries.notes import Item, Node, Outcome, SummaryJob
 from turnfold.summaries.summary_block import FRAME, block_of, unseen_among
 from turnfold.summarizers.reconciling import Reconciled, answer_tokens, superseded
-
-Degrade = Callable[[str, Exception], None]
+from turnfold.turn_context import TurnContext
 
 # Where there was no answer in time, so many times less is asked for at once; and so often.
 _LESS = 4
@@ -35,8 +30,79 @@ _MOST_TRIES = 2
 _INDEXING = 0.25
 
 
+@dataclass(frozen=True, slots=True)
+class FoldRange:
+    """Which exchanges a fold is to add, and to what. Made by `FoldRange.cut`.
+
+    Attributes:
+        base: the fold it grows from; None for none.
+        start: the first exchange that is not in memory.
+        until: where it stops.
+        head: how many of the oldest exchanges are never folded.
+        runs: from which exchange to which each of its nodes is, by node id; oldest first.
+        room: tokens that a limit of the prompt leaves to the summary; None for no limit.
+    """
+
+    base: Fold | None
+    start: int
+    until: int
+    head: int
+    runs: Mapping[str, tuple[int, int]]
+    room: int | None = None
+
+    @classmethod
+    def cut(
+        cls,
+        exchanges: Sequence[Exchange],
+        base: Fold | None,
+        start: int,
+        until: int,
+        *,
+        head: int,
+        leaf_tokens: int,
+        room: int | None = None,
+    ) -> FoldRange:
+        """Cut exchanges into runs of at most so many tokens.
+
+        Args:
+            exchanges: the path, as it was sent.
+            base: the fold it grows from.
+            start: the first exchange that is not in memory.
+            until: where to stop.
+            head: how many of the oldest exchanges are never folded.
+            leaf_tokens: the most that a run may have, but for one long exchange.
+            room: tokens that a limit of the prompt leaves to the summary; None for no limit.
+        """
+        sizes = [one.size for one in exchanges]
+        cut = runs(sizes, start, until, leaf_tokens) if until > start else []
+        named = {
+            node_id(exchanges[first], exchanges[last - 1]): (first, last) for first, last in cut
+        }
+        return cls(base, start, until, head, named, room)
+
+
+def written(
+    archive: Archive, exchanges: Sequence[Exchange], runs: Mapping[str, tuple[int, int]]
+) -> dict[str, Node]:
+    """The nodes there are of some runs, by id.
+
+    A run of which all was forgotten says nothing, and there is nothing to ask about it: its node
+    is there without being written.
+
+    Args:
+        archive: the ledger.
+        exchanges: the path, as it may be stored.
+        runs: from which exchange to which, by node id.
+    """
+    there = archive.nodes(runs)
+    for name, (first, last) in runs.items():
+        if name not in there and not any(utterances(one.messages) for one in exchanges[first:last]):
+            there[name] = Node(first + 1, last, ())
+    return there
+
+
 class Folding:
-    """The way of some exchanges into memory, within one turn.
+    """The way of some exchanges into memory.
 
     Attributes:
         wrote: ids of the nodes that answers have made, and nobody had made before.
@@ -46,89 +112,43 @@ class Folding:
 
     def __init__(
         self,
-        archive: Archive,
+        context: TurnContext,
         exchanges: Sequence[Exchange],
-        *,
-        policy: Policy,
-        embedder: Embedder | None,
-        count: CountText,
-        account: Account,
-        degrade: Degrade,
+        wanted: FoldRange,
         spending: Spending,
-        windows: MutableMapping[str, int],
     ) -> None:
         """Args:
-        archive: the ledger and index.
+        context: the ledger, the settings, the account.
         exchanges: the path, as it may be stored.
-        policy: sizes and limits.
-        embedder: makes the vectors; None for none.
-        count: counts tokens.
-        account: told of what is spent.
-        degrade: told of what failed.
+        wanted: what is to be folded.
         spending: held against the caps.
-        windows: context windows that models have told of when they refused, by name.
         """
-        self._archive = archive
+        self._context = context
+        self._archive = context.archive
         self._exchanges = exchanges
-        self._policy = policy
-        self._embedder = embedder
-        self._count = count
-        self._account = account
-        self._degrade = degrade
+        self._policy = context.policy
+        self._count = context.count
         self._spending = spending
-        self._windows = windows
-        self._base: Fold | None = None  # what the new fold grows from
-        self._start = 0
-        self._head = 0
-        self._room: int | None = None
+        self._windows = context.learned.windows
+        self._base = wanted.base
+        self._start = wanted.start
+        self._head = wanted.head
+        self._room = wanted.room
+        self._runs = wanted.runs
         self.wrote: list[str] = []
         self.came_late = 0
         self.tries = 0
         self._known: list[Item] | None = None
-        self._runs: dict[str, tuple[int, int]] = {}  # by node id: from which exchange to which
         self._drafts: dict[str, Drafting] = {}  # of those that were not written
         self._waiting: dict[str, Drafting] = {}  # of those, the ones that wait for an answer
 
-    def want(
-        self,
-        base: Fold | None,
-        start: int,
-        until: int,
-        *,
-        head: int,
-        sizes: Sequence[int],
-        room: int | None = None,
-    ) -> bool:
-        """Ask for a node about every run of exchanges from `start` up to `until`.
-
-        Args:
-            base: the fold in force.
-            start: the first exchange that is not in memory.
-            until: where to stop.
-            head: how many of the oldest exchanges are never folded.
-            sizes: tokens of each exchange.
-            room: tokens that a limit of the prompt leaves to the summary; None for no limit.
-
-        Returns:
-            Whether there is anything to fold.
-        """
-        self._base, self._start, self._head, self._room = base, start, head, room
-        self._runs, self._drafts, self._known = {}, {}, None
-        if until <= start:
-            return False
-        for first, last in runs(sizes, start, until, self._policy.leaf_tokens):
-            part = self._exchanges[first:last]
-            name = node_id(part[0], part[-1])
-            if not any(utterances(one.messages) for one in part):
-                # Forgotten: there is nothing to ask a summarizer about.
-                self._archive.keep_node(name, Node(first + 1, last, ()), model="")
-            self._runs[name] = first, last
-        return True
+    def _written(self) -> dict[str, Node]:
+        return written(self._archive, self._exchanges, self._runs)
 
     @property
     def is_ready(self) -> bool:
         """Whether all that was wanted is written."""
-        return self._runs.keys() <= self._archive.nodes(self._runs).keys()
+        return self._runs.keys() <= self._written().keys()
 
     @property
     def has_failed(self) -> bool:
@@ -151,36 +171,36 @@ class Folding:
         job = SummaryJob(1, (), known=items, max_tokens=answer_tokens(items))
         (refusal,) = self._spending.refusals([job])
         if refusal:
-            self._degrade("items", SummaryError(f"{refusal}: they were not compared"))
+            self._context.degrade("items", SummaryError(f"{refusal}: they were not compared"))
         return [] if refusal else items
 
     def compared(self, name: str, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
         """Take the answer about the items of `to_compare`: what is superseded goes."""
         self._pay(None, outcome)
         if isinstance(outcome, Exception):
-            self._degrade("items", outcome)
+            self._context.degrade("items", outcome)
             return
         self._archive.keep_reconciled(name, superseded(items, outcome.pairs))
 
     @property
     def reached(self) -> int:
         """Up to which exchange all that was wanted is written."""
-        written = self._archive.nodes(self._runs)
+        there = self._written()
         until = self._start
         for name, (_, last) in self._runs.items():
-            if name not in written:
+            if name not in there:
                 break
             until = last
         return until
 
-    def due(self) -> list[SummaryJob]:
-        """What a summarizer is to be asked next, as far as it may be paid for.
+    def advance(self) -> list[SummaryJob]:
+        """Go on as far as no answer is wanted; what a summarizer is then to be asked.
 
         What is written already is not asked for, nor what the summarizer failed at. What may
         not be paid for, or was asked for in vain too often, is made of the turns' own sentences.
         """
-        written = self._archive.nodes(self._runs)
-        lacking = [name for name in self._runs if name not in written]
+        there = self._written()
+        lacking = [name for name in self._runs if name not in there]
         failed = self._archive.failures(map(self._first_of, lacking))
         self._waiting = {}
         for name in lacking:
@@ -216,9 +236,9 @@ class Folding:
 
     def make_do(self, why: str) -> None:
         """Make what is still lacking of the turns' own sentences: it cannot be waited for."""
-        written = self._archive.nodes(self._runs)
+        there = self._written()
         for name in self._runs:
-            if name not in written:
+            if name not in there:
                 draft = self._drafts.get(name) or self._draft(name)
                 draft.extract(why)
                 self._write(name, draft)
@@ -255,7 +275,7 @@ class Folding:
         return reads.smaller(_LESS**self.tries) if self.tries else reads
 
     def answer(self, job: SummaryJob, outcome: Outcome) -> None:
-        """Take the answer to one of the jobs of `due`; write the node, if it completes one.
+        """Take the answer to one of the jobs of `advance`; write the node, if it completes one.
 
         Nothing that an answer holds raises: one that cannot be taken is one that failed.
         """
@@ -296,7 +316,7 @@ class Folding:
         if failure.kind == "too_long" and draft.cut(piece, self._reads):
             return
         draft.fail(piece)
-        self._degrade("summary", wrong)
+        self._context.degrade("summary", wrong)
         if piece.items is not None or failure.kind == "resting":
             return
         again = not self._archive.keep_failure(self._first_of(name))
@@ -312,7 +332,7 @@ class Folding:
         usage = getattr(outcome, "usage", None)
         if isinstance(usage, Usage):
             model = str(getattr(outcome, "model", ""))
-            self._account.spent_on_summary(model, usage)
+            self._context.account.spent_on_summary(model, usage)
             self._spending.paid(model, usage, job)
 
     def _write(self, name: str, draft: Drafting) -> None:
@@ -327,9 +347,9 @@ class Folding:
         if len(draft.pieces) > 1:
             self._archive.take_back([_piece_id(name, one) for one in draft.pieces])
         if draft.degraded:
-            self._degrade("summary", SummaryError(draft.degraded))
+            self._context.degrade("summary", SummaryError(draft.degraded))
 
-    def fold(self, *, indexed: bool = False) -> Fold | None:
+    def build(self, *, indexed: bool = False) -> Fold | None:
         """Fold as far as the exchanges are summarized; None where nothing is.
 
         A run whose summary failed folds nothing, and neither does anything after it.
@@ -337,17 +357,19 @@ class Folding:
         Args:
             indexed: whether their passages are stored and indexed already.
         """
-        written = self._archive.nodes(self._runs)
+        there = self._written()
         reached: dict[str, Node] = {}
         until = self._start
         for name, (_, last) in self._runs.items():
-            if name not in written:
+            if name not in there:
                 break
-            reached[name] = written[name]
+            reached[name] = there[name]
             until = last
-        self._runs, self._drafts = {}, {}
         if not reached:
             return None
+        for name, node in reached.items():
+            if not node.items:  # all of it was forgotten: nobody was asked
+                self._archive.keep_node(name, node, model="")
         part = self._exchanges[self._start : until]
         if not indexed:
             self._index(part)
@@ -360,21 +382,23 @@ class Folding:
             contents=tuple(one.content_id for one in part if not self._archive.forgot(one)),
             previous=self._base.id if self._base else "",
         )
-        self._account.folded += len(part)
+        self._context.account.folded += len(part)
         return self._archive.keep_fold(fold)
 
     def _index(self, part: Sequence[Exchange]) -> None:
         self._archive.keep_passages(part, first=self._start + 1)
-        if self._embedder is not None:
+        if self._context.embedder is not None:
             try:
                 seconds = _INDEXING * self._policy.deadline
-                owed = self._archive.embed_owed(self._embedder, seconds=seconds)
+                owed = self._archive.embed_owed(self._context.embedder, seconds=seconds)
                 if owed:
-                    self._account.note(f"index: {owed} passages are found by words alone for now")
+                    self._context.account.note(
+                        f"index: {owed} passages are found by words alone for now"
+                    )
             except ModelNotReady:
                 pass  # the vectors are owed, and it is recall that goes without them
             except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
-                self._degrade("index", failure(wrong))
+                self._context.degrade("index", failure(wrong))
 
     def _rendered(
         self, new: Mapping[str, Node], until: int
@@ -421,8 +445,8 @@ class Folding:
 
     def _nodes(self, ids: Sequence[str]) -> dict[str, Node]:
         """The nodes of these ids, in order."""
-        written = self._archive.nodes(ids)
-        return {name: written[name] for name in ids if name in written}
+        there = self._archive.nodes(ids)
+        return {name: there[name] for name in ids if name in there}
 
 
 def _piece_id(name: str, piece: Piece) -> str:

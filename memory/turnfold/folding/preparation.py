@@ -14,21 +14,16 @@ wrote it. One worker at a time works on a preparation, under a lease.
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from turnfold.accounting.account import Account
-from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
 from turnfold.archive.leases import Lease, Leases
-from turnfold.archive.plans import Fold, Preparation, preparation_id
-from turnfold.embedders import Embedder
+from turnfold.archive.plans import Preparation, preparation_id
 from turnfold.errors import failure
-from turnfold.folding.fold_builder import Degrade, Folding
-from turnfold.folding.patience import Patience
+from turnfold.folding.fold_builder import Folding, FoldRange
 from turnfold.folding.rule import Standing
 from turnfold.folding.summary_budget import Spending
 from turnfold.forgetting.forget import forget_again, mark_of
@@ -36,8 +31,7 @@ from turnfold.history.exchanges import Exchange
 from turnfold.policy import Policy
 from turnfold.summaries.notes import Item, Outcome, SummaryJob
 from turnfold.summarizers.reconciling import Reconciled
-
-logger = logging.getLogger("turnfold")
+from turnfold.turn_context import TurnContext
 
 Readiness = Literal["none", "ready", "running", "lost", "idle", "failing"]
 
@@ -107,7 +101,7 @@ def prepared(exchanges: Sequence[Exchange], *, base: str, start: int, until: int
 class Chore:
     """The writing of one fold's summaries, driven by a worker apart from any turn.
 
-    `begin` claims it, `due` and `accept` go through its summaries, `end` embeds what will be
+    `begin` claims it, `advance` and `accept` go through its summaries, `end` embeds what will be
     folded and lets go; `let_go` is for whoever has to stop before.
 
     A turn that cannot do without the fold starts one and waits for it, as long as it may. What
@@ -122,74 +116,39 @@ class Chore:
 
     def __init__(
         self,
-        archive: Archive,
+        context: TurnContext,
         exchanges: Sequence[Exchange],
         preparation: Preparation,
-        *,
-        base: Fold | None,
-        head: int,
-        policy: Policy,
-        embedder: Embedder | None,
-        count: CountText,
+        wanted: FoldRange,
         spending: Spending,
-        windows: MutableMapping[str, int],
-        patience: Patience,
-        sizes: Sequence[int],
-        done: Callable[[Account], None],
-        account: Account | None = None,
-        degrade: Degrade | None = None,
+        *,
+        urgent: bool = False,
     ) -> None:
         """Args:
-        archive: the ledger and index.
+        context: of the turn that has it written.
         exchanges: the path, at least as far as the preparation reaches, as it may be stored.
         preparation: how far it reaches.
-        base: the fold it grows from.
-        head: how many of the oldest exchanges are never folded.
-        policy: sizes and limits.
-        embedder: makes the vectors; None for none.
-        count: counts tokens.
+        wanted: the same, cut into runs.
         spending: held against the caps.
-        windows: context windows that models have told of.
-        patience: told whether answers come in time.
-        sizes: tokens of each exchange.
-        done: given the account of what was spent and what failed, once it is over.
-        account: of the turn that waits for it; None for one that is apart.
-        degrade: told of what failed, by the turn that waits.
+        urgent: whether the turn waits for it.
         """
         self.name = preparation.id
-        self.urgent = account is not None
+        self.urgent = urgent
         self.finished = threading.Event()
         self.raised: Exception | None = None
-        self._archive = archive
+        self._context = context.awaited() if urgent else context.aside()
+        self._archive = context.archive
         self._exchanges = exchanges[: preparation.until]
         self._preparation = preparation
-        self._policy = policy
-        self._sizes = sizes
-        self._patience = patience
-        self._embedder = embedder
-        self._done = done
-        self._account = account or Account(prices=policy.prices)
-        self._tell = degrade
-        self._leases = leases_of(archive, policy)
+        self._policy = context.policy
+        self._leases = leases_of(context.archive, context.policy)
         self._lease: Lease | None = None
         self._begun = False
         self._gone = False  # whether those who worked on it have left
-        self._wanted = False
+        self._is_under_way = False
         self._lock = threading.Lock()
         self._accepting = threading.Lock()
-        self._folding = Folding(
-            archive,
-            self._exchanges,
-            policy=policy,
-            embedder=embedder,
-            count=count,
-            account=self._account,
-            degrade=self._degrade,
-            spending=spending,
-            windows=windows,
-        )
-        self._base = base
-        self._head = head
+        self._folding = Folding(self._context, self._exchanges, wanted, spending)
 
     def begin(self) -> bool:
         """Claim the work; False where it is done, or someone is at it.
@@ -210,8 +169,8 @@ class Chore:
             self._leases.give_up(lease, lost=True)
         return None
 
-    def due(self) -> list[SummaryJob]:
-        """The summaries to be written next; none where none is left, or one could not be.
+    def advance(self) -> list[SummaryJob]:
+        """Go on to the summaries to be written next; none where none is left, or one could not be.
 
         Several may be asked for at once where a turn waits; else it is one. None, too, once
         something was forgotten meanwhile: later turns know what.
@@ -223,17 +182,16 @@ class Chore:
         if lease is None or is_stale(self._archive):
             return []
         self._folding.tries = lease.tries
-        if self._wanted:
+        if self._is_under_way:
             self._hold(self._leases.renew(lease))
-        else:
-            self._want()
-        jobs = self._folding.due()
+        self._is_under_way = True
+        jobs = self._folding.advance()
         if self._lease is None or (self._folding.has_failed and not self.urgent):
             return []
         return jobs if self.urgent else jobs[:1]
 
     def accept(self, job: SummaryJob, outcome: Outcome) -> None:
-        """Take the answer to a job of `due`. Several may be taken at a time.
+        """Take the answer to a job of `advance`. Several may be taken at a time.
 
         Raises:
             StoreError: the ledger could not be written.
@@ -242,9 +200,9 @@ class Chore:
             written, late = len(self._folding.wrote), self._folding.came_late
             self._folding.answer(job, outcome)
             if self._folding.came_late > late:
-                self._patience.answered(of_use=False)
+                self._context.learned.patience.answered(of_use=False)
             elif len(self._folding.wrote) > written:
-                self._patience.answered(of_use=True)
+                self._context.learned.patience.answered(of_use=True)
             if is_stale(self._archive):
                 self._archive.take_back([self.name, *self._folding.wrote])
 
@@ -276,7 +234,6 @@ class Chore:
             StoreError: the ledger could not be read or written.
         """
         try:
-            self._want()
             if self._lease is not None and self._folding.is_ready and not is_stale(self._archive):
                 if not self.urgent:
                     self._index()
@@ -301,39 +258,26 @@ class Chore:
             with contextlib.suppress(Exception):  # its time will be up
                 self._leases.give_up(lease, lost=lost)
         if begun and not self.urgent:
-            self._done(self._account)
+            self._context.account.close()
         self.finished.set()
 
     def failed(self, wrong: Exception) -> None:
         """Something other than a summary went wrong: say so, now or later."""
         if not self.urgent:
-            self._degrade("background", wrong)
+            self._context.degrade("background", wrong)
         elif self._policy.on_error == "raise":
             self.raised = wrong
         else:
-            self._degrade("fold", wrong)
-
-    def _want(self) -> None:
-        self._wanted = True
-        start, until = self._preparation.start, self._preparation.until
-        self._folding.want(self._base, start, until, head=self._head, sizes=self._sizes)
+            self._context.degrade("fold", wrong)
 
     def _index(self) -> None:
         start = self._preparation.start
         self._archive.keep_passages(self._exchanges[start:], first=start + 1)
-        if self._embedder is not None:
+        if self._context.embedder is not None:
             try:
-                self._archive.embed_owed(self._embedder)
+                self._archive.embed_owed(self._context.embedder)
             except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
-                self._degrade("index", failure(wrong))
-
-    def _degrade(self, step: str, wrong: Exception) -> None:
-        if self._tell is not None and not self._account.closed:
-            self._tell(step, wrong)
-            return
-        reason = str(wrong).partition("\n")[0] or type(wrong).__name__
-        self._account.note(f"{step}: {reason} (while preparing a fold)")
-        logger.warning("memory could not prepare a fold, %s: %s", step, reason)
+                self._context.degrade("index", failure(wrong))
 
 
 def is_stale(archive: Archive) -> bool:

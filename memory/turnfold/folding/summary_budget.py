@@ -7,14 +7,14 @@ asked for are not in it yet: by so much a cap may be overrun.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
-from turnfold.accounting.prices import Price, Usage, cost, dearest, price_of
-from turnfold.accounting.tokens import CountText
-from turnfold.archive.archive import Archive
+from turnfold.accounting.prices import Usage, cost, dearest, price_of
+from turnfold.history.exchanges import Transcript
 from turnfold.policy import Cap, Spent
 from turnfold.summaries.notes import SummaryJob
+from turnfold.turn_context import TurnContext
 
 # Tokens of turns that may be summarized in any conversation, however short it is.
 LEAST_ROUNDS = 30_000
@@ -27,41 +27,25 @@ class Spending:
 
     def __init__(
         self,
-        archive: Archive,
-        *,
-        of_turn: Cap | None,
-        of_conversation: Cap | None,
-        rounds: float | None,
-        said: int,
-        turn: str,
-        root: str,
-        model: str,
-        prices: Mapping[str, Price] | None,
-        count: CountText,
+        context: TurnContext,
+        transcript: Transcript,
     ) -> None:
         """Args:
-        archive: where what was spent is written.
-        of_turn: what one turn may spend; None for any amount.
-        of_conversation: what a conversation may spend; None for any amount.
-        rounds: how often what was said may be given to a summarizer; None for any number.
-        said: tokens of the whole conversation.
-        turn: opening id of the turn; "" for work that belongs to none.
-        root: opening id of the first exchange, which tells histories without a name apart.
-        model: the model that will be asked; "" where it is not known what a
-            summary is going to cost.
-        prices: what models cost, where it is not the list price.
-        count: counts tokens.
+        context: where it is written, and what may be spent.
+        transcript: the whole conversation.
         """
-        self._archive = archive
-        self._of_turn = of_turn if turn else None
-        self._of_conversation = of_conversation
-        self._rounds = rounds
+        policy = context.policy
+        self._archive = context.archive
+        self._turn = "" if context.work == "backfill" else transcript.open.opening_id
+        self._of_turn: Cap | None = policy.turn_cap if self._turn else None
+        self._of_conversation = policy.conversation_cap
+        self._rounds = rounds = policy.summary_rounds
+        said = sum(one.size for one in transcript.exchanges)
         self._most_about = math.inf if rounds is None else LEAST_ROUNDS + rounds * said
-        self._turn = turn
-        self._root = root
-        self.model = model
-        self._prices = prices
-        self._count = count
+        self._root = transcript.exchanges[0].opening_id  # tells histories without a name apart
+        self.model = context.summary_model
+        self._prices = policy.prices
+        self._count = context.count
 
     def refusals(self, jobs: Sequence[SummaryJob]) -> list[str]:
         """Why each of some jobs may not be paid for any more; "" where it may."""

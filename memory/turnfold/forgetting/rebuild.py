@@ -15,7 +15,6 @@ from turnfold_stores import Record
 from turnfold_stores.once import cached_property
 from turnfold_stores.records.fields import Reading, messages_in
 
-from turnfold.accounting.tokens import estimate_text
 from turnfold.archive.paths import Link
 from turnfold.archive.plans import Fold, fold_body, read_fold
 from turnfold.history.exchanges import Message
@@ -167,7 +166,7 @@ def _without(
         last=fold.count,
         missing=missing,
         budget=policy.summary_tokens,
-        count=policy.count_tokens or estimate_text,
+        count=policy.counter,
     )
     return replace(
         fold,

@@ -10,10 +10,8 @@ from itertools import islice
 from turnfold_stores import Hit, match_words
 from turnfold_stores.lazy_numpy import np
 
-from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
 from turnfold.archive.passages import Found, Passage, content_of
-from turnfold.embedders import Embedder
 from turnfold.errors import TurnfoldError, failure
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.utterances import utterances
@@ -25,6 +23,7 @@ from turnfold.recall.query import Asked, coverage, need, read_opening
 from turnfold.recall.ranking import Floats, Message, fused, relevance, value
 from turnfold.recall.recalled_block import RECALL_OVERHEAD
 from turnfold.recall.selection import Chosen, choose
+from turnfold.turn_context import TurnContext
 
 # Passages taken from each ranking: so many, and one more for so many tokens to spend.
 _LEAST_TAKEN = 150
@@ -70,35 +69,30 @@ _CATCHING_UP = 0.1
 
 
 def look_up(
-    archive: Archive,
+    context: TurnContext,
     transcript: Transcript,
     *,
     folded: range,
     shown: Collection[str],
     summary: str,
-    embedder: Embedder | None,
     known: Known,
-    policy: Policy,
     budget: int,
-    count: CountText,
 ) -> LookedUp:
     """What bears on the newest opening, out of the exchanges that are no longer in view.
 
     Args:
-        archive: the ledger and index.
+        context: the ledger and index, the settings, what makes the query's vector.
         transcript: the whole path.
         folded: indexes of the exchanges that are in memory.
         shown: ids of passages that stand in the request already.
         summary: the summary in it: what it has verbatim does not come again.
-        embedder: makes the query's vector; without one only words are searched.
         known: messages that were made of exchanges before; more are added.
-        policy: scope and floor.
         budget: tokens to spend.
-        count: counts tokens.
 
     Raises:
         StoreError: the ledger could not be read.
     """
+    archive, policy = context.archive, context.policy
     alone = policy.scope == "conversation"
     if budget <= 0 or (alone and not folded):
         return LookedUp()
@@ -115,7 +109,7 @@ def look_up(
     dense: list[str] = []
     wrong: Exception | None = None
     try:
-        near = _nearest(archive, asked.query, embedder, policy, where)
+        near = _nearest(context, asked.query, where)
         dense = list(islice(past.living(near, most * _LOOKED_AT), most))
     except BaseException as failed:  # noqa: BLE001 - an embedder or an index may raise anything
         wrong = failure(failed)
@@ -131,7 +125,7 @@ def look_up(
         messages,
         list(value(messages, relevant * _timeliness(archive, past, asked, messages, policy.zone))),
         budget=budget - min(RECALL_OVERHEAD, budget // 2),
-        count=count,
+        count=context.count,
         pieces=_by_message(of_pieces),
         shown=shown,
         stands=lambda text: " ".join(text.split()) in in_view,
@@ -161,9 +155,8 @@ def _openings_of(exchange: Exchange) -> list[str]:
     return [text for text in texts if text] or [""]
 
 
-def _nearest(
-    archive: Archive, query: str, embedder: Embedder | None, policy: Policy, where: str | None
-) -> Iterator[Hit]:
+def _nearest(context: TurnContext, query: str, where: str | None) -> Iterator[Hit]:
+    archive, embedder, policy = context.archive, context.embedder, context.policy
     if embedder is None:
         raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
     archive.embed_owed(embedder, seconds=_CATCHING_UP * policy.deadline)

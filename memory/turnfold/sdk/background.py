@@ -270,7 +270,7 @@ def work_on(
     try:
         if not chore.begin():
             return
-        while not stopping() and (jobs := chore.due()):
+        while not stopping() and (jobs := chore.advance()):
             ask(chore, jobs, desk.summarize, several=several)
         if not stopping() and desk.compare and (items := chore.items()):
             chore.compared(items, desk.compare(items))
@@ -311,7 +311,7 @@ async def work_on_async(
 async def _carry_out(
     chore: Chore, desk: AsyncDesk, in_thread: InThread, stopping: Callable[[], bool]
 ) -> None:
-    while not stopping() and (jobs := await in_thread(chore.due)):
+    while not stopping() and (jobs := await in_thread(chore.advance)):
         await ask_async(chore, jobs, desk.summarize, in_thread)
     if not stopping() and desk.compare and (items := await in_thread(chore.items)):
         compared = await desk.compare(items)

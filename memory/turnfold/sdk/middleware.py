@@ -138,7 +138,7 @@ class MemoryMiddleware(Middleware):
         """
         more = turn.folds
         while more:
-            seconds = self._process.patience.within(attempt.left)
+            seconds = self._process.learned.patience.within(attempt.left)
             ends = time.monotonic() + seconds
             if (chore := turn.ahead()) is not None and chore.urgent:
                 self._background.work_for(chore, self._desk, seconds)
@@ -228,7 +228,7 @@ class MemoryMiddleware(Middleware):
     async def _fold_async(self, attempt: Attempt, turn: Turn) -> None:
         more = turn.folds
         while more:
-            seconds = self._process.patience.within(attempt.left)
+            seconds = self._process.learned.patience.within(attempt.left)
             ends = time.monotonic() + seconds
             if (chore := turn.ahead()) is not None and chore.urgent:
                 await self._background.work_for_on_loop(chore, self._async_desk, seconds)

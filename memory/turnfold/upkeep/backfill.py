@@ -8,37 +8,30 @@ there: whoever begins again pays for what was in flight and for nothing else.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, Literal
 
-from turnfold.accounting.account import Account
 from turnfold.accounting.prices import Usage
-from turnfold.accounting.tokens import CountText
-from turnfold.archive.archive import Archive
 from turnfold.archive.leases import Lease
 from turnfold.archive.measures import Measures
 from turnfold.archive.plans import Fold, Plan, plan_id, preparation_id
 from turnfold.archive.tombstones import opening_name
-from turnfold.embedders import Embedder
-from turnfold.errors import TurnfoldError, clean, failure
-from turnfold.folding.fold_builder import Folding
+from turnfold.errors import TurnfoldError, failure
+from turnfold.folding.fold_builder import Folding, FoldRange
 from turnfold.folding.preparation import is_stale, leases_of, take_back
 from turnfold.folding.rule import keep_from
 from turnfold.folding.summary_budget import Spending
 from turnfold.history.citations import Citations
 from turnfold.history.exchanges import Transcript
 from turnfold.language.days import seconds_of
-from turnfold.policy import Policy
 from turnfold.request.carried_state import head_of
 from turnfold.summaries.notes import Item, Outcome, SummaryJob
 from turnfold.summarizers.reconciling import Reconciled
-
-logger = logging.getLogger("turnfold")
+from turnfold.turn_context import TurnContext
 
 Step = Literal["summaries", "items", "vectors"]
 Progress = Callable[[Step, int, int], None]
@@ -73,7 +66,7 @@ class Filling:
     """One backfill, step by step; the shells of `Memory` ask the model.
 
     begin     store the exchanges, decide what to fold, claim the work
-    due       the summaries that are to be written, side by side
+    advance   the summaries that are to be written, side by side
     accept    one of them, as it comes
     items     what all of them say, where it is to be compared once more
     compared  what no longer holds
@@ -82,68 +75,35 @@ class Filling:
 
     def __init__(
         self,
-        archive: Archive,
+        context: TurnContext,
         transcript: Transcript,
         times: Sequence[float | None] | None,
-        *,
-        policy: Policy,
-        embedder: Embedder | None,
-        count: CountText,
-        summary_model: str,
-        windows: MutableMapping[str, int],
         progress: Progress,
     ) -> None:
         """Args:
-        archive: the ledger and index.
+        context: the ledger, the settings, the account.
         transcript: the history.
         times: of its messages, as `times_of` gives them.
-        policy: sizes and limits.
-        embedder: makes the vectors; None for none.
-        count: counts tokens.
-        summary_model: the model that writes summaries; "" where its cost is not known.
-        windows: context windows that models have told of.
         progress: called with a step, how much of it is done, and of how much.
         """
         self._began = time.perf_counter()
-        self._archive = archive
+        self._context = context
+        self._archive = context.archive
         self._transcript = transcript
         self._times = times
-        self._policy = policy
-        self._embedder = embedder
+        self._policy = context.policy
         self._progress = progress
-        self._account = Account(prices=policy.prices)
-        self._leases = leases_of(archive, policy)
+        self._account = context.account
+        self._leases = leases_of(context.archive, context.policy)
         self._lease: Lease | None = None
         self._name = ""
         self._accepting = threading.Lock()
         self._tried: list[SummaryJob] = []
         self._leaves = self._of = self._calls = 0
-        self._head = head_of(transcript, policy.keep_first)
+        self._head = head_of(transcript, self._policy.keep_first)
         self._start = self._until = 0
-        self._base: Fold | None = None
-        self._spending = Spending(
-            archive,
-            of_turn=None,
-            of_conversation=policy.conversation_cap,
-            rounds=policy.summary_rounds,
-            said=sum(one.size for one in transcript.exchanges),
-            turn="",
-            root=transcript.exchanges[0].opening_id,
-            model=summary_model,
-            prices=policy.prices,
-            count=count,
-        )
-        self._folding = Folding(
-            archive,
-            archive.memorable(transcript.exchanges),
-            policy=policy,
-            embedder=None,  # vectors are made here, and told of
-            count=count,
-            account=self._account,
-            degrade=self._degrade,
-            spending=self._spending,
-            windows=windows,
-        )
+        self._exchanges = self._archive.memorable(transcript.exchanges)
+        self._folding: Folding | None = None
 
     def begin(self) -> bool:
         """Store the history and claim its folding; False while another worker is folding it.
@@ -153,8 +113,8 @@ class Filling:
         """
         closed, exchanges = self._transcript.closed, self._transcript.exchanges
         self._archive.remember(self._transcript, self._times)
-        self._base = self._archive.fold_in_force(closed, previous=None)
-        self._start = max(self._base.count if self._base else 0, self._head)
+        base = self._archive.fold_in_force(closed, previous=None)
+        self._start = max(base.count if base else 0, self._head)
         sizes = [one.size for one in exchanges]
         until = keep_from(sizes, self._start, self._policy)
         citations = Citations(self._transcript)
@@ -167,35 +127,44 @@ class Filling:
         self._lease = self._leases.take(self._name)
         if self._lease is None:
             return False
-        self._folding.want(self._base, self._start, self._until, head=self._head, sizes=sizes)
+        wanted = FoldRange.cut(
+            exchanges,
+            base,
+            self._start,
+            self._until,
+            head=self._head,
+            leaf_tokens=self._policy.leaf_tokens,
+        )
+        spending = Spending(self._context, self._transcript)
+        self._folding = Folding(self._context, self._exchanges, wanted, spending)
         return True
 
-    def due(self) -> list[SummaryJob]:
-        """The summaries to be written next; none where all are, or the rest failed.
+    def advance(self) -> list[SummaryJob]:
+        """Go on to the summaries to be written next; none where all are, or the rest failed.
 
         Raises:
             StoreError: the ledger could not be read or written.
         """
-        if self._lease is None:
+        if self._lease is None or self._folding is None:
             return []
         if is_stale(self._archive):
-            self._degrade("forgetting", TurnfoldError("something was forgotten meanwhile"))
+            self._context.degrade("forgetting", TurnfoldError("something was forgotten meanwhile"))
             self.let_go()
             return []
-        jobs = [
-            job for job in self._folding.due() if not any(job is tried for tried in self._tried)
-        ]
+        wanted = self._folding.advance()
+        jobs = [job for job in wanted if not any(job is tried for tried in self._tried)]
         self._tried += jobs
         self._calls += len(jobs)
         self._of = max(self._of, len(jobs))
         return jobs
 
     def accept(self, job: SummaryJob, outcome: Outcome) -> None:
-        """Write what the answer to one of the jobs of `due` makes.
+        """Write what the answer to one of the jobs of `advance` makes.
 
         Raises:
             StoreError: the ledger could not be written.
         """
+        assert self._folding is not None
         with self._accepting:  # no worker goes on to the next before its own is written
             before = len(self._folding.wrote)
             self._folding.answer(job, outcome)
@@ -213,7 +182,9 @@ class Filling:
         Raises:
             StoreError: the ledger could not be read.
         """
-        return self._folding.to_compare(self._name) if self._lease is not None else []
+        if self._lease is None or self._folding is None:
+            return []
+        return self._folding.to_compare(self._name)
 
     def compared(self, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
         """Take the answer about the `items`: what is superseded goes from the summary.
@@ -222,7 +193,7 @@ class Filling:
             StoreError: the ledger could not be written.
         """
         self._calls += 1
-        if not is_stale(self._archive):
+        if self._folding is not None and not is_stale(self._archive):
             self._folding.compared(self._name, items, outcome)
             self._progress("items", len(items), len(items))
 
@@ -232,13 +203,13 @@ class Filling:
         Raises:
             StoreError: the store could not be read or written.
         """
-        if self._lease is not None:
-            kept = self._archive.memorable(self._transcript.exchanges)
-            part = kept[self._start : self._folding.reached]
+        folding = self._folding if self._lease is not None else None
+        if folding is not None:
+            part = self._exchanges[self._start : folding.reached]
             self._archive.keep_passages(part, first=self._start + 1)
         self._embed()
-        if self._lease is not None:
-            self._folding.fold(indexed=True)
+        if folding is not None:
+            folding.build(indexed=True)
             self._leases.clear(self._name)
             self._lease = None
         in_force = self._archive.fold_in_force(self._transcript.closed, previous=None)
@@ -283,20 +254,13 @@ class Filling:
         )
 
     def _embed(self) -> None:
-        if self._embedder is not None:
+        if self._context.embedder is not None:
             try:
                 self._archive.embed_owed(
-                    self._embedder, lambda done, of: self._progress("vectors", done, of)
+                    self._context.embedder, lambda done, of: self._progress("vectors", done, of)
                 )
             except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
-                self._degrade("index", failure(wrong))
-
-    def _degrade(self, step: str, wrong: Exception) -> None:
-        reason = str(wrong).partition("\n")[0] or type(wrong).__name__
-        self._account.degraded.append(f"{step}: {reason}")
-        logger.warning("backfill is degraded at %s: %s", step, reason)
-        if self._policy.on_error == "raise":
-            raise clean(wrong, f"{step} failed")
+                self._context.degrade("index", failure(wrong))
 
 
 def untold(_step: Step, _done: int, _of: int) -> None:

@@ -34,7 +34,7 @@ def fill(filling: Filling, summarize: Summarizer | None) -> BackfillReport:
     while not filling.begin():
         time.sleep(_POLL)
     try:
-        while jobs := filling.due():
+        while jobs := filling.advance():
             ask(filling, jobs, partial(_outcome, summarize), several=_side_by_side)
         if isinstance(summarize, Reconciler) and (items := filling.items()):
             filling.compared(items, compare(summarize, items))
@@ -66,7 +66,7 @@ async def afill(filling: Filling, summarize: SummarizeAsync | None) -> BackfillR
     while not await anyio.to_thread.run_sync(filling.begin):  # noqa: ASYNC110 - it is in the ledger
         await anyio.sleep(_POLL)
     try:
-        while jobs := await anyio.to_thread.run_sync(filling.due):
+        while jobs := await anyio.to_thread.run_sync(filling.advance):
             await ask_async(
                 filling, jobs, partial(_outcome_async, summarize), anyio.to_thread.run_sync
             )
