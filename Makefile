@@ -40,8 +40,9 @@ install: $(VENV)/.ready
 demo: $(VENV)/.small
 	@$(BIN)/turnfold demo
 
+# Bytecode is kept, whatever the shell says: some hundred tests start a Python of their own.
 test: install
-	$(BIN)/pytest -n 2 --dist worksteal -q $(OPTIONS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal -q $(OPTIONS)
 
 check: install
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ import anthropic
 import httpx2
 import pytest
 from support.chats import SMALL, Chat, ask, chats, history, memory, said, stand_in, summaries
+from support.drawing import drawn
 from turnfold import Policy
 from turnfold.request.refusals import Resting, failure_of, read_refusal
 from turnfold.summaries.notes import Item, SummaryDraft
@@ -148,8 +149,7 @@ def test_a_summarizer_of_ones_own_that_fails_each_time_is_left_alone_in_the_end(
 # --- limits that are small --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("most", [1_000, 1_500, 3_000])
-@pytest.mark.parametrize("keep_exchanges", [0, 3])
+@drawn(most=[1_000, 1_500, 3_000], keep_exchanges=[0, 3])
 async def test_summary_recall_and_window_share_a_small_limit(door, most, keep_exchanges):
     policy = replace(
         TIGHT, max_prompt_tokens=most, keep_exchanges=keep_exchanges, recall_floor=-1.0

@@ -292,7 +292,7 @@ def spent(body):
 turns = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 60)), min_size=1, max_size=30)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(turns, st.sampled_from([500, 1_000, 2_000]))
 def test_all_but_the_newest_message_fits_the_budget(sizes, budget):
     messages = []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.drawing import drawn
 from turnfold_stores import Entry, Record, StoreCorrupt, StoreUnavailable, open_store
 from turnfold_stores.chroma import folder as folder_module
 from turnfold_stores.chroma.probe import probe
@@ -114,8 +115,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("in_order", [False, True], ids=["killed", "closed"])
-@pytest.mark.parametrize("damage", DAMAGES)
+@drawn(damage=DAMAGES.keys(), in_order={"killed": False, "closed": True})
 def test_a_damaged_index_comes_back_from_the_ledger(filled, damage, in_order):
     DAMAGES[damage](Path(filled) / "chroma")
     if not in_order:

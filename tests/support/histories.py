@@ -1,5 +1,6 @@
 """Random message lists that the API accepts, as a caller would have come by them."""
 
+import random
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -31,26 +32,13 @@ _odd = st.sampled_from(
         "line\n\n\nline\r\nline",
     ]
 )
-words = st.sampled_from(
-    [
-        "anchor",
-        "basalt",
-        "cedar",
-        "dune",
-        "ember",
-        "fjord",
-        "grove",
-        "harbour",
-        "inlet",
-        "juniper",
-        "kelp",
-        "lagoon",
-    ]
-)
-sentence = st.lists(words, min_size=1, max_size=12).map(lambda some: " ".join(some) + ".")
-text = st.one_of(
-    sentence, sentence, st.lists(sentence, min_size=5, max_size=25).map(" ".join), _odd
-)
+WORDS = "anchor basalt cedar dune ember fjord grove harbour inlet juniper kelp lagoon".split()
+# Made once: to draw each word took longer than the turns it was said in.
+_chance = random.Random(1)
+SENTENCES = [" ".join(_chance.choices(WORDS, k=1 + n % 12)) + "." for n in range(120)]
+PASSAGES = [" ".join(_chance.choices(SENTENCES, k=5 + n % 21)) for n in range(63)]
+sentence = st.sampled_from(SENTENCES)
+text = st.one_of(sentence, sentence, st.sampled_from(PASSAGES), _odd)
 text_block = text.map(lambda said: {"type": "text", "text": said})
 image = st.just(
     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}

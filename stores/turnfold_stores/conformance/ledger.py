@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import Any
 
 import pytest
 
@@ -41,24 +40,26 @@ class LedgerContract:
         ledger.put("u", [plain("a", body=3)])
         assert ledger.get("u", ["a"])["a"].body == 1
 
-    @pytest.mark.parametrize("body", BODIES, ids=repr)
-    def test_a_record_comes_back_as_it_went_in(self, ledger: Ledger, body: Any) -> None:
-        record = Record("id", "kind", "conversation", body, "some text", 1234567890.123456)
-        ledger.put("u", [record])
-        (scanned,) = ledger.scan("u")
-        for found in (scanned, ledger.get("u", ["id"])["id"]):
-            assert found == record
-            assert repr(found.body) == repr(body)
+    def test_a_record_comes_back_as_it_went_in(self, ledger: Ledger) -> None:
+        for body in BODIES:
+            record = Record("id", "kind", "conversation", body, "some text", 1234567890.123456)
+            ledger.put("u", [record])
+            (scanned,) = ledger.scan("u")
+            for found in (scanned, ledger.get("u", ["id"])["id"]):
+                assert found == record
+                assert repr(found.body) == repr(body)
+            ledger.delete("u", ["id"])
 
-    @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
-    def test_any_text_is_a_name(self, ledger: Ledger, name: str) -> None:
-        record = Record(name, name, name, None, name)
-        assert ledger.put(name, [record, plain("plain")]) == {name, "plain"}
-        assert ledger.get(name, [name]) == {name: record}
-        assert list(ledger.scan(name, kind=name, conversation=name)) == [record]
-        assert users_of(ledger) == [name]
-        ledger.delete(name, [name])
-        assert [found.id for found in ledger.scan(name)] == ["plain"]
+    def test_any_text_is_a_name(self, ledger: Ledger) -> None:
+        # One beside the other: none of them is taken for another.
+        for number, name in enumerate(ODD_NAMES, 1):
+            record = Record(name, name, name, None, name)
+            assert ledger.put(name, [record, plain("plain")]) == {name, "plain"}, ascii(name)
+            assert ledger.get(name, [name]) == {name: record}
+            assert list(ledger.scan(name, kind=name, conversation=name)) == [record]
+            assert sorted(users_of(ledger)) == sorted(ODD_NAMES[:number])
+            ledger.delete(name, [name])
+            assert [found.id for found in ledger.scan(name)] == ["plain"], ascii(name)
 
     def test_a_large_body(self, ledger: Ledger) -> None:
         body = {"text": "ü\0fold " * 1_250_000}  # 10 MB as UTF-8, more as JSON
@@ -72,14 +73,17 @@ class LedgerContract:
         ledger.get("u", ["a"])["a"].body["list"].append(3)
         assert ledger.get("u", ["a"])["a"].body == {"list": [1]}
 
-    @pytest.mark.parametrize("bad", UNFIT_RECORDS.values(), ids=UNFIT_RECORDS)
-    def test_an_unfit_record_is_refused_and_its_whole_batch(
-        self, ledger: Ledger, bad: Record
-    ) -> None:
-        with pytest.raises(StoreError):
-            ledger.put("u", [plain("before"), bad, plain("after")])
-        assert list(ledger.scan("u")) == []
-        assert users_of(ledger) == []
+    def test_an_unfit_record_is_refused_and_its_whole_batch(self, ledger: Ledger) -> None:
+        accepted = []
+        for what, bad in UNFIT_RECORDS.items():
+            try:
+                ledger.put("u", [plain("before"), bad, plain("after")])
+            except StoreError:
+                assert list(ledger.scan("u")) == [], what
+                assert users_of(ledger) == [], what
+            else:
+                accepted.append(what)
+        assert accepted == []
 
     @pytest.mark.parametrize("user_id", ["", "\ud800"], ids=ascii)
     def test_a_user_id_that_is_no_wall_is_refused(self, ledger: Ledger, user_id: str) -> None:
