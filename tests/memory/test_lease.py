@@ -283,7 +283,7 @@ def test_whoever_gets_the_lease_late_finds_the_work_done():
             store.ledger.put("local", [Record(n.id, "node", "c", n.body) for n in nodes])
             assert chore.name == record.id
             assert chore.begin()
-            assert chore.due() == []
+            assert chore.advance() == []
             chore.end()
         assert len(paid) == 1
         assert not list(store.ledger.scan("local", kind="lease"))
