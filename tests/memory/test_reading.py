@@ -13,6 +13,7 @@ from support.alphabets import ALPHABETS, repeated
 from support.readers import READERS
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
+from turnfold.language.quantities import _GRAMMAR
 from turnfold.summaries.evidence import Evidence
 from turnfold.summaries.notes import SummaryJob
 from turnfold.summaries.sentences import _LEAST, _bonus, _item, _read, _worth, extract
@@ -129,6 +130,29 @@ def test_reading_takes_at_most_fifty_times_the_room_of_the_text(alphabet, reader
     finally:
         tracemalloc.stop()
     assert peak <= 50 * len(text.encode())
+
+
+# --- what is passed over ----------------------------------------------------------------------
+
+PHRASES = st.lists(
+    st.sampled_from(
+        "5 23rd third March sept. May of the 2024 2026-05-01 1/2/24 , - : 12:30 7h45 9 pm a.m. "
+        "half quarter past to Mon. tuesdays twenty five hundred and two 3.5k $1,200 10 bn dozen "
+        "name".split()
+    ),
+    max_size=9,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(PHRASES, st.sampled_from(["", " "]))
+def test_a_rule_is_passed_over_only_where_it_finds_nothing(pieces, between):
+    phrase = between.join(pieces)
+    for shows, rule, _ in _GRAMMAR:
+        found = rule.search(phrase)
+        # "and" by itself says no number.
+        if found and not set(found.group().split()) <= {"and", "-"}:
+            assert shows.search(phrase.lower())
 
 
 # --- what is read -----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from turnfold_stores.search.scanning import LONGEST_RUN, stretches
 
@@ -69,30 +69,22 @@ _DAY = (
     + "|".join(_ORDINAL)
 )
 _MORE = rf"(?:(?P<from>{_DAY})\s*(?:-|to|and|or|until|till|through|&|,)\s*(?:the\s+)?)?"
-# What a date holds at the least, and its pattern.
 _THEN_YEAR = r"(?:,?\s+(?P<year>\d{4}))?"
-_DATES = [
-    (
-        re.compile(r"[-/.]"),
-        re.compile(r"(?<![\d/.-])(?P<year>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d/-])"),
-    ),
-    (
-        re.compile(r"[-/.]"),
-        re.compile(
-            r"(?<![\d/.-])(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<year>\d{4}|\d{2})(?![\d/-])"
-        ),
-    ),
-    *(
-        (re.compile("[a-z]{3}", re.IGNORECASE), re.compile(pattern, re.IGNORECASE))
-        for pattern in (
-            rf"\b{_MORE}(?P<day>{_DAY})(?:\s+of)?\s+{_MONTH_NAME}(?!\w){_THEN_YEAR}",
-            rf"\b{_MONTH_NAME}\s+(?:the\s+)?{_MORE}(?P<day>{_DAY})(?!\w)(?!:\d){_THEN_YEAR}",
-            rf"\b{_MONTH_NAME},?\s+(?:of\s+)?(?P<year>\d{{4}})\b",
-            rf"\b{_MONTH_NAME}\b",
-        )
+_DATES_IN_FIGURES = [
+    re.compile(r"(?<![\d/.-])(?P<year>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d/-])"),
+    re.compile(
+        r"(?<![\d/.-])(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<year>\d{4}|\d{2})(?![\d/-])"
     ),
 ]
-_LETTER = re.compile(r"[^\W\d_]")
+_DATES_IN_WORDS = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b{_MORE}(?P<day>{_DAY})(?:\s+of)?\s+{_MONTH_NAME}(?!\w){_THEN_YEAR}",
+        rf"\b{_MONTH_NAME}\s+(?:the\s+)?{_MORE}(?P<day>{_DAY})(?!\w)(?!:\d){_THEN_YEAR}",
+        rf"\b{_MONTH_NAME},?\s+(?:of\s+)?(?P<year>\d{{4}})\b",
+        rf"\b{_MONTH_NAME}\b",
+    )
+]
 _WEEKDAY = re.compile(
     r"\b(?:(mon|tues|wednes|thurs|fri|satur|sun)days?|(Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\.?)(?!\w)",
     re.IGNORECASE,
@@ -122,16 +114,19 @@ _DOT_THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 
 # A phrase: digits with what stands close to them, and words that say a number or a time, with
 # no more than a few small words in between. A new line with a figure begins another.
+_SAYINGS = [
+    *(rf"{name}s?" for name in [*_VALUE, *_SCALE]),
+    *_ORDINAL,
+    *_MONTHS,
+    "sept?",
+    *(m[:3] for m in _MONTHS),
+    *(rf"{day}s?" for day in _DAYS),
+    *"tues? wed thu(?:rs?)? mon fri sat sun half quarter".split(),
+]
+# By their first letter, so that a word that is none of them is soon left.
 _SAYING = "|".join(
-    [
-        *(rf"{name}s?" for name in [*_VALUE, *_SCALE]),
-        *_ORDINAL,
-        *_MONTHS,
-        "sept?",
-        *(m[:3] for m in _MONTHS),
-        *(rf"{day}s?" for day in _DAYS),
-        "tues?|wed|thu(?:rs?)?|mon|fri|sat|sun|half|quarter",
-    ]
+    rf"{letter}(?:{'|'.join(one[1:] for one in _SAYINGS if one[0] == letter)})"
+    for letter in sorted({one[0] for one in _SAYINGS})
 )
 _ATOM = (
     rf"(?:[-+$€£¥./:(]{{0,3}}(?<!\w)\d[\w.,:'/-]{{0,{LONGEST_RUN}}}+(?:\ ?[ap]\.?m\b\.?)?"
@@ -216,31 +211,19 @@ def quantities(text: str) -> Quantities:
 @lru_cache(maxsize=4_096)
 def read_phrase(text: str) -> Quantities:
     """What a phrase says in numbers; shared, so not to be changed."""
-    numbers: list[tuple[str, frozenset[Number]]] = []
     if text.isdigit():
         return Quantities([], [], [], [(text, frozenset({number(text)}))], " " * len(text))
-    has_letters = _LETTER.search(text) is not None
-    dates: list[tuple[str, list[Date]]] = []
-    for needed, pattern in _DATES:
-        if needed.search(text):
-            text = _taken(text, pattern, lambda found: _dates(found, dates))
-    weekdays: list[tuple[str, str]] = []
-    times: list[tuple[str, Time]] = []
-    if has_letters:
-        text = _taken(text, _WEEKDAY, lambda found: _weekday(found, weekdays))
-    if has_letters or ":" in text:
-        text = _taken(text, _TIME, lambda found: _time(found, times))
-    if has_letters:
-        text = _taken(text, _CLOCK, lambda found: _clock(found, times))
-    text = _taken(text, _FIGURE, lambda found: _figure(found, numbers))
-    if has_letters:
-        text = _taken(text, _SPELT, lambda found: _spelt(found, numbers))
-    return Quantities(dates, weekdays, times, numbers, text)
+    found = Quantities([], [], [], [], "")
+    low = text.lower()
+    for shows, pattern, take in _GRAMMAR:
+        if shows.search(low):
+            text = _taken(text, pattern, partial(take, found))
+    return replace(found, rest=text)
 
 
 def implied(text: str) -> Iterator[Number]:
     """Numbers a text holds without being asked for: in identifiers, and in words for them."""
-    yield from map(number, _DIGITS.findall(text))
+    yield from map(number, set(_DIGITS.findall(text)))
     for word in set(_LATIN.findall(text.casefold())):
         yield from _IMPLIED.get(word, ())
 
@@ -255,7 +238,7 @@ def number(digits: str) -> Number:
 
 
 def _times(one: Number, by: int) -> Number:
-    if by == 1 or len(one) > LONGEST_RUN:
+    if len(one) > LONGEST_RUN:
         return one
     return number(format(_EXACT.multiply(Decimal(one), by), "f"))
 
@@ -269,8 +252,8 @@ def _taken(text: str, pattern: re.Pattern[str], take: Callable[[re.Match[str]], 
     return pattern.sub(one, text)
 
 
-def _dates(found: re.Match[str], dates: list[tuple[str, list[Date]]]) -> bool:
-    groups = found.groupdict()
+def _dates(found: Quantities, match: re.Match[str]) -> bool:
+    groups = match.groupdict()
     year = int(groups["year"]) if groups.get("year") else None
     if year is not None and len(groups["year"]) == 2:
         year += 2000
@@ -288,15 +271,15 @@ def _dates(found: re.Match[str], dates: list[tuple[str, list[Date]]]) -> bool:
             return False
         month = _MONTH[name.casefold().rstrip(".")]
         if groups.get("day") is None:
-            dates.append((found.group().strip(), [Date(year, month, None)]))
+            found.dates.append((match.group().strip(), [Date(year, month, None)]))
             return True
         day = _day(groups["day"])
         if groups.get("from"):
-            dates.append((found.group().strip(), [Date(year, month, _day(groups["from"]))]))
+            found.dates.append((match.group().strip(), [Date(year, month, _day(groups["from"]))]))
         days = [(month, day)]
     meant = [Date(year, m, d) for m, d in days if 1 <= m <= 12 and 1 <= d <= 31]
     if meant:
-        dates.append((found.group().strip(), meant))
+        found.dates.append((match.group().strip(), meant))
     return bool(meant)
 
 
@@ -308,53 +291,51 @@ def _day(text: str) -> int:
     return _VALUE[tens] + _ORDINAL[ones] if ones else _ORDINAL[tens]
 
 
-def _weekday(found: re.Match[str], weekdays: list[tuple[str, str]]) -> bool:
-    short = found.group(2)
+def _weekday(found: Quantities, match: re.Match[str]) -> bool:
+    short = match.group(2)
     if short and not short[0].isupper():
         return False
-    weekdays.append((found.group(), found.group().casefold()[:3]))
+    found.weekdays.append((match.group(), match.group().casefold()[:3]))
     return True
 
 
-def _time(found: re.Match[str], times: list[tuple[str, Time]]) -> bool:
-    half = found["half"]
-    hour = int(found["h"] or found["H"])
-    minute = int(found["m"] or found["M"] or 0)
+def _time(found: Quantities, match: re.Match[str]) -> bool:
+    half = match["half"]
+    hour = int(match["h"] or match["H"])
+    minute = int(match["m"] or match["M"] or 0)
     if hour > 23 or minute > 59:
         return False
     if half:
         hour = hour % 12 + (12 if half.casefold() == "p" else 0)
-    times.append((found.group().strip(), Time(60 * hour + minute, bool(half) or hour > 12)))
+    found.times.append((match.group().strip(), Time(60 * hour + minute, bool(half) or hour > 12)))
     return True
 
 
-def _clock(found: re.Match[str], times: list[tuple[str, Time]]) -> bool:
-    part, hour = found["part"].casefold(), found["hour"].casefold()
+def _clock(found: Quantities, match: re.Match[str]) -> bool:
+    part, hour = match["part"].casefold(), match["hour"].casefold()
     minutes = {"half": 30, "quarter": 15, "twenty-five": 25}.get(part) or _VALUE.get(part)
     minutes = int(part) if minutes is None else minutes
     hours = _VALUE[hour] if hour in _VALUE else int(hour)
     if hours > 12 or minutes > 30 or (part.isdigit() and minutes % 5):
         return False  # "from 10 to 12"
-    if part.isdigit() and found["side"] == "to":
+    if part.isdigit() and match["side"] == "to":
         return False
-    total = 60 * hours + (minutes if found["side"].casefold() == "past" else -minutes)
-    times.append((found.group(), Time(total % 720, sure=False)))
+    total = 60 * hours + (minutes if match["side"].casefold() == "past" else -minutes)
+    found.times.append((match.group(), Time(total % 720, sure=False)))
     return True
 
 
-def _figure(found: re.Match[str], numbers: list[tuple[str, frozenset[Number]]]) -> bool:
-    by = 1
-    if found["suffix"]:
-        by = _SUFFIX[found["suffix"].casefold()]
-    if found["scale"]:
-        by = _SCALE[found["scale"].casefold()]
-    read = _readings(found["n"])
-    values = {_times(value, by) for value in read}
-    if found["suffix"] and found["suffix"].casefold() in {"m", "b"}:
-        values |= read  # metres, bytes
+def _figure(found: Quantities, match: re.Match[str]) -> bool:
+    digits, suffix, scale = match.group("n", "suffix", "scale")
+    values = read = _readings(digits)
+    if suffix or scale:
+        by = _SUFFIX[suffix.casefold()] if suffix else _SCALE[scale.casefold()]
+        values = {_times(value, by) for value in read}
+        if suffix and suffix.casefold() in {"m", "b"}:
+            values |= read  # metres, bytes
     if not values:
         return False
-    numbers.append((found.group().strip(), frozenset(values)))
+    found.numbers.append((match.group().strip(), frozenset(values)))
     return True
 
 
@@ -377,17 +358,17 @@ def _readings(digits: str) -> set[Number]:
     return read
 
 
-def _spelt(found: re.Match[str], numbers: list[tuple[str, frozenset[Number]]]) -> bool:
-    words = re.findall(r"[a-z]+", found.group().casefold())
+def _spelt(found: Quantities, match: re.Match[str]) -> bool:
+    words = re.findall(r"[a-z]+", match.group().casefold())
     if not set(words) & set(_SCALE):  # "two and three" are two numbers
         runs = [run.split() for run in " ".join(words).split("and")]
     else:
         runs = [[word for word in words if word != "and"]]
-    numbers += [
+    found.numbers.extend(
         (" ".join(run), frozenset({str(_sum_of(run))}))
         for run in runs
         if run and (len(run) > 1 or run[0] not in _LOOSE)
-    ]
+    )
     return any(runs)
 
 
@@ -403,3 +384,19 @@ def _sum_of(words: list[str]) -> int:
             total += max(current, 1) * _SCALE[word]
             current = 0
     return total + current
+
+
+_GRAMMAR = [
+    *((re.compile(r"[-/.]\d{1,2}[-/.]"), pattern, _dates) for pattern in _DATES_IN_FIGURES),
+    *(
+        (re.compile("|".join(m[:3] for m in _MONTHS)), pattern, _dates)
+        for pattern in _DATES_IN_WORDS
+    ),
+    (re.compile("|".join(day[:3] for day in _DAYS)), _WEEKDAY, _weekday),
+    (re.compile(r"\d(?:[:h]|\s*[ap]\.?m)"), _TIME, _time),
+    (re.compile("past|to"), _CLOCK, _clock),
+    (re.compile(r"\d"), _FIGURE, _figure),
+    (re.compile("|".join([*_VALUE, *_SCALE])), _SPELT, _spelt),
+]
+"""The grammar of a phrase, in the order it is read: what has to stand in it, in small letters, for
+a rule to find anything; the rule's pattern; and what is taken of it."""

@@ -13,8 +13,10 @@ are affirmed, and no more is looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple
 
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD
@@ -47,13 +49,16 @@ _HARMLESS = (
     r"|no\.(?=\s*\d))"
 )
 _READ_AS = (
-    (_HARMLESS, " "),
-    (r"\bg(?:ave|ive|iven|iving) up\b", "quit"),
-    (r"\bat (?:most|least|the (?:most|least|earliest|latest))\b", "limit"),
-    (r"\b(every\w+|all|any\w+|nobody) but\b", r"\1 except"),
+    ("", _HARMLESS, " "),
+    (" up", r"\bg(?:ave|ive|iven|iving) up\b", "quit"),
+    ("at ", r"\bat (?:most|least|the (?:most|least|earliest|latest))\b", "limit"),
+    (" but", r"\b(every\w+|all|any\w+|nobody) but\b", r"\1 except"),
 )
-_IN_SMALL = [(re.compile(pattern), instead) for pattern, instead in _READ_AS]
-_IN_ANY_CASE = [(re.compile(pattern, re.IGNORECASE), instead) for pattern, instead in _READ_AS]
+# Each with letters without which it need not be looked for.
+_IN_SMALL = [(letters, re.compile(pattern), instead) for letters, pattern, instead in _READ_AS]
+_IN_ANY_CASE = [
+    ("", re.compile(pattern, re.IGNORECASE), instead) for _, pattern, instead in _READ_AS
+]
 _DENYING = frozenset(
     """
     abandon absent against allergic allergy avoid ban banned barred broken cancel cancelled
@@ -97,6 +102,7 @@ _MAY_BE_READ = frozenset("up most least earliest latest but".split())
 _ENDS_SENTENCE = frozenset(".!?…。！？\n")
 _QUESTIONS = frozenset("?？")
 _AFFIRMED, _DENIED, _OPEN = 1, 2, 4
+_STEM, _TURNS = attrgetter("stem"), attrgetter("turns")
 
 
 class _Word(NamedTuple):
@@ -202,7 +208,9 @@ class Sides:
     """On which sides the words of a source stand: affirmed, denied, or open."""
 
     def __init__(self) -> None:
-        self._of: dict[str, int] = {}
+        self._affirmed: set[str] = set()
+        self._denied: set[str] = set()
+        self._open: set[str] = set()
         # What each sentence denies, and all it is about: stems between blanks. As two texts they
         # take the room of the sentence; as pairs of words, its square.
         self._denials: list[tuple[str, str]] = []
@@ -215,46 +223,54 @@ class Sides:
             text: as `plain` gives it; it ends with a sentence.
             words: those of it, in any order.
         """
+        words = list(words)
         known = [_word(word) for word in words if len(word) <= LONGEST_RUN]
-        if "?" not in text and not any(word.turns for word in known):
-            self._stands([word.stem for word in known], _AFFIRMED)
+        if "?" not in text and not any(map(_TURNS, known)):
+            self._affirmed.update(map(_STEM, known))
             return
-        tokens = _TOKEN.findall(_read(_OPAQUE.sub(" ", text).lower(), _IN_SMALL))
-        clause: list[_Word] = []
-        sentence: list[list[_Word]] = [clause]
-        affirmed: set[str] = set()
-        last = ""
-        for token in tokens:
-            word = _word(token)
-            if not word.parts:
-                clause.append(word)
-            elif token[0] not in _ENDS_SENTENCE:
-                sentence.append(clause := [])
-            elif token[0] != "." or not is_abbreviated(last):
-                if token[0] not in _QUESTIONS:
-                    affirmed.update(self._settle(sentence))
-                sentence = [clause := []]
-            last = token
-        affirmed.update(self._settle(sentence))
-        self._stands(affirmed, _AFFIRMED)
+        if len(known) < len(words):
+            text = _OPAQUE.sub(" ", text)
+        tokens = _TOKEN.findall(_read(text.lower(), _IN_SMALL))
+        said = [_word(token) for token in tokens]
+        sentence: list[Sequence[_Word]] = []
+        start = 0
+        for at in [at for at, word in enumerate(said) if word.parts]:
+            mark = tokens[at][0]
+            if mark == "." and at and is_abbreviated(tokens[at - 1]):
+                continue
+            sentence.append(said[start:at])
+            start = at + 1
+            if mark in _ENDS_SENTENCE:
+                if mark not in _QUESTIONS:
+                    self._settle(sentence)
+                sentence = []
+        self._settle([*sentence, said[start:]])
 
-    def _stands(self, stems: Iterable[str], side: int) -> None:
-        sides = self._of
-        for one in stems:
-            if one:
-                sides[one] = sides.get(one, 0) | side
+    def _stands(self, stems: Collection[str], sides: int) -> None:
+        if sides & _AFFIRMED:
+            self._affirmed.update(stems)
+        if sides & _DENIED:
+            self._denied.update(stems)
+        if sides & _OPEN:
+            self._open.update(stems)
 
-    def _settle(self, sentence: Sequence[Sequence[_Word]]) -> Iterable[str]:
-        """Read a sentence, clause by clause; what it affirms where it says nothing else."""
-        if not any([word.turns for clause in sentence for word in clause]):  # noqa: C419 - faster
-            return [word.stem for clause in sentence for word in clause]
-        parts = [Clause(clause) for clause in sentence if clause]
+    def _settle(self, sentence: Sequence[Sequence[_Word]]) -> None:
+        """Read a sentence, clause by clause."""
+        turning = [any(map(_TURNS, clause)) for clause in sentence]
+        if not any(turning):
+            self._affirmed.update(map(_STEM, chain(*sentence)))
+            return
+        affirmed = _AFFIRMED
+        if any(word.ends for clause in sentence for word in clause):
+            affirmed |= _OPEN
         before: Clause | None = None
         denied: dict[str, None] = {}
-        affirmed = _AFFIRMED
-        if any(word.ends for part in parts for word in part.said):
-            affirmed |= _OPEN
-        for part in parts:
+        for clause, turns in zip(sentence, turning, strict=True):
+            if not turns:
+                self._stands([word.stem for word in clause], affirmed)
+                before = None if clause else before
+                continue
+            part = Clause(clause)
             self.denies |= part.denies
             if part.negator is None:
                 loaded = part.open
@@ -271,16 +287,20 @@ class Sides:
                     self._stands(part.denied, _DENIED)
                     denied |= part.denied
             for word in part.said:
-                self._stands(word.opposites, _DENIED if part.negator is None else _AFFIRMED)
+                if word.opposites:
+                    self._stands(word.opposites, _DENIED if part.negator is None else _AFFIRMED)
             before = part
         if denied:
-            together = " ".join(one for part in parts for one in part.stems)
+            together = " ".join(dict.fromkeys(map(_STEM, chain(*sentence))))
             self._denials.append((f" {' '.join(denied)} ", f" {together} "))
-        return ()
 
     def of(self, one: str) -> int:
         """The sides of a stem; 0 where it is not said."""
-        return self._of.get(one, 0)
+        return (
+            _AFFIRMED * (one in self._affirmed)
+            | _DENIED * (one in self._denied)
+            | _OPEN * (one in self._open)
+        )
 
     def denied_with(self, one: str, others: Iterable[str]) -> bool:
         """Whether a sentence denies a stem that is about one of the others, too."""
@@ -359,8 +379,9 @@ def _asks(sentence: str) -> bool:
     return sentence.rstrip("\"') ").endswith("?")
 
 
-def _read(text: str, how: Iterable[tuple[re.Pattern[str], str]] = _IN_ANY_CASE) -> str:
+def _read(text: str, how: Iterable[tuple[str, re.Pattern[str], str]] = _IN_ANY_CASE) -> str:
     """A text with what is meant in place of what only looks like a denial. It is `plain`."""
-    for pattern, instead in how:
-        text = pattern.sub(instead, text)
+    for letters, pattern, instead in how:
+        if letters in text:
+            text = pattern.sub(instead, text)
     return text

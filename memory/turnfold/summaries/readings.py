@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from turnfold_stores.search.scanning import LINK, LONGEST_RUN, WORD, stretches
+from turnfold_stores.search.scanning import LONGEST_RUN, WORD, stretches, without_links
 
 from turnfold.language.english import SmallWords, bare, plain
 from turnfold.language.quantities import Number, Time, implied, quantities
@@ -18,10 +18,8 @@ from turnfold.summaries.contradiction import Sides
 # A tool call is shown as JSON.
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[nrtbf\"\\])")
 _HYPHENATED = re.compile(r"(?<![^\W_])[^\W_]++(?:-[^\W_]++)++")
-_UNIT = re.compile(
-    r"(?<=\d)\s?°\s?[CF]\b|(?<=\d)\s?(?:[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b"
-)
-_SIZE = re.compile(r"(?<=\d)\s?[x×✕*]\s?(?=\d)")
+_UNIT = re.compile(r"(\d)\s?(?:°\s?[CF]|[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b")
+_SIZE = re.compile(r"(\d)\s?[x×✕*]\s?(?=\d)")
 _DIGIT = re.compile(r"\d")
 _FRACTIONS = (("1/4", "a quarter"), ("1/2", "half"), ("3/4", "three quarters"))
 # What may stand between the parts of an identifier, and what ends it.
@@ -84,7 +82,7 @@ class Reading:
         self.small += small
         if small.tell_english and words:
             self.sides.read(text, words)
-        found = quantities(readable(LINK.sub(" ", text)))
+        found = quantities(readable(without_links(text)))
         self.dates.update((d.year, d.month, d.day) for _, meant in found.dates for d in meant)
         self.weekdays.update(day for _, day in found.weekdays)
         self.times.update(time for _, time in found.times)
@@ -149,7 +147,7 @@ def readable(text: str) -> str:
         return text
     for shown, said in _FRACTIONS:
         text = text.replace(shown, said)
-    return _SIZE.sub(" by ", _UNIT.sub(" ", text))
+    return _SIZE.sub(r"\1 by ", _UNIT.sub(r"\1 ", text))
 
 
 def _ways_to_read(stretch: str) -> list[str]:

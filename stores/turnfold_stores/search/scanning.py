@@ -119,6 +119,11 @@ def _kind_of(run: str) -> Kind:
     return "code" if _HUMP.search(shown) else "word"
 
 
+def without_links(text: str) -> str:
+    """A stretch with a blank for each address of a page."""
+    return LINK.sub(" ", text) if "w." in text.lower() or "://" in text else text
+
+
 def quotations(text: str) -> Iterator[str]:
     """What stands in straight quotation marks or backticks, without them."""
     for stretch in stretches(text):
