@@ -53,6 +53,7 @@ check: install
 
 soak: install
 	TURNFOLD_SOAK=1 $(BIN)/pytest -n 2 --dist worksteal -m soak -q
+	$(BIN)/python tests/support/sdk_tests.py
 
 bench: install
 	$(BIN)/python benchmarks/bench_savings.py

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from anthropic import Anthropic, Middleware
 from anthropic._base_client import AsyncAPIClient, SyncAPIClient
-from turnfold import ExtractiveSummarizer, Memory
+from turnfold import ExtractiveSummarizer, Memory, Policy
 from turnfold.sdk.middleware import MemoryMiddleware
 
 
@@ -24,11 +24,16 @@ class Empty(Middleware):
 
 
 OURS = (Empty, MemoryMiddleware)
+# The clients that are being given one; what is made for it, sync or async, is left alone.
+MAKING = []
 
 
 def remembering():
-    """The middleware of a memory of its own, for a client of either kind."""
-    memory = Memory("memory:", summarizer=ExtractiveSummarizer())
+    """The middleware of a memory of its own, for a client of either kind.
+
+    It sets no cache marks: the SDK's tests compare what is sent, word for word.
+    """
+    memory = Memory("memory:", summarizer=ExtractiveSummarizer(), policy=Policy(cache="off"))
     return memory.wrap(Anthropic(api_key="none")).middleware[0]
 
 
@@ -39,15 +44,17 @@ def given(kind, own):
         kind: the base class of such clients.
         own: makes a middleware.
     """
-    made, making = kind.__init__, []
+    made = kind.__init__
 
     @wraps(made)
     def init(self, *args, middleware=None, **options):
         chain = tuple(middleware or ())
-        if not making and not any(isinstance(one, OURS) for one in chain):
-            making.append(self)  # what it makes clients for itself with is left alone
-            chain = (own(), *chain)
-            making.clear()
+        if not MAKING and not any(isinstance(one, OURS) for one in chain):
+            MAKING.append(self)
+            try:
+                chain = (own(), *chain)
+            finally:
+                MAKING.clear()
         made(self, *args, middleware=chain, **options)
 
     kind.__init__ = init

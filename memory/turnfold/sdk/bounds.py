@@ -2,6 +2,8 @@
 
 Eight at the most: two for stores and embedders, three for folds that turns wait for, two for
 summaries that are asked for at once, and one for folds that are prepared in the background.
+Where sync and async clients share a memory there is one of the last for each kind; the thread that
+loads an embedding model is one more.
 """
 
 from __future__ import annotations

@@ -1,0 +1,183 @@
+"""A process that forks, or ends, in the middle of something: no child hangs, nothing aborts."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+BEGIN = """
+import gc, os, signal, threading, time
+from collections import Counter
+from support.chats import SMALL, ask, history
+from support.embedders import HashedWords
+from turnfold import Memory
+from turnfold.embedders.minilm import refuse_if_cut
+from turnfold_fake import FakeClaude
+from turnfold_stores.fork import Undivided
+
+def in_child(work):
+    child = os.fork()
+    if not child:
+        signal.alarm(30)  # one that hangs is killed
+        try:
+            work()
+        except Exception as wrong:
+            print(type(wrong).__name__, flush=True)
+        os._exit(0)
+    print("child ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+class Slow(HashedWords):
+    # Loads as the embedders of ours do, with time for a fork in the middle.
+    def __init__(self, native, seconds):
+        super().__init__()
+        self.native, self.seconds, self.loaded = native, seconds, False
+        self.began = threading.Event()
+
+    def load(self):
+        refuse_if_cut(self.native, self.model)
+        with self.native:
+            self.began.set()
+            time.sleep(self.seconds)
+        self.loaded = True
+"""
+
+
+@pytest.fixture
+def run():
+    """Gives what a program printed, once it has ended well."""
+
+    def run(program):
+        ended = subprocess.run(
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", BEGIN + program],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.splitlines()
+
+    return run
+
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+def test_a_fork_waits_for_a_model_that_loads_and_the_child_has_it(run):
+    assert run("""
+embedder = Slow(Undivided(), 0.3)
+memory = Memory("memory:", embedder=embedder, policy=SMALL)
+threading.Thread(target=memory.load).start()
+embedder.began.wait()
+
+def work():
+    memory.load()
+    print("loaded", memory._embedder.ready, flush=True)
+
+in_child(work)
+""") == ["loaded True", "child ended with 0"]
+
+
+def test_where_a_fork_cannot_wait_the_child_remembers_by_words_and_says_why(run):
+    assert run("""
+embedder = Slow(Undivided(before_fork=0.0), 1.0)
+memory = Memory("memory:", embedder=embedder, policy=SMALL)
+threading.Thread(target=memory.load).start()
+embedder.began.wait()
+
+def work():
+    receipts = []
+    client = memory.wrap(FakeClaude("So.").client(), user_id="u", conversation="c",
+                         on_receipt=receipts.append)
+    for number in (12, 13):
+        client.messages.create(**ask(history(number)))
+        memory._embedder.wait()
+    client.messages.create(**ask(history(14)))
+    print(receipts[-1].in_memory > 0, "was forked while" in str(receipts[-1].degraded), flush=True)
+
+in_child(work)
+""") == ["True True", "child ended with 0"]
+
+
+def test_a_child_is_held_up_by_no_turn_of_its_parent(run):
+    """The parent's threads hold whatever locks a turn takes, one after the other."""
+    assert (
+        run("""
+logging = __import__("logging")
+logging.disable()
+memory = Memory("memory:", embedder=HashedWords(), policy=SMALL)
+fake = FakeClaude("So.")
+over = threading.Event()
+
+def turns(name):
+    client = memory.wrap(fake.client(), user_id=name, conversation="c")
+    while not over.is_set():
+        client.messages.create(**ask(history(12, mark=name)))
+
+threads = [threading.Thread(target=turns, args=(name,)) for name in ("a", "b")]
+for thread in threads:
+    thread.start()
+
+def work():
+    receipts = []
+    client = memory.wrap(FakeClaude("So.").client(), user_id="child", conversation="c",
+                         on_receipt=receipts.append)
+    for number in (12, 13):
+        client.messages.create(**ask(history(number)))
+    print(receipts[-1].in_memory > 0, receipts[-1].degraded, flush=True)
+
+for _ in range(5):
+    time.sleep(0.02)
+    in_child(work)
+over.set()
+""")
+        == ["True ()", "child ended with 0"] * 5
+    )
+
+
+def test_a_child_collects_the_model_of_its_parent_and_loads_its_own(run):
+    pytest.importorskip("openvino")
+    assert run("""
+memory = Memory("memory:", embedder="fast")
+memory.load()
+memory.search("hm?", user_id="u")
+memory.close()
+del memory
+
+def work():
+    gc.collect()
+    again = Memory("memory:", embedder="fast")
+    again.load()
+    print(len(again._embedder.embed(["hm?"])[0]), flush=True)
+
+in_child(work)
+""") == ["384", "child ended with 0"]
+
+
+def test_an_interpreter_that_ends_lets_native_code_come_back_first(run):
+    assert run("""
+native, inside = Undivided(), threading.Event()
+
+def load():
+    with native:
+        inside.set()
+        time.sleep(0.3)
+        print("loaded", flush=True)
+
+threading.Thread(target=load, daemon=True).start()
+inside.wait()
+print("the end", flush=True)
+""") == ["the end", "loaded"]
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.5])
+def test_to_end_while_the_fast_model_loads_aborts_nothing(run, delay):
+    pytest.importorskip("openvino")
+    assert run(f"""
+memory = Memory("memory:", embedder="fast")
+threading.Thread(target=memory.load, daemon=True).start()
+time.sleep({delay})
+print("the end", flush=True)
+""") == ["the end"]
