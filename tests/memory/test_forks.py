@@ -14,7 +14,7 @@ from support.embedders import HashedWords
 from turnfold import Memory
 from turnfold.embedders.minilm import refuse_if_cut
 from turnfold_fake import FakeClaude
-from turnfold_stores.fork import Undivided
+from turnfold_stores.process.fork import Undivided
 
 def in_child(work):
     child = os.fork()
