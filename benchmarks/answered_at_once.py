@@ -6,12 +6,14 @@ import cProfile
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import anthropic
 import httpx2
 from turnfold.conversation import DEFAULT_MODEL as MODEL
 from turnfold.sdk.middleware import MemoryMiddleware
+from turnfold.summarizers.driver import Do
 
 ANSWER = {
     "id": "msg_1",
@@ -37,13 +39,15 @@ def bare_client() -> anthropic.Anthropic:
 @contextmanager
 def profiled(profile: cProfile.Profile) -> Iterator[None]:
     """Profiles memory's own steps, in whichever thread they run."""
-    prepare = MemoryMiddleware._prepare  # noqa: SLF001
+    perform = MemoryMiddleware._perform  # noqa: SLF001
 
-    def watched(middleware: MemoryMiddleware, *args: Any) -> Any:
-        return profile.runcall(prepare, middleware, *args)
+    def watched(middleware: MemoryMiddleware, attempt: Any, call_next: Any, effect: Any) -> Any:
+        if isinstance(effect, Do):
+            effect = Do(partial(profile.runcall, effect.step))
+        return perform(middleware, attempt, call_next, effect)
 
-    MemoryMiddleware._prepare = watched  # type: ignore[method-assign]  # noqa: SLF001
+    MemoryMiddleware._perform = watched  # type: ignore[method-assign]  # noqa: SLF001
     try:
         yield
     finally:
-        MemoryMiddleware._prepare = prepare  # type: ignore[method-assign]  # noqa: SLF001
+        MemoryMiddleware._perform = perform  # type: ignore[method-assign]  # noqa: SLF001

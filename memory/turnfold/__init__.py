@@ -13,7 +13,7 @@ from turnfold.memory import Memory, memory_of, with_memory
 from turnfold.policy import Cap, Policy
 from turnfold.request.thinking import strip_thinking
 from turnfold.summaries.sentences import ExtractiveSummarizer
-from turnfold.summarizers.claude import Summarizer
+from turnfold.summarizers.protocol import Summarizer
 
 __all__ = [
     "AsyncConversation",

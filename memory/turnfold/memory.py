@@ -31,12 +31,13 @@ from turnfold.scope import Scope, scope_of
 from turnfold.sdk.background import Background
 from turnfold.sdk.bounds import Bounds
 from turnfold.sdk.middleware import MemoryMiddleware
-from turnfold.summarizers.claude import AsyncClaudeSummarizer, ClaudeSummarizer, Summarizer
+from turnfold.summarizers.claude import AsyncClaudeSummarizer, ClaudeSummarizer
+from turnfold.summarizers.protocol import Summarizer
 from turnfold.summarizers.reconciling import Reconciler
 from turnfold.summarizers.resting import Asked, AskedOnLoop, AskedToCompare, Rests, door_of
 from turnfold.summarizers.summary_model import DEFAULT_MODEL, summary_model
 from turnfold.upkeep.backfill import BackfillReport, Filling, Progress, times_of, untold
-from turnfold.upkeep.backfill_run import afill, fill, in_thread
+from turnfold.upkeep.backfill_run import afill, fill
 from turnfold.upkeep.dry_run import scratch
 from turnfold.upkeep.notes import Note, keep_correction, notes_of
 
@@ -94,7 +95,7 @@ class Memory:
         self._summarizer = summarizer
         self._on_receipt = on_receipt
         self._bounds = Bounds()
-        self._background = Background(self._bounds.summaries)
+        self._background = Background()
         self._rests = Rests()
         self.store = open_store(store)
         self._owns_store = not isinstance(store, Store)
@@ -224,7 +225,7 @@ class Memory:
         step = partial(self._filling, messages, user_id, conversation, times, progress)
         filling = await anyio.to_thread.run_sync(step)
         if self._summarizer is not None and (asked := self._asked(client)) is not None:
-            return await afill(filling, in_thread(asked))
+            return await afill(filling, asked.on_loop)
         return await afill(filling, self._asked_on_loop(bare(client)))
 
     def _filling(

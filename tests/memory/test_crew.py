@@ -140,29 +140,25 @@ def test_where_no_thread_can_be_had_it_says_so_and_the_place_stays_free(crew, mo
 
 def test_several_steps_come_back_in_their_order(crew):
     steps = [lambda number=number: number for number in range(9)]
-    assert crew.do_all(steps, late=fail) == list(range(9))
-    assert asyncio.run(crew.do_all_async(steps, late=fail)) == list(range(9))
-    assert crew.do_all([], late=fail) == []
+    assert crew.do_all(steps) == list(range(9))
+    assert crew.do_all([]) == []
 
 
-def fail(_outcomes):
-    raise AssertionError
+def test_what_was_not_begun_in_time_is_never_begun(crew, gate):
+    begun = []
 
-
-def test_what_comes_too_late_is_handed_on_with_what_was_not_begun(crew, gate):
-    handed, there = [], threading.Event()
-
-    def late(outcomes):
-        handed.extend(outcomes)
-        there.set()
+    def step():
+        begun.append(threading.current_thread())
+        gate.wait()
 
     with pytest.raises(TooLate):
-        crew.do_all([lambda: "at once", gate.wait, gate.wait, gate.wait], SOON, late=late)
-    assert not handed
+        crew.do_all([step, step, step, step], SOON)
+    waited_for = begun.copy()
     gate.set()
-    assert there.wait(30)
-    assert handed[:3] == ["at once", True, True]
-    assert isinstance(handed[3], NoThread)
+    for thread in waited_for:
+        thread.join(30)
+    assert begun == waited_for
+    assert len(begun) < 4
 
 
 # --- a part that fails ------------------------------------------------------------------------

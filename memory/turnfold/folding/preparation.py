@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from turnfold.archive.archive import Archive
@@ -30,6 +31,7 @@ from turnfold.forgetting.forget import forget_again, mark_of
 from turnfold.history.exchanges import Exchange
 from turnfold.policy import Policy
 from turnfold.summaries.notes import Item, Outcome, SummaryJob
+from turnfold.summarizers.driver import Ask, Compare, Do, Script
 from turnfold.summarizers.reconciling import Reconciled
 from turnfold.turn_context import TurnContext
 
@@ -278,6 +280,45 @@ class Chore:
                 self._archive.embed_owed(self._context.embedder)
             except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
                 self._context.degrade("index", failure(wrong))
+
+
+def written(
+    chore: Chore, *, compares: bool, stopping: Callable[[], bool] = lambda: False
+) -> Script[None]:
+    """The script of a chore; nothing that goes wrong is raised.
+
+    Args:
+        chore: what is to be done.
+        compares: whether the summarizer can compare items.
+        stopping: tells, each time that something was done, whether to leave the rest.
+    """
+    try:
+        if not (yield Do(chore.begin)):
+            return
+        while not stopping() and (jobs := (yield Do(chore.advance))):
+            yield Ask(chore, jobs)
+        if not stopping() and compares and (items := (yield Do(chore.items))):
+            outcome = yield Compare(items)
+            yield Do(partial(chore.compared, items, outcome))
+        if not stopping():
+            yield Do(chore.end)
+        chore.let_go(lost=True)  # if it was stopped
+    except GeneratorExit:
+        # It is collected, after its loop was closed over it: in the middle of whatever this
+        # thread is at, under whatever lock that holds. To wait for one here would be for ever.
+        with contextlib.suppress(RuntimeError):  # the interpreter is about to exit
+            threading.Thread(target=chore.let_go, kwargs={"lost": True}, daemon=True).start()
+        raise
+    except BaseException as caught:  # noqa: BLE001 - nothing of a worker reaches anyone
+        try:
+            wrong = failure(caught)
+        except BaseException:  # a cancellation, an interrupt: it stays what it is
+            chore.let_go(lost=True)
+            raise
+        if not stopping():
+            chore.failed(wrong)
+        with contextlib.suppress(Exception):
+            chore.let_go(lost=stopping())
 
 
 def is_stale(archive: Archive) -> bool:

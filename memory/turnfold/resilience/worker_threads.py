@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import anyio
 from turnfold_stores.process.fork import at_exit, at_fork
 
-from turnfold.errors import TurnfoldError, failure
+from turnfold.errors import TurnfoldError
 
 if TYPE_CHECKING:
     from turnfold.resilience.circuit_breaker import Breaker
@@ -93,10 +93,6 @@ class Task(Generic[_Done]):
             raise self._wrong
         return self._outcome[0]
 
-    def outcome(self) -> _Done | Exception:
-        """What came of it, or why nothing did."""
-        return self._outcome[0] if self._wrong is None else failure(self._wrong)
-
 
 _current: contextvars.ContextVar[Task[Any] | None] = contextvars.ContextVar("task", default=None)
 
@@ -141,39 +137,34 @@ class Crew:
             NoThread: all threads hang, or none could be made.
             BaseException: whatever it raised.
         """
-        (task,) = self._wait([step], seconds, None)
+        (task,) = self._wait([step], seconds)
         return task.result()
 
     def do_all(
         self,
         steps: Sequence[Callable[[], _Done]],
         seconds: float = float("inf"),
-        *,
-        late: Callable[[Sequence[_Done | Exception]], object],
     ) -> list[_Done]:
         """Take several steps, as many at once as there are threads for.
 
         Args:
             steps: each run in the context of the caller.
-            seconds: how long all of them are waited for.
-            late: given what came of them where that came too late; those not begun by then are
-                not begun any more.
+            seconds: how long all of them are waited for; those not begun by then never are.
 
         Raises:
             TooLate: not all came back in time.
             NoThread: all threads hang, or none could be made.
             BaseException: whatever one of them raised.
         """
-        return [task.result() for task in self._wait(steps, seconds, late)]
+        return [task.result() for task in self._wait(steps, seconds)]
 
     def _wait(
         self,
         steps: Sequence[Callable[[], _Done]],
         seconds: float,
-        late: Callable[[Sequence[_Done | Exception]], object] | None,
     ) -> Sequence[Task[_Done]]:
         there = threading.Event()
-        with self._errand(steps, seconds, there.set, late) as errand:
+        with self._errand(steps, seconds, there.set) as errand:
             there.wait(None if seconds == float("inf") else seconds)
         return errand.tasks
 
@@ -181,27 +172,16 @@ class Crew:
 
     async def do_async(self, step: Callable[[], _Done], seconds: float = float("inf")) -> _Done:
         """`do`, while the event loop goes on. Who is cancelled leaves the step behind."""
-        (task,) = await self._wait_async([step], seconds, None)
+        (task,) = await self._wait_async([step], seconds)
         return task.result()
-
-    async def do_all_async(
-        self,
-        steps: Sequence[Callable[[], _Done]],
-        seconds: float = float("inf"),
-        *,
-        late: Callable[[Sequence[_Done | Exception]], object],
-    ) -> list[_Done]:
-        """`do_all`, while the event loop goes on."""
-        return [task.result() for task in await self._wait_async(steps, seconds, late)]
 
     async def _wait_async(
         self,
         steps: Sequence[Callable[[], _Done]],
         seconds: float,
-        late: Callable[[Sequence[_Done | Exception]], object] | None,
     ) -> Sequence[Task[_Done]]:
         there, wake = _signal()
-        with self._errand(steps, seconds, wake, late) as errand:
+        with self._errand(steps, seconds, wake) as errand:
             with anyio.move_on_after(seconds):
                 await there()
         return errand.tasks
@@ -214,7 +194,6 @@ class Crew:
         steps: Sequence[Callable[[], _Done]],
         seconds: float,
         wake: Callable[[], None],
-        late: Callable[[Sequence[_Done | Exception]], object] | None,
     ) -> Iterator[_Errand[_Done]]:
         """Begin some steps; at the end of the block leave those that are not done.
 
@@ -223,7 +202,7 @@ class Crew:
             NoThread: all threads hang, or none could be made.
         """
         ends = time.monotonic() + seconds
-        errand = _Errand([Task(step, ends) for step in steps], wake, late)
+        errand = _Errand([Task(step, ends) for step in steps], wake)
         try:
             for task in errand.tasks:
                 self._begin(task, errand.one_done)
@@ -308,12 +287,10 @@ class _Errand(Generic[_Done]):
         self,
         tasks: Sequence[Task[_Done]],
         wake: Callable[[], None],
-        late: Callable[[Sequence[_Done | Exception]], object] | None,
     ) -> None:
         self.tasks = tasks
         self.left = False
         self._wake = wake
-        self._late = late
         self._lock = threading.Lock()
         self._over = False
 
@@ -325,9 +302,6 @@ class _Errand(Generic[_Done]):
             self._over = True
         if not self.left:
             self._wake()
-        elif self._late is not None:
-            with suppress(Exception):  # nobody is left to be told
-                self._late([task.outcome() for task in self.tasks])
 
 
 def _signal() -> tuple[Callable[[], Awaitable[object]], Callable[[], None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from functools import partial
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from turnfold.scope import LOCAL_USER, Scope, scope_of
 from turnfold.sdk.bounds import Bounds
 from turnfold.sdk.deadline import Deadline
 from turnfold.sdk.turn_without_memory import Bypass
+from turnfold.summarizers.driver import Script
 
 logger = logging.getLogger("turnfold")
 
@@ -141,30 +142,19 @@ class Attempt:
 
     # --- when it fails ------------------------------------------------------------------------
 
-    def guard(self, step: Callable[[], _T], *, blames: bool = True) -> _T | None:
-        """Take a step that must not fail the user; None where it failed.
+    def guarded(self, script: Script[_T], *, blames: bool = True) -> Script[_T | None]:
+        """A script that must not fail the user; it returns None where it failed.
 
         Args:
-            step: what is to be done.
+            script: what is to be done.
             blames: whether a part of memory is asked in it, whose fault it then is.
 
         Raises:
             TurnfoldError: it failed, and that is wanted to be raised.
         """
         try:
-            return step()
+            return (yield from script)
         except BaseException as caught:  # noqa: BLE001 - a failing memory must not fail the user
-            wrong = failure(caught)
-        self._failed(wrong, blames=blames)
-        return None
-
-    async def guard_async(
-        self, step: Callable[[], Awaitable[_T]], *, blames: bool = True
-    ) -> _T | None:
-        """`guard`, on an event loop."""
-        try:
-            return await step()
-        except BaseException as caught:  # noqa: BLE001 - as above
             wrong = failure(caught)
         self._failed(wrong, blames=blames)
         return None

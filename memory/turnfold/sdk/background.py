@@ -12,50 +12,19 @@ import asyncio
 import atexit
 import contextlib
 import contextvars
-import logging
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 import anyio
 
-from turnfold.errors import failure
-from turnfold.folding.preparation import Chore
+from turnfold.folding.preparation import Chore, written
 from turnfold.resilience.worker_threads import Crew, TooLate, on_asyncio
-from turnfold.summaries.notes import Item, Outcome, SummaryJob
-from turnfold.summarizers.in_parallel import InThread, Several, ask, ask_async
-from turnfold.summarizers.reconciling import Reconciled
-
-logger = logging.getLogger("turnfold")
-
-Comparison = Reconciled | Exception
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Whom a worker asks. Neither raises.
-
-    Attributes:
-        summarize: answers a job.
-        compare: says which items no longer hold; None where no one can.
-    """
-
-    summarize: Callable[[SummaryJob], Outcome]
-    compare: Callable[[Sequence[Item]], Comparison] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AsyncDesk:
-    """The same on an event loop."""
-
-    summarize: Callable[[SummaryJob], Awaitable[Outcome]]
-    compare: Callable[[Sequence[Item]], Awaitable[Comparison]] | None = None
-
+from turnfold.summarizers.driver import LoopPlayer, Player
 
 # Seconds a closing memory, or an interpreter that exits, waits for a summary in flight.
 _PATIENCE = 5.0
@@ -67,16 +36,17 @@ _FOLDS = 3
 
 
 class Background:
-    """The workers of one memory."""
+    """The workers of one memory.
 
-    def __init__(self, summaries: Crew) -> None:
-        """Args:
-        summaries: threads for several summaries at once.
-        """
+    Attributes:
+        crew: takes the steps of chores that are tasks of an event loop.
+        folds: takes those of chores that a turn waits for.
+    """
+
+    def __init__(self) -> None:
         # For tasks: a store that hangs is not to take the threads of the loop, nor hold up its end.
-        self._crew = Crew(1, "turnfold-background")
-        self._folds = Crew(_FOLDS, "turnfold-fold")
-        self._summaries = summaries
+        self.crew = Crew(1, "turnfold-background")
+        self.folds = Crew(_FOLDS, "turnfold-fold")
         self._reset()
 
     def _reset(self) -> None:
@@ -104,13 +74,13 @@ class Background:
         stuck = self._thread is not None and time.monotonic() - self._stirred > _STUCK
         return not stuck and max(len(self._queue), len(self._tasks)) < _MOST_WAITING
 
-    def start(self, chore: Chore, desk: Desk) -> None:
+    def start(self, chore: Chore, player: Player) -> None:
         """Work on a chore in the worker thread; not twice at a time."""
         if not self._enter(chore):
             return
         context = contextvars.copy_context()
         with self._lock:
-            self._queue.append((chore, lambda: context.run(self._work, chore, desk)))
+            self._queue.append((chore, lambda: context.run(self._work, chore, player)))
             if self._thread is None:
                 thread = threading.Thread(
                     target=self._work_off, name="turnfold-background", daemon=True
@@ -124,12 +94,13 @@ class Background:
                 self._thread = thread
                 atexit.register(self.close)
 
-    def start_on_loop(self, chore: Chore, desk: AsyncDesk) -> None:
+    def start_on_loop(self, chore: Chore, player: LoopPlayer) -> None:
         """Work on a chore as a task of the running event loop; not twice at a time."""
         if not self._enter(chore):
             return
-        work = work_on_async(chore, desk, self._crew.do_async, stopping=self._stopping.is_set)
-        self._begin_task(chore, work)
+        stopping = self._stopping.is_set
+        script = written(chore, compares=player.compares, stopping=stopping)
+        self._begin_task(chore, player.play(script))
 
     def close(self) -> None:
         """Let the summary in flight come in, if it does so in time, and stop."""
@@ -182,28 +153,26 @@ class Background:
 
     # --- a fold that a turn waits for ---------------------------------------------------------
 
-    def work_for(self, chore: Chore, desk: Desk, seconds: float) -> None:
+    def work_for(self, chore: Chore, player: Player, seconds: float) -> None:
         """Have the summaries of a fold written, and wait for them so long at the most.
 
         What comes later is written by the thread that is left behind.
         """
-        work = partial(work_on, chore, desk, several=self._several)
+        script = written(chore, compares=player.compares)
         try:
-            self._folds.do(work, seconds)
+            self.folds.do(partial(player.play, script), seconds)
         except TooLate as late:
             if not late.began:
                 chore.let_go(lost=True)
 
-    def _several(self, steps: Sequence[Callable[[], None]]) -> None:
-        self._summaries.do_all(steps, late=lambda _: None)
-
-    async def work_for_on_loop(self, chore: Chore, desk: AsyncDesk, seconds: float) -> None:
+    async def work_for_on_loop(self, chore: Chore, player: LoopPlayer, seconds: float) -> None:
         """The same on an event loop; where tasks cannot be left on it, what is late is lost."""
+        script = written(chore, compares=player.compares)
         if not on_asyncio():
             with anyio.move_on_after(seconds):
-                await work_on_async(chore, desk, self._folds.do_async)
+                await player.play(script)
             return
-        task = self._begin_task(chore, work_on_async(chore, desk, self._folds.do_async))
+        task = self._begin_task(chore, player.play(script))
         try:
             await asyncio.wait([task], timeout=seconds)
         except asyncio.CancelledError:
@@ -227,12 +196,12 @@ class Background:
                 self._current = None
                 self._names.discard(chore.name)
 
-    def _work(self, chore: Chore, desk: Desk) -> None:
+    def _work(self, chore: Chore, player: Player) -> None:
         def stirred() -> bool:
             self._stirred = time.monotonic()
             return self._stopping.is_set()
 
-        work_on(chore, desk, stopping=stirred)
+        player.play(written(chore, compares=player.compares, stopping=stirred))
 
     # --- tasks --------------------------------------------------------------------------------
 
@@ -250,78 +219,3 @@ class Background:
             chore = self._tasks.pop(task, None)
             if chore is not None:
                 self._names.discard(chore.name)
-
-
-def work_on(
-    chore: Chore,
-    desk: Desk,
-    *,
-    several: Several | None = None,
-    stopping: Callable[[], bool] = lambda: False,
-) -> None:
-    """Do a chore; nothing that goes wrong is raised.
-
-    Args:
-        chore: what is to be done.
-        desk: whom to ask.
-        several: takes some steps at once; None for one after the other.
-        stopping: tells, each time that something was done, whether to leave the rest.
-    """
-    try:
-        if not chore.begin():
-            return
-        while not stopping() and (jobs := chore.advance()):
-            ask(chore, jobs, desk.summarize, several=several)
-        if not stopping() and desk.compare and (items := chore.items()):
-            chore.compared(items, desk.compare(items))
-        if not stopping():
-            chore.end()
-    except BaseException as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
-        _failed(chore, failure(wrong), stopping)
-    finally:
-        chore.let_go(lost=True)  # if it was stopped
-
-
-async def work_on_async(
-    chore: Chore,
-    desk: AsyncDesk,
-    in_thread: InThread,
-    *,
-    stopping: Callable[[], bool] = lambda: False,
-) -> None:
-    """The same on an event loop; the ledger is read and written in threads."""
-    try:
-        if await in_thread(chore.begin):
-            await _carry_out(chore, desk, in_thread, stopping)
-    except GeneratorExit:
-        # It is collected, after its loop was closed over it: in the middle of whatever this
-        # thread is at, under whatever lock that holds. To wait for one here would be for ever.
-        with contextlib.suppress(RuntimeError):  # the interpreter is about to exit
-            threading.Thread(target=chore.let_go, kwargs={"lost": True}, daemon=True).start()
-        raise
-    except anyio.get_cancelled_exc_class():
-        chore.let_go(lost=True)
-        raise
-    except BaseException as wrong:  # noqa: BLE001 - nothing of a worker reaches anyone
-        _failed(chore, failure(wrong), stopping)
-    else:
-        chore.let_go(lost=True)  # if it was stopped
-
-
-async def _carry_out(
-    chore: Chore, desk: AsyncDesk, in_thread: InThread, stopping: Callable[[], bool]
-) -> None:
-    while not stopping() and (jobs := await in_thread(chore.advance)):
-        await ask_async(chore, jobs, desk.summarize, in_thread)
-    if not stopping() and desk.compare and (items := await in_thread(chore.items)):
-        compared = await desk.compare(items)
-        await in_thread(partial(chore.compared, items, compared))
-    if not stopping():
-        await in_thread(chore.end)
-
-
-def _failed(chore: Chore, wrong: Exception, stopping: Callable[[], bool]) -> None:
-    if not stopping():
-        chore.failed(wrong)
-    with contextlib.suppress(Exception):
-        chore.let_go(lost=stopping())

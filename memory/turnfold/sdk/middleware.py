@@ -1,13 +1,18 @@
-"""The SDK hook: a request comes in, the rewritten one goes on; two thin shells over a Turn."""
+"""The SDK hook: a request comes in, the rewritten one goes on.
+
+What is done at an attempt is one script, for sync and async clients alike; `handle` and
+`handle_async` play it, each waiting for its effects in its own way.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -16,11 +21,11 @@ from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
 from turnfold.engine.runtime import Process
 from turnfold.engine.turn import Turn
-from turnfold.errors import failure
+from turnfold.folding.preparation import Chore
 from turnfold.request.refusals import read_refusal
 from turnfold.resilience.worker_threads import on_asyncio
 from turnfold.sdk.attempt import Attempt, OnReceipt, as_sent
-from turnfold.sdk.background import AsyncDesk, Background, Desk
+from turnfold.sdk.background import Background
 from turnfold.sdk.bounds import Bounds
 from turnfold.sdk.response_tap import (
     AsyncTee,
@@ -33,8 +38,20 @@ from turnfold.sdk.response_tap import (
     raw_response,
 )
 from turnfold.sdk.turn_requests import other_than_turn, sends_messages
-from turnfold.summaries.notes import Outcome, SummaryDraft, SummaryJob
-from turnfold.summarizers.reconciling import AsyncReconciler, Reconciler, compare, compare_async
+from turnfold.summaries.notes import SummaryDraft, SummaryJob
+from turnfold.summarizers.driver import (
+    Do,
+    LoopPlayer,
+    Player,
+    Script,
+    Sleep,
+    SummarizeAsync,
+    once,
+    play,
+    play_on_loop,
+)
+from turnfold.summarizers.in_parallel import InThread
+from turnfold.summarizers.protocol import Summarizer
 
 logger = logging.getLogger("turnfold")
 
@@ -44,9 +61,58 @@ _POLL = 0.05
 _PATIENCE = 2
 _LEAST_PATIENCE = 60.0
 
-Summarize = Callable[[SummaryJob], SummaryDraft]
-SummarizeAsync = Callable[[SummaryJob], Awaitable[SummaryDraft]]
-_T = TypeVar("_T")
+# --- what an attempt may wait for, besides the effects of `summarizers.driver` -------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A request that goes on. Sends the response."""
+
+    request: APIRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The whole body of a response."""
+
+    response: httpx2.Response
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A response that nobody reads any more."""
+
+    response: httpx2.Response
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A response that is to be told of when it has gone by."""
+
+    raw: httpx2.Response
+    finished: Callable[[Message], Script[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A step that runs code of the caller's, and takes what it takes."""
+
+    step: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """The summaries of a fold, so many seconds at the most."""
+
+    chore: Chore
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """The summaries of a fold, while the request is on its way."""
+
+    chore: Chore
 
 
 class MemoryMiddleware(Middleware):
@@ -60,7 +126,7 @@ class MemoryMiddleware(Middleware):
         *,
         user_id: str | None,
         conversation: str,
-        summarize: Summarize | None,
+        summarize: Summarizer | None,
         summarize_async: SummarizeAsync | None,
         on_receipt: Sequence[OnReceipt],
         memory: object,
@@ -90,48 +156,32 @@ class MemoryMiddleware(Middleware):
         self._zone = zone
         self._advised: set[str] = set()  # fields that were warned of
 
-    # --- sync ---------------------------------------------------------------------------------
+    # --- what is done at an attempt -----------------------------------------------------------
 
-    def handle(
-        self, request: APIRequest, call_next: Callable[[APIRequest], APIResponse[Any]]
-    ) -> APIResponse[Any]:
-        """One HTTP attempt of a sync client."""
-        attempt = self._attempt_at(request)
-        if attempt is None:
-            return call_next(request)
-        attempt.guard(lambda: self._prepare(attempt))
-        response = call_next(as_sent(request, attempt.sends))
+    def _served(self, attempt: Attempt, request: APIRequest, *, background: bool) -> Script[Any]:
+        """One HTTP attempt: what is sent, what is sent again, and who is told of the answer."""
+        yield from attempt.guarded(self._prepared(attempt, background=background))
+        response = yield Send(as_sent(request, attempt.sends))
         if (refused := _refused(response)) is not None:
-            load(refused)
-            mended = attempt.guard(lambda: self._mended(attempt, refused))
+            yield Load(refused)
+            mended = yield from attempt.guarded(self._mended(attempt, refused))
             if mended is not None:
-                refused.close()
-                response = call_next(as_sent(request, mended))
-        attempt.guard(lambda: self._tap(attempt, response), blames=False)
+                yield Close(refused)
+                response = yield Send(as_sent(request, mended))
+        yield from attempt.guarded(self._tapped(attempt, response), blames=False)
         return response
 
-    def _prepare(self, attempt: Attempt) -> None:
+    def _prepared(self, attempt: Attempt, *, background: bool) -> Script[None]:
         self._bounds.store.admit()
-        background = self._has_background
-        turn = self._step(attempt, lambda: attempt.begin(background=background))
+        turn = yield Do(lambda: attempt.begin(background=background))
         if turn is None:
             return
-        self._fold(attempt, turn)
-        attempt.made(turn, self._step(attempt, turn.body))
+        yield from self._folded(attempt, turn)
+        attempt.made(turn, (yield Do(turn.body)))
         if (chore := turn.ahead()) is not None:
-            self._background.start(chore, self._desk)
+            yield Prepare(chore)
 
-    def _mended(self, attempt: Attempt, refused: httpx2.Response) -> Mapping[str, Any] | None:
-        turn = attempt.turn
-        refusal = read_refusal(refused.status_code, content_of(refused))
-        if turn is None or refusal is None:
-            return attempt.without_thinking(refusal)
-        if not self._step(attempt, partial(turn.mend, refusal)):
-            return None
-        self._fold(attempt, turn)
-        return self._step(attempt, turn.body)
-
-    def _fold(self, attempt: Attempt, turn: Turn) -> None:
+    def _folded(self, attempt: Attempt, turn: Turn) -> Script[None]:
         """Have the summaries written that the turn cannot do without, and wait as long as it may.
 
         What comes too late is written all the same: a later turn takes it.
@@ -141,44 +191,90 @@ class MemoryMiddleware(Middleware):
             seconds = self._process.learned.patience.within(attempt.left)
             ends = time.monotonic() + seconds
             if (chore := turn.ahead()) is not None and chore.urgent:
-                self._background.work_for(chore, self._desk, seconds)
-            while time.monotonic() < ends and self._step(attempt, turn.waits):
-                time.sleep(_POLL)
-            more = self._step(attempt, turn.settle)
+                yield Await(chore, seconds)
+            while time.monotonic() < ends and (yield Do(turn.waits)):
+                yield Sleep(_POLL)
+            more = yield Do(turn.settle)
 
-    def _ask(self, job: SummaryJob) -> Outcome:
-        assert self._summarize is not None
-        try:
-            with self._bounds.summarizer.watching():
-                return self._summarize(job)
-        except BaseException as wrong:  # noqa: BLE001 - nothing of a summarizer reaches the user
-            return failure(wrong)
+    def _mended(
+        self, attempt: Attempt, refused: httpx2.Response
+    ) -> Script[Mapping[str, Any] | None]:
+        turn = attempt.turn
+        refusal = read_refusal(refused.status_code, content_of(refused))
+        if turn is None or refusal is None:
+            return attempt.without_thinking(refusal)
+        if not (yield Do(partial(turn.mend, refusal))):
+            return None
+        yield from self._folded(attempt, turn)
+        body: Mapping[str, Any] = yield Do(turn.body)
+        return body
 
-    def _step(self, attempt: Attempt, step: Callable[[], _T]) -> _T:
-        """Take a step in a thread that is left behind if it hangs.
-
-        What such a thread still writes does no harm: plans, nodes and folds are written once,
-        whoever writes them.
-        """
-        return self._bounds.turns.do(step, attempt.left)
-
-    def _tap(self, attempt: Attempt, response: object) -> None:
+    def _tapped(self, attempt: Attempt, response: object) -> Script[None]:
         raw = raw_response(response)
         if not _has_answer(attempt, raw):
             return
-
-        def done(message: Message) -> None:
-            turn, receipt = attempt.begin_to_finish(), None
-            if turn is not None:
-                told = partial(turn.answered, message)
-                receipt = attempt.guard(lambda: self._step(attempt, told))
-            attempt.guard(lambda: attempt.tell(receipt, message), blames=False)
-
         attempt.expect_answer()
         if raw is None or raw.is_closed:
-            done(message_in(raw))
+            yield from self._finished(attempt, message_in(raw))
         else:
-            raw.stream = Tee(raw, done)
+            yield Tap(raw, partial(self._finished, attempt))
+
+    def _finished(self, attempt: Attempt, message: Message) -> Script[None]:
+        turn, receipt = attempt.begin_to_finish(), None
+        if turn is not None:
+            receipt = yield from attempt.guarded(once(Do(partial(turn.answered, message))))
+        tell = once(Tell(partial(attempt.tell, receipt, message)))
+        yield from attempt.guarded(tell, blames=False)
+
+    # --- sync ---------------------------------------------------------------------------------
+
+    def handle(
+        self, request: APIRequest, call_next: Callable[[APIRequest], APIResponse[Any]]
+    ) -> APIResponse[Any]:
+        """One HTTP attempt of a sync client."""
+        attempt = self._attempt_at(request)
+        if attempt is None:
+            return call_next(request)
+        script = self._served(attempt, request, background=self._has_background)
+        response: APIResponse[Any] = play(script, partial(self._perform, attempt, call_next))
+        return response
+
+    def _perform(
+        self, attempt: Attempt, call_next: Callable[[APIRequest], Any], effect: Any
+    ) -> Any:
+        """Wait for an effect.
+
+        A step is taken in a thread that is left behind if it hangs. What such a thread still
+        writes does no harm: plans, nodes and folds are written once, whoever writes them.
+        """
+        match effect:
+            case Do(step):
+                return self._bounds.turns.do(step, attempt.left)
+            case Send(request):
+                return call_next(request)
+            case Sleep(seconds):
+                time.sleep(seconds)
+            case Await(chore, seconds):
+                self._background.work_for(chore, self._player(several=True), seconds)
+            case Prepare(chore):
+                self._background.start(chore, self._player())
+            case Load(response):
+                load(response)
+            case Close(response):
+                response.close()
+            case Tap(raw, finished):
+                perform = partial(self._perform, attempt, call_next)
+                raw.stream = Tee(raw, lambda message: play(finished(message), perform))
+            case Tell(step):
+                step()
+        return None
+
+    def _player(self, *, several: bool = False) -> Player:
+        assert self._summarize is not None
+        return Player(self._bounds.watched(self._summarize), self._several if several else None)
+
+    def _several(self, steps: Sequence[Callable[[], None]]) -> None:
+        self._bounds.summaries.do_all(steps)
 
     # --- async --------------------------------------------------------------------------------
 
@@ -191,84 +287,51 @@ class MemoryMiddleware(Middleware):
         attempt = self._attempt_at(request)
         if attempt is None:
             return await call_next(request)
-        await attempt.guard_async(lambda: self._prepare_async(attempt))
-        response = await call_next(as_sent(request, attempt.sends))
-        if (refused := _refused(response)) is not None:
-            await aload(refused)
-            mended = await attempt.guard_async(lambda: self._mended_async(attempt, refused))
-            if mended is not None:
-                await refused.aclose()
-                response = await call_next(as_sent(request, mended))
-        await attempt.guard_async(lambda: self._tap_async(attempt, response), blames=False)
+        background = self._has_background and on_asyncio()
+        script = self._served(attempt, request, background=background)
+        perform = partial(self._perform_async, attempt, call_next)
+        response: AsyncAPIResponse[Any] = await play_on_loop(script, perform)
         return response
 
-    async def _prepare_async(self, attempt: Attempt) -> None:
-        self._bounds.store.admit()
-        background = self._has_background and on_asyncio()
-        turn = await self._step_async(attempt, lambda: attempt.begin(background=background))
-        if turn is None:
-            return
-        await self._fold_async(attempt, turn)
-        attempt.made(turn, await self._step_async(attempt, turn.body))
-        if (chore := turn.ahead()) is not None:
-            self._background.start_on_loop(chore, self._async_desk)
+    async def _perform_async(
+        self, attempt: Attempt, call_next: Callable[[APIRequest], Awaitable[Any]], effect: object
+    ) -> Any:
+        match effect:
+            case Do(step):
+                return await self._bounds.turns.do_async(step, attempt.left)
+            case Send(request):
+                return await call_next(request)
+            case Sleep(seconds):
+                await anyio.sleep(seconds)
+            case Await(chore, seconds):
+                folds = self._background.folds.do_async
+                player = self._loop_player(folds)
+                await self._background.work_for_on_loop(chore, player, seconds)
+            case Prepare(chore):
+                player = self._loop_player(self._background.crew.do_async)
+                self._background.start_on_loop(chore, player)
+            case Load(response):
+                await aload(response)
+            case Close(response):
+                await response.aclose()
+            case Tap(raw, finished):
+                perform = partial(self._perform_async, attempt, call_next)
+                raw.stream = AsyncTee(raw, lambda message: play_on_loop(finished(message), perform))
+            case Tell(step):
+                await anyio.to_thread.run_sync(step)
+        return None
 
-    async def _mended_async(
-        self, attempt: Attempt, refused: httpx2.Response
-    ) -> Mapping[str, Any] | None:
-        turn = attempt.turn
-        refusal = read_refusal(refused.status_code, content_of(refused))
-        if turn is None or refusal is None:
-            return attempt.without_thinking(refusal)
-        if not await self._step_async(attempt, partial(turn.mend, refusal)):
-            return None
-        await self._fold_async(attempt, turn)
-        return await self._step_async(attempt, turn.body)
+    def _loop_player(self, in_thread: InThread) -> LoopPlayer:
+        if self._summarize_async is not None:
+            return LoopPlayer(self._bounds.watched_on_loop(self._summarize_async), in_thread)
+        assert self._summarize is not None
+        watched = self._bounds.watched(self._summarize)
+        seconds = max(_LEAST_PATIENCE, _PATIENCE * self._process.policy.deadline)
 
-    async def _fold_async(self, attempt: Attempt, turn: Turn) -> None:
-        more = turn.folds
-        while more:
-            seconds = self._process.learned.patience.within(attempt.left)
-            ends = time.monotonic() + seconds
-            if (chore := turn.ahead()) is not None and chore.urgent:
-                await self._background.work_for_on_loop(chore, self._async_desk, seconds)
-            while (  # noqa: ASYNC110 - what changes is in the ledger
-                time.monotonic() < ends and await self._step_async(attempt, turn.waits)
-            ):
-                await anyio.sleep(_POLL)
-            more = await self._step_async(attempt, turn.settle)
+        async def summarize(job: SummaryJob) -> SummaryDraft:
+            return await self._bounds.summaries.do_async(partial(watched, job), seconds)
 
-    async def _ask_async(self, job: SummaryJob) -> Outcome:
-        try:
-            if self._summarize_async is None:
-                seconds = max(_LEAST_PATIENCE, _PATIENCE * self._process.policy.deadline)
-                return await self._bounds.summaries.do_async(partial(self._ask, job), seconds)
-            with self._bounds.summarizer.watching():
-                return await self._summarize_async(job)
-        except BaseException as wrong:  # noqa: BLE001 - nothing of a summarizer reaches the user
-            return failure(wrong)
-
-    async def _step_async(self, attempt: Attempt, step: Callable[[], _T]) -> _T:
-        return await self._bounds.turns.do_async(step, attempt.left)
-
-    async def _tap_async(self, attempt: Attempt, response: object) -> None:
-        raw = raw_response(response)
-        if not _has_answer(attempt, raw):
-            return
-
-        async def done(message: Message) -> None:
-            turn, receipt = attempt.begin_to_finish(), None
-            if turn is not None:
-                told = partial(turn.answered, message)
-                receipt = await attempt.guard_async(lambda: self._step_async(attempt, told))
-            tell = partial(anyio.to_thread.run_sync, attempt.tell, receipt, message)
-            await attempt.guard_async(tell, blames=False)
-
-        attempt.expect_answer()
-        if raw is None or raw.is_closed:
-            await done(message_in(raw))
-        else:
-            raw.stream = AsyncTee(raw, done)
+        return LoopPlayer(summarize, in_thread)
 
     # --- both ---------------------------------------------------------------------------------
 
@@ -292,20 +355,6 @@ class MemoryMiddleware(Middleware):
             zone=self._zone,
             on_receipt=self._on_receipt,
         )
-
-    @property
-    def _desk(self) -> Desk:
-        asked = self._summarize
-        if not isinstance(asked, Reconciler):
-            return Desk(self._ask)
-        return Desk(self._ask, partial(compare, asked))
-
-    @property
-    def _async_desk(self) -> AsyncDesk:
-        asked = self._summarize_async
-        if not isinstance(asked, AsyncReconciler):
-            return AsyncDesk(self._ask_async)
-        return AsyncDesk(self._ask_async, partial(compare_async, asked))
 
     @property
     def _has_background(self) -> bool:

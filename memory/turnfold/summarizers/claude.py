@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from anthropic import Anthropic, AsyncAnthropic
 
@@ -14,20 +14,6 @@ from turnfold.summaries.notes import KINDS, Item, SummaryDraft, SummaryJob
 from turnfold.summarizers.reconciling import Reconciled, read_reconciled, reconcile_request
 from turnfold.summarizers.structured_output import json_of, json_request, not_as_asked
 from turnfold.summarizers.summary_model import SummaryModel
-
-
-@runtime_checkable
-class Summarizer(Protocol):
-    """Writes notes on folded turns. Any callable with this shape will do."""
-
-    def __call__(self, job: SummaryJob) -> SummaryDraft:
-        """Answer a job.
-
-        Raises:
-            SummaryError: or any other error: the turns then stay in the window.
-        """
-        ...
-
 
 _SYSTEM = """\
 You keep the memory of a long conversation between a user and an assistant. You are shown some \

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from turnfold.accounting.prices import Usage
-from turnfold.errors import failure
 from turnfold.language.english import matter
 from turnfold.request.quotation import mark_for, memory_block, one_line
 from turnfold.summaries.notes import Item
@@ -85,24 +84,6 @@ class AsyncReconciler(Protocol):
     async def reconcile(self, items: Sequence[Item]) -> Reconciled:
         """See `Reconciler.reconcile`."""
         ...
-
-
-def compare(summarizer: Reconciler, items: Sequence[Item]) -> Reconciled | Exception:
-    """What a summarizer says of items, or why it does not: all of them are kept then."""
-    try:
-        return summarizer.reconcile(items)
-    except BaseException as wrong:  # noqa: BLE001 - nothing of a summarizer reaches the user
-        return failure(wrong)
-
-
-async def compare_async(
-    summarizer: AsyncReconciler, items: Sequence[Item]
-) -> Reconciled | Exception:
-    """The same on an event loop."""
-    try:
-        return await summarizer.reconcile(items)
-    except BaseException as wrong:  # noqa: BLE001 - as above
-        return failure(wrong)
 
 
 def reconcile_request(

@@ -14,6 +14,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import anyio.to_thread
+
 from turnfold.history.exchanges import digest
 from turnfold.request.refusals import Resting, failure_of
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
@@ -110,6 +112,10 @@ class Asked:
             raise
         self._rest.worked()
         return draft
+
+    async def on_loop(self, job: SummaryJob) -> SummaryDraft:
+        """The same for an event loop, in a thread."""
+        return await anyio.to_thread.run_sync(self, job, abandon_on_cancel=True)
 
 
 class AskedToCompare(Asked):

@@ -1,25 +1,56 @@
-"""Two thin shells over a backfill: some summaries are asked for at once, taken in as they come."""
+"""The script of a backfill: some summaries are asked for at once, and taken in as they come."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
-import anyio
 import anyio.to_thread
 
-from turnfold.errors import TurnfoldError, failure
-from turnfold.summaries.notes import Outcome, SummaryDraft, SummaryJob
-from turnfold.summarizers.claude import Summarizer
-from turnfold.summarizers.in_parallel import ask, ask_async, side_by_side
-from turnfold.summarizers.reconciling import AsyncReconciler, Reconciler, compare, compare_async
+from turnfold.errors import TurnfoldError
+from turnfold.summarizers.driver import (
+    Ask,
+    Compare,
+    Do,
+    LoopPlayer,
+    Player,
+    Script,
+    Sleep,
+    SummarizeAsync,
+)
+from turnfold.summarizers.in_parallel import side_by_side
+from turnfold.summarizers.protocol import Summarizer
 from turnfold.upkeep.backfill import BackfillReport, Filling
-
-SummarizeAsync = Callable[[SummaryJob], Awaitable[SummaryDraft]]
 
 # Seconds between two looks whether another worker is done.
 _POLL = 0.2
+
+_T = TypeVar("_T")
+
+
+def filled(filling: Filling, *, compares: bool) -> Script[BackfillReport]:
+    """The script of a backfill.
+
+    Args:
+        filling: what is done, step by step.
+        compares: whether the summarizer can compare items.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    while not (yield Do(filling.begin)):
+        yield Sleep(_POLL)
+    try:
+        while jobs := (yield Do(filling.advance)):
+            yield Ask(filling, jobs)
+        if compares and (items := (yield Do(filling.items))):
+            outcome = yield Compare(items)
+            yield Do(partial(filling.compared, items, outcome))
+        report: BackfillReport = yield Do(filling.end)
+        return report
+    finally:
+        filling.let_go()
 
 
 def fill(filling: Filling, summarize: Summarizer | None) -> BackfillReport:
@@ -31,27 +62,8 @@ def fill(filling: Filling, summarize: Summarizer | None) -> BackfillReport:
     """
     if summarize is None:
         raise TurnfoldError("backfill wants a sync client; abackfill takes an async one")
-    while not filling.begin():
-        time.sleep(_POLL)
-    try:
-        while jobs := filling.advance():
-            ask(filling, jobs, partial(_outcome, summarize), several=_side_by_side)
-        if isinstance(summarize, Reconciler) and (items := filling.items()):
-            filling.compared(items, compare(summarize, items))
-        return filling.end()
-    finally:
-        filling.let_go()
-
-
-def _side_by_side(steps: Sequence[Callable[[], None]]) -> None:
-    side_by_side(lambda step: step(), steps, name="turnfold-backfill")
-
-
-def _outcome(summarize: Summarizer, job: SummaryJob) -> Outcome:
-    try:
-        return summarize(job)
-    except BaseException as wrong:  # noqa: BLE001 - one failed summary does not stop the others
-        return failure(wrong)
+    player = Player(summarize, _side_by_side)
+    return player.play(filled(filling, compares=player.compares))
 
 
 async def afill(filling: Filling, summarize: SummarizeAsync | None) -> BackfillReport:
@@ -63,34 +75,13 @@ async def afill(filling: Filling, summarize: SummarizeAsync | None) -> BackfillR
     """
     if summarize is None:
         raise TurnfoldError("abackfill wants an async client; backfill takes a sync one")
-    while not await anyio.to_thread.run_sync(filling.begin):  # noqa: ASYNC110 - it is in the ledger
-        await anyio.sleep(_POLL)
-    try:
-        while jobs := await anyio.to_thread.run_sync(filling.advance):
-            await ask_async(
-                filling, jobs, partial(_outcome_async, summarize), anyio.to_thread.run_sync
-            )
-        if isinstance(summarize, AsyncReconciler) and (
-            items := await anyio.to_thread.run_sync(filling.items)
-        ):
-            outcome = await compare_async(summarize, items)
-            await anyio.to_thread.run_sync(filling.compared, items, outcome)
-        return await anyio.to_thread.run_sync(filling.end)
-    finally:
-        filling.let_go()
+    player = LoopPlayer(summarize, _in_thread)
+    return await player.play(filled(filling, compares=player.compares))
 
 
-async def _outcome_async(summarize: SummarizeAsync, job: SummaryJob) -> Outcome:
-    try:
-        return await summarize(job)
-    except BaseException as wrong:  # noqa: BLE001 - as above
-        return failure(wrong)
+def _side_by_side(steps: Sequence[Callable[[], None]]) -> None:
+    side_by_side(lambda step: step(), steps, name="turnfold-backfill")
 
 
-def in_thread(summarize: Summarizer) -> SummarizeAsync:
-    """A summarizer that blocks, for an event loop."""
-
-    async def asked(job: SummaryJob) -> SummaryDraft:
-        return await anyio.to_thread.run_sync(summarize, job, abandon_on_cancel=True)
-
-    return asked
+async def _in_thread(step: Callable[[], _T], /) -> _T:
+    return await anyio.to_thread.run_sync(step)
