@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from turnfold.accounting.prices import Usage
-from turnfold.archive.archive import Archive
-from turnfold.archive.plans import Fold, fold_id, node_id
+from turnfold.archive.plans import Fold, fold_id
 from turnfold.embedders.start import ModelNotReady
 from turnfold.errors import SummaryError, failure
-from turnfold.folding.rule import runs
+from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.summary_budget import Spending
 from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import utterances
@@ -28,77 +27,6 @@ _LESS = 4
 _MOST_TRIES = 2
 # The part of a turn's deadline that may go by while what it folds is embedded.
 _INDEXING = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class FoldRange:
-    """Which exchanges a fold is to add, and to what. Made by `FoldRange.cut`.
-
-    Attributes:
-        base: the fold it grows from; None for none.
-        start: the first exchange that is not in memory.
-        until: where it stops.
-        head: how many of the oldest exchanges are never folded.
-        runs: from which exchange to which each of its nodes is, by node id; oldest first.
-        room: tokens that a limit of the prompt leaves to the summary; None for no limit.
-    """
-
-    base: Fold | None
-    start: int
-    until: int
-    head: int
-    runs: Mapping[str, tuple[int, int]]
-    room: int | None = None
-
-    @classmethod
-    def cut(
-        cls,
-        exchanges: Sequence[Exchange],
-        base: Fold | None,
-        start: int,
-        until: int,
-        *,
-        head: int,
-        leaf_tokens: int,
-        room: int | None = None,
-    ) -> FoldRange:
-        """Cut exchanges into runs of at most so many tokens.
-
-        Args:
-            exchanges: the path, as it was sent.
-            base: the fold it grows from.
-            start: the first exchange that is not in memory.
-            until: where to stop.
-            head: how many of the oldest exchanges are never folded.
-            leaf_tokens: the most that a run may have, but for one long exchange.
-            room: tokens that a limit of the prompt leaves to the summary; None for no limit.
-        """
-        sizes = [one.size for one in exchanges]
-        cut = runs(sizes, start, until, leaf_tokens) if until > start else []
-        named = {
-            node_id(exchanges[first], exchanges[last - 1]): (first, last) for first, last in cut
-        }
-        return cls(base, start, until, head, named, room)
-
-
-def written(
-    archive: Archive, exchanges: Sequence[Exchange], runs: Mapping[str, tuple[int, int]]
-) -> dict[str, Node]:
-    """The nodes there are of some runs, by id.
-
-    A run of which all was forgotten says nothing, and there is nothing to ask about it: its node
-    is there without being written.
-
-    Args:
-        archive: the ledger.
-        exchanges: the path, as it may be stored.
-        runs: from which exchange to which, by node id.
-    """
-    there = archive.nodes(runs)
-    for name, (first, last) in runs.items():
-        if name not in there and not any(utterances(one.messages) for one in exchanges[first:last]):
-            there[name] = Node(first + 1, last, ())
-    return there
 
 
 class Folding:

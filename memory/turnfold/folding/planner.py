@@ -14,7 +14,7 @@ from turnfold.accounting.prices import price_of
 from turnfold.archive.measures import FIVE_MINUTES, ONE_HOUR, Measures
 from turnfold.archive.plans import Preparation
 from turnfold.folding.epoch import Epoch
-from turnfold.folding.fold_builder import FoldRange, written
+from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.preparation import Readiness, Step, leases_of, next_step, prepared, soon
 from turnfold.folding.recall_budget import Purse
 from turnfold.folding.rule import Rates, Standing, fold_until

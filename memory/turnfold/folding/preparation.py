@@ -24,7 +24,8 @@ from turnfold.archive.archive import Archive
 from turnfold.archive.leases import Lease, Leases
 from turnfold.archive.plans import Preparation, preparation_id
 from turnfold.errors import failure
-from turnfold.folding.fold_builder import Folding, FoldRange
+from turnfold.folding.fold_builder import Folding
+from turnfold.folding.fold_range import FoldRange
 from turnfold.folding.rule import Standing
 from turnfold.folding.summary_budget import Spending
 from turnfold.forgetting.forget import forget_again, mark_of

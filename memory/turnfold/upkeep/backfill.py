@@ -21,7 +21,8 @@ from turnfold.archive.measures import Measures
 from turnfold.archive.plans import Fold, Plan, plan_id, preparation_id
 from turnfold.archive.tombstones import opening_name
 from turnfold.errors import TurnfoldError, failure
-from turnfold.folding.fold_builder import Folding, FoldRange
+from turnfold.folding.fold_builder import Folding
+from turnfold.folding.fold_range import FoldRange
 from turnfold.folding.preparation import is_stale, leases_of, take_back
 from turnfold.folding.rule import keep_from
 from turnfold.folding.summary_budget import Spending
