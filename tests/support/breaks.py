@@ -86,8 +86,8 @@ BREAKS = [
     ),
     Break(
         "2. Vectors an embedder failed to give are owed",
-        "archive/archive.py",
-        "Archive.keep_passages",
+        "archive/passage_records.py",
+        "PassageRecords.keep_passages",
         "self.store.ledger.put(self.scope.user_id, [*records, owed])",
         "self.store.ledger.put(self.scope.user_id, records)",
         "test_turn.py::test_what_was_folded_while_the_embedder_failed_is_found_when_it_is_back",

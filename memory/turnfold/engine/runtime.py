@@ -12,7 +12,7 @@ from typing import Any
 from turnfold_stores import Store
 
 from turnfold.accounting.account import Account
-from turnfold.archive.archive import Archive
+from turnfold.archive.archive import Archive, ForgottenContents
 from turnfold.archive.tombstones import Tombstones, forgotten_of
 from turnfold.embedders.start import ModelStart
 from turnfold.engine.cut_history import looks_cut, rejoin, starts_anew
@@ -155,8 +155,7 @@ class Process:
             scope,
             self._shared.stored,
             self.policy.now,
-            forgotten=forgotten,
-            mark=mark,
+            forgotten=ForgottenContents(forgotten, mark),
             redact=self.policy.redact,
             claims=self._shared.claims,
         )

@@ -1,0 +1,105 @@
+"""Exchanges as memory stores them, and what of them it may store at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from turnfold_stores import Record
+
+from turnfold.archive.record_access import RecordAccess
+from turnfold.history.exchanges import Exchange, Transcript, seed_of
+from turnfold.history.redaction import Memorable
+
+# Exchanges remembered as stored, so that a turn writes only what is new.
+_MOST_REMEMBERED = 200_000
+
+
+class ExchangeRecords(RecordAccess):
+    """The exchanges of a conversation."""
+
+    def remember(self, transcript: Transcript, times: Sequence[float | None] | None = None) -> None:
+        """Store every closed exchange when it is first seen, and no forgotten one again.
+
+        Args:
+            transcript: the path.
+            times: when each of its messages was said, in seconds since the epoch, where known;
+                an exchange is dated by the first time known of it, else by when it is first
+                seen.
+
+        Raises:
+            StoreError: the ledger could not be written.
+        """
+        closed = transcript.closed
+        # Each was written together with all that came before it on its path.
+        known = next(
+            (n for n in range(len(closed), 0, -1) if self._name(closed[n - 1]) in self._stored), 0
+        )
+        new = [one for one in closed[known:] if not self.forgot(one)]
+        if not new:
+            return
+        kept = self.memorable(closed)
+        now, conversation = self.clock(), self.scope.conversation
+        parent = closed[known - 1].exchange_id if known else ""
+        records: list[Record] = []
+        for index in range(known, len(closed)):
+            one = closed[index]
+            if self.forgot(one):
+                parent = ""  # no path leads through what is not there
+                continue
+            link: dict[str, Any] = {
+                "parent": parent,
+                "content": one.content_id,
+                "number": index + 1,
+                "opening": one.opening_id,
+            }
+            start = transcript.starts[index]
+            dated = list(times[start : start + len(one.messages)]) if times else []
+            at = next((when for when in dated if when is not None), now)
+            if at != now:
+                link["times"] = dated
+            said = {"messages": list(kept[index].messages)}
+            records.append(Record(one.content_id, "content", conversation, said, at=at))
+            records.append(Record(one.exchange_id, "exchange", conversation, link, at=at))
+            parent = one.exchange_id
+        self.store.ledger.put(self.scope.user_id, records)
+        self._stored.update((self._name(one), None) for one in new)
+        while len(self._stored) > _MOST_REMEMBERED:
+            self._stored.popitem(last=False)
+
+    def is_stored(self, exchange: Exchange) -> bool:
+        """Whether this exchange was seen before, on this very path."""
+        name = self._name(exchange)
+        if self.forgot(exchange) or name in self._stored:
+            return True
+        found = bool(self.records([exchange.exchange_id]))
+        if found and not self.mark:
+            self._stored[name] = None
+        return found
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are stored."""
+        return set(self.records(ids))
+
+    def forgot(self, exchange: Exchange) -> bool:
+        """Whether this exchange was forgotten: it may be sent and is never written."""
+        return bool(self.forgotten) and exchange.content_id in self.forgotten
+
+    def discreet(self, text: str) -> str:
+        """A text as it may be shown to others than the model asked."""
+        return text if self.redact is None else self.redact(text)
+
+    def memorable(self, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
+        """Exchanges as they may be stored, summarized and indexed."""
+        if not self.forgotten and self.redact is None:
+            return exchanges
+        return Memorable(exchanges, forgotten=self.forgotten, redact=self.redact)
+
+    @property
+    def seed(self) -> str:
+        """What the paths of this conversation start from."""
+        return seed_of(self.scope.user_id, self.scope.conversation)
+
+    def _name(self, exchange: Exchange) -> str:
+        """What `stored` knows an exchange by: nothing is known for sure after a forgetting."""
+        return exchange.exchange_id + self.mark

@@ -1,0 +1,155 @@
+"""What turns decided and what was answered: plans, folds, preparations, usage, proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from turnfold_stores import Record
+from turnfold_stores.records.fields import DamagedError, Fields
+
+from turnfold.archive.measures import Row
+from turnfold.archive.paths import LOOK_BACK
+from turnfold.archive.plans import (
+    Fold,
+    Plan,
+    Preparation,
+    floor_id,
+    fold_body,
+    fold_id,
+    plan_body,
+    plan_id,
+    preparation_body,
+    preparation_id,
+    read_fold,
+    read_plan,
+    read_preparation,
+    usage_id,
+)
+from turnfold.archive.record_access import RecordAccess
+from turnfold.history.exchanges import Exchange, Transcript
+
+
+class PlanRecords(RecordAccess):
+    """The plans and folds of a conversation, and what its requests took."""
+
+    def plans(self, openings: Iterable[Exchange]) -> dict[str, Plan]:
+        """The plans that hold for these openings, by opening id."""
+        names: dict[str, str] = {}
+        for one in openings:
+            names[plan_id(one)] = one.opening_id
+            names[plan_id(one, 1)] = one.opening_id
+        plans = self._read(names, read_plan)
+        return {opening: plans[name] for name, opening in names.items() if name in plans}
+
+    def keep_plan(self, plan: Plan) -> Plan:
+        """Write a plan and read back the one that holds: the first ever written."""
+        return self._keep(self._record(plan.id, "plan", plan_body(plan)), read_plan, plan)
+
+    def fold(self, name: str) -> Fold | None:
+        """A fold by its id."""
+        return self.paths.fold(name)
+
+    def fold_of(self, plan: Plan, exchanges: Sequence[Exchange]) -> Fold | None:
+        """The fold a plan goes by, if it stands for the oldest of these exchanges."""
+        fold = self.fold(plan.fold) if plan.fold else None
+        if fold is None:
+            return None
+        last = exchanges[fold.count - 1] if fold.count <= len(exchanges) else None
+        return fold if last is not None and fold.id == fold_id(last) else None
+
+    def fold_in_force(self, exchanges: Sequence[Exchange], *, previous: Plan | None) -> Fold | None:
+        """The newest fold on a path.
+
+        Args:
+            exchanges: its closed exchanges.
+            previous: the plan of the last of them. What it went by holds, unless someone has
+                folded since; without it all of the path is looked at.
+        """
+        known = self.fold_of(previous, exchanges) if previous is not None else None
+        least = known.count if known is not None else 0
+        if previous is not None:
+            least = max(least, len(exchanges) - LOOK_BACK)
+        for end in range(len(exchanges), least, -LOOK_BACK):
+            first = max(least, end - LOOK_BACK)
+            part = enumerate(exchanges[first:end], first + 1)
+            fold = self.paths.newest_fold([(one.exchange_id, number) for number, one in part])
+            if fold is not None:
+                return fold
+        return known
+
+    def keep_fold(self, fold: Fold) -> Fold:
+        """Write a fold and read back the one that holds."""
+
+        def fitting(record: Record) -> Fold:
+            held = read_fold(record)
+            if held.count != fold.count:
+                raise DamagedError(f"it ends at {held.count}, not at {fold.count}")
+            return held
+
+        return self._keep(self._record(fold.id, "fold", fold_body(fold)), fitting, fold)
+
+    def keep_preparation(self, preparation: Preparation) -> None:
+        """Write how far a fold is being prepared."""
+        record = self._record(preparation.id, "ahead", preparation_body(preparation))
+        self.store.ledger.put(self.scope.user_id, [record])
+
+    def preparations(
+        self, exchanges: Sequence[Exchange], *, base: str, start: int
+    ) -> list[Preparation]:
+        """The folds that are or were being prepared on a path, the furthest first.
+
+        Args:
+            exchanges: its closed exchanges.
+            base: the fold they have to grow from.
+            start: the first exchange that is not in memory.
+        """
+        names = [preparation_id(one) for one in reversed(exchanges[start:])]
+        records = self._read(names, read_preparation)
+        found = (records[name] for name in names if name in records)
+        return [
+            one
+            for one in found
+            if (one.base, one.start) == (base, start) and one.until <= len(exchanges)
+        ]
+
+    def proofs(self, names: Iterable[str]) -> dict[str, str]:
+        """The digest of the prefix each thinking block was made under, where known."""
+        return self._read(names, lambda record: Fields(record.body).text("prefix"))
+
+    def keep_answer(self, name: str, row: Row, thoughts: Iterable[str], prefix: str) -> None:
+        """Write what an answer tells: its usage, and what its thinking is bound to."""
+        records = [
+            self._record(thought, "thought", {"prefix": prefix}, at=row.at)
+            for thought in dict.fromkeys(thoughts)
+        ]
+        records.append(self._record(name, "usage", row.to_json(), at=row.at))
+        self.store.ledger.put(self.scope.user_id, records)
+
+    def rows(self, exchange: Exchange) -> list[Row]:
+        """The answered requests of an exchange, in order."""
+        names = [usage_id(exchange, number) for number in range(exchange.replies + 1)]
+        rows = self._read(names, lambda record: Row.from_json(record.body, record.at))
+        return [rows[name] for name in names if name in rows]
+
+    def floor(self, transcript: Transcript, *, first: int) -> int:
+        """Index in the transcript before which thinking was refused; 0 for none.
+
+        Args:
+            transcript: the whole path.
+            first: the first exchange whose thinking matters. It may have been refused at any
+                request from then on, whether or not that was answered with thinking.
+        """
+        paths = zip(transcript.exchanges[first:], transcript.starts[first:], strict=False)
+        named = {
+            floor_id(one, number): start
+            for one, start in paths
+            for number in range(one.replies + 1)
+        }
+        floors = self._read(named, lambda record: Fields(record.body).whole("messages"))
+        return max((named[name] + floor for name, floor in floors.items()), default=0)
+
+    def keep_floor(self, exchange: Exchange) -> None:
+        """Write that all thinking up to the end of this open exchange was refused."""
+        body = {"messages": len(exchange.messages)}
+        name = floor_id(exchange, exchange.replies)
+        self.store.ledger.put(self.scope.user_id, [self._record(name, "floor", body)])
