@@ -35,10 +35,16 @@ def test_a_broken_line_is_noticed(one, tmp_path):
         shutil.copytree(ROOT / name, place, ignore=shutil.ignore_patterns("__pycache__"))
     path = tmp_path / "memory" / "turnfold" / one.file
     text = path.read_text()
-    assert text.count(one.line) == 1, "the line is no longer there: break the new one"
     path.write_text(text.replace(one.line, one.broken))
     failed, told = run(one.test, places)
     assert failed == 1, told  # 0: not noticed; 2 and more: there is no such test, or no Python
+
+
+@pytest.mark.parametrize("one", BREAKS, ids=lambda one: one.keeps)
+def test_the_line_is_where_the_list_says(one):
+    code = (ROOT / "memory" / "turnfold" / one.file).read_text()
+    assert code.count(one.line) == 1
+    assert f"def {one.function.rpartition('.')[2]}(" in code
 
 
 def test_the_page_shows_this_list():
