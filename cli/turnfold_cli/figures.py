@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from turnfold.accounting.prices import Price, Usage, cost, price_of
+from turnfold.accounting.prices import Usage, cost, price_of
 
 MODEL = "claude-sonnet-5-5"
 """The model whose prices a replay is accounted at; the summarizer has its own."""
@@ -50,7 +50,7 @@ class TurnFigures:
 
     Attributes:
         usage: what the API counted for the request.
-        summary_usage: and for the summaries written in this turn.
+        summaries: and for each of the summaries written in this turn.
         summary_model: who wrote them.
         parts: where the input tokens went; None without memory.
         folded: exchanges that moved into memory.
@@ -58,11 +58,16 @@ class TurnFigures:
     """
 
     usage: Usage
-    summary_usage: Usage = field(default_factory=Usage)
+    summaries: tuple[Usage, ...] = ()
     summary_model: str = ""
     parts: Parts | None = None
     folded: int = 0
     seconds: float = 0.0
+
+    @property
+    def summary_usage(self) -> Usage:
+        """What the API counted for all summaries written in this turn."""
+        return sum(self.summaries, Usage())
 
     @property
     def input_tokens(self) -> int:
@@ -78,7 +83,7 @@ class TurnFigures:
                 the list price.
         """
         total = 0.0
-        spent = ((self.usage, MODEL), (self.summary_usage, self.summary_model))
+        spent = ((self.usage, MODEL), *((one, self.summary_model) for one in self.summaries))
         for usage, model in spent:
             price = price_of(model)
             if price is None:
@@ -86,7 +91,7 @@ class TurnFigures:
             if not cached:
                 usage = Usage(usage.prompt_tokens, output_tokens=usage.output_tokens)  # noqa: PLW2901
             if read is not None:
-                price = Price.of(price.input, price.output, read * price.input)
+                price = price.with_read(read)
             total += cost(usage, price)
         return total
 

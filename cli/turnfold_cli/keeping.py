@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO, Annotated
 
 import typer
 from turnfold import Policy, TurnfoldError
+from turnfold.accounting.price_list import stale
 from turnfold.errors import StoreError
 from turnfold.forgetting.forget import Forgotten, forget, forget_again
 from turnfold.upkeep.checkup import check
@@ -48,10 +49,13 @@ def doctor(
     """Hold the ledger of a store against its index. Exit code 1 where something is wrong."""
     with told(), _opened(url) as store:
         found = check(store, mend=mend)
+    old = stale(datetime.now(UTC).date())
     if as_json:
-        rendering.print_json({"sound": found.sound, **asdict(found)})
+        rendering.print_json({"sound": found.sound, **asdict(found), "prices": old})
     else:
         reports.print_checkup(rendering.console_for(sys.stdout), without_secret(url), found)
+        if old:
+            rendering.remark(old)
     if not found.sound:
         raise typer.Exit(FAILED)
 

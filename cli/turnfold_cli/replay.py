@@ -239,14 +239,16 @@ class Replay:
 
     def _figures(self, calls: Sequence[Call]) -> TurnFigures:
         usage = _usage_of(calls, "chat")
-        summaries = _usage_of(calls, "summary")
+        summaries = tuple(
+            Usage.from_api(call.usage) for call in calls if call.kind == "summary" and call.usage
+        )
         receipt = self._receipts.pop() if self._receipts else None
         self._receipts.clear()
         return TurnFigures(
             usage,
             summaries,
             next((call.body["model"] for call in calls if call.kind == "summary"), ""),
-            None if self._memory is None else _parts_of(usage, summaries, receipt),
+            None if self._memory is None else _parts_of(usage, sum(summaries, Usage()), receipt),
             receipt.folded if receipt else 0,
             sum(receipt.seconds.values()) if receipt else 0.0,
         )

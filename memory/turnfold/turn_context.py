@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping, MutableSet
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -33,10 +33,24 @@ class Learned:
     Attributes:
         patience: how long turns wait for summaries.
         windows: context windows that models have told of when they refused, by name; tokens.
+        unpriced: models without a known price that the log has told of.
     """
 
     patience: Patience
     windows: MutableMapping[str, int] = field(default_factory=dict)
+    unpriced: MutableSet[str] = field(default_factory=set)
+
+    def tell_unpriced(self, models: Iterable[str]) -> None:
+        """Warn, once for each, that a model's price is unknown."""
+        for model in models:
+            if model not in self.unpriced:
+                self.unpriced.add(model)
+                logger.warning(
+                    "the price of model %r is unknown: receipts tell no cost, and folds go by the "
+                    "usual ratios, cache reads at 0.1 of an input token and writes at 1.25; "
+                    "Policy(prices={...}) names a price",
+                    model,
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ HEAVY = [
     "tokenizers",
     "huggingface_hub",
     "psycopg",
+    "genai_prices",
 ]
 
 

@@ -172,6 +172,25 @@ def test_rates_follow_from_prices():
     assert Rates.of(None, None) == Rates()
 
 
+TIERED = Price.of(1, 5, read=0.125).with_tiers([(100_000, Price.of(5, 25, read=0.625))])
+
+
+def test_rates_of_a_long_prompt_are_those_of_its_tier():
+    assert Rates.of(TIERED, TIERED, prompt=100_000) == Rates(0.125, 1.25, 1.0, 5.0)
+    long = Rates.of(TIERED, TIERED, prompt=100_001)
+    assert long == Rates(0.625, 6.25, 1.0, 5.0, above=100_000, read_below=0.125)
+    assert Rates.of(TIERED, None, cached=False, prompt=100_001).read == 5.0
+
+
+def test_a_fold_pays_that_brings_the_prompt_to_a_cheaper_tier():
+    """What stays then costs a fifth, too: few requests will do."""
+    prompt = standing(3, size=40_000, requests=[2, 2, 1, 1])
+    rates = Rates.of(TIERED, TIERED, prompt=prompt.prompt)
+    flat = Rates(rates.read, rates.write, rates.summary, rates.notes)
+    assert fold_until(prompt, Policy(), flat)[0] == 0
+    assert fold_until(prompt, Policy(), rates)[0] > 0
+
+
 @pytest.mark.parametrize(
     ("model", "window"),
     [

@@ -40,10 +40,37 @@ MAJOR = "claude-opus-5"
 """Its name is the beginning of another model's, and its price another."""
 
 DEAREST = "claude-fable-5-1"
-"""Of the models whose price is known."""
+"""Of the models that are served, by the price of a token."""
+
+TIERED = SUMMARY
+"""Costs five times as much in a request of more than 100,000 tokens."""
+
+PRICED_AS_ANOTHER = "claude-mythos-5-1"
+"""The list of prices lacks it and says which model it is priced as: `DEAREST`."""
+
+UNPRICED = "claude-mythos-5"
+"""The SDK knows it by name, and no list has its price."""
 
 UNKNOWN = "claude-opus-9"
 """Named like one of Anthropic's, and nobody's."""
+
+LIST_PRICES = {
+    "claude-sonnet-5-5": (2, 10, 2.5, 4, 0.10),
+    "claude-opus-5-5": (4, 20, 5, 8, 0.20),
+    "claude-haiku-5-5": (0.10, 0.50, 0.125, 0.20, 0.01),
+    "claude-fable-5-2": (8, 40, 10, 16, 0.20),
+    "claude-fable-5-1": (10, 50, 12.5, 20, 0.25),
+    "claude-opus-5": (5, 25, 6.25, 10, 0.50),
+    "claude-opus-4-8": (5, 25, 6.25, 10, 0.50),
+    "claude-opus-4-7": (5, 25, 6.25, 10, 0.50),
+    "claude-opus-4-6": (5, 25, 6.25, 10, 0.50),
+    "claude-opus-4-5": (5, 25, 6.25, 10, 0.50),
+    "claude-sonnet-5": (2, 10, 2.5, 4, 0.20),
+    "claude-sonnet-4-6": (3, 15, 3.75, 6, 0.30),
+    "claude-haiku-4-5": (1, 5, 1.25, 2, 0.10),
+}
+"""Dollars per million tokens: input, output, written for 5 minutes and for an hour, read. Read in
+the provider's documentation on 2026-11-27."""
 
 LEAST_CACHEABLE = {
     "claude-opus-5": 512,
@@ -59,7 +86,7 @@ def named() -> dict[str, list[str]]:
     """Each model of this table, with what it is for."""
     purposes: dict[str, list[str]] = {}
     for purpose, value in globals().items():
-        if purpose.isupper() and value != UNKNOWN:
+        if purpose.isupper() and value not in (UNKNOWN, LIST_PRICES):
             for model in [value] if isinstance(value, str) else value:
                 purposes.setdefault(model, []).append(purpose)
     return purposes

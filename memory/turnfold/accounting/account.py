@@ -16,6 +16,7 @@ class Account:
 
     Attributes:
         prices: what models cost, where it is not the list price.
+        unpriced: models that wrote summaries and have no known price.
         closed: whether a receipt was made of it, or none ever will be.
     """
 
@@ -27,6 +28,7 @@ class Account:
     fold_reason: str = ""
     summary_usage: Usage = field(default_factory=Usage)
     summary_cost: float | None = 0.0
+    unpriced: list[str] = field(default_factory=list)
     closed: bool = False
     _apart: Callable[[Account], None] | None = field(default=None, init=False, repr=False)
     _later: Callable[[Account], None] | None = field(default=None, init=False, repr=False)
@@ -40,11 +42,14 @@ class Account:
         if usage == Usage():
             return  # written without a model
         price = price_of(model, self.prices)
-        self._count(usage, None if price is None else cost(usage, price))
+        if price is None:
+            self._count(usage, None, unpriced=[model])
+        else:
+            self._count(usage, cost(usage, price))
 
     def take_over(self, other: Account) -> None:
         """Count what was spent, and what failed, apart from any turn."""
-        self._count(other.summary_usage, other.summary_cost, other.degraded)
+        self._count(other.summary_usage, other.summary_cost, other.degraded, other.unpriced)
 
     def note(self, why: str) -> None:
         """Say what did not work."""
@@ -81,9 +86,16 @@ class Account:
         self._apart = apart
         self._pass_on()
 
-    def _count(self, usage: Usage, dollars: float | None, degraded: Sequence[str] = ()) -> None:
+    def _count(
+        self,
+        usage: Usage,
+        dollars: float | None,
+        degraded: Sequence[str] = (),
+        unpriced: Sequence[str] = (),
+    ) -> None:
         with self._lock:
             self.degraded += degraded
+            self.unpriced += unpriced
             self.summary_usage += usage
             if self.summary_cost is None or dollars is None:
                 self.summary_cost = None
@@ -106,8 +118,10 @@ class Account:
                 degraded=self.degraded,
                 summary_usage=self.summary_usage,
                 summary_cost=self.summary_cost,
+                unpriced=self.unpriced,
             )
             self.degraded, self.summary_usage, self.summary_cost = [], Usage(), 0.0
+            self.unpriced = []
         return taken
 
     def receipt(
@@ -128,6 +142,7 @@ class Account:
         self.closed = True
         self._pass_on()  # what came in between
         price = price_of(model, self.prices)
+        unpriced = [model] if price is None else []
         spent = full = None
         if price is not None and told.summary_cost is not None:
             spent = cost(usage, price) + told.summary_cost
@@ -150,6 +165,7 @@ class Account:
             summary_usage=told.summary_usage,
             cost=spent,
             full_cost=full,
+            unpriced=tuple(dict.fromkeys([*unpriced, *told.unpriced])),
             seconds=dict(self.seconds),
             degraded=tuple(told.degraded),
             stayed=tuple(self.stayed),

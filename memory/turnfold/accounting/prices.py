@@ -1,61 +1,84 @@
-"""A model and a usage go in, list-price dollars come out.
-
-Prices are Anthropic's list prices as read on 2026-11-20.
-"""
+"""A model and a usage go in, list-price dollars come out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+
+class Tier(NamedTuple):
+    """What every token of a request costs whose prompt has more than so many tokens."""
+
+    above: int
+    price: Price
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Dollars per million tokens."""
+    """Dollars per million tokens.
+
+    Attributes:
+        input: a token of the prompt that is neither written to the cache nor read from it.
+        output: a token of the answer.
+        write_5m: a token written to the cache for five minutes.
+        write_1h: for an hour.
+        read: a token read from the cache.
+        tiers: other prices of longer prompts, the shortest first; `at` finds the one in force.
+    """
 
     input: float
     output: float
     write_5m: float
     write_1h: float
     read: float
+    tiers: tuple[Tier, ...] = ()
 
     @classmethod
     def of(cls, input_: float, output: float, read: float) -> Price:
         """A price with the usual write rates: 1.25 and 2 times the input."""
         return cls(input_, output, 1.25 * input_, 2 * input_, read)
 
+    def with_tiers(self, tiers: Iterable[tuple[int, Price]]) -> Price:
+        """The same up to the first of some sizes of the prompt, in tokens, another from there."""
+        return replace(self, tiers=tuple(Tier(*one) for one in sorted(tiers, key=lambda o: o[0])))
 
-_PRICES = {
-    "claude-opus-5-5": Price.of(4, 20, 0.20),
-    "claude-sonnet-5-5": Price.of(2, 10, 0.20),
-    "claude-haiku-5-5": Price.of(0.10, 0.50, 0.01),
-    "claude-opus-5": Price.of(5, 25, 0.50),
-    "claude-haiku-4-5": Price.of(1, 5, 0.10),
-    "claude-fable-5-1": Price.of(10, 50, 0.25),
-}
+    def with_read(self, share: float) -> Price:
+        """The same, but a token read from the cache costs this part of an input token."""
+        tiers = [(one.above, one.price.with_read(share)) for one in self.tiers]
+        return replace(self, read=share * self.input).with_tiers(tiers)
+
+    def at(self, prompt_tokens: int) -> Price:
+        """What a request costs whose prompt has so many tokens, cached or not."""
+        passed = [one.price for one in self.tiers if prompt_tokens > one.above]
+        return passed[-1] if passed else self
+
+
+NEUTRAL = Price.of(2, 10, read=0.2)
+"""Stands for a model whose price is unknown where only ratios matter: reads cost 0.1 of an input
+token, writes 1.25, answers 5."""
 
 
 def price_of(model: str, own: Mapping[str, Price] | None = None) -> Price | None:
-    """The price of a model by the longest known prefix of its name; None if unknown.
+    """The price of a model; None if unknown.
 
-    Prices of the caller's `own` go before list prices.
-
-    A cloud's own prefix and a date suffix do not matter: `us.anthropic.claude-opus-5-20260101`
-    is priced as `claude-opus-5`.
+    The caller's `own` prices, by the longest beginning of a name, go before list prices. A
+    cloud's own prefix and a date suffix do not matter: see `price_list.listed`.
     """
     name = model[model.find("claude-") :] if "claude-" in model else model
-    for table in (own or {}, _PRICES):
-        known = [prefix for prefix in table if name.startswith(prefix)]
-        if known:
-            return table[max(known, key=len)]
-    return None
+    known = [one for one in own or () if name.startswith(one) or model.startswith(one)]
+    if own and known:
+        return own[max(known, key=len)]
+    from turnfold.accounting.price_list import listed
+
+    return listed(model)
 
 
 def dearest() -> Price:
     """The highest price there is of each kind: for a model that must not be underestimated."""
-    columns = zip(*map(astuple, _PRICES.values()), strict=True)
-    return Price(*map(max, columns))
+    from turnfold.accounting.price_list import dearest as dearest_listed
+
+    return dearest_listed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +132,11 @@ class Usage:
 
 
 def cost(usage: Usage, price: Price) -> float:
-    """Dollars for a usage at a price."""
+    """Dollars for the usage of one request; its prompt tells which tier of the price holds.
+
+    What several requests used has to be priced one by one.
+    """
+    price = price.at(usage.prompt_tokens)
     return (
         usage.input_tokens * price.input
         + usage.cache_read * price.read

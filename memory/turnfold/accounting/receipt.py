@@ -61,8 +61,12 @@ class Receipt:
         hits: what was recalled for this turn.
         summary_usage: tokens spent on writing summaries in this turn, and before it in the
             background or for turns that went without memory.
-        cost: list-price dollars of the request and its summaries; None for unknown models.
+        cost: list-price dollars of the request and its summaries, each at the tier its prompt is
+            in; None where a model's price is unknown.
         full_cost: list-price dollars had the full history been sent uncached; None likewise.
+        unpriced: models whose price is unknown, so that `cost` is None; folds then go by the usual
+            ratios, reads at 0.1 of an input token and writes at 1.25. `Policy(prices=...)` names
+            a price.
         seconds: time by step ("begin", "fold", "recall", "build", "finish"); the waiting for
             summaries is not in it.
         degraded: what did not work, in words; empty when all did.
@@ -83,6 +87,7 @@ class Receipt:
     summary_usage: Usage = field(default_factory=Usage)
     cost: float | None = None
     full_cost: float | None = None
+    unpriced: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
     stayed: tuple[str, ...] = ()

@@ -381,7 +381,7 @@ class Turn:
                     self._context.degrade("finish", failure(wrong))
         for name, what in self._archive.reading.damaged.items():
             self.account.degraded.append(f"ledger: a damaged record is left out: {name}: {what}")
-        return self.account.receipt(
+        receipt = self.account.receipt(
             model=self._request.model,
             user_id=self._archive.scope.user_id,
             conversation=self._archive.scope.conversation,
@@ -395,6 +395,8 @@ class Turn:
                 for one in self._hits()
             ],
         )
+        self._context.learned.tell_unpriced(receipt.unpriced)
+        return receipt
 
     def _missed(self, usage: Usage) -> int:
         """Tokens this request had in common with the one before and did not find in the cache."""

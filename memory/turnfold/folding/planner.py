@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from turnfold.accounting.context_windows import context_window
-from turnfold.accounting.prices import price_of
+from turnfold.accounting.prices import NEUTRAL, price_of
 from turnfold.archive.measures import FIVE_MINUTES, ONE_HOUR, Measures
 from turnfold.archive.plans import Preparation
 from turnfold.folding.epoch import Epoch
@@ -138,7 +138,7 @@ class FoldPlanner:
 
     def _rule(self, standing: Standing) -> tuple[int, str]:
         """Up to which exchange the fold rule folds, and why."""
-        until, reason = fold_until(standing, self._policy, self._rates)
+        until, reason = fold_until(standing, self._policy, self._rates(standing.prompt))
         return min(until, len(self._transcript.closed)), reason
 
     def _standing(self, epoch: Epoch) -> Standing:
@@ -231,14 +231,18 @@ class FoldPlanner:
             return self._measures.cold_share <= 0.5
         return self._policy.cache == "on"
 
-    @property
-    def _rates(self) -> Rates:
+    def _rates(self, prompt: int) -> Rates:
+        """What tokens cost in a prompt of this size, if it is sent as it is."""
         body, prices = self._request.body, self._policy.prices
+        chat = price_of(self._request.model, prices) or NEUTRAL
+        writer = self._context.summary_model
         return Rates.of(
-            price_of(self._request.model, prices),
-            price_of(self._context.summary_model, prices),
+            chat,
+            # One whose price is unknown is no dearer, we take it, than the model it writes for.
+            price_of(writer, prices) or chat if writer else None,
             cached=self.is_cached or has_marks(body),
             an_hour=lasts_an_hour(body),
+            prompt=prompt,
         )
 
     def learn(self, refusal: Refusal, *, sent: int) -> None:
@@ -288,7 +292,8 @@ class FoldPlanner:
     def recall_budget(self, epoch: Epoch) -> Purse:
         """What this turn's recall may spend."""
         measures = self._measures
-        purse = Purse(measures.purse, self._policy, self._rates, cold_share=measures.cold_share)
+        rates = self._rates(measures.prompt)
+        purse = Purse(measures.purse, self._policy, rates, cold_share=measures.cold_share)
         if epoch.fold is None:
             return purse
         if epoch.fold_id != measures.fold:

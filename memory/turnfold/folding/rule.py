@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from turnfold.accounting.prices import Price
+from turnfold.accounting.prices import NEUTRAL, Price
 from turnfold.policy import Policy
 
 # Between these sizes of a prompt, in tokens, `fold_at="auto"` goes by what pays. Below there is
@@ -38,12 +38,17 @@ class Rates:
         write: a token written to it; 1 where nothing is cached.
         summary: a token the summarizer reads; 0 where it is no model.
         notes: a token it writes.
+        above: where these are the rates of long prompts alone, the size in tokens up to which
+            others hold; 0 where they hold for any.
+        read_below: what a token read from the cache costs up to there.
     """
 
     read: float = 0.1
     write: float = 1.25
     summary: float = 0.0
     notes: float = 0.0
+    above: int = 0
+    read_below: float = 0.0
 
     @classmethod
     def of(
@@ -53,24 +58,32 @@ class Rates:
         *,
         cached: bool = True,
         an_hour: bool = False,
+        prompt: int = 0,
     ) -> Rates:
         """The rates that follow from prices.
 
         Args:
-            chat: of the model that is chatted with; None takes the usual rates.
+            chat: of the model that is chatted with; None where that is unknown.
             summarizer: of the model that writes summaries; None where it costs nothing.
             cached: whether the prompt cache is used.
             an_hour: whether entries of the cache are to live an hour, not five minutes.
+            prompt: tokens of the prompt, which tell the tier it is in.
         """
-        whole = chat.input if chat is not None and chat.input else 1.0
+        chat = chat or NEUTRAL
+        whole = chat.input or 1.0
         summary = summarizer.input / whole if summarizer is not None else 0.0
         notes = summarizer.output / whole if summarizer is not None else 0.0
+        tier = chat.at(prompt)
         if not cached:
-            return cls(1.0, 1.0, summary, notes)
-        if chat is None:
-            return cls(write=2.0 if an_hour else 1.25, summary=summary, notes=notes)
-        write = chat.write_1h if an_hour else chat.write_5m
-        return cls(chat.read / whole, write / whole, summary, notes)
+            read = write = tier.input / whole if chat.input else 1.0
+            below = 1.0
+        else:
+            read = tier.read / whole
+            write = (tier.write_1h if an_hour else tier.write_5m) / whole
+            below = chat.read / whole
+        if tier is chat:
+            return cls(read, write, summary, notes)
+        return cls(read, write, summary, notes, chat.tiers[0].above, below)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,8 @@ class Outlook:
         requests: how many there were, and so how many more there may be.
         cold: whether the cache has run out, so that all is written anew in any case.
         cold_share: measured share of turns that come too late for the cache, 0 to 1.
+        relief: what each request to come saves on the tokens that stay, in tokens of input, since
+            the prompt falls to a cheaper tier.
     """
 
     removed: float
@@ -96,6 +111,7 @@ class Outlook:
     requests: int
     cold: bool = False
     cold_share: float = 0.0
+    relief: float = 0.0
 
 
 def folding_pays(outlook: Outlook, rates: Rates, *, hurry: bool = False) -> bool:
@@ -119,7 +135,7 @@ def folding_pays(outlook: Outlook, rates: Rates, *, hurry: bool = False) -> bool
     due = math.sqrt(2 * cost * outlook.growth / held) if held else math.inf
     if outlook.removed < max(_LEAST_LEAF, 0 if hurry else due):
         return False
-    saved = held * outlook.removed * outlook.requests
+    saved = (held * outlook.removed + outlook.relief) * outlook.requests
     if outlook.cold:
         saved += rates.write * outlook.removed  # which would be written now
     price = cost + rates.summary * outlook.removed + rates.notes * outlook.notes
@@ -170,7 +186,7 @@ class Standing:
         summary = min(self.summary + notes, policy.summary_tokens)
         return self.fixed + summary + sum(self.sizes[until:])
 
-    def outlook(self, until: int, policy: Policy) -> Outlook:
+    def outlook(self, until: int, policy: Policy, rates: Rates) -> Outlook:
         """What folding up to there would bring."""
         recent = slice(-_RECENT - 1, -1)
         grown = sum(self.sizes[recent]) / max(1, sum(self.requests[recent]))
@@ -179,6 +195,8 @@ class Standing:
             grown += share * sum(self.recalled) / len(self.recalled)
         folded = sum(self.sizes[self.first : until])
         notes = min(_NOTES * folded, policy.summary_tokens / 2)
+        after = self.after(until, policy)
+        relieved = rates.above and after <= rates.above
         return Outlook(
             removed=folded + sum(self.recalled),
             rewritten=notes + self.summary + sum(self.sizes[until:-1]),
@@ -188,6 +206,7 @@ class Standing:
             requests=sum(self.requests[:-1]),
             cold=self.cold,
             cold_share=self.cold_share,
+            relief=(rates.read - rates.read_below) * after if relieved else 0.0,
         )
 
 
@@ -236,8 +255,8 @@ def _reason(standing: Standing, until: int, policy: Policy, rates: Rates) -> str
     size = prompt - standing.fixed
     if size <= LEAST_PROMPT:
         return ""
-    outlook = standing.outlook(until, policy)
-    if not folding_pays(outlook, rates, hurry=size > MOST_PROMPT):
+    outlook = standing.outlook(until, policy, rates)
+    if not folding_pays(outlook, rates, hurry=size > MOST_PROMPT or outlook.relief > 0):
         return ""
     when = "the cache has run out" if standing.cold else "it is due"
     return f"{when}, and to send {outlook.removed:.0f} tokens less pays"
