@@ -63,6 +63,9 @@ acts = st.builds(
             "warm",
             "edit",
             "amend",
+            "correct",
+            "delete",
+            "delete",
             "regenerate",
             "back",
             "restart",
@@ -171,7 +174,8 @@ def test_a_cut_history_is_sent_whole_also_where_nothing_else_is_changed(cache):
     with World(replace(SMALL, fold_at=5_000, cache=cache), [person]) as world:
         for _ in range(8):
             world.do(Act("say"))
-            assert len(sent_by(world)) == len(person.history()) - 1
+            missing = 2 if person.cuts == 1 else 0  # they may have been deleted
+            assert len(sent_by(world)) == len(person.history()) - 1 - missing
         assert world.seen["repaired"] == 0
 
 

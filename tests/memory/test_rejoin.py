@@ -82,14 +82,35 @@ def talk(cut, turns, *, store="memory:", conversation="c", restart=False):
     return bodies, contents, exchanges, summaries
 
 
-@pytest.mark.parametrize("cut", [last_20, drop_pairs_keep_first], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("restart", [False, True], ids=["one process", "restarted each turn"])
-def test_a_cut_history_is_sent_as_the_whole_one_would_be(cut, restart, tmp_path):
+def test_a_cut_history_is_sent_as_the_whole_one_would_be(restart, tmp_path):
     store = f"sqlite:{tmp_path}/m.db"
     expected, contents, exchanges, summaries = talk(whole, 24)
-    bodies, *rest = talk(cut, 24, store=store, restart=restart)
+    bodies, *rest = talk(drop_pairs_keep_first, 24, store=store, restart=restart)
     assert [text_of(body) for body in bodies] == [text_of(body) for body in expected]
     assert [len(rest[0]), len(rest[1]), rest[2]] == [len(contents), len(exchanges), summaries]
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["one process", "restarted each turn"])
+def test_what_may_have_been_deleted_and_was_cut_is_missing_for_one_turn(restart, tmp_path):
+    """At the turn that first misses its front, nothing tells a cut from a deletion."""
+    expected, contents, exchanges, summaries = talk(whole, 24)
+    bodies, kept, places, asked = talk(
+        last_20, 24, store=f"sqlite:{tmp_path}/m.db", restart=restart
+    )
+    first = 10  # the turn at which the history has grown past 20 messages
+    assert [text_of(body) for body in bodies[:first]] == [text_of(b) for b in expected[:first]]
+    assert "Answer to 0." in text_of(expected[first])
+    assert ["Answer to 0." in text_of(body) for body in bodies[first : first + 3]] == [
+        False,
+        True,
+        True,
+    ]
+    lengths = zip(bodies, expected, strict=True)
+    assert all(abs(len(a["messages"]) - len(b["messages"])) <= 2 for a, b in lengths)
+    assert len(kept) == len(contents)
+    assert len(places) == len(exchanges) + 9, "those of the one turn stand on a path of their own"
+    assert asked <= summaries + 2
 
 
 def test_what_was_cut_is_summarized_and_found_though_the_caller_no_longer_sends_it():

@@ -363,8 +363,8 @@ def test_a_retry_makes_one_plan_and_one_summary():
     assert len(summaries(fake)) == 1
 
 
-def test_a_fold_is_not_taken_over_where_something_before_it_was_edited():
-    """It hangs on the path that led to it, not on what was said last."""
+def test_a_fold_is_not_taken_over_as_it_is_where_something_before_it_was_edited():
+    """It hangs on the path that led to it. What it says of the other turns is taken along."""
     fake, receipts = stand_in(), []
     edited = history(12)
     edited[2] = {"role": "user", "content": said(2, "asked", "b")}
@@ -372,8 +372,13 @@ def test_a_fold_is_not_taken_over_where_something_before_it_was_edited():
         client = remembering.wrap(fake.client(), conversation="c")
         for messages in (history(12), edited):
             client.messages.create(**ask(messages))
+        first, second = remembering.store.ledger.scan("local", kind="fold")
     assert receipts[0].in_memory == receipts[1].in_memory > 0
-    assert len(summaries(fake)) == 2
+    assert len(summaries(fake)) == 1
+    assert first.id != second.id
+    assert len(set(first.body["contents"]) - set(second.body["contents"])) == 1
+    sent = texts(chats(fake)[-1])
+    assert not any("asked of amber2 " in text for text in sent)
 
 
 # --- cache marks ------------------------------------------------------------------------------

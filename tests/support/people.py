@@ -44,8 +44,10 @@ class Act:
     Attributes:
         what: say, tools, final (answered by a call, whose result comes with what is said next),
             server (a tool that the API runs), cite (a document that may be cited, and an answer
-            that cites one in view), edit (and drop what came after), amend (and keep
-            it), regenerate, back, restart, switch (thinking on or off) or warm (fill the cache).
+            that cites one in view), edit (and drop what came after), amend (and keep it), correct
+            (the answer, and keep what came after), delete (an exchange, and keep what came
+            after), regenerate, back, restart, switch (thinking on or off) or warm (fill the
+            cache).
         who: number of the person.
         number: which exchange, how many tools, how many answers.
         size: of what is said.
@@ -79,6 +81,8 @@ class Person:
         self.saved = []
         self.branched = False  # whether they ever went back on something they had said
         self.amended = 0  # how often they changed something and kept what came after it
+        self.deleted_first = False  # whether they deleted something at the very beginning
+        self.cuts = 0  # how often they sent less than they have
         self.requests = []  # see World.examine_growth
 
     def history(self):
@@ -177,7 +181,21 @@ class World:
             person.exchanges[-1] = [opening]
             self.ask(person, act, self.words(act.size))
             return
-        person.branched |= act.what in {"edit", "amend", "back"}
+        self.rewrite(person, act)
+        said = self.content(act)
+        if act.what == "cite" and person.habit == "whole":
+            said = [self.citable(), *blocks_of(said)]
+        if results := self.owed_to(person, act):
+            said = [*results, *blocks_of(said)]
+        person.exchanges.append([{"role": "user", "content": said}])
+        for round_ in range(1 + act.number % 2 if act.what == "tools" else 0):
+            self.call_tools(person, act, 1 + (act.number + round_) % 3)
+        self.ask(person, act, self.answer(act, person))
+        person.saved.append(copied(person.exchanges))
+
+    def rewrite(self, person, act):
+        """Change what is in a history already."""
+        person.branched |= act.what in {"edit", "amend", "correct", "back"}
         if act.what == "edit" and person.exchanges:
             reach = 2 if person.habit != "whole" else len(person.exchanges)
             if not person.conversation and self.policy.scope == "user":
@@ -191,18 +209,15 @@ class World:
                 {**opening, "content": [*kept_of(opening), *blocks_of(self.content(act))]},
                 *rest,
             ]
+        elif act.what == "correct" and len(person.exchanges) > 1 and person.habit == "whole":
+            exchange = person.exchanges[act.number % (len(person.exchanges) - 1)]
+            if not calls_in(exchange):
+                person.amended += 1
+                exchange[-1] = {"role": "assistant", "content": self.words(act.size)}
+        elif act.what == "delete":
+            self.delete(person, act.number)
         elif act.what == "back" and person.saved and person.habit == "whole":
             person.exchanges = copied(person.saved[act.number % len(person.saved)])
-        said = self.content(act)
-        if act.what == "cite" and person.habit == "whole":
-            said = [self.citable(), *blocks_of(said)]
-        if results := self.owed_to(person, act):
-            said = [*results, *blocks_of(said)]
-        person.exchanges.append([{"role": "user", "content": said}])
-        for round_ in range(1 + act.number % 2 if act.what == "tools" else 0):
-            self.call_tools(person, act, 1 + (act.number + round_) % 3)
-        self.ask(person, act, self.answer(act, person))
-        person.saved.append(copied(person.exchanges))
 
     def citable(self):
         """A document with a title of its own."""
@@ -264,6 +279,25 @@ class World:
         assert self.fake.calls[-1].body["messages"] == asked["messages"]
         assert before == {record.id for record in self.store.ledger.scan(person.name)}
 
+    def delete(self, person, number):
+        """Take an exchange out of a history, and keep what came after it.
+
+        Who cuts their history deletes something behind what they still send: what is missing at
+        the front is cut. Who deletes the first exchange, and then the one that is first now,
+        cannot be told from them: they do it once.
+        """
+        sent = {"whole": len(person.exchanges), "last": 4, "first": 3}[person.habit]
+        first = max(0 if person.habit == "whole" else 2, len(person.exchanges) - sent)
+        first = max(first, 2) if person.deleted_first else first
+        places = range(first, len(person.exchanges))
+        if len(person.exchanges) > 3 and places:
+            place = places[number % len(places)]
+            if stands_alone(person.exchanges, place):
+                person.deleted_first |= place < 2
+                person.amended += 1
+                person.branched = True
+                del person.exchanges[place]
+
     def content(self, act):
         said = {"type": "text", "text": self.words(act.size)}
         if act.shape == "text":
@@ -317,6 +351,7 @@ class World:
     def ask(self, person, act, reply):
         """One request; again where a fault hit it, as the person would."""
         asked = self.request(person, act.marks)
+        person.cuts += len(asked["messages"]) < len(person.history())
         before = json.dumps(asked)
         first = len(self.fake.calls)
         self.fake.next_reply = reply if callable(reply) else Reply(reply)
@@ -528,7 +563,8 @@ class World:
         """Within an epoch each request is the one before, plus blocks at its end.
 
         Placed before the window, what is recalled changes with each opening, and the thinking
-        behind it cannot stay; all else has to.
+        behind it cannot stay; all else has to. Nor can thinking of the turn at which a history
+        was first cut, when that might have been a deletion.
         """
         flat = [
             (message["role"], block)
@@ -536,7 +572,7 @@ class World:
             for block in unmarked(blocks_of(message))
         ]
         steady = [one for one in flat if not moves(one[1], recalled)]
-        since = (plan["appends"], person.amended)
+        since = (plan["appends"], person.amended, min(person.cuts, 2))
         epoch = (plan["fold"], plan.get("summary"))  # a limit may have shortened the summary
         for earlier, fold, then_since, was, was_steady in person.requests:
             if fold != epoch or earlier != path[: len(earlier)]:
@@ -585,6 +621,20 @@ def kept_of(message):
         for block in blocks_of(message)
         if block["type"] == "tool_result" or block.get("citations")
     ]
+
+
+def calls_in(exchange):
+    """Calls that an exchange ends with; their results stand in the next one."""
+    return [block for block in blocks_of(exchange[-1]) if block["type"] == "tool_use"]
+
+
+def stands_alone(exchanges, place):
+    """Whether the API takes a history without this exchange: nothing else answers or cites it."""
+    linked = place > 0 and calls_in(exchanges[place - 1])
+    citable = any(
+        block["type"] == "document" for one in exchanges[place] for block in blocks_of(one)
+    )
+    return not (linked or citable or calls_in(exchanges[place]))
 
 
 def citing(said, body, number):

@@ -43,7 +43,15 @@ class PlanRecords(RecordAccess):
 
     def keep_plan(self, plan: Plan) -> Plan:
         """Write a plan and read back the one that holds: the first ever written."""
+        self._stored[plan.id + self.mark] = None
         return self._keep(self._record(plan.id, "plan", plan_body(plan)), read_plan, plan)
+
+    def is_planned(self, exchange: Exchange) -> bool:
+        """Whether there was a plan for the opening of this exchange, on this very path."""
+        name = plan_id(exchange) + self.mark
+        if name not in self._stored and self.plans([exchange]):
+            self._stored[name] = None
+        return name in self._stored
 
     def fold(self, name: str) -> Fold | None:
         """A fold by its id."""

@@ -76,7 +76,7 @@ class Plan:
     Attributes:
         id: hangs on the opening.
         parent: exchange id of the exchange before; "" for the first.
-        root: opening id of the first exchange.
+        root: names the history: opening id of its first exchange, when it was first met.
         fold: id of the fold in force; "" for none.
         appends: whether what is recalled is appended; the same for a whole epoch.
         cached: whether its requests carry cache breakpoints.
@@ -87,6 +87,10 @@ class Plan:
         sources: the rendered block that names what is cited in view and folded; "" for none.
         summary: the summary as it is sent where the prompt has no room for all of it; None where
             it is sent as the fold has it.
+        missing: how many exchanges at the front of the path the caller did not send.
+        left: exchange id of the end of a path that the history left, where that may yet turn
+            out to be a cut; see `turnfold.rejoin`. "" for none.
+        until: how many closed exchanges the history has to pass before that was no cut.
     """
 
     id: str
@@ -101,6 +105,9 @@ class Plan:
     words: str = ""
     sources: str = ""
     summary: tuple[str, ...] | None = None
+    missing: int = 0
+    left: str = ""
+    until: int = 0
 
 
 def plan_id(opening: Exchange, revision: int = 0) -> str:
@@ -138,6 +145,11 @@ def node_id(first: Exchange, last: Exchange) -> str:
     return "node:" + digest(first.exchange_id, last.exchange_id)
 
 
+def carried_id(node: str, last: Exchange) -> str:
+    """The id of what is taken of a node to a path on which it ends with this exchange."""
+    return "node:" + digest("carried", node, last.exchange_id)
+
+
 def opening_in(name: str) -> str:
     """The opening id that the id of a plan, a usage row or a floor names."""
     return name.split(":")[1].partition("~")[0]
@@ -168,6 +180,9 @@ def read_plan(record: Record) -> Plan:
         words=fields.text("words"),
         sources=fields.text("sources"),
         summary=fields.texts("summary") if record.body.get("summary") is not None else None,
+        missing=fields.whole("missing"),
+        left=fields.text("left"),
+        until=fields.whole("until"),
     )
 
 
@@ -229,6 +244,9 @@ def plan_body(plan: Plan) -> dict[str, Any]:
         "measures": plan.measures.to_json(),
         "words": plan.words,
         "sources": plan.sources,
+        "missing": plan.missing,
+        "left": plan.left,
+        "until": plan.until,
     }
     return body if plan.summary is None else {**body, "summary": list(plan.summary)}
 

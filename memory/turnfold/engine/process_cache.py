@@ -40,22 +40,33 @@ class Shared:
         self._retained: OrderedDict[str, float] = OrderedDict()
         self.known = Known()
         self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
+        self._fronts: OrderedDict[tuple[Scope, str], tuple[str, ...]] = OrderedDict()
         self._accounts: OrderedDict[tuple[Scope, str], Account] = OrderedDict()
         self._apart: deque[tuple[Scope, Account]] = deque(maxlen=_MOST_APART)
         self._warned: set[str] = set()
         self._prices = policy.prices
 
     def path(self, scope: Scope) -> Sequence[Exchange]:
-        """The closed exchanges this conversation had when it was last seen here."""
+        """The closed exchanges this conversation was joined to when it was last seen here."""
         return self._paths.get(scope, ())
 
     def keep_path(self, scope: Scope, closed: Sequence[Exchange]) -> None:
-        """Remember the path of a conversation that has a name."""
-        if scope.conversation:
+        """Remember the path that a cut history was joined to; () for one that came whole."""
+        self._paths.pop(scope, None)
+        if closed:
             self._paths[scope] = closed
-            self._paths.move_to_end(scope)
             while len(self._paths) > _MOST_PATHS:
                 self._paths.popitem(last=False)
+
+    def front_of(self, scope: Scope, newest: str) -> tuple[str, ...] | None:
+        """The front of a history that passed as it was when this exchange was its newest."""
+        return self._fronts.get((scope, newest))
+
+    def keep_front(self, scope: Scope, newest: str, front: tuple[str, ...]) -> None:
+        """Remember how a history begins that passed as it was."""
+        self._fronts[scope, newest] = front
+        while len(self._fronts) > _MOST_PATHS:
+            self._fronts.popitem(last=False)
 
     def heed(self, user_id: str, mark: str) -> bool:
         """Let go of what is known of a user, if something was forgotten since; True if so."""

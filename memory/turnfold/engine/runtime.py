@@ -15,7 +15,8 @@ from turnfold.accounting.account import Account
 from turnfold.archive.archive import Archive, ForgottenContents
 from turnfold.archive.tombstones import Tombstones, forgotten_of
 from turnfold.embedders.start import ModelStart
-from turnfold.engine.cut_history import looks_cut, rejoin, starts_anew
+from turnfold.engine.carrying import carry
+from turnfold.engine.cut_history import Course, follow, go_on, looks_cut, starts_anew
 from turnfold.engine.process_cache import Shared
 from turnfold.engine.turn import Turn
 from turnfold.folding.planner import Workers
@@ -25,6 +26,9 @@ from turnfold.policy import Policy
 from turnfold.resilience.patience import Patience
 from turnfold.scope import Scope
 from turnfold.turn_context import Learned, TurnContext
+
+# By so many exchanges at its front it is told whether a history is cut further each turn.
+_FRONT = 2
 
 
 class Process:
@@ -83,23 +87,28 @@ class Process:
             retain(self.store, self.policy, scope.user_id, now)
         transcript = self.read(body["messages"], scope)
         archive = self.archive(scope, transcript)
-        if starts_anew(transcript, archive):
-            if scope.conversation:
-                known = self._shared.path(scope)
-                whole = rejoin(transcript, archive, known, self.policy.counter)
-                transcript = whole or transcript
-            elif looks_cut(transcript, archive):
-                self._shared.warn_once(
-                    "this history was cut at its front, and without a name for the conversation "
-                    "memory cannot tell where it goes on: it passes as it is. Give "
-                    "with_memory(..., conversation=...), or send the whole history"
-                )
-                return None
+        course = self._course(transcript, archive)
+        if course.cut:
+            self._shared.warn_once(
+                "this history was cut at its front, and without a name for the conversation "
+                "memory cannot tell where it goes on: it passes as it is. Give "
+                "with_memory(..., conversation=...), or send the whole history"
+            )
+            return None
+        transcript = course.transcript
+        if course.trodden is not None:
+            # Before the new path is stored: whoever is killed in between begins anew.
+            carry(
+                archive,
+                transcript,
+                course.trodden,
+                course.places,
+                policy=self.policy,
+                embedder=self.embedder,
+                count=self.policy.counter,
+            )
         archive.remember(transcript)
-        kept = transcript.closed
-        if archive.forgotten:
-            kept = [one for one in kept if not archive.forgot(one)]
-        self._shared.keep_path(scope, kept)
+        self._shared.keep_path(scope, transcript.closed if course.joined else ())
         account = self._shared.account(scope, transcript.open.opening_id)
         account.leave_to(partial(self._shared.spent_apart, scope))
         self._shared.settle(scope, account)
@@ -108,10 +117,31 @@ class Process:
         workers: Workers = "background" if background else "turn"
         if not self._has_writers:
             workers = "none"
-        turn = Turn(context, body, transcript, known=self._shared.known, workers=workers)
+        turn = Turn(context, body, course, known=self._shared.known, workers=workers)
         turn.begin()
         account.seconds["begin"] = time.perf_counter() - started
         return turn
+
+    def _course(self, transcript: Transcript, archive: Archive) -> Course:
+        """How a history goes on from what memory knows of it."""
+        if not starts_anew(transcript, archive):
+            return Course(transcript)
+        scope, closed = archive.scope, transcript.closed
+        if scope.conversation:
+            known = go_on(transcript, archive, self._shared.path(scope), self.policy.counter)
+            return known or follow(transcript, archive, self.policy.counter) or Course(transcript)
+        front = tuple(one.content_id for one in closed[:_FRONT])
+        before = self._shared.front_of(scope, closed[-2].content_id) if len(closed) > 1 else None
+        if before is not None and before != front:
+            course = Course(transcript, cut=True)  # cut as it was at the turn before
+        else:
+            followed = follow(transcript, archive, self.policy.counter, stays=before is not None)
+            course = followed or Course(
+                transcript, cut=before is None and looks_cut(transcript, archive)
+            )
+        if course.cut:
+            self._shared.keep_front(scope, closed[-1].content_id, front)
+        return course
 
     def leave(self, turn: Turn, scope: Scope) -> None:
         """Leave what a turn has spent, and may yet spend, to the next one of its conversation.

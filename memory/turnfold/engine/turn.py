@@ -31,6 +31,7 @@ from turnfold.archive.measures import Measures, Row
 from turnfold.archive.passages import Found
 from turnfold.archive.plans import Fold, Plan, Shown, plan_id, usage_id
 from turnfold.archive.tombstones import opening_name
+from turnfold.engine.cut_history import Course
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.folds_in_force import fold_in_force, left_out
@@ -39,7 +40,6 @@ from turnfold.folding.preparation import Chore, take_back
 from turnfold.folding.rule import nears_first_fold
 from turnfold.folding.turn_folds import TurnFolds
 from turnfold.history.citations import Citations
-from turnfold.history.exchanges import Transcript
 from turnfold.recall.candidates import Known
 from turnfold.recall.recall import look_up
 from turnfold.recall.recalled_block import recall_block
@@ -62,7 +62,7 @@ class Turn:
         self,
         context: TurnContext,
         body: Mapping[str, Any],
-        transcript: Transcript,
+        course: Course,
         *,
         known: Known,
         workers: Workers,
@@ -70,7 +70,7 @@ class Turn:
         """Args:
         context: the ledger, the settings, the account.
         body: the request; never changed.
-        transcript: its messages as exchanges.
+        course: its messages as exchanges, and how they go on from what memory knows.
         known: messages of the past that this process has read already.
         workers: who may write summaries.
         """
@@ -78,7 +78,8 @@ class Turn:
         self._policy = context.policy
         self._archive = archive = context.archive
         self._body = body
-        self._transcript = transcript
+        self._course = course
+        self._transcript = transcript = course.transcript
         self._exchanges = transcript.exchanges
         self._count = context.count
         self.account = context.account
@@ -100,21 +101,31 @@ class Turn:
         self._plan = plans.get(transcript.open.opening_id)
         if self._plan is None:
             previous = plans.get(self._before.opening_id) if self._before else None
-            self._measures = self._measured(previous)
+            self._previous = previous or course.plan
+            self._measures = self._measured(self._previous)
             fold = fold_in_force(
                 archive, transcript, self._citations, head=self._head, previous=previous
             )
         else:
+            self._previous = self._plan
             self._measures = self._plan.measures
             fold = self._fold_of(self._plan)
         self._planner = FoldPlanner(context, self._request, self._measures, workers)
-        self._folds = TurnFolds(context, self._planner, transcript, self._epoch_under(fold))
+        self._folds = TurnFolds(
+            context, self._planner, transcript, self._epoch_under(fold), root=self._root
+        )
 
     def begin(self) -> None:
         """Go by what was planned for this opening, or decide what to fold."""
         if self._plan is None:
             self._folds.begin()
             self._begin_loading()
+
+    @property
+    def _root(self) -> str:
+        """What names the history, although its first exchange may since have been deleted."""
+        named = self._previous.root if self._previous is not None else ""
+        return named or self._exchanges[0].opening_id
 
     @property
     def _epoch(self) -> Epoch:
@@ -211,10 +222,11 @@ class Turn:
         recalled = recall_block(self._found)
         whole = self._epoch.fold.blocks if self._epoch.fold else ()
         blocks = self._shortened(self._count(recalled))
+        left, until = self._left()
         plan = Plan(
             id=plan_id(self._transcript.open, self._revision),
             parent=self._before.exchange_id if self._before else "",
-            root=self._exchanges[0].opening_id,
+            root=self._root,
             fold=self._epoch.fold_id,
             appends=appends,
             cached=cached,
@@ -224,6 +236,9 @@ class Turn:
             words=opening_name(self._transcript.open, self._archive.seed),
             sources=self._sources(),
             summary=None if blocks == whole else blocks,
+            missing=self._course.missing,
+            left=left,
+            until=until,
         )
         holds = self._archive.keep_plan(plan)
         if holds != plan:  # someone else planned this opening first
@@ -258,6 +273,13 @@ class Turn:
             count=self._count,
         )
 
+    def _left(self) -> tuple[str, int]:
+        """The path this history left, as long as that may have been a cut; see `Plan.left`."""
+        said = self._course if self._course.plan is not None else self._previous
+        if said is None or not said.left or len(self._transcript.closed) > said.until:
+            return "", 0
+        return said.left, said.until
+
     def _appends(self, cached: bool) -> bool:
         """Whether to append what is recalled; what this epoch began with goes on."""
         if self._policy.placement != "auto":
@@ -280,6 +302,7 @@ class Turn:
                 shown={shown.id for plan in appended for shown in plan.shown},
                 summary=epoch.fold.summary if epoch.fold else "",
                 known=self._known,
+                root=self._root,
                 budget=budget,
             )
         except BaseException as wrong:  # noqa: BLE001 - a store may raise anything

@@ -29,10 +29,13 @@ class Spending:
         self,
         context: TurnContext,
         transcript: Transcript,
+        root: str = "",
     ) -> None:
         """Args:
         context: where it is written, and what may be spent.
         transcript: the whole conversation.
+        root: names the history, which tells those without a name apart; "" for by its first
+            exchange.
         """
         policy = context.policy
         self._archive = context.archive
@@ -42,7 +45,7 @@ class Spending:
         self._rounds = rounds = policy.summary_rounds
         said = sum(one.size for one in transcript.exchanges)
         self._most_about = math.inf if rounds is None else LEAST_ROUNDS + rounds * said
-        self._root = transcript.exchanges[0].opening_id  # tells histories without a name apart
+        self._root = root or transcript.exchanges[0].opening_id
         self.model = context.summary_model
         self._prices = policy.prices
         self._count = context.count

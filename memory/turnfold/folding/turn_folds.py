@@ -24,13 +24,20 @@ class TurnFolds:
     """
 
     def __init__(
-        self, context: TurnContext, planner: FoldPlanner, transcript: Transcript, epoch: Epoch
+        self,
+        context: TurnContext,
+        planner: FoldPlanner,
+        transcript: Transcript,
+        epoch: Epoch,
+        *,
+        root: str,
     ) -> None:
         """Args:
         context: the ledger, the settings, the account.
         planner: decides.
         transcript: the messages as exchanges.
         epoch: the one in force.
+        root: names the history.
         """
         self.epoch = epoch
         self.chore: Chore | None = None
@@ -38,7 +45,7 @@ class TurnFolds:
         self._planner = planner
         self._transcript = transcript
         self._patience = context.learned.patience
-        self._spending = Spending(context, transcript)
+        self._spending = Spending(context, transcript, root)
         self._decision = FoldDecision()
         self._awaited: tuple[Preparation, Folding] | None = None
         self._waits = False  # whether the turn waits for summaries that it asked for

@@ -85,6 +85,7 @@ class Past:
         *,
         closed: bool,
         known: Known,
+        root: str,
     ) -> None:
         """Args:
         archive: the ledger.
@@ -92,6 +93,7 @@ class Past:
         folded: indexes of the exchanges that are in memory.
         closed: whether nothing but this path may be recalled.
         known: messages that were made of exchanges before.
+        root: names the history of this path.
         """
         self._archive = archive
         exchanges = transcript.exchanges
@@ -110,7 +112,7 @@ class Past:
             archive,
             turns={content: index + 1 for content, index in self._indexes.items()},
             live=live,
-            root=exchanges[0].opening_id,
+            root=root,
         )
 
     def living(self, hits: Iterator[Hit], most: int) -> Iterator[str]:

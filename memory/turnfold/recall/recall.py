@@ -76,6 +76,7 @@ def look_up(
     shown: Collection[str],
     summary: str,
     known: Known,
+    root: str,
     budget: int,
 ) -> LookedUp:
     """What bears on the newest opening, out of the exchanges that are no longer in view.
@@ -87,6 +88,7 @@ def look_up(
         shown: ids of passages that stand in the request already.
         summary: the summary in it: what it has verbatim does not come again.
         known: messages that were made of exchanges before; more are added.
+        root: names the history.
         budget: tokens to spend.
 
     Raises:
@@ -100,7 +102,7 @@ def look_up(
     if asked is None:
         return LookedUp()
     where = archive.scope.conversation if alone else None
-    past = Past(archive, transcript, folded, closed=alone, known=known)
+    past = Past(archive, transcript, folded, closed=alone, known=known, root=root)
     by_words = match_words(
         archive.store.ledger, archive.scope.user_id, asked.query, conversation=where, kind="passage"
     )

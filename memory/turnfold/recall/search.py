@@ -28,7 +28,8 @@ class SearchHit:
         text: the passage, word for word.
         role: who said it: "user", "assistant", "tool" or "document".
         conversation: where; "" for one without a name.
-        turn: number of its exchange there, from 1.
+        turn: number of its exchange there today, from 1: what was deleted from the history
+            before it no longer counts.
         at: when it was said, or first seen, in seconds since the epoch.
         score: places in the rankings by words and by meaning, fused; the higher the better,
             comparable within one search only.
@@ -36,6 +37,7 @@ class SearchHit:
         words: BM25 score; None where it was found by its meaning alone.
         before: what was said just before in the conversation; None at its beginning.
         after: what was said just after; None at the end of what is in memory.
+        id: names the passage; `Memory.forget(hit=...)` forgets the exchange it is of.
     """
 
     text: str
@@ -48,6 +50,7 @@ class SearchHit:
     words: float | None = None
     before: Utterance | None = None
     after: Utterance | None = None
+    id: str = ""
 
 
 class Search:
@@ -62,6 +65,7 @@ class Search:
         self._reading = Reading()
         self._all_paths = Paths(store, user_id, self._reading)
         self._paths: dict[str, list[list[str]]] = {}  # by conversation; read when first met
+        self._numbers: dict[str, list[dict[str, int]]] = {}  # likewise, by content id
         self._records: dict[str, Record] = {}
         self._passages: dict[str, Passage] = {}
 
@@ -127,14 +131,25 @@ class Search:
             text=passage.text,
             role=passage.source,
             conversation=record.conversation,
-            turn=passage.turn,
+            turn=self._number(name) or passage.turn,
             at=record.at,
             score=score,
             similarity=similarity,
             words=words,
             before=before,
             after=after,
+            id=name,
         )
+
+    def _number(self, name: str) -> int | None:
+        """The number that its exchange has on the living path by now."""
+        where, content = self._records[name].conversation, content_of(name)
+        if where not in self._numbers:
+            self._numbers[where] = [
+                {link.content: link.number for link in reversed(path.links)}
+                for path in self._all_paths.trodden(where)
+            ]
+        return next((path[content] for path in self._numbers[where] if content in path), None)
 
     def _around(self, name: str, path: Sequence[str]) -> tuple[Utterance | None, Utterance | None]:
         """What was said before and after the utterance that a passage is of."""
