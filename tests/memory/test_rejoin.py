@@ -110,7 +110,7 @@ def test_what_may_have_been_deleted_and_was_cut_is_missing_for_one_turn(restart,
     assert all(abs(len(a["messages"]) - len(b["messages"])) <= 2 for a, b in lengths)
     assert len(kept) == len(contents)
     assert len(places) == len(exchanges) + 9, "those of the one turn stand on a path of their own"
-    assert asked <= summaries + 2
+    assert asked <= summaries
 
 
 def test_what_was_cut_is_summarized_and_found_though_the_caller_no_longer_sends_it():

@@ -170,7 +170,7 @@ BREAKS = [
         "fold_id",
         'return "fold:" + last.exchange_id',
         'return "fold:" + last.content_id',
-        "test_turn.py::test_a_fold_is_not_taken_over_where_something_before_it_was_edited",
+        "test_turn.py::test_a_fold_is_not_taken_over_as_it_is_where_something_before_it_was_edited",
     ),
     Break(
         "5. Branches: what is recalled is on a living path",

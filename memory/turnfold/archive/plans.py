@@ -89,7 +89,7 @@ class Plan:
             it is sent as the fold has it.
         missing: how many exchanges at the front of the path the caller did not send.
         left: exchange id of the end of a path that the history left, where that may yet turn
-            out to be a cut; see `turnfold.rejoin`. "" for none.
+            out to be a cut; see `turnfold.engine.cut_history`. "" for none.
         until: how many closed exchanges the history has to pass before that was no cut.
     """
 
