@@ -71,7 +71,8 @@ class Memory:
                 words alone. The model is loaded in the background once a conversation comes
                 near to its first fold.
             summarizer: writes summaries; by default Claude, through the client that is wrapped.
-            on_receipt: called with the receipt of every answered request.
+            on_receipt: called with the receipt of every answered request. Where a client traces
+                with OpenTelemetry, the span of the call gets its figures, too.
 
         Raises:
             StoreError: the store cannot be opened.

@@ -3,7 +3,8 @@
 import logging
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry import trace
+from opentelemetry.sdk.trace import Span, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support.embedders import HashedWords
@@ -83,11 +84,23 @@ def test_a_receipt_is_logged_without_a_word_of_the_conversation(talk, caplog):
     assert "ember" not in line
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_the_span_of_the_call_gets_the_figures(stream):
-    spans, receipts, fake = InMemorySpanExporter(), [], FakeClaude("Well.")
-    provider = TracerProvider()
+@pytest.fixture
+def traced():
+    """A tracer provider, and the spans that it has finished."""
+    spans, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
+    return provider, spans
+
+
+def asked(client):
+    return client.messages.create(
+        model=MODEL, max_tokens=99, messages=[{"role": "user", "content": "ember"}]
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_span_of_the_call_gets_the_figures(stream, traced):
+    (provider, spans), receipts, fake = traced, [], FakeClaude("Well.")
     with Memory("memory:", embedder=HashedWords(), on_receipt=receipts.append) as memory:
         client = memory.wrap(fake.client(open_telemetry={"tracer_provider": provider}))
         said = [{"role": "user", "content": "ember"}]
@@ -103,6 +116,53 @@ def test_the_span_of_the_call_gets_the_figures(stream):
     assert span.attributes["turnfold.estimate_error"] == receipts[-1].estimate_error
     told = {k: v for k, v in span.attributes.items() if k.startswith("turnfold.")}
     assert "ember" not in str(told)
+
+
+def test_where_nobody_wants_receipts_the_span_is_as_the_sdk_makes_it(traced):
+    provider, spans = traced
+    with Memory("memory:", embedder=HashedWords()) as memory:
+        for client in (FakeClaude("Well.").client(), memory.wrap(FakeClaude("Well.").client())):
+            asked(client.with_options(open_telemetry={"tracer_provider": provider}))
+    bare, wrapped = spans.get_finished_spans()
+    assert set(wrapped.attributes) == set(bare.attributes)
+
+
+@pytest.mark.parametrize("how", ["option", "copy", "variable"])
+@pytest.mark.parametrize("kind", ["client", "async_client"])
+async def test_without_traces_nothing_of_opentelemetry_is_called(how, kind, traced, monkeypatch):
+    def refuse(*_, **__):
+        pytest.fail("the program's own span is no affair of memory's")
+
+    receipts, provider = [], traced[0]
+    monkeypatch.setenv("ANTHROPIC_OPEN_TELEMETRY", "false" if how == "variable" else "true")
+    off = {"open_telemetry": False} if how != "variable" else {}
+    with Memory("memory:", embedder=HashedWords(), on_receipt=receipts.append) as memory:
+        made = getattr(FakeClaude("Well."), kind)(**off if how == "option" else {})
+        client = memory.wrap(made)
+        client = client.with_options(**off) if how == "copy" else client
+        with provider.get_tracer("app").start_as_current_span("app") as app:
+            monkeypatch.setattr(trace, "get_current_span", refuse)
+            answer = asked(client)
+            if kind == "async_client":
+                await answer
+    assert receipts[-1].turn == 1
+    assert not app.attributes
+
+
+def test_a_tracer_that_fails_costs_no_receipt(traced, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no exporter")
+
+    receipts = []
+    with Memory("memory:", embedder=HashedWords(), on_receipt=receipts.append) as memory:
+        fake = FakeClaude("Well.").client(open_telemetry={"tracer_provider": traced[0]})
+        client = memory.wrap(fake)
+        monkeypatch.setattr(Span, "is_recording", broken)
+        assert asked(client).content[-1].text == "Well."
+        monkeypatch.undo()
+        monkeypatch.setattr(trace, "get_current_span", broken)
+        assert asked(client).content[-1].text == "Well."
+    assert [receipt.degraded for receipt in receipts] == [(), ()]
 
 
 def test_breakpoints_stop_when_turns_come_too_late_for_the_cache_and_come_back(talk):

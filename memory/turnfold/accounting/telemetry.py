@@ -1,9 +1,10 @@
-"""A receipt goes in; a line in the log and attributes on the current trace span come out."""
+"""A receipt goes in; a line in the log and attributes on the trace span of the call come out."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Any
 
 from turnfold.accounting.receipt import Receipt
@@ -11,13 +12,19 @@ from turnfold.accounting.receipt import Receipt
 logger = logging.getLogger("turnfold.receipt")
 
 
-def current_span() -> Any:
-    """The trace span of the request, where the program traces with OpenTelemetry; else None.
+def span_of(response: object) -> Any:
+    """The trace span of the API call that a response answers, which is the current one; else None.
 
-    Inside a middleware that is the SDK's own span of the API call.
+    The SDK makes one unless the client's `open_telemetry`, or the environment, says not to. Then
+    nothing of OpenTelemetry is called here either. What is not of the SDK does not say, so it has
+    none. A tracer that fails costs the span, and nothing else.
     """
+    options = getattr(getattr(response, "_client", None), "open_telemetry", None)
     trace = sys.modules.get("opentelemetry.trace")  # a program that traces has loaded it
-    return None if trace is None else trace.get_current_span()
+    with suppress(Exception):
+        if trace is not None and options is not None and options["traces"]["enabled"]:
+            return trace.get_current_span()
+    return None
 
 
 def report(receipt: Receipt, span: Any) -> None:
@@ -37,9 +44,10 @@ def report(receipt: Receipt, span: Any) -> None:
             len(receipt.hits),
             "; degraded: " + "; ".join(receipt.degraded) if receipt.degraded else "",
         )
-    if span is not None and span.is_recording():
-        for name, value in _attributes(receipt).items():
-            span.set_attribute(name, value)
+    if span is not None:
+        with suppress(Exception):  # a tracer that fails costs the figures on its span
+            if span.is_recording():
+                span.set_attributes(_attributes(receipt))
 
 
 def _attributes(receipt: Receipt) -> dict[str, int | float | str | list[str]]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from anthropic import APIRequest
 
 from turnfold.accounting.receipt import Receipt
-from turnfold.accounting.telemetry import current_span, report
+from turnfold.accounting.telemetry import report, span_of
 from turnfold.engine.runtime import Process
 from turnfold.engine.turn import Turn
 from turnfold.errors import TurnfoldError, clean, failure
@@ -109,9 +109,12 @@ class Attempt:
 
     # --- when it is answered ------------------------------------------------------------------
 
-    def expect_answer(self) -> None:
-        """Keep what only this moment knows: the trace span of the request."""
-        self._span = current_span()
+    def expect_answer(self, response: object) -> None:
+        """Keep what only this moment knows: the trace span of the call.
+
+        It is left as the SDK makes it, unless somebody wants receipts.
+        """
+        self._span = span_of(response) if self._on_receipt else None
 
     def begin_to_finish(self) -> Turn | None:
         """The answer is there: a turn has new time to be told of it. None where there is none."""

@@ -213,7 +213,7 @@ class MemoryMiddleware(Middleware):
         raw = raw_response(response)
         if not _has_answer(attempt, raw):
             return
-        attempt.expect_answer()
+        attempt.expect_answer(response)
         if raw is None or raw.is_closed:
             yield from self._finished(attempt, message_in(raw))
         else:
