@@ -31,7 +31,7 @@ from turnfold.accounting.prices import cost, price_of
 from turnfold.conversation import DEFAULT_MODEL as MODEL
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold.summarizers.claude import ClaudeSummarizer
-from turnfold.summarizers.reconciling import Reconciled
+from turnfold.summarizers.reconciling import Supersessions
 from turnfold.summarizers.summary_model import DEFAULT_MODEL as SUMMARY_MODEL
 from turnfold.summarizers.summary_model import summary_model
 from turnfold_fake import FakeClaude, Reply
@@ -116,7 +116,7 @@ class Slow:
         time.sleep(self._seconds)
         return self._ask(job)
 
-    def reconcile(self, items: Sequence[Item]) -> Reconciled:
+    def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """Compare items."""
         with self._lock:
             self.calls += 1

@@ -140,8 +140,8 @@ def _fold_in(
     opening = {"role": "user", "content": "And now?"}
     transcript = read([*messages, opening], seed=seed_of(USER, conversation))
     closed = transcript.closed
-    archive.remember(transcript)
-    archive.keep_passages(closed, first=1)
+    archive.store_exchanges(transcript)
+    archive.store_passages(closed, first=1)
     [owed] = list(store.ledger.scan(USER, kind="owed", conversation=conversation))
     vectors = words.directions(len(owed.body), embedder.embed(["a"]).shape[1])
     entries = [
@@ -149,7 +149,7 @@ def _fold_in(
     ]
     store.put_vectors(USER, entries, model=embedder.model)
     store.ledger.delete(USER, [owed.id])
-    fold = archive.keep_fold(
+    fold = archive.store_fold(
         Fold(
             id=fold_id(closed[-1]),
             count=len(closed),
@@ -159,7 +159,7 @@ def _fold_in(
             previous="",
         )
     )
-    archive.keep_plan(
+    archive.store_plan(
         Plan(
             id=plan_id(transcript.open),
             parent=closed[-1].exchange_id,

@@ -29,7 +29,7 @@ __all__ = [
     "SummaryError",
     "TranscriptError",
     "TurnfoldError",
-    "clean",
+    "as_turnfold_error",
     "failure",
 ]
 
@@ -75,7 +75,7 @@ class EmbedderError(TurnfoldError):
     """Texts could not be turned into vectors."""
 
 
-def clean(wrong: Exception, what: str) -> TurnfoldError:
+def as_turnfold_error(wrong: Exception, what: str) -> TurnfoldError:
     """An error of ours with no other behind it.
 
     An error of the SDK that leaves a middleware makes the SDK send the request again, as the

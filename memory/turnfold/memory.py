@@ -21,7 +21,7 @@ from turnfold.archive.archive import Archive
 from turnfold.archive.conversations import present_name
 from turnfold.embedders import Embedder, default_embedder, named_embedder
 from turnfold.embedders.start import ModelStart
-from turnfold.engine.runtime import Process
+from turnfold.engine.runtime import Runtime
 from turnfold.errors import PolicyError, StoreError, TurnfoldError
 from turnfold.forgetting.forget import Forgotten, forget
 from turnfold.language.days import TimeZone, seconds_of, zone_of
@@ -36,10 +36,10 @@ from turnfold.summarizers.protocol import Summarizer
 from turnfold.summarizers.reconciling import Reconciler
 from turnfold.summarizers.resting import Asked, AskedOnLoop, AskedToCompare, Rests, door_of
 from turnfold.summarizers.summary_model import DEFAULT_MODEL, summary_model
-from turnfold.upkeep.backfill import BackfillReport, Filling, Progress, times_of, untold
+from turnfold.upkeep.backfill import Backfill, BackfillReport, Progress, no_progress, times_of
 from turnfold.upkeep.backfill_run import afill, fill
 from turnfold.upkeep.dry_run import scratch
-from turnfold.upkeep.notes import Note, keep_correction, notes_of
+from turnfold.upkeep.notes import Note, notes_of, store_correction
 
 Client = TypeVar("Client")
 
@@ -109,7 +109,7 @@ class Memory:
         wanted = self.policy.summary_model
         named = DEFAULT_MODEL if wanted == "auto" else wanted
         writer = "" if summarizer is not None else named
-        self._process = Process(self.store, self._embedder, self.policy, writer)
+        self._process = Runtime(self.store, self._embedder, self.policy, writer)
 
     def wrap(
         self,
@@ -186,7 +186,7 @@ class Memory:
         user_id: str,
         conversation: str,
         times: Sequence[float | datetime | None] | None = None,
-        progress: Progress = untold,
+        progress: Progress = no_progress,
     ) -> BackfillReport:
         """Take in a history that was held without memory, so that its next turn has it.
 
@@ -210,7 +210,7 @@ class Memory:
             StoreError: the store cannot be read or written.
         """
         filling = self._filling(messages, user_id, conversation, times, progress)
-        return fill(filling, self._asked(bare(client)))
+        return fill(filling, self._asked(without_memory(client)))
 
     async def abackfill(
         self,
@@ -220,14 +220,14 @@ class Memory:
         user_id: str,
         conversation: str,
         times: Sequence[float | datetime | None] | None = None,
-        progress: Progress = untold,
+        progress: Progress = no_progress,
     ) -> BackfillReport:
         """`backfill` over an async client."""
         step = partial(self._filling, messages, user_id, conversation, times, progress)
         filling = await anyio.to_thread.run_sync(step)
         if self._summarizer is not None and (asked := self._asked(client)) is not None:
             return await afill(filling, asked.on_loop)
-        return await afill(filling, self._asked_on_loop(bare(client)))
+        return await afill(filling, self._asked_on_loop(without_memory(client)))
 
     def _filling(
         self,
@@ -236,7 +236,7 @@ class Memory:
         conversation: str,
         times: Sequence[float | datetime | None] | None,
         progress: Progress,
-    ) -> Filling:
+    ) -> Backfill:
         _named("user_id", user_id)
         _named("conversation", conversation)
         scope = Scope(user_id, conversation)
@@ -244,7 +244,7 @@ class Memory:
         transcript = self._process.read(messages, scope)
         archive = self._process.archive(scope, transcript)
         context = self._process.context(archive, Account(self.policy.prices))
-        return Filling(
+        return Backfill(
             replace(context, work="backfill"),
             transcript,
             None if said_at is None else transcript.spread(said_at),
@@ -373,7 +373,7 @@ class Memory:
             TurnfoldError: there is no such note.
             StoreError: the store cannot be read or written.
         """
-        keep_correction(self._archive(user_id, conversation), note, "")
+        store_correction(self._archive(user_id, conversation), note, "")
 
     def replace(
         self, note: str, text: str, *, user_id: str, conversation: str | None = None
@@ -397,7 +397,7 @@ class Memory:
             raise TurnfoldError(f"text={text!r} must say something; retract(...) takes it back")
         redact = self.policy.redact
         said = redact(text.strip()) if redact is not None else text.strip()
-        keep_correction(self._archive(user_id, conversation), note, said)
+        store_correction(self._archive(user_id, conversation), note, said)
 
     def _archive(self, user_id: str, conversation: str | None) -> Archive:
         if user_id is None:
@@ -526,7 +526,7 @@ def memory_of(client: object) -> Memory | None:
     return None
 
 
-def bare(client: Any) -> Any:
+def without_memory(client: Any) -> Any:
     """The client without memory, which would else see the requests for summaries."""
     chain: Any = getattr(client, "middleware", ())
     others = [entry for entry in chain if not isinstance(entry, MemoryMiddleware)]

@@ -11,7 +11,7 @@ from turnfold.accounting.account import Account
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
 from turnfold.embedders.start import ModelNotReady, ModelStart
-from turnfold.errors import clean
+from turnfold.errors import as_turnfold_error
 from turnfold.policy import Policy
 from turnfold.resilience.patience import Patience
 
@@ -104,4 +104,4 @@ class TurnContext:
         if not isinstance(error, ModelNotReady):  # which has warned, once
             logger.warning(_TOLD_AS[self.work], step, reason)
         if self.policy.on_error == "raise":
-            raise clean(error, f"{step} failed")
+            raise as_turnfold_error(error, f"{step} failed")

@@ -55,7 +55,7 @@ class InMemoryLedger:
         return {record.id: _with_body(record, decode_body(record.body)) for record in found}
 
     def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
-        """See `Latest.latest`."""
+        """See `ReadsLatest.latest`."""
         with self._lock:
             for record in reversed(self._open().get(user_id, {}).values()):
                 if (record.kind, record.conversation) == (kind, conversation):

@@ -94,7 +94,7 @@ class Ledger(Protocol):
 
 
 @runtime_checkable
-class Words(Protocol):
+class TextSearch(Protocol):
     """Lexical search, declared by the ledgers that have it."""
 
     def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
@@ -130,7 +130,7 @@ class Index(Protocol):
 
 
 @runtime_checkable
-class ErasingLedger(Protocol):
+class PurgesLedger(Protocol):
     """Declared by ledgers that write files, where a deletion leaves bytes behind."""
 
     def purge(self) -> None:
@@ -143,7 +143,7 @@ class ErasingLedger(Protocol):
 
 
 @runtime_checkable
-class ErasingIndex(Protocol):
+class PurgesIndex(Protocol):
     """Declared by indexes that write files of their own, where a deletion leaves bytes behind."""
 
     def purge(self, user_id: str, entries: Iterable[Entry]) -> None:
@@ -157,7 +157,7 @@ class ErasingIndex(Protocol):
 
 
 @runtime_checkable
-class Populated(Protocol):
+class ListsUsers(Protocol):
     """Declared by indexes that know whose vectors they hold."""
 
     def users(self) -> set[str]:
@@ -166,7 +166,7 @@ class Populated(Protocol):
 
 
 @runtime_checkable
-class Latest(Protocol):
+class ReadsLatest(Protocol):
     """Reading from the end, declared by the ledgers that can."""
 
     def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
@@ -179,7 +179,7 @@ def latest_record(ledger: Ledger, user_id: str, *, kind: str, conversation: str)
 
     A ledger that cannot read from the end is scanned.
     """
-    if isinstance(ledger, Latest):
+    if isinstance(ledger, ReadsLatest):
         return ledger.latest(user_id, kind=kind, conversation=conversation)
     last = None
     for last in ledger.scan(user_id, kind=kind, conversation=conversation):  # noqa: B007
@@ -188,7 +188,7 @@ def latest_record(ledger: Ledger, user_id: str, *, kind: str, conversation: str)
 
 
 @runtime_checkable
-class SelfChecking(Protocol):
+class ChecksItself(Protocol):
     """Declared by ledgers that can tell whether their files are sound."""
 
     def check(self) -> list[str]:
@@ -197,7 +197,7 @@ class SelfChecking(Protocol):
 
 
 @runtime_checkable
-class SelfCheckingIndex(Protocol):
+class ChecksVectors(Protocol):
     """Declared by indexes that can tell which of their vectors are none any more."""
 
     def unsound(self, user_id: str) -> set[str]:

@@ -20,7 +20,7 @@ _LOG = logging.getLogger("turnfold.stores")
 _IDENTITY = "identity"
 
 
-class RemoteIndex(Index, Protocol):
+class ServerIndex(Index, Protocol):
     """An index that remembers whether it was ever completed from its ledger."""
 
     def is_complete(self) -> bool:
@@ -51,7 +51,7 @@ def is_of_one_store(record: Record) -> bool:
 
 def open_remote(
     ledger: Ledger,
-    connect: Callable[[str], RemoteIndex],
+    connect: Callable[[str], ServerIndex],
     *,
     after_close: Callable[[], None],
 ) -> Store:

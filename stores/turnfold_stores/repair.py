@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from turnfold_stores.errors import StoreCorrupt
-from turnfold_stores.protocols import Entry, Index, Ledger, Record, SelfCheckingIndex
+from turnfold_stores.protocols import ChecksVectors, Entry, Index, Ledger, Record
 from turnfold_stores.records.vectors import VECTOR_KIND, entry_id_of, entry_of
 
 _MEND_BATCH = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class Repaired:
     """What `Store.mend` did. Both are numbers of index entries.
 
     Attributes:
@@ -50,7 +50,7 @@ def mend_user(
     *,
     dimension: int | None,
     have_vectors: Callable[[str, Iterable[str]], set[str]],
-) -> Mended:
+) -> Repaired:
     """Make the index of one user hold what the ledger holds.
 
     Args:
@@ -68,7 +68,7 @@ def mend_user(
         index.delete(user_id, set(names) - have_vectors(user_id, names))
 
     strangers = index.ids(user_id)
-    if isinstance(index, SelfCheckingIndex):
+    if isinstance(index, ChecksVectors):
         unsound = index.unsound(user_id)
         index.delete(user_id, unsound)
         strangers -= unsound
@@ -91,4 +91,4 @@ def mend_user(
             lacking = []
     index_what_stays(lacking)
     index.delete(user_id, strangers)
-    return Mended(added, len(strangers), unfit)
+    return Repaired(added, len(strangers), unfit)

@@ -11,11 +11,11 @@ from typing import Self
 from turnfold_stores.errors import SchemaMismatch, StoreError
 from turnfold_stores.protocols import (
     Entry,
-    ErasingIndex,
-    ErasingLedger,
     Index,
     Ledger,
-    Populated,
+    ListsUsers,
+    PurgesIndex,
+    PurgesLedger,
     Record,
 )
 from turnfold_stores.records.journal import Journal
@@ -35,7 +35,7 @@ from turnfold_stores.records.vectors import (
     vector_record,
     vector_record_id,
 )
-from turnfold_stores.repair import Mended, fit_entries, mend_user
+from turnfold_stores.repair import Repaired, fit_entries, mend_user
 
 
 class Store:
@@ -299,20 +299,20 @@ class Store:
             StoreUnavailable: another process keeps the files busy; nothing is lost, try again.
         """
         ledger, index = self.ledger, self.index
-        if isinstance(index, ErasingIndex):
+        if isinstance(index, PurgesIndex):
             for user_id in user_ids:
                 vectors = ledger.scan(user_id, kind=VECTOR_KIND)
                 index.purge(user_id, fit_entries(vectors, self.dimension))
-        if isinstance(ledger, ErasingLedger):
+        if isinstance(ledger, PurgesLedger):
             ledger.purge()
-        return isinstance(index, ErasingIndex) or isinstance(ledger, ErasingLedger)
+        return isinstance(index, PurgesIndex) or isinstance(ledger, PurgesLedger)
 
     def _changing(self, user_id: str, ids: Sequence[str]) -> AbstractContextManager[object]:
         if self._journal is None:
             return self._together()
         return self._journal.noting(user_id, ids)
 
-    def settle(self) -> Mended:
+    def settle(self) -> Repaired:
         """Finish what others began and did not end, as the journal tells; see `journal`.
 
         Takes as long as what is left takes, not as the store is large. Safe while others write.
@@ -330,9 +330,9 @@ class Store:
             added, removed = added + len(there), removed + len(gone)
             if note.settled and self._journal is not None:
                 self._journal.remove(note)
-        return Mended(added, removed)
+        return Repaired(added, removed)
 
-    def mend(self, indexed: Iterable[str] = ()) -> Mended:
+    def mend(self, indexed: Iterable[str] = ()) -> Repaired:
         """Make the index hold what the ledger holds; nothing is embedded.
 
         Reads every vector record of the ledger. Safe while others write: the index is read
@@ -342,15 +342,15 @@ class Store:
             indexed: users the index has who may be gone from the ledger, where it cannot list
                 them itself.
         """
-        known = self.index.users() if isinstance(self.index, Populated) else ()
+        known = self.index.users() if isinstance(self.index, ListsUsers) else ()
         added = removed = unfit = 0
         for user_id in {*self.users(), *indexed, *known}:
             mended = self.mend_user(user_id)
             added, removed = added + mended.added, removed + mended.removed
             unfit += mended.unfit
-        return Mended(added, removed, unfit)
+        return Repaired(added, removed, unfit)
 
-    def mend_user(self, user_id: str) -> Mended:
+    def mend_user(self, user_id: str) -> Repaired:
         """`mend`, for one user."""
         return mend_user(
             self.ledger,

@@ -2,7 +2,7 @@
 
 import pytest
 from support.openings import FOLLOW_UPS, SMALL_TALK
-from turnfold.recall.query import is_asking, need, read_opening, without_manner
+from turnfold.recall.query import is_asking, read_opening, recall_probability, without_manner
 
 BEFORE = "How much was the blue boat trailer?"
 
@@ -10,7 +10,7 @@ BEFORE = "How much was the blue boat trailer?"
 def wanted(text, *past, earlier=(BEFORE,)):
     """How likely an opening is taken to want the past."""
     asked = read_opening(text, earlier)
-    return need(asked, past) if asked else 0.0
+    return recall_probability(asked, past) if asked else 0.0
 
 
 def test_small_talk_asks_nothing():

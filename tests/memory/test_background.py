@@ -29,8 +29,8 @@ from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, troubled_store
 from support.people import Act, World, whole
 from turnfold import Policy
-from turnfold.folding.preparation import next_step, soon
-from turnfold.folding.rule import Standing
+from turnfold.folding.preparation import next_step, projected
+from turnfold.folding.rule import PromptSizes
 from turnfold.sdk.background import Background
 from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_fake import Fault
@@ -259,8 +259,8 @@ def test_where_no_worker_gets_it_done_the_turn_folds_itself_unless_told_otherwis
 
 @given(st.lists(st.integers(1, 5_000), min_size=1, max_size=50), st.integers(0, 5_000))
 def test_the_prompt_it_looks_ahead_to_is_the_one_of_which_this_is_seven_tenths(sizes, fixed):
-    now = Standing(sizes, [1] * len(sizes), 0, 0, fixed, 0, [], ceiling=10**6)
-    later = soon(now)
+    now = PromptSizes(sizes, [1] * len(sizes), 0, 0, fixed, 0, [], ceiling=10**6)
+    later = projected(now)
     assert later.sizes[: len(sizes)] == sizes
     assert len(later.sizes) == len(later.requests)
     assert now.prompt / 0.7 <= later.prompt <= now.prompt / 0.7 + 2 + len(later.sizes)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from turnfold.archive.passages import split
-from turnfold.recall.ranking import Message
+from turnfold.recall.ranking import Candidate
 from turnfold.recall.selection import LABEL_TOKENS, choose
 
 LONG = "\n\n".join(
@@ -16,7 +16,7 @@ def count(text):
 
 
 def message(number, text, *, source="user"):
-    return Message(f"c:{number}", source, text, count(text))
+    return Candidate(f"c:{number}", source, text, count(text))
 
 
 def chosen(messages, values, *, budget=1_000, pieces=None, shown=(), stands=lambda _: False):

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 from turnfold.errors import TurnfoldError, failure
-from turnfold.resilience.circuit_breaker import Breaker, LeftAlone
-from turnfold.resilience.worker_threads import Crew, NoThread, TooLate, current_task
+from turnfold.resilience.circuit_breaker import CircuitBreaker, LeftAlone
+from turnfold.resilience.worker_threads import NoThread, TooLate, WorkerThreads, current_task
 
 SOON = 0.05
 
@@ -22,7 +22,7 @@ def gate():
 
 @pytest.fixture
 def crew():
-    return Crew(2, "test-crew")
+    return WorkerThreads(2, "test-crew")
 
 
 def hands():
@@ -192,7 +192,7 @@ def asked(breaker):
 
 
 def test_a_part_that_fails_three_times_in_a_row_is_left_alone_and_tried_again(clock):
-    breaker = Breaker("the store", clock=clock)
+    breaker = CircuitBreaker("the store", clock=clock)
     fails(breaker, 2)
     assert asked(breaker), "it worked in between"
     fails(breaker, 3)
@@ -203,7 +203,7 @@ def test_a_part_that_fails_three_times_in_a_row_is_left_alone_and_tried_again(cl
 
 
 def test_each_time_it_fails_again_it_is_left_alone_for_twice_as_long(clock):
-    breaker = Breaker("the store", clock=clock)
+    breaker = CircuitBreaker("the store", clock=clock)
     fails(breaker, 3)
     for pause in (10, 20, 40, 80, 160, 300, 300):
         clock.now += pause - 1
@@ -221,7 +221,7 @@ def asked_in_vain(breaker):
 
 
 def test_one_tries_it_and_the_others_wait_for_what_comes_of_that(clock):
-    breaker = Breaker("the store", clock=clock)
+    breaker = CircuitBreaker("the store", clock=clock)
     fails(breaker, 3)
     clock.now += 10
     breaker.admit()
@@ -231,7 +231,7 @@ def test_one_tries_it_and_the_others_wait_for_what_comes_of_that(clock):
 
 
 def test_it_is_said_what_is_left_alone_for_how_long_and_why(clock):
-    breaker = Breaker("the embedder", clock=clock)
+    breaker = CircuitBreaker("the embedder", clock=clock)
     fails(breaker, 3, "no route to it\nand more")
     clock.now += 3.5
     with pytest.raises(LeftAlone) as told:
@@ -243,7 +243,7 @@ def test_it_is_said_what_is_left_alone_for_how_long_and_why(clock):
 
 
 def test_failures_of_many_at_once_count_as_one_more(clock):
-    breaker = Breaker("the store", clock=clock)
+    breaker = CircuitBreaker("the store", clock=clock)
     for _ in range(30):
         breaker.failed("it hangs")
     clock.now += 10
@@ -251,13 +251,13 @@ def test_failures_of_many_at_once_count_as_one_more(clock):
 
 
 def test_an_answer_that_is_of_no_use_is_no_failure_of_the_part(clock):
-    breaker = Breaker("the summarizer", answers=(ValueError,), clock=clock)
+    breaker = CircuitBreaker("the summarizer", answers=(ValueError,), clock=clock)
     fails(breaker, 9)
     assert asked(breaker)
 
 
 def test_what_a_step_waits_for_when_it_is_left_is_known(crew, gate):
-    breaker = Breaker("the embedder")
+    breaker = CircuitBreaker("the embedder")
     with pytest.raises(TooLate) as late:
         crew.do(hangs(breaker, gate), SOON)
     assert late.value.part is breaker
@@ -272,7 +272,7 @@ def hangs(breaker, gate):
 
 
 def test_a_part_in_which_a_step_hangs_is_left_to_it_until_that_comes_back(crew, gate):
-    breaker = Breaker("the embedder", most_left=1)
+    breaker = CircuitBreaker("the embedder", most_left=1)
     with pytest.raises(TooLate):
         crew.do(hangs(breaker, gate), SOON)
     with pytest.raises(LeftAlone, match="not answered those who asked before"):

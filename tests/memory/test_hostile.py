@@ -12,7 +12,7 @@ from support.chats import ask, blocks, said
 from support.drawing import drawn
 from support.embedders import HashedWords
 from turnfold import Memory, Policy
-from turnfold.archive.passages import Found, Passage
+from turnfold.archive.passages import Passage, RecalledPassage
 from turnfold.recall.recalled_block import recall_block
 from turnfold.request.quotation import memory_block
 from turnfold.summaries.notes import KINDS, Item, SummaryDraft
@@ -275,7 +275,7 @@ def test_a_text_that_tries_every_label_holds_none_that_is_used(form, width):
     """Every mark of so many digits: the block takes a longer one, however they are written."""
     guessed = " ".join(f"[{form(f'{n:0{width}x}')} 1 user]" for n in range(16**width))
     found = [
-        Found(Passage(f"c:{n}.0", "c", "document", text, 1), 1, 1.0)
+        RecalledPassage(Passage(f"c:{n}.0", "c", "document", text, 1), 1, 1.0)
         for n, text in enumerate(["Hello.", guessed])
     ]
     block = recall_block(found)

@@ -4,7 +4,7 @@ from support.chats import Chat, memory, said, stand_in
 from support.models import DEFAULT
 from turnfold import Policy
 from turnfold.accounting.prices import Price, cost
-from turnfold.folding.recall_budget import Purse
+from turnfold.folding.recall_budget import RecallBudget
 from turnfold.folding.rule import Rates
 
 RATES = Rates(read=0.1, write=1.25, summary=0.05)
@@ -12,7 +12,7 @@ POLICY = Policy(recall_tokens=1_000)
 
 
 def purse(before=0.0, policy=POLICY, rates=RATES, cold_share=0.0):
-    return Purse(before, policy, rates, cold_share=cold_share)
+    return RecallBudget(before, policy, rates, cold_share=cold_share)
 
 
 def test_one_recall_is_on_credit():

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from turnfold.history.utterances import Utterance
-from turnfold.recall.ranking import Message, fused, messages_of, relevance, value
+from turnfold.recall.ranking import Candidate, fuse_ranks, messages_of, relevance, value
 
 
 def message(number, *, source="user", size=20, wish=False):
-    return Message(f"c:{number}", source, "said", size, wish)
+    return Candidate(f"c:{number}", source, "said", size, wish)
 
 
 def said(text, source="user"):
@@ -15,13 +15,13 @@ def said(text, source="user"):
 
 
 def test_what_both_rankings_have_comes_before_what_one_has():
-    scores = fused(["a", "b", "c"], ["c", "d", "a"])
+    scores = fuse_ranks(["a", "b", "c"], ["c", "d", "a"])
     assert sorted(scores, key=scores.get, reverse=True)[:2] == ["a", "c"]
-    assert fused(["a"], ["a"])["a"] == 2 * fused(["a"])["a"] == 2.0
+    assert fuse_ranks(["a"], ["a"])["a"] == 2 * fuse_ranks(["a"])["a"] == 2.0
 
 
 def test_a_name_counts_at_its_first_place_only():
-    assert fused(["a", "b", "a"]) == fused(["a", "b"])
+    assert fuse_ranks(["a", "b", "a"]) == fuse_ranks(["a", "b"])
 
 
 def test_what_was_said_beside_a_match_bears_on_the_opening_too():

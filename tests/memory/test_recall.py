@@ -240,8 +240,8 @@ def test_a_search_tells_where_and_when_and_what_stands_around():
     assert (first.text, first.role, first.turn) == ("The sail is blue.", "user", 2)
     assert (first.conversation, first.at) == ("c", 86_400.0)
     assert (first.before.text, first.after.text) == ("All right then.", "All right then.")
-    assert first.similarity > 0
-    assert first.words > 0
+    assert first.vector_score > 0
+    assert first.text_score > 0
     assert [hit.score for hit in best] == sorted((hit.score for hit in best), reverse=True)
     assert nowhere == []
 

@@ -16,9 +16,9 @@ from turnfold.errors import PolicyError
 from turnfold.folding.rule import (
     LEAST_PROMPT,
     MOST_PROMPT,
-    Outlook,
+    FoldForecast,
+    PromptSizes,
     Rates,
-    Standing,
     fold_until,
     folding_pays,
 )
@@ -36,7 +36,7 @@ def outlook(removed, **changes):
         "growth": 500,
         "requests": 1_000,
     }
-    return Outlook(removed=removed, **{**usual, **changes})
+    return FoldForecast(removed=removed, **{**usual, **changes})
 
 
 def standing(exchanges, size=500, **changes):
@@ -50,7 +50,7 @@ def standing(exchanges, size=500, **changes):
         "recalled": (),
         "ceiling": 1_000_000,
     }
-    return Standing(**{**usual, **changes})
+    return PromptSizes(**{**usual, **changes})
 
 
 def folds_first_at(rates, **changes):

@@ -1,7 +1,7 @@
 """The last record written of a kind and conversation is read without those before it."""
 
 import pytest
-from turnfold_stores import Latest, Record, latest_record
+from turnfold_stores import ReadsLatest, Record, latest_record
 
 
 class Scanned:
@@ -14,7 +14,7 @@ class Scanned:
 @pytest.mark.parametrize("scanned", [False, True])
 def test_the_last_record_of_a_kind_in_a_conversation(store, scanned):
     ledger = Scanned(store.ledger) if scanned else store.ledger
-    assert isinstance(ledger, Latest) is not scanned
+    assert isinstance(ledger, ReadsLatest) is not scanned
     latest = lambda user_id, **where: latest_record(ledger, user_id, **where)
     assert latest("u", kind="k", conversation="c") is None
     for number in range(7):

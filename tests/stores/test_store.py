@@ -5,8 +5,8 @@ import pytest
 from turnfold_stores import (
     STORE_USER,
     Entry,
-    Mended,
     Record,
+    Repaired,
     SchemaMismatch,
     Store,
     StoreCorrupt,
@@ -122,11 +122,11 @@ def test_mend_makes_the_index_hold_what_the_ledger_holds(store):
     for user_id in ("u", "v"):
         store.put_vectors(user_id, entries(1100), model="m")
     store.ledger.put("u", [Record("no vector", "passage", "c")])
-    assert store.mend() == Mended(0, 0)
+    assert store.mend() == Repaired(0, 0)
     store.index.delete("u", [f"e{number}" for number in range(0, 1100, 2)])
     store.index.put("u", entries(5, prefix="stray"))
     store.index.put("gone", entries(3))
-    assert store.mend(["gone"]) == Mended(550, 8)
+    assert store.mend(["gone"]) == Repaired(550, 8)
     for user_id in ("u", "v"):
         assert store.index.ids(user_id) == {f"e{number}" for number in range(1100)}
     assert store.index.ids("gone") == set()
@@ -137,7 +137,7 @@ def test_deleted_vectors_are_gone_from_both(store):
     store.delete_vectors("u", ["e0", "e1", "unknown"])
     assert store.index.ids("u") == {"e2", "e3"}
     assert {record.id for record in store.ledger.scan("u")} == {"vector:e2", "vector:e3"}
-    assert store.mend() == Mended(0, 0)
+    assert store.mend() == Repaired(0, 0)
 
 
 def test_everything_is_there_after_reopening(durable_url):

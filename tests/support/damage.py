@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from turnfold_stores import Entry, Record, StoreCorrupt, StoreUnavailable, open_store
-from turnfold_stores.upkeep.checkup import SelfChecking
+from turnfold_stores.upkeep.checkup import ChecksItself
 
 VECTORS = np.random.default_rng(5).normal(size=(60, 16)).astype(np.float32)
 USERS = ("ada", "bob")
@@ -110,7 +110,7 @@ def use(url: str) -> str:
                 store.put_vectors(user_id, [Entry("new", "c1", query)], model="m")
                 store.delete_vectors(user_id, ["r1", "r2"])
                 store.ledger.delete(user_id, ["r3"])
-            if isinstance(store.ledger, SelfChecking):
+            if isinstance(store.ledger, ChecksItself):
                 store.ledger.check()
             store.purge("ada")
             store.mend()

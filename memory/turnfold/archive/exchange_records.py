@@ -9,7 +9,7 @@ from turnfold_stores import Record
 
 from turnfold.archive.record_access import RecordAccess
 from turnfold.history.exchanges import Exchange, Transcript, seed_of
-from turnfold.history.redaction import Memorable
+from turnfold.history.redaction import RedactedExchanges
 
 # Exchanges remembered as stored, so that a turn writes only what is new.
 _MOST_REMEMBERED = 200_000
@@ -18,7 +18,9 @@ _MOST_REMEMBERED = 200_000
 class ExchangeRecords(RecordAccess):
     """The exchanges of a conversation."""
 
-    def remember(self, transcript: Transcript, times: Sequence[float | None] | None = None) -> None:
+    def store_exchanges(
+        self, transcript: Transcript, times: Sequence[float | None] | None = None
+    ) -> None:
         """Store every closed exchange when it is first seen, and no forgotten one again.
 
         Args:
@@ -35,16 +37,16 @@ class ExchangeRecords(RecordAccess):
         known = next(
             (n for n in range(len(closed), 0, -1) if self._name(closed[n - 1]) in self._stored), 0
         )
-        new = [one for one in closed[known:] if not self.forgot(one)]
+        new = [one for one in closed[known:] if not self.is_forgotten(one)]
         if not new:
             return
-        kept = self.memorable(closed)
+        kept = self.storable(closed)
         now, conversation = self.clock(), self.scope.conversation
         parent = closed[known - 1].exchange_id if known else ""
         records: list[Record] = []
         for index in range(known, len(closed)):
             one = closed[index]
-            if self.forgot(one):
+            if self.is_forgotten(one):
                 parent = ""  # no path leads through what is not there
                 continue
             link: dict[str, Any] = {
@@ -70,30 +72,30 @@ class ExchangeRecords(RecordAccess):
     def is_stored(self, exchange: Exchange) -> bool:
         """Whether this exchange was seen before, on this very path."""
         name = self._name(exchange)
-        if self.forgot(exchange) or name in self._stored:
+        if self.is_forgotten(exchange) or name in self._stored:
             return True
         found = bool(self.records([exchange.exchange_id]))
         if found and not self.mark:
             self._stored[name] = None
         return found
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def stored_ids(self, ids: Iterable[str]) -> set[str]:
         """Those of the ids that are stored."""
         return set(self.records(ids))
 
-    def forgot(self, exchange: Exchange) -> bool:
+    def is_forgotten(self, exchange: Exchange) -> bool:
         """Whether this exchange was forgotten: it may be sent and is never written."""
         return bool(self.forgotten) and exchange.content_id in self.forgotten
 
-    def discreet(self, text: str) -> str:
+    def redacted_text(self, text: str) -> str:
         """A text as it may be shown to others than the model asked."""
         return text if self.redact is None else self.redact(text)
 
-    def memorable(self, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
+    def storable(self, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
         """Exchanges as they may be stored, summarized and indexed."""
         if not self.forgotten and self.redact is None:
             return exchanges
-        return Memorable(exchanges, forgotten=self.forgotten, redact=self.redact)
+        return RedactedExchanges(exchanges, forgotten=self.forgotten, redact=self.redact)
 
     @property
     def seed(self) -> str:

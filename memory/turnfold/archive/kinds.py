@@ -17,9 +17,9 @@ from turnfold_stores.records.vectors import STAGED_KIND, VECTOR_KIND
 
 from turnfold.archive.conversations import RESET_KIND, SAID_KIND
 from turnfold.archive.leases import LEASE_KIND
-from turnfold.archive.measures import Row
+from turnfold.archive.measures import AnsweredRequest
 from turnfold.archive.passages import Passage, place_of
-from turnfold.archive.paths import read_link
+from turnfold.archive.paths import read_place
 from turnfold.archive.plans import read_fold, read_plan, read_preparation
 from turnfold.archive.tombstones import KEY_KIND, MARK_KIND, TOMBSTONE_KIND
 from turnfold.summaries.layers import Correction
@@ -71,7 +71,7 @@ def _object(record: Record) -> Fields:
 
 
 def _needs_of_place(record: Record) -> Iterable[str]:
-    link = read_link(record)
+    link = read_place(record)
     return filter(None, (link.content, link.parent))
 
 
@@ -89,7 +89,7 @@ def _needs_of_plan(record: Record) -> Iterable[str]:
 
 _ALL = (
     Kind("content", "exchange_records", "said", lambda one: messages_in(one.body), derived=False),
-    Kind("exchange", "exchange_records", "said", read_link, _needs_of_place, derived=False),
+    Kind("exchange", "exchange_records", "said", read_place, _needs_of_place, derived=False),
     Kind(
         "passage",
         "passage_records",
@@ -100,7 +100,7 @@ _ALL = (
     Kind("owed", "passage_records", "owed", lambda one: texts_in(one.body)),
     Kind("indexed", "passage_records", "work", _object),
     Kind("plan", "plan_records", "turn", read_plan, _needs_of_plan),
-    Kind("usage", "plan_records", "turn", lambda one: Row.from_json(one.body, one.at)),
+    Kind("usage", "plan_records", "turn", lambda one: AnsweredRequest.from_json(one.body, one.at)),
     Kind("floor", "plan_records", "turn", lambda one: Fields(one.body).whole("messages")),
     Kind("thought", "plan_records", "thought", lambda one: Fields(one.body).text("prefix")),
     Kind("node", "summary_records", "summary", lambda one: Node.from_json(one.body)),

@@ -29,7 +29,7 @@ _RATES = (0.4, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AnsweredRequest:
     """One answered request.
 
     Attributes:
@@ -49,7 +49,7 @@ class Row:
         return {"model": self.model, "usage": self.usage.to_list(), "estimated": self.estimated}
 
     @classmethod
-    def from_json(cls, body: Mapping[str, Any], at: float) -> Row:
+    def from_json(cls, body: Mapping[str, Any], at: float) -> AnsweredRequest:
         """The row as it was stored."""
         fields = Fields(body)
         counts = fields.wholes("usage")[: len(Usage().to_list())]
@@ -99,7 +99,7 @@ class Measures:
         """What to multiply an estimate by; 1 until this model has answered."""
         return self.rates.get(model, 1.0)
 
-    def after(self, rows: Sequence[Row], *, fold: str, cached: bool) -> Measures:
+    def after(self, rows: Sequence[AnsweredRequest], *, fold: str, cached: bool) -> Measures:
         """The measures after one more exchange.
 
         Args:

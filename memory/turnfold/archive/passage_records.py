@@ -10,9 +10,9 @@ from turnfold_stores import Entry
 from turnfold_stores.records.fields import texts_in
 
 from turnfold.archive.exchange_records import ExchangeRecords
-from turnfold.archive.passages import Found, Passage, passages_of, place_of
+from turnfold.archive.passages import Passage, RecalledPassage, passages_of, place_of
 from turnfold.archive.plans import (
-    Shown,
+    RecalledRef,
     plan_id,
 )
 from turnfold.embedders import Embedder
@@ -28,7 +28,7 @@ _EMBEDDED_IN_HASTE = 16
 class PassageRecords(ExchangeRecords):
     """The passages of a conversation."""
 
-    def keep_passages(self, exchanges: Sequence[Exchange], *, first: int) -> None:
+    def store_passages(self, exchanges: Sequence[Exchange], *, first: int) -> None:
         """Store the passages of exchanges, and that their vectors are owed.
 
         A passage is dated as its exchange is.
@@ -57,7 +57,7 @@ class PassageRecords(ExchangeRecords):
         owed = self._record(f"owed:{next(iter(passages))}", "owed", list(passages), at=now)
         self.store.ledger.put(self.scope.user_id, [*records, owed])
 
-    def keep_indexed(self, name: str) -> None:
+    def store_indexed(self, name: str) -> None:
         """Write that the passages of a fold that is being prepared are stored, and indexed."""
         self.store.ledger.put(self.scope.user_id, [self._record(f"indexed:{name}", "indexed", {})])
 
@@ -135,7 +135,7 @@ class PassageRecords(ExchangeRecords):
         self.store.ledger.delete(user_id, debts)
         return 0
 
-    def found(self, shown: Iterable[Shown]) -> list[Found]:
+    def recalled_passages(self, shown: Iterable[RecalledRef]) -> list[RecalledPassage]:
         """The passages of a plan."""
         shown = list(shown)
         places = {one.id: place_of(one.id) for one in shown}
@@ -143,13 +143,13 @@ class PassageRecords(ExchangeRecords):
         passages = self._read(pieces, Passage.from_record)
         whole = [content for name, (content, _, _) in places.items() if name not in passages]
         messages = self.paths.messages(whole)
-        found: list[Found] = []
+        found: list[RecalledPassage] = []
         for one in shown:
             content_id, number, _ = places[one.id]
             said = utterances(messages.get(content_id, ()))[number : number + 1]
             if one.id in passages:
-                found.append(Found(passages[one.id], one.turn, one.score))
+                found.append(RecalledPassage(passages[one.id], one.turn, one.score))
             elif said:
                 passage = Passage(one.id, content_id, said[0].source, said[0].text, one.turn)
-                found.append(Found(passage, one.turn, one.score))
+                found.append(RecalledPassage(passage, one.turn, one.score))
         return found

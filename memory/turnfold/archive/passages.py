@@ -68,7 +68,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RecalledPassage:
     """A passage brought back.
 
     Attributes:

@@ -22,7 +22,7 @@ LOOK_BACK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ExchangePlace:
     """The place of an exchange on a path, as stored.
 
     Attributes:
@@ -44,14 +44,14 @@ class Link:
     at: float
 
 
-def read_link(record: Record) -> Link:
+def read_place(record: Record) -> ExchangePlace:
     """The place that a record of the ledger tells.
 
     Raises:
         DamagedError: it tells none.
     """
     fields = Fields(record.body)
-    return Link(
+    return ExchangePlace(
         record.id,
         fields.text("parent"),
         fields.text("content"),
@@ -72,7 +72,7 @@ class Trodden:
     """
 
     plan: Plan
-    links: tuple[Link, ...]
+    links: tuple[ExchangePlace, ...]
 
 
 class Paths:
@@ -91,10 +91,10 @@ class Paths:
 
     # --- where exchanges stand ----------------------------------------------------------------
 
-    def links(self, conversation: str) -> dict[str, Link]:
+    def links(self, conversation: str) -> dict[str, ExchangePlace]:
         """The places of all exchanges of a conversation, by exchange id."""
         scan = self._ledger.scan(self._user_id, kind="exchange", conversation=conversation)
-        return {record.id: link for record, link in self._reading.all(scan, read_link)}
+        return {record.id: link for record, link in self._reading.all(scan, read_place)}
 
     def trodden(self, conversation: str) -> list[Trodden]:
         """The living path of each history of a conversation, the newest last."""
@@ -102,7 +102,7 @@ class Paths:
         links = self.links(conversation) if plans else {}
         return [Trodden(plan, tuple(path_to(plan.parent, links))) for plan in plans]
 
-    def path_to(self, exchange_id: str, conversation: str) -> list[Link]:
+    def path_to(self, exchange_id: str, conversation: str) -> list[ExchangePlace]:
         """The path from its beginning to this exchange; [] where it is not known."""
         return path_to(exchange_id, self.links(conversation))
 
@@ -188,9 +188,9 @@ class Paths:
         return paths
 
 
-def path_to(exchange_id: str, links: Mapping[str, Link]) -> list[Link]:
+def path_to(exchange_id: str, links: Mapping[str, ExchangePlace]) -> list[ExchangePlace]:
     """The links from the beginning of a path to this exchange; [] where one is missing."""
-    path: dict[str, Link] = {}
+    path: dict[str, ExchangePlace] = {}
     while exchange_id and exchange_id not in path:
         if exchange_id not in links:
             return []

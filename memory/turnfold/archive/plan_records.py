@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from turnfold_stores import Record
 from turnfold_stores.records.fields import DamagedError, Fields
 
-from turnfold.archive.measures import Row
+from turnfold.archive.measures import AnsweredRequest
 from turnfold.archive.paths import LOOK_BACK
 from turnfold.archive.plans import (
     Fold,
@@ -41,7 +41,7 @@ class PlanRecords(RecordAccess):
         plans = self._read(names, read_plan)
         return {opening: plans[name] for name, opening in names.items() if name in plans}
 
-    def keep_plan(self, plan: Plan) -> Plan:
+    def store_plan(self, plan: Plan) -> Plan:
         """Write a plan and read back the one that holds: the first ever written."""
         self._stored[plan.id + self.mark] = None
         return self._keep(self._record(plan.id, "plan", plan_body(plan)), read_plan, plan)
@@ -85,7 +85,7 @@ class PlanRecords(RecordAccess):
                 return fold
         return known
 
-    def keep_fold(self, fold: Fold) -> Fold:
+    def store_fold(self, fold: Fold) -> Fold:
         """Write a fold and read back the one that holds."""
 
         def fitting(record: Record) -> Fold:
@@ -96,7 +96,7 @@ class PlanRecords(RecordAccess):
 
         return self._keep(self._record(fold.id, "fold", fold_body(fold)), fitting, fold)
 
-    def keep_preparation(self, preparation: Preparation) -> None:
+    def store_preparation(self, preparation: Preparation) -> None:
         """Write how far a fold is being prepared."""
         record = self._record(preparation.id, "ahead", preparation_body(preparation))
         self.store.ledger.put(self.scope.user_id, [record])
@@ -124,7 +124,9 @@ class PlanRecords(RecordAccess):
         """The digest of the prefix each thinking block was made under, where known."""
         return self._read(names, lambda record: Fields(record.body).text("prefix"))
 
-    def keep_answer(self, name: str, row: Row, thoughts: Iterable[str], prefix: str) -> None:
+    def store_answer(
+        self, name: str, row: AnsweredRequest, thoughts: Iterable[str], prefix: str
+    ) -> None:
         """Write what an answer tells: its usage, and what its thinking is bound to."""
         records = [
             self._record(thought, "thought", {"prefix": prefix}, at=row.at)
@@ -133,13 +135,13 @@ class PlanRecords(RecordAccess):
         records.append(self._record(name, "usage", row.to_json(), at=row.at))
         self.store.ledger.put(self.scope.user_id, records)
 
-    def rows(self, exchange: Exchange) -> list[Row]:
+    def answered_requests(self, exchange: Exchange) -> list[AnsweredRequest]:
         """The answered requests of an exchange, in order."""
         names = [usage_id(exchange, number) for number in range(exchange.replies + 1)]
-        rows = self._read(names, lambda record: Row.from_json(record.body, record.at))
+        rows = self._read(names, lambda record: AnsweredRequest.from_json(record.body, record.at))
         return [rows[name] for name in names if name in rows]
 
-    def floor(self, transcript: Transcript, *, first: int) -> int:
+    def thinking_refused_until(self, transcript: Transcript, *, first: int) -> int:
         """Index in the transcript before which thinking was refused; 0 for none.
 
         Args:
@@ -156,7 +158,7 @@ class PlanRecords(RecordAccess):
         floors = self._read(named, lambda record: Fields(record.body).whole("messages"))
         return max((named[name] + floor for name, floor in floors.items()), default=0)
 
-    def keep_floor(self, exchange: Exchange) -> None:
+    def refuse_thinking(self, exchange: Exchange) -> None:
         """Write that all thinking up to the end of this open exchange was refused."""
         body = {"messages": len(exchange.messages)}
         name = floor_id(exchange, exchange.replies)

@@ -61,7 +61,7 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class RecalledRef:
     """A recalled passage in a plan: its id, its exchange number (0: elsewhere), its score."""
 
     id: str
@@ -100,7 +100,7 @@ class Plan:
     appends: bool
     cached: bool
     recalled: str
-    shown: tuple[Shown, ...]
+    shown: tuple[RecalledRef, ...]
     measures: Measures
     words: str = ""
     sources: str = ""
@@ -186,9 +186,9 @@ def read_plan(record: Record) -> Plan:
     )
 
 
-def _read_shown(row: Any) -> Shown:
+def _read_shown(row: Any) -> RecalledRef:
     fields = Fields(dict(zip(("id", "turn", "score"), row, strict=False)))
-    shown = Shown(fields.text("id"), fields.whole("turn"), fields.number("score"))
+    shown = RecalledRef(fields.text("id"), fields.whole("turn"), fields.number("score"))
     place_of(shown.id)
     return shown
 

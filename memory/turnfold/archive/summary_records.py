@@ -22,7 +22,7 @@ class SummaryRecords(RecordAccess):
         """The nodes that exist, by id."""
         return self._read(ids, lambda record: Node.from_json(record.body))
 
-    def keep_node(self, name: str, node: Node, *, model: str) -> bool:
+    def store_node(self, name: str, node: Node, *, model: str) -> bool:
         """Write a node; one that is there already stays. Whether it is new."""
         record = self._record(name, "node", {**node.to_json(), "model": model})
         if name in self.reading.damaged:  # what stands there is left out by everybody
@@ -30,7 +30,7 @@ class SummaryRecords(RecordAccess):
             return True
         return bool(self.store.ledger.put(self.scope.user_id, [record]))
 
-    def keep_failure(self, first: Exchange) -> bool:
+    def store_failure(self, first: Exchange) -> bool:
         """Write that a summarizer failed at turns from this one on; whether it is the first time.
 
         By the first of them, since how many they are changes with each turn that is added.
@@ -43,7 +43,7 @@ class SummaryRecords(RecordAccess):
         failed = {f"failed:{one.exchange_id}": one.exchange_id for one in firsts}
         return {failed[name] for name in self.records(failed)}
 
-    def keep_spending(self, name: str, body: Mapping[str, Any]) -> None:
+    def store_spending(self, name: str, body: Mapping[str, Any]) -> None:
         """Write what a summary cost."""
         self.store.ledger.put(self.scope.user_id, [self._record(name, "spend", dict(body))])
 
@@ -67,14 +67,14 @@ class SummaryRecords(RecordAccess):
         found = self.reading.all(scan, lambda record: Correction.from_json(record.body))
         return {one.target: one for _, one in found}
 
-    def keep_correction(self, correction: Correction) -> None:
+    def store_correction(self, correction: Correction) -> None:
         """Write a correction; what it is about stays in the ledger as it was."""
         body = {"target": correction.target, "text": correction.text, "kind": correction.kind}
         at = self.clock()
         name = f"correction:{digest(correction.target, correction.text, str(at))}"
         self.store.ledger.put(self.scope.user_id, [self._record(name, "correction", body, at=at)])
 
-    def keep_reconciled(self, name: str, gone: Mapping[str, str]) -> None:
+    def store_reconciled(self, name: str, gone: Mapping[str, str]) -> None:
         """Write that the items of a fold were compared, and which of them no longer hold.
 
         Args:

@@ -12,7 +12,7 @@ from turnfold_stores.process.fork import at_fork
 from turnfold.embedders.protocol import Embedder, Loadable, Vectors
 from turnfold.embedders.remembered import RememberedEmbedder
 from turnfold.errors import EmbedderError, failure
-from turnfold.resilience.circuit_breaker import Breaker
+from turnfold.resilience.circuit_breaker import CircuitBreaker
 from turnfold.resilience.worker_threads import current_task
 
 logger = logging.getLogger("turnfold")
@@ -41,7 +41,7 @@ class ModelStart:
         self._patient = patient
         self._loadable = inner if isinstance(inner, Loadable) else None
         # One that hangs must leave threads to the store: recall by words goes on without it.
-        self._breaker = Breaker("the embedder", most_left=1)
+        self._breaker = CircuitBreaker("the embedder", most_left=1)
         self._failure = ""
         self._failed_at = 0.0
         self._warned = False

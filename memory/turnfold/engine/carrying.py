@@ -18,11 +18,11 @@ from turnfold.archive.archive import Archive
 from turnfold.archive.paths import Trodden
 from turnfold.archive.plans import Fold, carried_id, fold_id
 from turnfold.embedders import Embedder
-from turnfold.forgetting.rebuild import Words
+from turnfold.forgetting.rebuild import ForgottenWords
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.utterances import utterances
 from turnfold.policy import Policy
-from turnfold.request.carried_state import head_of
+from turnfold.request.carried_state import protected_head
 from turnfold.summaries.layers import correct, render
 from turnfold.summaries.notes import Item, Node, SummaryJob
 from turnfold.summaries.sentences import extract
@@ -90,14 +90,14 @@ def carry(
     own = archive.fold_in_force(closed, previous=None)
     if shift.last <= max(shift.head, own.count if own else 0):
         return None
-    part = archive.memorable(closed)[: shift.last]
+    part = archive.storable(closed)[: shift.last]
     new = [
         number
         for number, place in enumerate(places[: shift.last], 1)
-        if place is None and number > shift.head and not archive.forgot(closed[number - 1])
+        if place is None and number > shift.head and not archive.is_forgotten(closed[number - 1])
     ]
     gone = {one.content for one in trodden.links} - {one.content_id for one in closed}
-    words = Words(_said(archive, transcript, gone))
+    words = ForgottenWords(_said(archive, transcript, gone))
     written = archive.nodes(old.nodes)
     holding, _ = correct(
         {name: written[name] for name in old.nodes if name in written}, archive.corrections()
@@ -107,7 +107,7 @@ def carry(
     for name, node in _carried(holding, shift, words, fresh, closed):
         nodes[name] = node
         if name not in written:
-            archive.keep_node(name, node, model="")
+            archive.store_node(name, node, model="")
     if not nodes:
         return None
     base = next((one for one in paths.chain(old) if one.count <= shift.same), None)
@@ -116,24 +116,26 @@ def carry(
         list(nodes.values()),
         first=shift.head + 1,
         last=shift.last,
-        missing=[n for n, one in enumerate(closed[: shift.last], 1) if archive.forgot(one)],
+        missing=[n for n, one in enumerate(closed[: shift.last], 1) if archive.is_forgotten(one)],
         markers=unseen_among(closed[shift.head : shift.last], shift.head + 1),
         budget=policy.summary_tokens,
         count=count,
     )
     for number in new:
-        archive.keep_passages([part[number - 1]], first=number)
+        archive.store_passages([part[number - 1]], first=number)
     if new and embedder is not None:
         with contextlib.suppress(Exception):  # then they are owed
             archive.embed_owed(embedder)
-    return archive.keep_fold(
+    return archive.store_fold(
         Fold(
             id=fold_id(closed[shift.last - 1]),
             count=shift.last,
             nodes=tuple(nodes),
             blocks=(block,),
             contents=tuple(
-                one.content_id for one in closed[first : shift.last] if not archive.forgot(one)
+                one.content_id
+                for one in closed[first : shift.last]
+                if not archive.is_forgotten(one)
             ),
             previous=base.id if base else "",
         )
@@ -156,13 +158,13 @@ def _shift(
     while same < min(len(closed), len(links)) and closed[same].exchange_id == links[same].id:
         same += 1
     last = max((new for old, new in turns.items() if old <= fold.count), default=0)
-    return _Shift(turns, same, last, head_of(transcript, keep_first))
+    return _Shift(turns, same, last, protected_head(transcript, keep_first))
 
 
 def _carried(
     nodes: Mapping[str, Node],
     shift: _Shift,
-    words: Words,
+    words: ForgottenWords,
     fresh: Mapping[int, Sequence[Item]],
     closed: Sequence[Exchange],
 ) -> Iterator[tuple[str, Node]]:
@@ -201,5 +203,5 @@ def _said(
     """What is gone, and what remains; read when it is asked for."""
     for messages in archive.paths.messages(sorted(gone)).values():
         yield True, messages
-    for exchange in archive.memorable(transcript.exchanges):
+    for exchange in archive.storable(transcript.exchanges):
         yield False, exchange.messages

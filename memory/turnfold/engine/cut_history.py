@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
-from turnfold.archive.paths import Link, Trodden
+from turnfold.archive.paths import ExchangePlace, Trodden
 from turnfold.archive.plans import Plan
 from turnfold.engine.alignment import LEAST_OVERLAP, Alignment, align
 from turnfold.history.boundaries import beside_results
@@ -97,7 +97,7 @@ def go_on(
     for read_so in _readings(transcript, archive, path, count):
         sent = _kept(read_so, archive)
         alignment = align(contents, [one.content_id for one in sent.closed])
-        if _is_plain_cut(alignment) and not any(map(archive.forgot, sent.closed)):
+        if _is_plain_cut(alignment) and not any(map(archive.is_forgotten, sent.closed)):
             _, place = alignment.joint
             return _joined(sent, archive, alignment, path[:place])
     return None
@@ -154,7 +154,7 @@ def looks_cut(transcript: Transcript, archive: Archive) -> bool:
     if leaves:
         return False
     contents = [one.content_id for one in closed[:_LOOKED_UP]]
-    return len(archive.known(contents)) >= max(LEAST_OVERLAP, len(contents) / 2)
+    return len(archive.stored_ids(contents)) >= max(LEAST_OVERLAP, len(contents) / 2)
 
 
 # --- what it may be -------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def _nearest(archive: Archive, sent: Transcript) -> Trodden | None:
     contents = {one.content_id for one in sent.closed}
     looked_up = [one.content_id for one in sent.closed[:_LOOKED_UP]]
     # Who cuts away where the words of a harness were first said lets them begin exchanges.
-    if len(archive.known(looked_up)) < LEAST_OVERLAP and not _may_read_otherwise(sent):
+    if len(archive.stored_ids(looked_up)) < LEAST_OVERLAP and not _may_read_otherwise(sent):
         return None
 
     def agreeing(one: Trodden) -> int:
@@ -223,9 +223,9 @@ def _readings(
         )
 
 
-def _aligned(sent: Transcript, archive: Archive, links: Sequence[Link]) -> Alignment:
+def _aligned(sent: Transcript, archive: Archive, links: Sequence[ExchangePlace]) -> Alignment:
     """Where what was sent stands on a path. What was forgotten is on none."""
-    kept = [n for n, one in enumerate(sent.closed) if not archive.forgot(one)]
+    kept = [n for n, one in enumerate(sent.closed) if not archive.is_forgotten(one)]
     found = align([one.content for one in links], [sent.closed[n].content_id for n in kept])
     if len(kept) == len(sent.closed):
         return found
@@ -247,7 +247,7 @@ def _may_be_deleted(alignment: Alignment) -> bool:
 
 def _before_the_cut(
     sent: Transcript, archive: Archive, trodden: Trodden, alignment: Alignment
-) -> tuple[Link, ...] | None:
+) -> tuple[ExchangePlace, ...] | None:
     """The path that was left a short while ago, if it is plain now that this was a cut.
 
     More is missing in the same place, at the very front or behind the first exchange. And the
@@ -350,11 +350,13 @@ def _joined(
 def _kept(transcript: Transcript, archive: Archive) -> Transcript:
     """The transcript without the forgotten exchanges it begins with: they join nothing."""
     closed = transcript.closed
-    kept = next((n for n, one in enumerate(closed) if not archive.forgot(one)), len(closed))
+    kept = next((n for n, one in enumerate(closed) if not archive.is_forgotten(one)), len(closed))
     return Transcript.of(transcript.exchanges[kept:]) if kept else transcript
 
 
-def exchanges_of(archive: Archive, links: Sequence[Link], count: CountText) -> list[Exchange]:
+def exchanges_of(
+    archive: Archive, links: Sequence[ExchangePlace], count: CountText
+) -> list[Exchange]:
     """The exchanges at these places, under the ids they have there; as far as none is lost."""
     said = archive.paths.messages(one.content for one in links)
     exchanges: list[Exchange] = []

@@ -13,7 +13,7 @@ from turnfold.archive.leases import Claims
 from turnfold.history.exchanges import Exchange
 from turnfold.history.reader import Reader
 from turnfold.policy import Policy
-from turnfold.recall.candidates import Known
+from turnfold.recall.candidates import MessageCache
 from turnfold.scope import Scope
 
 logger = logging.getLogger("turnfold")
@@ -25,7 +25,7 @@ _DAY = 86_400.0  # seconds
 _MOST_APART = 1_000
 
 
-class Shared:
+class ProcessCache:
     """Ids known to be stored, the last path of each conversation, warnings given.
 
     All of it can be lost without harm: it is read again from the ledger.
@@ -38,7 +38,7 @@ class Shared:
         self._forgotten: OrderedDict[Scope, set[str]] = OrderedDict()
         self._marks: OrderedDict[str, str] = OrderedDict()
         self._retained: OrderedDict[str, float] = OrderedDict()
-        self.known = Known()
+        self.known = MessageCache()
         self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
         self._fronts: OrderedDict[tuple[Scope, str], tuple[str, ...]] = OrderedDict()
         self._accounts: OrderedDict[tuple[Scope, str], Account] = OrderedDict()
@@ -68,7 +68,7 @@ class Shared:
         while len(self._fronts) > _MOST_PATHS:
             self._fronts.popitem(last=False)
 
-    def heed(self, user_id: str, mark: str) -> bool:
+    def drop_if_forgotten(self, user_id: str, mark: str) -> bool:
         """Let go of what is known of a user, if something was forgotten since; True if so."""
         if self._marks.get(user_id, "") == mark:
             return False

@@ -17,7 +17,7 @@ from turnfold.archive.tombstones import Tombstones, forgotten_of
 from turnfold.embedders.start import ModelStart
 from turnfold.engine.carrying import carry
 from turnfold.engine.cut_history import Course, follow, go_on, looks_cut, starts_anew
-from turnfold.engine.process_cache import Shared
+from turnfold.engine.process_cache import ProcessCache
 from turnfold.engine.turn import Turn
 from turnfold.folding.planner import Workers
 from turnfold.forgetting.forget import forget_again, retain
@@ -31,7 +31,7 @@ from turnfold.turn_context import Learned, TurnContext
 _FRONT = 2
 
 
-class Process:
+class Runtime:
     """What the turns of a process share: store, embedder, policy, and what it knows already."""
 
     def __init__(
@@ -51,13 +51,13 @@ class Process:
         self.embedder = embedder
         self.policy = policy
         self.summary_model = summary_model
-        self._shared = Shared(policy.counter, policy)
+        self._shared = ProcessCache(policy.counter, policy)
         self.learned = Learned(Patience(policy.deadline))
         self._has_writers = True
 
-    def on(self, store: Store) -> Process:
+    def on(self, store: Store) -> Runtime:
         """The same on another store, to look at what a turn would be: nobody is asked."""
-        looking = Process(store, self.embedder, self.policy, self.summary_model)
+        looking = Runtime(store, self.embedder, self.policy, self.summary_model)
         looking._has_writers = False
         return looking
 
@@ -107,7 +107,7 @@ class Process:
                 embedder=self.embedder,
                 count=self.policy.counter,
             )
-        archive.remember(transcript)
+        archive.store_exchanges(transcript)
         self._shared.keep_path(scope, transcript.closed if course.joined else ())
         account = self._shared.account(scope, transcript.open.opening_id)
         account.leave_to(partial(self._shared.spent_apart, scope))
@@ -168,7 +168,7 @@ class Process:
         """The archive of a scope, which knows what of the transcript was forgotten."""
         tombstones = Tombstones(self.store.ledger, scope.user_id)
         mark = tombstones.mark
-        if self._shared.heed(scope.user_id, mark):
+        if self._shared.drop_if_forgotten(scope.user_id, mark):
             # A turn may have been cut off before it could take back what it wrote meanwhile.
             forget_again(self.store, self.policy, scope.user_id)
         forgotten = self._shared.forgotten(scope)

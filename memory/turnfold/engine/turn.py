@@ -10,9 +10,9 @@
     mend      the API refused it for a reason memory can mend: change the plan, send once more
     answered  usage, proofs for thinking, the receipt
 
-No step calls a model: `ahead` hands out the work, a `Chore`, and its worker asks. What is decided
-is written to the ledger before it is acted on, so that a retry, another process or a restart
-meets the same plan and sends the same bytes.
+No step calls a model: `ahead` hands out the work, a `FoldPreparation`, and its worker asks. What
+is decided is written to the ledger before it is acted on, so that a retry, another process or a
+restart meets the same plan and sends the same bytes.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from typing import Any
 from turnfold.accounting.prices import Usage
 from turnfold.accounting.receipt import Recalled, Receipt
 from turnfold.accounting.tokens import count_fixed, count_message
-from turnfold.archive.measures import Measures, Row
-from turnfold.archive.passages import Found
-from turnfold.archive.plans import Fold, Plan, Shown, plan_id, usage_id
+from turnfold.archive.measures import AnsweredRequest, Measures
+from turnfold.archive.passages import RecalledPassage
+from turnfold.archive.plans import Fold, Plan, RecalledRef, plan_id, usage_id
 from turnfold.archive.tombstones import opening_name
 from turnfold.engine.cut_history import Course
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.folds_in_force import fold_in_force, left_out
 from turnfold.folding.planner import FoldPlanner, ReadRequest, Workers
-from turnfold.folding.preparation import Chore, take_back
+from turnfold.folding.preparation import FoldPreparation, take_back
 from turnfold.folding.rule import nears_first_fold
 from turnfold.folding.turn_folds import TurnFolds
 from turnfold.history.citations import Citations
-from turnfold.recall.candidates import Known
+from turnfold.recall.candidates import MessageCache
 from turnfold.recall.recall import look_up
 from turnfold.recall.recalled_block import recall_block
 from turnfold.request.cache_breakpoints import has_marks
-from turnfold.request.carried_state import head_of
+from turnfold.request.carried_state import protected_head
 from turnfold.request.refusals import Refusal
 from turnfold.request.rewrite import Sent, build, sources_block
 from turnfold.request.thinking import thinking_ids
@@ -64,7 +64,7 @@ class Turn:
         body: Mapping[str, Any],
         course: Course,
         *,
-        known: Known,
+        known: MessageCache,
         workers: Workers,
     ) -> None:
         """Args:
@@ -86,10 +86,10 @@ class Turn:
         self._known = known
         self._revision = 0
         self._strip = False  # all thinking goes: the API refused some of it
-        self._found: Sequence[Found] | None = None
+        self._found: Sequence[RecalledPassage] | None = None
         self._sent: Sent | None = None
 
-        self._head = head_of(transcript, context.policy.keep_first)
+        self._head = protected_head(transcript, context.policy.keep_first)
         self._citations = Citations(
             transcript, partial(left_out, archive, transcript, head=self._head)
         )
@@ -141,7 +141,7 @@ class Turn:
         """What the turns before this one have shown."""
         if previous is None or self._before is None:
             return Measures()
-        rows = self._archive.rows(self._before)
+        rows = self._archive.answered_requests(self._before)
         return previous.measures.after(rows, fold=previous.fold, cached=previous.cached)
 
     def _begin_loading(self) -> None:
@@ -154,7 +154,7 @@ class Turn:
 
     # --- folding ------------------------------------------------------------------------------
 
-    def ahead(self) -> Chore | None:
+    def ahead(self) -> FoldPreparation | None:
         """A fold to have written: before the request goes out where it is urgent, or meanwhile."""
         return self._folds.chore
 
@@ -231,7 +231,7 @@ class Turn:
             appends=appends,
             cached=cached,
             recalled=recalled,
-            shown=tuple(Shown(one.passage.id, one.turn, one.score) for one in self._found),
+            shown=tuple(RecalledRef(one.passage.id, one.turn, one.score) for one in self._found),
             measures=replace(self._measures, purse=purse.spend(self._count(recalled))),
             words=opening_name(self._transcript.open, self._archive.seed),
             sources=self._sources(),
@@ -240,7 +240,7 @@ class Turn:
             left=left,
             until=until,
         )
-        holds = self._archive.keep_plan(plan)
+        holds = self._archive.store_plan(plan)
         if holds != plan:  # someone else planned this opening first
             self._found = None
             self._folds.epoch = self._epoch_under(self._fold_of(holds))
@@ -267,7 +267,7 @@ class Turn:
         return narrowed(
             ordered,
             self._exchanges,
-            forgot=self._archive.forgot,
+            is_forgotten=self._archive.is_forgotten,
             last=epoch.fold.count,
             room=room,
             count=self._count,
@@ -290,7 +290,7 @@ class Turn:
         thinks = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
         return cached or has_marks(self._body) or thinks or bool(self._epoch.thinking())
 
-    def _recall(self, appends: bool, budget: int) -> Sequence[Found]:
+    def _recall(self, appends: bool, budget: int) -> Sequence[RecalledPassage]:
         """What bears on the opening; nothing where that fails."""
         epoch = self._epoch
         appended = [plan for plan in epoch.earlier.values() if appends and plan.appends]
@@ -336,7 +336,11 @@ class Turn:
         if self._strip:
             return len(self._transcript.messages)
         first = next((n for n in self._epoch.special if self._exchanges[n].thoughtful), None)
-        floor = 0 if first is None else self._archive.floor(self._transcript, first=first)
+        floor = (
+            0
+            if first is None
+            else self._archive.thinking_refused_until(self._transcript, first=first)
+        )
         return max(floor, self._forgotten_until())
 
     def _forgotten_until(self) -> int:
@@ -344,7 +348,7 @@ class Turn:
         if not self._archive.forgotten:
             return 0
         ends = zip(self._exchanges, self._transcript.starts[1:], strict=False)
-        return max((end for one, end in ends if self._archive.forgot(one)), default=0)
+        return max((end for one, end in ends if self._archive.is_forgotten(one)), default=0)
 
     # --- the answer ---------------------------------------------------------------------------
 
@@ -357,7 +361,7 @@ class Turn:
         if refusal.kind == "thinking" and not self._strip:
             self._strip = True
             try:
-                self._archive.keep_floor(self._transcript.open)
+                self._archive.refuse_thinking(self._transcript.open)
             except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
                 self._context.degrade("thinking", failure(wrong))
             self.account.degraded.append("thinking: the API refused some; all of it was left out")
@@ -391,10 +395,12 @@ class Turn:
         tokens = self._epoch.tokens(self._plan, fixed=self._fixed)
         with self._timed("finish"):
             if message is not None and self._sent is not None:
-                row = Row(self._request.model, usage, tokens.sent, self._archive.clock())
+                row = AnsweredRequest(
+                    self._request.model, usage, tokens.sent, self._archive.clock()
+                )
                 opening = self._transcript.open
                 try:
-                    self._archive.keep_answer(
+                    self._archive.store_answer(
                         usage_id(opening, opening.replies),
                         row,
                         thinking_ids(message),
@@ -430,10 +436,10 @@ class Turn:
             return 0  # within an exchange the request before is not in the measures
         return max(0, plan.measures.prompt - usage.cache_read)
 
-    def _hits(self) -> Sequence[Found]:
+    def _hits(self) -> Sequence[RecalledPassage]:
         if self._found is None and self._plan is not None:
             try:
-                self._found = self._archive.found(self._plan.shown)
+                self._found = self._archive.recalled_passages(self._plan.shown)
             except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
                 self._context.degrade("receipt", failure(wrong))
         return self._found or ()

@@ -10,16 +10,16 @@ from turnfold.archive.plans import Fold, fold_id
 from turnfold.embedders.start import ModelNotReady
 from turnfold.errors import SummaryError, failure
 from turnfold.folding.fold_range import FoldRange, written
-from turnfold.folding.summary_budget import Spending
+from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import utterances
 from turnfold.request.refusals import failure_of
-from turnfold.summaries.draft import Drafting, Piece
+from turnfold.summaries.draft import NodeDraft, Piece
 from turnfold.summaries.job_pieces import COMPARED_BYTES, Reads, newest
 from turnfold.summaries.layers import correct, live_items, render, settle
 from turnfold.summaries.notes import Item, Node, Outcome, SummaryJob
 from turnfold.summaries.summary_block import FRAME, block_of, unseen_among
-from turnfold.summarizers.reconciling import Reconciled, answer_tokens, superseded
+from turnfold.summarizers.reconciling import Supersessions, answer_tokens, superseded
 from turnfold.turn_context import TurnContext
 
 # Where there was no answer in time, so many times less is asked for at once; and so often.
@@ -29,7 +29,7 @@ _MOST_TRIES = 2
 _INDEXING = 0.25
 
 
-class Folding:
+class FoldBuilder:
     """The way of some exchanges into memory.
 
     Attributes:
@@ -43,7 +43,7 @@ class Folding:
         context: TurnContext,
         exchanges: Sequence[Exchange],
         wanted: FoldRange,
-        spending: Spending,
+        spending: SummaryBudget,
     ) -> None:
         """Args:
         context: the ledger, the settings, the account.
@@ -67,8 +67,8 @@ class Folding:
         self.came_late = 0
         self.tries = 0
         self._known: list[Item] | None = None
-        self._drafts: dict[str, Drafting] = {}  # of those that were not written
-        self._waiting: dict[str, Drafting] = {}  # of those, the ones that wait for an answer
+        self._drafts: dict[str, NodeDraft] = {}  # of those that were not written
+        self._waiting: dict[str, NodeDraft] = {}  # of those, the ones that wait for an answer
 
     def _written(self) -> dict[str, Node]:
         return written(self._archive, self._exchanges, self._runs)
@@ -102,13 +102,15 @@ class Folding:
             self._context.degrade("items", SummaryError(f"{refusal}: they were not compared"))
         return [] if refusal else items
 
-    def compared(self, name: str, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
+    def compared(
+        self, name: str, items: Sequence[Item], outcome: Supersessions | Exception
+    ) -> None:
         """Take the answer about the items of `to_compare`: what is superseded goes."""
         self._pay(None, outcome)
         if isinstance(outcome, Exception):
             self._context.degrade("items", outcome)
             return
-        self._archive.keep_reconciled(name, superseded(items, outcome.pairs))
+        self._archive.store_reconciled(name, superseded(items, outcome.pairs))
 
     @property
     def reached(self) -> int:
@@ -175,7 +177,7 @@ class Folding:
         """The first exchange of a run."""
         return self._exchanges[self._runs[name][0]]
 
-    def _draft(self, name: str) -> Drafting:
+    def _draft(self, name: str) -> NodeDraft:
         if self._known is None:
             nodes = self._nodes(self._base.nodes) if self._base else {}
             holding, _ = correct(nodes, self._archive.corrections() if nodes else {})
@@ -188,7 +190,7 @@ class Folding:
             known=self._known,
             max_tokens=max(256, self._policy.summary_tokens // 2),
         )
-        draft = Drafting(job, self._count, self._reads)
+        draft = NodeDraft(job, self._count, self._reads)
         if len(draft.pieces) > 1:
             kept = {_piece_id(name, one): one for one in draft.pieces}
             for piece_name, node in self._archive.nodes(kept).items():
@@ -230,9 +232,9 @@ class Folding:
             self._write(name, draft)
         elif len(draft.pieces) > 1 and piece.is_done:
             of = Node(piece.job.first, piece.job.last, piece.items or ())
-            self._archive.keep_node(_piece_id(name, piece), of, model=draft.model)
+            self._archive.store_node(_piece_id(name, piece), of, model=draft.model)
 
-    def _failed(self, name: str, draft: Drafting, piece: Piece, wrong: Exception) -> None:
+    def _failed(self, name: str, draft: NodeDraft, piece: Piece, wrong: Exception) -> None:
         """Take the next step, which costs less: smaller pieces, or the turns' own sentences.
 
         A summarizer that cannot be reached is asked again by the next turn. One that answers
@@ -247,13 +249,13 @@ class Folding:
         self._context.degrade("summary", wrong)
         if piece.items is not None or failure.kind == "resting":
             return
-        again = not self._archive.keep_failure(self._first_of(name))
+        again = not self._archive.store_failure(self._first_of(name))
         if failure.kind == "too_long":
             draft.extract(f"these turns are more than the summarizer can read: {wrong}")
         elif failure.kind == "unusable" and again:
             draft.extract(f"the summarizer has failed twice at these turns: {wrong}")
 
-    def _pay(self, job: SummaryJob | None, outcome: Outcome | Reconciled) -> None:
+    def _pay(self, job: SummaryJob | None, outcome: Outcome | Supersessions) -> None:
         """Count what an answer cost, also one that is of no use."""
         if isinstance(outcome, Exception) and not isinstance(outcome, SummaryError):
             return
@@ -263,12 +265,12 @@ class Folding:
             self._context.account.spent_on_summary(model, usage)
             self._spending.paid(model, usage, job)
 
-    def _write(self, name: str, draft: Drafting) -> None:
+    def _write(self, name: str, draft: NodeDraft) -> None:
         job = draft.job
         named = {one.id: one for one in (item.named(name) for item in draft.items)}
         node = Node(job.first, job.last, tuple(named.values()), degraded=draft.degraded)
         node = replace(node, text=render(node, {item.id: item.text for item in job.known}))
-        if self._archive.keep_node(name, node, model=draft.model):
+        if self._archive.store_node(name, node, model=draft.model):
             self.wrote.append(name)
         else:
             self.came_late += 1
@@ -297,7 +299,7 @@ class Folding:
             return None
         for name, node in reached.items():
             if not node.items:  # all of it was forgotten: nobody was asked
-                self._archive.keep_node(name, node, model="")
+                self._archive.store_node(name, node, model="")
         part = self._exchanges[self._start : until]
         if not indexed:
             self._index(part)
@@ -307,14 +309,14 @@ class Folding:
             count=until,
             nodes=nodes,
             blocks=blocks,
-            contents=tuple(one.content_id for one in part if not self._archive.forgot(one)),
+            contents=tuple(one.content_id for one in part if not self._archive.is_forgotten(one)),
             previous=self._base.id if self._base else "",
         )
         self._context.account.folded += len(part)
-        return self._archive.keep_fold(fold)
+        return self._archive.store_fold(fold)
 
     def _index(self, part: Sequence[Exchange]) -> None:
-        self._archive.keep_passages(part, first=self._start + 1)
+        self._archive.store_passages(part, first=self._start + 1)
         if self._context.embedder is not None:
             try:
                 seconds = _INDEXING * self._policy.deadline
@@ -356,7 +358,7 @@ class Folding:
                 return tuple(nodes), blocks
         for name, node in settled.items():
             # Whoever wrote it first, it says the same: its id tells what it is made of.
-            if name not in nodes and self._archive.keep_node(name, node, model=""):
+            if name not in nodes and self._archive.store_node(name, node, model=""):
                 self.wrote.append(name)
         first, texts = self._head + 1, [node.text for node in settled.values()]
         markers, gone = self._unseen(first, until), self._forgotten(first, until)
@@ -369,7 +371,7 @@ class Folding:
     def _forgotten(self, first: int, last: int) -> list[int]:
         """Numbers of the exchanges in a run that were forgotten."""
         run = enumerate(self._exchanges[first - 1 : last], first)
-        return [number for number, one in run if self._archive.forgot(one)]
+        return [number for number, one in run if self._archive.is_forgotten(one)]
 
     def _nodes(self, ids: Sequence[str]) -> dict[str, Node]:
         """The nodes of these ids, in order."""

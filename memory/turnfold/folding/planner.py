@@ -15,9 +15,9 @@ from turnfold.archive.measures import FIVE_MINUTES, ONE_HOUR, Measures
 from turnfold.archive.plans import Preparation
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.fold_range import FoldRange, written
-from turnfold.folding.preparation import Readiness, Step, leases_of, next_step, prepared, soon
-from turnfold.folding.recall_budget import Purse
-from turnfold.folding.rule import Rates, Standing, fold_until
+from turnfold.folding.preparation import Readiness, Step, leases_of, next_step, prepared, projected
+from turnfold.folding.recall_budget import RecallBudget
+from turnfold.folding.rule import PromptSizes, Rates, fold_until
 from turnfold.history.citations import Citations
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.request.cache_breakpoints import has_marks, lasts_an_hour
@@ -104,7 +104,7 @@ class FoldPlanner:
         self._transcript = request.transcript
         self._exchanges = request.transcript.exchanges
         # As they may be stored.
-        self.kept: Sequence[Exchange] = context.archive.memorable(self._exchanges)
+        self.kept: Sequence[Exchange] = context.archive.storable(self._exchanges)
         self._measures = measures
         self.workers = workers
         self._rate_found = 0.0  # by a refusal in this turn
@@ -120,7 +120,7 @@ class FoldPlanner:
         due = until > start
         if not due and self.workers != "background":
             return FoldDecision(reason=reason, over=over, excess=excess)
-        aim = until if due else self._rule(soon(standing))[0]
+        aim = until if due else self._rule(projected(standing))[0]
         aim, why = self.leaving_cited(epoch, aim, excess=excess if over else None)
         stayed = why if due else ""
         if aim == start:
@@ -136,16 +136,16 @@ class FoldPlanner:
         preparation = found or self.preparation_until(epoch, aim)
         return FoldDecision(step, preparation, readiness, reason, excess, over, stayed)
 
-    def _rule(self, standing: Standing) -> tuple[int, str]:
+    def _rule(self, standing: PromptSizes) -> tuple[int, str]:
         """Up to which exchange the fold rule folds, and why."""
         until, reason = fold_until(standing, self._policy, self._rates(standing.prompt))
         return min(until, len(self._transcript.closed)), reason
 
-    def _standing(self, epoch: Epoch) -> Standing:
+    def _standing(self, epoch: Epoch) -> PromptSizes:
         measures, rate = self._measures, self._rate
         lifetime = ONE_HOUR if lasts_an_hour(self._request.body) else FIVE_MINUTES
         head = epoch.head_size if epoch.in_memory > epoch.head else 0
-        return Standing(
+        return PromptSizes(
             sizes=[int(size * rate) for size in epoch.sizes],
             requests=[one.replies or 1 for one in self._exchanges],
             window=epoch.start if epoch.in_memory else 0,
@@ -158,7 +158,7 @@ class FoldPlanner:
             cold_share=measures.cold_share,
         )
 
-    def _excess(self, epoch: Epoch, standing: Standing) -> tuple[bool, int]:
+    def _excess(self, epoch: Epoch, standing: PromptSizes) -> tuple[bool, int]:
         """Whether the prompt is over what it may have, and by how much."""
         if self._policy.budget is not None:
             return True, epoch.closed - self._policy.keep_tokens
@@ -289,11 +289,11 @@ class FoldPlanner:
         room = (self.limit - self._request.fixed - epoch.head_size) // _SHARE_OF_LIMIT
         return max(_LEAST_SUMMARY, room - FRAME // 2)
 
-    def recall_budget(self, epoch: Epoch) -> Purse:
+    def recall_budget(self, epoch: Epoch) -> RecallBudget:
         """What this turn's recall may spend."""
         measures = self._measures
         rates = self._rates(measures.prompt)
-        purse = Purse(measures.purse, self._policy, rates, cold_share=measures.cold_share)
+        purse = RecallBudget(measures.purse, self._policy, rates, cold_share=measures.cold_share)
         if epoch.fold is None:
             return purse
         if epoch.fold_id != measures.fold:

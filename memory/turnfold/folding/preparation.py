@@ -24,16 +24,16 @@ from turnfold.archive.archive import Archive
 from turnfold.archive.leases import Lease, Leases
 from turnfold.archive.plans import Preparation, preparation_id
 from turnfold.errors import failure
-from turnfold.folding.fold_builder import Folding
+from turnfold.folding.fold_builder import FoldBuilder
 from turnfold.folding.fold_range import FoldRange
-from turnfold.folding.rule import Standing
-from turnfold.folding.summary_budget import Spending
+from turnfold.folding.rule import PromptSizes
+from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.forgetting.forget import forget_again, mark_of
 from turnfold.history.exchanges import Exchange
 from turnfold.policy import Policy
 from turnfold.summaries.notes import Item, Outcome, SummaryJob
 from turnfold.summarizers.driver import Ask, Compare, Do, Script
-from turnfold.summarizers.reconciling import Reconciled
+from turnfold.summarizers.reconciling import Supersessions
 from turnfold.turn_context import TurnContext
 
 Readiness = Literal["none", "ready", "running", "lost", "idle", "failing"]
@@ -79,7 +79,7 @@ def next_step(
     return "prepare"
 
 
-def soon(standing: Standing) -> Standing:
+def projected(standing: PromptSizes) -> PromptSizes:
     """The request as it may be when its prompt has grown by what is left to the threshold.
 
     So the fold rule, asked about it, says where it will fold when `_EARLY` of its threshold is
@@ -101,7 +101,7 @@ def prepared(exchanges: Sequence[Exchange], *, base: str, start: int, until: int
     return Preparation(preparation_id(exchanges[until - 1]), base, start, until)
 
 
-class Chore:
+class FoldPreparation:
     """The writing of one fold's summaries, driven by a worker apart from any turn.
 
     `begin` claims it, `advance` and `accept` go through its summaries, `end` embeds what will be
@@ -123,7 +123,7 @@ class Chore:
         exchanges: Sequence[Exchange],
         preparation: Preparation,
         wanted: FoldRange,
-        spending: Spending,
+        spending: SummaryBudget,
         *,
         urgent: bool = False,
     ) -> None:
@@ -151,7 +151,7 @@ class Chore:
         self._is_under_way = False
         self._lock = threading.Lock()
         self._accepting = threading.Lock()
-        self._folding = Folding(self._context, self._exchanges, wanted, spending)
+        self._folding = FoldBuilder(self._context, self._exchanges, wanted, spending)
 
     def begin(self) -> bool:
         """Claim the work; False where it is done, or someone is at it.
@@ -182,7 +182,7 @@ class Chore:
             StoreError: the ledger could not be read or written.
         """
         lease = self._lease
-        if lease is None or is_stale(self._archive):
+        if lease is None or is_outdated(self._archive):
             return []
         self._folding.tries = lease.tries
         if self._is_under_way:
@@ -206,7 +206,7 @@ class Chore:
                 self._context.learned.patience.answered(of_use=False)
             elif len(self._folding.wrote) > written:
                 self._context.learned.patience.answered(of_use=True)
-            if is_stale(self._archive):
+            if is_outdated(self._archive):
                 self._archive.take_back([self.name, *self._folding.wrote])
 
     def items(self) -> list[Item]:
@@ -215,17 +215,17 @@ class Chore:
         Raises:
             StoreError: the ledger could not be read.
         """
-        if self._lease is None or self.urgent or is_stale(self._archive):
+        if self._lease is None or self.urgent or is_outdated(self._archive):
             return []
         return self._folding.to_compare(self.name)
 
-    def compared(self, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
+    def compared(self, items: Sequence[Item], outcome: Supersessions | Exception) -> None:
         """Take the answer about the `items`.
 
         Raises:
             StoreError: the ledger could not be written.
         """
-        if not is_stale(self._archive):
+        if not is_outdated(self._archive):
             self._folding.compared(self.name, items, outcome)
 
     def end(self) -> None:
@@ -237,10 +237,14 @@ class Chore:
             StoreError: the ledger could not be read or written.
         """
         try:
-            if self._lease is not None and self._folding.is_ready and not is_stale(self._archive):
+            if (
+                self._lease is not None
+                and self._folding.is_ready
+                and not is_outdated(self._archive)
+            ):
                 if not self.urgent:
                     self._index()
-                    self._archive.keep_indexed(self.name)
+                    self._archive.store_indexed(self.name)
                 take_back(self._archive, self._policy)
                 self._leases.clear(self.name)
                 self._lease = None
@@ -275,7 +279,7 @@ class Chore:
 
     def _index(self) -> None:
         start = self._preparation.start
-        self._archive.keep_passages(self._exchanges[start:], first=start + 1)
+        self._archive.store_passages(self._exchanges[start:], first=start + 1)
         if self._context.embedder is not None:
             try:
                 self._archive.embed_owed(self._context.embedder)
@@ -284,7 +288,7 @@ class Chore:
 
 
 def written(
-    chore: Chore, *, compares: bool, stopping: Callable[[], bool] = lambda: False
+    chore: FoldPreparation, *, compares: bool, stopping: Callable[[], bool] = lambda: False
 ) -> Script[None]:
     """The script of a chore; nothing that goes wrong is raised.
 
@@ -322,14 +326,14 @@ def written(
             chore.let_go(lost=stopping())
 
 
-def is_stale(archive: Archive) -> bool:
+def is_outdated(archive: Archive) -> bool:
     """Whether something was forgotten since this work began."""
     return mark_of(archive.store, archive.scope.user_id) != archive.mark
 
 
 def take_back(archive: Archive, policy: Policy) -> None:
     """Undo what was written of exchanges that were forgotten since this work began."""
-    if is_stale(archive):
+    if is_outdated(archive):
         forget_again(archive.store, policy, archive.scope.user_id)
 
 

@@ -16,7 +16,7 @@ from turnfold.policy import Policy
 _SHARE = 0.4
 
 
-class Purse:
+class RecallBudget:
     """What recall may spend, in tokens of uncached input.
 
     It travels with the plans, as what was measured does. A policy that fixes when to fold, or

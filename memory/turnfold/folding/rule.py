@@ -87,7 +87,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class FoldForecast:
     """A fold that could be made now, and what is known of the turns to come. In tokens.
 
     Attributes:
@@ -114,7 +114,7 @@ class Outlook:
     relief: float = 0.0
 
 
-def folding_pays(outlook: Outlook, rates: Rates, *, hurry: bool = False) -> bool:
+def folding_pays(outlook: FoldForecast, rates: Rates, *, hurry: bool = False) -> bool:
     """Whether to fold now, or to wait until more can be folded at once, or for good.
 
     A fold costs F for what is written anew and for what the summarizer reads besides, and
@@ -143,7 +143,7 @@ def folding_pays(outlook: Outlook, rates: Rates, *, hurry: bool = False) -> bool
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PromptSizes:
     """What a request would hold if nothing were folded now. Sizes are in tokens.
 
     Attributes:
@@ -186,7 +186,7 @@ class Standing:
         summary = min(self.summary + notes, policy.summary_tokens)
         return self.fixed + summary + sum(self.sizes[until:])
 
-    def outlook(self, until: int, policy: Policy, rates: Rates) -> Outlook:
+    def outlook(self, until: int, policy: Policy, rates: Rates) -> FoldForecast:
         """What folding up to there would bring."""
         recent = slice(-_RECENT - 1, -1)
         grown = sum(self.sizes[recent]) / max(1, sum(self.requests[recent]))
@@ -197,7 +197,7 @@ class Standing:
         notes = min(_NOTES * folded, policy.summary_tokens / 2)
         after = self.after(until, policy)
         relieved = rates.above and after <= rates.above
-        return Outlook(
+        return FoldForecast(
             removed=folded + sum(self.recalled),
             rewritten=notes + self.summary + sum(self.sizes[until:-1]),
             context=self.summary + _INSTRUCTIONS,
@@ -210,14 +210,14 @@ class Standing:
         )
 
 
-def fold_until(standing: Standing, policy: Policy, rates: Rates) -> tuple[int, str]:
+def fold_until(standing: PromptSizes, policy: Policy, rates: Rates) -> tuple[int, str]:
     """Up to which exchange to fold at this opening, and why.
 
     Returns:
         An index from `standing.first`, for folding nothing, to the number of closed exchanges;
         and the reason in words, "" where nothing is folded.
     """
-    until = keep_from(standing.sizes, standing.first, policy)
+    until = window_start(standing.sizes, standing.first, policy)
     if standing.prompt > standing.ceiling:  # what is to be kept gives way to what may be sent
         closed = len(standing.sizes) - 1
         while until < closed and standing.after(until, policy) > standing.ceiling:
@@ -241,7 +241,7 @@ def nears_first_fold(said: int, fixed: int, policy: Policy) -> bool:
     return 2 * (said + fixed) > policy.fold_at
 
 
-def _reason(standing: Standing, until: int, policy: Policy, rates: Rates) -> str:
+def _reason(standing: PromptSizes, until: int, policy: Policy, rates: Rates) -> str:
     prompt = standing.prompt
     if policy.budget is not None:
         closed = sum(standing.sizes[standing.window : -1])
@@ -262,7 +262,7 @@ def _reason(standing: Standing, until: int, policy: Policy, rates: Rates) -> str
     return f"{when}, and to send {outlook.removed:.0f} tokens less pays"
 
 
-def keep_from(sizes: Sequence[int], first: int, policy: Policy) -> int:
+def window_start(sizes: Sequence[int], first: int, policy: Policy) -> int:
     """The first exchange of the window that a fold leaves behind.
 
     Args:

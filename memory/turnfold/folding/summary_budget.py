@@ -22,7 +22,7 @@ LEAST_ROUNDS = 30_000
 _INSTRUCTIONS = 600
 
 
-class Spending:
+class SummaryBudget:
     """What the summaries of one turn and of its conversation have cost, and may."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Spending:
             "about": min(tokens, self._about(job)) if job is not None else 0,
             "dollars": cost(usage, price_of(model, self._prices) or dearest()),
         }
-        self._archive.keep_spending(f"spend:{uuid4().hex}", body)
+        self._archive.store_spending(f"spend:{uuid4().hex}", body)
 
     def _spent(self) -> tuple[Spent, Spent, int]:
         """By this turn, and by its conversation; and tokens of the turns that were asked about."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from turnfold.archive.plans import Preparation
 from turnfold.errors import TurnfoldError
 from turnfold.folding.epoch import Epoch
-from turnfold.folding.fold_builder import Folding
+from turnfold.folding.fold_builder import FoldBuilder
 from turnfold.folding.planner import FoldDecision, FoldPlanner
-from turnfold.folding.preparation import Chore, Readiness, leases_of
-from turnfold.folding.summary_budget import Spending
+from turnfold.folding.preparation import FoldPreparation, Readiness, leases_of
+from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.history.exchanges import Transcript
 from turnfold.request.refusals import Refusal
 from turnfold.turn_context import TurnContext
@@ -40,14 +40,14 @@ class TurnFolds:
         root: names the history.
         """
         self.epoch = epoch
-        self.chore: Chore | None = None
+        self.chore: FoldPreparation | None = None
         self._context = context
         self._planner = planner
         self._transcript = transcript
         self._patience = context.learned.patience
-        self._spending = Spending(context, transcript, root)
+        self._spending = SummaryBudget(context, transcript, root)
         self._decision = FoldDecision()
-        self._awaited: tuple[Preparation, Folding] | None = None
+        self._awaited: tuple[Preparation, FoldBuilder] | None = None
         self._waits = False  # whether the turn waits for summaries that it asked for
         self._must = False  # whether the API has said that it must be folded
 
@@ -83,7 +83,7 @@ class TurnFolds:
         Whoever folds from here on goes by it, so that the same summaries are asked for.
         """
         if readiness == "none" and self._has_workers:
-            self._context.archive.keep_preparation(preparation)
+            self._context.archive.store_preparation(preparation)
         return preparation
 
     def _fold_now(self, preparation: Preparation, readiness: Readiness) -> None:
@@ -97,14 +97,14 @@ class TurnFolds:
         self._waits = self._patience.seconds > 0
         self.chore = self._chore(preparation, urgent=True)
 
-    def _go_by(self, preparation: Preparation) -> Folding:
+    def _go_by(self, preparation: Preparation) -> FoldBuilder:
         wanted = self._planner.range_until(self.epoch, preparation.until)
-        folding = Folding(self._context, self._planner.kept, wanted, self._spending)
+        folding = FoldBuilder(self._context, self._planner.kept, wanted, self._spending)
         self._awaited = preparation, folding
         return folding
 
-    def _chore(self, preparation: Preparation, *, urgent: bool = False) -> Chore:
-        return Chore(
+    def _chore(self, preparation: Preparation, *, urgent: bool = False) -> FoldPreparation:
+        return FoldPreparation(
             self._context,
             self._planner.kept,
             preparation,

@@ -14,10 +14,10 @@ from turnfold_stores.records.fields import Reading, messages_in, texts_in
 
 from turnfold.archive.kinds import KINDS, Kind, kinds_with
 from turnfold.archive.passages import content_of
-from turnfold.archive.paths import Link, read_link
+from turnfold.archive.paths import ExchangePlace, read_place
 from turnfold.archive.plans import Plan, exchange_in, opening_in, plan_body, read_plan
 from turnfold.archive.tombstones import Tombstones
-from turnfold.forgetting.rebuild import Path, rebuilt
+from turnfold.forgetting.rebuild import ConversationPath, rebuilt
 from turnfold.history.exchanges import seed_of
 from turnfold.history.reader import read
 from turnfold.policy import Policy
@@ -70,7 +70,7 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
-class _Extent:
+class ErasureScope:
     """What is to go.
 
     Attributes:
@@ -85,7 +85,7 @@ class _Extent:
 
     contents: frozenset[str]
     openings: frozenset[str]
-    places: Mapping[str, Link]
+    places: Mapping[str, ExchangePlace]
     touched: frozenset[str]
     before: float
     names: Collection[str] | None
@@ -114,13 +114,13 @@ class _Extent:
 def _extent(
     contents: Collection[str],
     openings: Iterable[str],
-    places: Mapping[str, Link],
+    places: Mapping[str, ExchangePlace],
     before: float,
     names: Collection[str] | None,
-) -> _Extent:
-    """What is to go with some exchanges and the turns of some openings; see `_Extent`."""
+) -> ErasureScope:
+    """What is to go with some exchanges and the turns of some openings; see `ErasureScope`."""
     gone = [one for one in places.values() if one.content in contents]
-    return _Extent(
+    return ErasureScope(
         frozenset(contents),
         frozenset({*openings, *(one.opening for one in gone)}),
         places,
@@ -197,7 +197,9 @@ class Erasure:
         openings |= {one.opening for one in places.values() if one.content in contents}
         if not contents and not openings:
             return Forgotten()
-        return self._erase(_Extent(contents, frozenset(openings), places, touched, -math.inf, None))
+        return self._erase(
+            ErasureScope(contents, frozenset(openings), places, touched, -math.inf, None)
+        )
 
     def _bury(self, what: Iterable[str]) -> None:
         names = sorted(name for name in what if name)
@@ -205,7 +207,7 @@ class Erasure:
             self._tombstones.put(names)
             self._tombstones.renew()
 
-    def _erase(self, extent: _Extent) -> Forgotten:
+    def _erase(self, extent: ErasureScope) -> Forgotten:
         """Erase it: what is derived first, what was said and where it stands last."""
         done = self._pieces(extent)
         for name in extent.touched:
@@ -219,7 +221,7 @@ class Erasure:
 
     # --- what is derived ----------------------------------------------------------------------
 
-    def _pieces(self, extent: _Extent) -> Forgotten:
+    def _pieces(self, extent: ErasureScope) -> Forgotten:
         """Passages, their vectors, and that vectors are owed."""
         gone = extent.contents
         passages = [
@@ -247,7 +249,7 @@ class Erasure:
         self._store.replace(self._user_id, debts, smaller)
         return Forgotten(passages=len(passages), vectors=len(vectors & indexed), others=len(debts))
 
-    def _summaries(self, name: str, extent: _Extent) -> Forgotten:
+    def _summaries(self, name: str, extent: ErasureScope) -> Forgotten:
         """Nodes and folds of a conversation: rebuilt from what remains, or deleted."""
         here = {key: one for key, one in extent.places.items() if one.conversation == name}
         folds = list(self._scan("fold", [name]))
@@ -256,7 +258,7 @@ class Erasure:
             nodes=list(self._scan("node", [name])),
             corrections=self._scan("correction", [name]),
             contents=self._scan("content", [name]),
-            path=Path(here, extent.contents),
+            path=ConversationPath(here, extent.contents),
             policy=self._policy,
         )
         remaining = {"", *(one.id for one in folds)} - set(new.deleted)
@@ -269,7 +271,7 @@ class Erasure:
         self._store.replace(self._user_id, new.deleted, new.records)
         return Forgotten(summaries=len(new.deleted), rebuilt=len(new.records))
 
-    def _turns(self, extent: _Extent) -> Forgotten:
+    def _turns(self, extent: ErasureScope) -> Forgotten:
         """Plans, accounts, proofs, work in progress: with their exchange, or by their age."""
         thoughts = set(self._thoughts(extent.contents)) if not extent.whole else set()
 
@@ -301,7 +303,7 @@ class Erasure:
                 for message in messages:
                     yield from thinking_ids(message)
 
-    def _shown(self, extent: _Extent) -> Forgotten:
+    def _shown(self, extent: ErasureScope) -> Forgotten:
         """Plans that name what goes: they go on without it.
 
         Those of any conversation may have recalled it. Those of its own follow on it; a history
@@ -351,7 +353,7 @@ class Erasure:
             self._store.replace(self._user_id, (), records)
         return count
 
-    def _strange(self, extent: _Extent) -> Forgotten:
+    def _strange(self, extent: ErasureScope) -> Forgotten:
         """What cannot be read, or is of a newer version: it goes with what it names, or by age."""
         names = {*extent.contents, *extent.openings}
         names |= {key for key, one in extent.places.items() if one.content in extent.contents}
@@ -372,7 +374,7 @@ class Erasure:
 
     # --- what was said ------------------------------------------------------------------------
 
-    def _resumed(self, extent: _Extent) -> Forgotten:
+    def _resumed(self, extent: ErasureScope) -> Forgotten:
         """What is kept for resuming a conversation."""
         said = [
             record.id
@@ -392,7 +394,7 @@ class Erasure:
         found = read(messages, seed=seed, redact=self._policy.redact).exchanges
         return [one.content_id for one in found]
 
-    def _said(self, extent: _Extent) -> Forgotten:
+    def _said(self, extent: ErasureScope) -> Forgotten:
         """The exchanges and their places; what follows on them follows on what was before."""
         self._delete(extent.contents)
         dead = {key for key, one in extent.places.items() if one.content in extent.contents}
@@ -417,9 +419,9 @@ class Erasure:
 
     # --- rows ---------------------------------------------------------------------------------
 
-    def _places(self, names: Collection[str] | None) -> dict[str, Link]:
+    def _places(self, names: Collection[str] | None) -> dict[str, ExchangePlace]:
         scan = self._scan("exchange", names)
-        return {record.id: link for record, link in self._reading.all(scan, read_link)}
+        return {record.id: link for record, link in self._reading.all(scan, read_place)}
 
     def _plans(self, names: Collection[str] | None) -> Iterator[tuple[Record, Plan]]:
         return self._reading.all(self._scan("plan", names), read_plan)

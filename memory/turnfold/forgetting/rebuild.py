@@ -15,7 +15,7 @@ from turnfold_stores import Record
 from turnfold_stores.once import cached_property
 from turnfold_stores.records.fields import Reading, messages_in
 
-from turnfold.archive.paths import Link
+from turnfold.archive.paths import ExchangePlace
 from turnfold.archive.plans import Fold, fold_body, read_fold
 from turnfold.history.exchanges import Message
 from turnfold.history.utterances import utterances
@@ -29,7 +29,7 @@ _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2,}")
 
 
-class Path:
+class ConversationPath:
     """The places of a conversation's exchanges, some of which are gone.
 
     Args:
@@ -37,7 +37,7 @@ class Path:
         gone: content ids of what is forgotten.
     """
 
-    def __init__(self, links: Mapping[str, Link], gone: Iterable[str]) -> None:
+    def __init__(self, links: Mapping[str, ExchangePlace], gone: Iterable[str]) -> None:
         self._links = links
         self.gone = frozenset(gone)
 
@@ -76,7 +76,7 @@ def rebuilt(
     nodes: Sequence[Record],
     corrections: Iterable[Record],
     contents: Iterable[Record],
-    path: Path,
+    path: ConversationPath,
     policy: Policy,
 ) -> Rebuilt:
     """What becomes of the nodes and folds of one conversation.
@@ -97,7 +97,7 @@ def rebuilt(
     used = {node: name for name in changed for node in of_folds[name].nodes}
     elsewhere = {node for name in alive - changed for node in of_folds[name].nodes}
 
-    words = Words(
+    words = ForgottenWords(
         (record.id in path.gone, messages)
         for record, messages in reading.all(contents, lambda one: messages_in(one.body))
     )
@@ -188,7 +188,7 @@ def _behind(fold: Fold, folds: Mapping[str, Fold], alive: set[str]) -> tuple[str
     return (name if name in folds and name not in seen else ""), inherited
 
 
-class Words:
+class ForgottenWords:
     """Which words only what is gone had."""
 
     def __init__(self, said: Iterable[tuple[bool, Sequence[Message]]]) -> None:

@@ -214,7 +214,7 @@ def _marked_within(block: Mapping[str, Any]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _ReadHistory:
     """A history that was read.
 
     Attributes:
@@ -247,7 +247,7 @@ class Reader:
     def __init__(self, count: CountText, redact: Redact | None = None) -> None:
         self._count = count
         self._redact = redact
-        self._known: OrderedDict[tuple[str, str | None], _Known] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str | None], _ReadHistory] = OrderedDict()
 
     def read(self, messages: Sequence[Message], *, seed: str) -> Transcript:
         """Cut messages into exchanges and name them.
@@ -284,10 +284,10 @@ class Reader:
             for index in _others(columns)
         }
         tokens = sum(sizes)
-        self._keep(key, _Known(exchanges, columns, names, sizes, special, others, tokens))
+        self._keep(key, _ReadHistory(exchanges, columns, names, sizes, special, others, tokens))
         return _transcript(exchanges, columns, special, messages)
 
-    def _keep(self, key: tuple[str, str | None], history: _Known) -> None:
+    def _keep(self, key: tuple[str, str | None], history: _ReadHistory) -> None:
         self._known.pop(key, None)
         self._known[key] = history
         while len(self._known) > 1 and (
@@ -301,7 +301,7 @@ class Reader:
         return sum([one.tokens for one in list(self._known.values())])
 
 
-_NOTHING = _Known((), Columns([], [], [], [], [], ()), b"", (), (), {}, 0)
+_NOTHING = _ReadHistory((), Columns([], [], [], [], [], ()), b"", (), (), {}, 0)
 
 
 def _others(columns: Columns) -> list[int]:
@@ -310,7 +310,7 @@ def _others(columns: Columns) -> list[int]:
     return [index for index, text in enumerate(texts) if text is None] if None in texts else []
 
 
-def _common(known: _Known, columns: Columns) -> int:
+def _common(known: _ReadHistory, columns: Columns) -> int:
     """How many messages at the beginning are the same."""
     before: Sequence[Sequence[object]] = known.columns[:4]
     now: Sequence[Sequence[object]] = columns[:4]

@@ -70,7 +70,7 @@ def _redacted(value: Any, redact: Redact, as_it_is: frozenset[str]) -> Any:
     return value
 
 
-class Memorable(Sequence[Exchange]):
+class RedactedExchanges(Sequence[Exchange]):
     """Exchanges as memory may keep them, made when asked for.
 
     One that was forgotten says nothing; the texts of the others are redacted.

@@ -12,33 +12,33 @@ from turnfold.archive.archive import Archive
 from turnfold.archive.passages import content_of
 from turnfold.history.exchanges import Transcript
 from turnfold.history.utterances import utterances
-from turnfold.recall.ranking import Message, messages_of
+from turnfold.recall.ranking import Candidate, messages_of
 
 # Exchanges looked at on either side of one that was found.
 _AROUND = 2
 _BATCH = 64
 
 
-class Known:
+class MessageCache:
     """Messages by the content id of their exchange, so that no turn need make them again."""
 
     def __init__(self, most: int = 20_000) -> None:
-        self._messages: OrderedDict[str, tuple[Message, ...]] = OrderedDict()
+        self._messages: OrderedDict[str, tuple[Candidate, ...]] = OrderedDict()
         self._most = most
 
     def __contains__(self, content_id: str) -> bool:
         return content_id in self._messages
 
-    def __getitem__(self, content_id: str) -> tuple[Message, ...]:
+    def __getitem__(self, content_id: str) -> tuple[Candidate, ...]:
         return self._messages[content_id]
 
-    def __setitem__(self, content_id: str, messages: tuple[Message, ...]) -> None:
+    def __setitem__(self, content_id: str, messages: tuple[Candidate, ...]) -> None:
         self._messages[content_id] = messages
         while len(self._messages) > self._most:
             self._messages.popitem(last=False)
 
 
-class Eligible:
+class RecallFilter:
     """What may be recalled: exchanges in memory on a living path, and not in view.
 
     Args:
@@ -71,7 +71,7 @@ class Eligible:
         return 0 if content in self._elsewhere[record.conversation] else None
 
 
-class Past:
+class Candidates:
     """The exchanges that may be recalled: those folded on this path, and of other conversations.
 
     What was folded on this path is read from the transcript, without the ledger.
@@ -84,7 +84,7 @@ class Past:
         folded: range,
         *,
         closed: bool,
-        known: Known,
+        known: MessageCache,
         root: str,
     ) -> None:
         """Args:
@@ -97,7 +97,7 @@ class Past:
         """
         self._archive = archive
         exchanges = transcript.exchanges
-        self._kept = archive.memorable(exchanges)
+        self._kept = archive.storable(exchanges)
         self._sent = exchanges
         self._folded = folded
         self._closed = closed
@@ -106,16 +106,17 @@ class Past:
         self._indexes = {
             exchanges[index].content_id: index
             for index in folded
-            if exchanges[index].content_id not in live and not archive.forgot(exchanges[index])
+            if exchanges[index].content_id not in live
+            and not archive.is_forgotten(exchanges[index])
         }
-        self._eligible = Eligible(
+        self._eligible = RecallFilter(
             archive,
             turns={content: index + 1 for content, index in self._indexes.items()},
             live=live,
             root=root,
         )
 
-    def living(self, hits: Iterator[Hit], most: int) -> Iterator[str]:
+    def alive(self, hits: Iterator[Hit], most: int) -> Iterator[str]:
         """Ids of the passages among hits that may be recalled, out of the first `most`."""
         hits = islice(hits, most)
         if self._closed:
@@ -132,7 +133,7 @@ class Past:
                 if known or (record is not None and self._eligible(record) is not None):
                     yield hit.id
 
-    def around(self, passage_ids: Iterable[str]) -> tuple[list[Message], list[int]]:
+    def with_neighbours(self, passage_ids: Iterable[str]) -> tuple[list[Candidate], list[int]]:
         """What was said in and around the exchanges of passages, in order.
 
         Other conversations come first, without what stands around.
@@ -142,7 +143,7 @@ class Past:
             after the other.
         """
         contents = dict.fromkeys(map(content_of, passage_ids))
-        messages: list[Message] = []
+        messages: list[Candidate] = []
         runs: list[int] = []
         run = 0
         strange = [content for content in contents if content not in self._indexes]
@@ -169,7 +170,7 @@ class Past:
         """The number of an exchange on this path, from 1; 0 for one of another."""
         return self._indexes.get(content_id, -1) + 1
 
-    def _said(self, index: int) -> tuple[Message, ...]:
+    def _said(self, index: int) -> tuple[Candidate, ...]:
         content = self._sent[index].content_id
         if self._indexes.get(content) != index:
             return ()  # in view, forgotten, or said again later

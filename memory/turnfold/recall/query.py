@@ -101,7 +101,7 @@ _BRIEF = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecallQuery:
     """What an opening asks of the past.
 
     Attributes:
@@ -117,7 +117,7 @@ class Asked:
     words: int
 
 
-def read_opening(opening: str, earlier: Sequence[str] = ()) -> Asked | None:
+def read_opening(opening: str, earlier: Sequence[str] = ()) -> RecallQuery | None:
     """Read an opening; None for small talk.
 
     Args:
@@ -141,7 +141,7 @@ def read_opening(opening: str, earlier: Sequence[str] = ()) -> Asked | None:
                 break
     if not named:
         return None
-    return Asked(query, named, asks, len(said))
+    return RecallQuery(query, named, asks, len(said))
 
 
 def _is_bare(said: Sequence[str], named: frozenset[str]) -> bool:
@@ -207,7 +207,7 @@ def is_asking(text: str) -> bool:
     return start in _STARTS
 
 
-def need(asked: Asked, texts: Collection[str]) -> float:
+def recall_probability(asked: RecallQuery, texts: Collection[str]) -> float:
     """How likely it is that an opening wants something said before: 0 to 1.
 
     A short question whose words stand together in one message of the past does; a long

@@ -41,7 +41,7 @@ _WISH = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Candidate:
     """Something that was said in an exchange of the past.
 
     Attributes:
@@ -59,17 +59,17 @@ class Message:
     wish: bool = False
 
 
-def messages_of(content_id: str, said: Iterable[Utterance]) -> tuple[Message, ...]:
+def messages_of(content_id: str, said: Iterable[Utterance]) -> tuple[Candidate, ...]:
     """The messages that the utterances of an exchange are."""
     messages = []
     for number, one in enumerate(said):
         size = estimate_text(one.text)
         wish = one.source == "user" and size <= _SHORT and _WISH.search(one.text) is not None
-        messages.append(Message(f"{content_id}:{number}", one.source, one.text, size, wish))
+        messages.append(Candidate(f"{content_id}:{number}", one.source, one.text, size, wish))
     return tuple(messages)
 
 
-def fused(*rankings: Iterable[str]) -> dict[str, float]:
+def fuse_ranks(*rankings: Iterable[str]) -> dict[str, float]:
     """Scores of names by their places in several rankings, at most 1 from each."""
     scores: dict[str, float] = {}
     for ranking in rankings:
@@ -79,7 +79,7 @@ def fused(*rankings: Iterable[str]) -> dict[str, float]:
 
 
 def relevance(
-    messages: Sequence[Message], runs: Sequence[int], scores: Mapping[str, float]
+    messages: Sequence[Candidate], runs: Sequence[int], scores: Mapping[str, float]
 ) -> Floats:
     """How much messages bear on the opening, with what stands beside them; shape (messages,).
 
@@ -105,7 +105,7 @@ def relevance(
     return total
 
 
-def value(messages: Sequence[Message], relevant: Floats) -> Floats:
+def value(messages: Sequence[Candidate], relevant: Floats) -> Floats:
     """What messages are worth for their size; shape (messages,).
 
     Where one side speaks at length and the other does not, the short words of the user weigh

@@ -11,16 +11,16 @@ from turnfold_stores import Hit, match_words
 from turnfold_stores.lazy_numpy import np
 
 from turnfold.archive.archive import Archive
-from turnfold.archive.passages import Found, Passage, content_of
+from turnfold.archive.passages import Passage, RecalledPassage, content_of
 from turnfold.errors import TurnfoldError, failure
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.utterances import utterances
 from turnfold.language.days import known_day
 from turnfold.language.time_spans import span_in
 from turnfold.policy import Policy
-from turnfold.recall.candidates import Known, Past
-from turnfold.recall.query import Asked, coverage, need, read_opening
-from turnfold.recall.ranking import Floats, Message, fused, relevance, value
+from turnfold.recall.candidates import Candidates, MessageCache
+from turnfold.recall.query import RecallQuery, coverage, read_opening, recall_probability
+from turnfold.recall.ranking import Candidate, Floats, fuse_ranks, relevance, value
 from turnfold.recall.recalled_block import RECALL_OVERHEAD
 from turnfold.recall.selection import Chosen, choose
 from turnfold.turn_context import TurnContext
@@ -60,7 +60,7 @@ class LookedUp:
         wrong: why only words were searched, not meaning; None where both were.
     """
 
-    found: Sequence[Found] = ()
+    found: Sequence[RecalledPassage] = ()
     wrong: Exception | None = None
 
 
@@ -75,7 +75,7 @@ def look_up(
     folded: range,
     shown: Collection[str],
     summary: str,
-    known: Known,
+    known: MessageCache,
     root: str,
     budget: int,
 ) -> LookedUp:
@@ -102,26 +102,26 @@ def look_up(
     if asked is None:
         return LookedUp()
     where = archive.scope.conversation if alone else None
-    past = Past(archive, transcript, folded, closed=alone, known=known, root=root)
+    past = Candidates(archive, transcript, folded, closed=alone, known=known, root=root)
     by_words = match_words(
         archive.store.ledger, archive.scope.user_id, asked.query, conversation=where, kind="passage"
     )
     most = _LEAST_TAKEN + budget // _PER_TAKEN
-    lexical = list(islice(past.living(by_words, most * _LOOKED_AT), most))
+    lexical = list(islice(past.alive(by_words, most * _LOOKED_AT), most))
     dense: list[str] = []
     wrong: Exception | None = None
     try:
         near = _nearest(context, asked.query, where)
-        dense = list(islice(past.living(near, most * _LOOKED_AT), most))
+        dense = list(islice(past.alive(near, most * _LOOKED_AT), most))
     except BaseException as failed:  # noqa: BLE001 - an embedder or an index may raise anything
         wrong = failure(failed)
-    messages, runs = past.around([*lexical, *dense])
+    messages, runs = past.with_neighbours([*lexical, *dense])
     share = _share(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
     budget = int(budget * share)
     if not budget or not messages:
         return LookedUp((), wrong)
-    of_pieces = fused(lexical, dense)
-    relevant = relevance(messages, runs, fused(_utterances_of(lexical), _utterances_of(dense)))
+    of_pieces = fuse_ranks(lexical, dense)
+    relevant = relevance(messages, runs, fuse_ranks(_utterances_of(lexical), _utterances_of(dense)))
     in_view = past.in_view(summary)
     chosen = choose(
         messages,
@@ -135,7 +135,7 @@ def look_up(
     return LookedUp(_found(archive, past, chosen, policy.zone), wrong)
 
 
-def _asked(transcript: Transcript, *, anything: bool) -> Asked | None:
+def _asked(transcript: Transcript, *, anything: bool) -> RecallQuery | None:
     # Messages that nobody has answered yet are one opening; what is asked is in the last.
     opening, *unanswered = _openings_of(transcript.open)
     before = [
@@ -143,7 +143,7 @@ def _asked(transcript: Transcript, *, anything: bool) -> Asked | None:
     ]
     asked = read_opening(opening, [*unanswered, *before])
     if asked is None and anything and opening:
-        return Asked(opening, frozenset(), asks=True, words=0)
+        return RecallQuery(opening, frozenset(), asks=True, words=0)
     return asked
 
 
@@ -162,7 +162,7 @@ def _nearest(context: TurnContext, query: str, where: str | None) -> Iterator[Hi
     if embedder is None:
         raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
     archive.embed_owed(embedder, seconds=_CATCHING_UP * policy.deadline)
-    vector = embedder.embed([archive.discreet(query)])[0]
+    vector = embedder.embed([archive.redacted_text(query)])[0]
     floor = policy.recall_floor
     for hit in archive.store.index.nearest(archive.scope.user_id, vector, conversation=where):
         if hit.score < floor:
@@ -174,8 +174,8 @@ def _nearest(context: TurnContext, query: str, where: str | None) -> Iterator[Hi
 
 def _share(
     policy: Policy,
-    asked: Asked,
-    messages: Sequence[Message],
+    asked: RecallQuery,
+    messages: Sequence[Candidate],
     lexical: Sequence[str],
     *,
     by_meaning: bool,
@@ -187,7 +187,7 @@ def _share(
         if not by_meaning and all(coverage(asked.terms, one) < _BY_WORDS_ALONE for one in texts):
             return 0.0
         sure = _SURE if policy.budget is None else _SURE_WITHIN_BUDGET
-        return min(1.0, need(asked, texts) / sure)
+        return min(1.0, recall_probability(asked, texts) / sure)
     return 1.0
 
 
@@ -205,9 +205,9 @@ def _by_message(pieces: dict[str, float]) -> dict[str, dict[int, float]]:
 
 def _timeliness(
     archive: Archive,
-    past: Past,
-    asked: Asked,
-    messages: Sequence[Message],
+    past: Candidates,
+    asked: RecallQuery,
+    messages: Sequence[Candidate],
     zone: tzinfo | None,
 ) -> Floats:
     """How much more each message counts for when it was said; shape (messages,)."""
@@ -221,8 +221,8 @@ def _timeliness(
 
 
 def _found(
-    archive: Archive, past: Past, chosen: Sequence[Chosen], zone: tzinfo | None
-) -> list[Found]:
+    archive: Archive, past: Candidates, chosen: Sequence[Chosen], zone: tzinfo | None
+) -> list[RecalledPassage]:
     today = known_day(archive.clock(), zone)
     times = past.times([f"{one.message.id}.0" for one in chosen])
     found = []
@@ -234,5 +234,7 @@ def _found(
         name = message.id if one.piece is None else f"{message.id}.{one.piece}"
         passage = Passage(name, content_id, message.source, one.text, turn)
         day = known_day(at, zone)
-        found.append(Found(passage, turn, float(one.score), day if day != today else None))
+        found.append(
+            RecalledPassage(passage, turn, float(one.score), day if day != today else None)
+        )
     return found

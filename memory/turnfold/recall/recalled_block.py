@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from turnfold.archive.passages import Found
+from turnfold.archive.passages import RecalledPassage
 from turnfold.request.quotation import mark_for, memory_block
 
 _RECALL_NOTE = (
@@ -15,7 +15,7 @@ _RECALL_NOTE = (
 RECALL_OVERHEAD = 48
 
 
-def recall_block(found: Sequence[Found]) -> str:
+def recall_block(found: Sequence[RecalledPassage]) -> str:
     """The block that brings passages back, in order; "" for none.
 
     Labels carry a mark that no passage holds, so no passage can forge one.

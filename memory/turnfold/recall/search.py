@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +13,7 @@ from turnfold_stores.records.fields import Reading
 from turnfold.archive.passages import Passage, content_of, place_of
 from turnfold.archive.paths import Paths
 from turnfold.history.utterances import Utterance, utterances
-from turnfold.recall.ranking import fused
+from turnfold.recall.ranking import fuse_ranks
 
 _BATCH = 64
 # Passages taken from each ranking, and looked at to find those that are alive.
@@ -33,8 +34,8 @@ class SearchHit:
         at: when it was said, or first seen, in seconds since the epoch.
         score: places in the rankings by words and by meaning, fused; the higher the better,
             comparable within one search only.
-        similarity: cosine with the query, -1 to 1; None where it was found by its words alone.
-        words: BM25 score; None where it was found by its meaning alone.
+        vector_score: cosine with the query, -1 to 1; None where it was found by its words alone.
+        text_score: BM25 score; None where it was found by its meaning alone.
         before: what was said just before in the conversation; None at its beginning.
         after: what was said just after; None at the end of what is in memory.
         id: names the passage.
@@ -46,10 +47,23 @@ class SearchHit:
     turn: int
     at: float
     score: float
-    similarity: float | None = None
-    words: float | None = None
+    vector_score: float | None = None
+    text_score: float | None = None
     before: Utterance | None = None
     after: Utterance | None = None
+
+    @property
+    def similarity(self) -> float | None:
+        """`vector_score`, as it was called in 0.1."""
+        _renamed("similarity", "vector_score")
+        return self.vector_score
+
+    @property
+    def words(self) -> float | None:
+        """`text_score`, as it was called in 0.1."""
+        _renamed("words", "text_score")
+        return self.text_score
+
     id: str = ""
 
 
@@ -93,7 +107,7 @@ class Search:
         if vector is not None:
             nearest = self._store.index.nearest(self._user_id, vector, conversation=conversation)
             by_meaning = self._living(nearest)
-        scores = fused(by_words, by_meaning)
+        scores = fuse_ranks(by_words, by_meaning)
         best = sorted(scores, key=lambda name: -scores[name])[:limit]
         return [
             self._hit(name, scores[name], by_meaning.get(name), by_words.get(name)) for name in best
@@ -134,8 +148,8 @@ class Search:
             turn=self._number(name) or passage.turn,
             at=record.at,
             score=score,
-            similarity=similarity,
-            words=words,
+            vector_score=similarity,
+            text_score=words,
             before=before,
             after=after,
             id=name,
@@ -163,3 +177,7 @@ class Search:
         before = mine[number - 1 : number] if number else earlier[-1:]
         after = mine[number + 1 : number + 2] or later[:1]
         return (before[0] if before else None), (after[0] if after else None)
+
+
+def _renamed(old: str, new: str) -> None:
+    warnings.warn(f"SearchHit.{old} is called {new} now", DeprecationWarning, stacklevel=3)

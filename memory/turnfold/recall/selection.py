@@ -9,7 +9,7 @@ from turnfold_stores import STOP_WORDS
 
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.passages import split
-from turnfold.recall.ranking import Message
+from turnfold.recall.ranking import Candidate
 
 # What a label and its line break take; see `recalled_block`.
 LABEL_TOKENS = 4
@@ -44,7 +44,7 @@ class Chosen:
         score: what it is worth.
     """
 
-    message: Message
+    message: Candidate
     place: int
     piece: int | None
     text: str
@@ -52,7 +52,7 @@ class Chosen:
 
 
 def choose(
-    messages: Sequence[Message],
+    messages: Sequence[Candidate],
     values: Sequence[float],
     *,
     budget: int,
@@ -99,7 +99,7 @@ def choose(
 class _Knapsack:
     def __init__(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[Candidate],
         budget: int,
         count: CountText,
         shown: Collection[str],
@@ -160,12 +160,14 @@ class _Knapsack:
         self.chosen.append(Chosen(self._messages[place], place, piece, text, score))
 
     @staticmethod
-    def _is_cut(message: Message) -> bool:
+    def _is_cut(message: Candidate) -> bool:
         """Whether a message has more than one passage; a short one is not looked at."""
         return len(message.text) > _ONE_PASSAGE and len(split(message.text)) > 1
 
 
-def _newer_in(messages: Sequence[Message], places: Sequence[int]) -> Callable[[int], Iterator[int]]:
+def _newer_in(
+    messages: Sequence[Candidate], places: Sequence[int]
+) -> Callable[[int], Iterator[int]]:
     """What finds, among some places, newer statements of the user on the matter of another."""
     said = {
         place: _words_of(messages[place].text) - STOP_WORDS

@@ -87,7 +87,7 @@ def _unmarked(block: Any) -> Any:
     return block
 
 
-def head_of(transcript: Transcript, keep_first: int) -> int:
+def protected_head(transcript: Transcript, keep_first: int) -> int:
     """How many of the oldest exchanges stay whatever happens.
 
     Those the caller asked for, and all up to a `compaction` block of the provider, which has

@@ -25,7 +25,7 @@ class LeftAlone(TurnfoldError):  # noqa: N818 - a state, not a fault
     """A part that failed again and again is not asked for now."""
 
 
-class Breaker:
+class CircuitBreaker:
     """Watches one part: the store, the embedder, the summarizer.
 
     Once its pause is over one step may try it; the others wait for what comes of that.

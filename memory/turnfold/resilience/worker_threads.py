@@ -23,7 +23,7 @@ from turnfold_stores.process.fork import at_exit, at_fork
 from turnfold.errors import TurnfoldError
 
 if TYPE_CHECKING:
-    from turnfold.resilience.circuit_breaker import Breaker
+    from turnfold.resilience.circuit_breaker import CircuitBreaker
 
 # Seconds an interpreter that exits gives to steps under way. One that is in the middle of native
 # code then may end the process with an abort.
@@ -44,7 +44,7 @@ class TooLate(TurnfoldError):  # noqa: N818 - a state, not a fault
         began: whether a thread was free for it at all.
     """
 
-    part: Breaker | None = None
+    part: CircuitBreaker | None = None
     began = True
 
 
@@ -58,7 +58,7 @@ class Task(Generic[_Done]):
     """
 
     def __init__(self, step: Callable[[], _Done], ends: float) -> None:
-        self.part: Breaker | None = None
+        self.part: CircuitBreaker | None = None
         self.left = False
         self.ends = ends
         self.began = False
@@ -102,7 +102,7 @@ def current_task() -> Task[Any] | None:
     return _current.get()
 
 
-class Crew:
+class WorkerThreads:
     """A few threads, made when there is something to do."""
 
     def __init__(self, most: int, name: str) -> None:

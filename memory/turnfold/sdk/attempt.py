@@ -12,9 +12,9 @@ from anthropic import APIRequest
 
 from turnfold.accounting.receipt import Receipt
 from turnfold.accounting.telemetry import report, span_of
-from turnfold.engine.runtime import Process
+from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
-from turnfold.errors import TurnfoldError, clean, failure
+from turnfold.errors import TurnfoldError, as_turnfold_error, failure
 from turnfold.request.refusals import Refusal
 from turnfold.request.thinking import strip_thinking
 from turnfold.resilience.circuit_breaker import LeftAlone
@@ -22,7 +22,7 @@ from turnfold.resilience.worker_threads import TooLate
 from turnfold.scope import LOCAL_USER, Scope, scope_of
 from turnfold.sdk.bounds import Bounds
 from turnfold.sdk.deadline import Deadline
-from turnfold.sdk.turn_without_memory import Bypass
+from turnfold.sdk.turn_without_memory import TurnWithoutMemory
 from turnfold.summarizers.driver import Script
 
 logger = logging.getLogger("turnfold")
@@ -44,7 +44,7 @@ class Attempt:
         self,
         body: Mapping[str, Any],
         *,
-        process: Process,
+        process: Runtime,
         bounds: Bounds,
         user_id: str | None,
         conversation: str,
@@ -131,7 +131,9 @@ class Attempt:
             message: the answer; None where that is not known.
         """
         if receipt is None:
-            receipt = Bypass(self.body, self._scope, self._limit.reason).answered(message)
+            receipt = TurnWithoutMemory(self.body, self._scope, self._limit.reason).answered(
+                message
+            )
         report(receipt, self._span)
         for each in self._on_receipt:
             each(receipt)
@@ -175,7 +177,7 @@ class Attempt:
         level = logging.INFO if isinstance(wrong, LeftAlone) else logging.WARNING
         logger.log(level, "this request goes without memory: %s", reason)
         if self._process.policy.on_error == "raise":
-            raise clean(wrong, "memory failed")
+            raise as_turnfold_error(wrong, "memory failed")
 
 
 def as_sent(request: APIRequest, body: Mapping[str, Any]) -> APIRequest:

@@ -22,8 +22,8 @@ from typing import Any
 
 import anyio
 
-from turnfold.folding.preparation import Chore, written
-from turnfold.resilience.worker_threads import Crew, TooLate, on_asyncio
+from turnfold.folding.preparation import FoldPreparation, written
+from turnfold.resilience.worker_threads import TooLate, WorkerThreads, on_asyncio
 from turnfold.summarizers.driver import LoopPlayer, Player
 
 # Seconds a closing memory, or an interpreter that exits, waits for a summary in flight.
@@ -45,19 +45,19 @@ class Background:
 
     def __init__(self) -> None:
         # For tasks: a store that hangs is not to take the threads of the loop, nor hold up its end.
-        self.crew = Crew(1, "turnfold-background")
-        self.folds = Crew(_FOLDS, "turnfold-fold")
+        self.crew = WorkerThreads(1, "turnfold-background")
+        self.folds = WorkerThreads(_FOLDS, "turnfold-fold")
         self._reset()
 
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._queue: deque[tuple[Chore, Callable[[], None]]] = deque()
+        self._queue: deque[tuple[FoldPreparation, Callable[[], None]]] = deque()
         self._thread: threading.Thread | None = None
-        self._current: Chore | None = None
+        self._current: FoldPreparation | None = None
         self._stirred = time.monotonic()  # when the worker last got on
-        self._tasks: dict[asyncio.Task[None], Chore] = {}
+        self._tasks: dict[asyncio.Task[None], FoldPreparation] = {}
         self._names: set[str] = set()
 
     @property
@@ -74,7 +74,7 @@ class Background:
         stuck = self._thread is not None and time.monotonic() - self._stirred > _STUCK
         return not stuck and max(len(self._queue), len(self._tasks)) < _MOST_WAITING
 
-    def start(self, chore: Chore, player: Player) -> None:
+    def start(self, chore: FoldPreparation, player: Player) -> None:
         """Work on a chore in the worker thread; not twice at a time."""
         if not self._enter(chore):
             return
@@ -94,7 +94,7 @@ class Background:
                 self._thread = thread
                 atexit.register(self.close)
 
-    def start_on_loop(self, chore: Chore, player: LoopPlayer) -> None:
+    def start_on_loop(self, chore: FoldPreparation, player: LoopPlayer) -> None:
         """Work on a chore as a task of the running event loop; not twice at a time."""
         if not self._enter(chore):
             return
@@ -142,7 +142,7 @@ class Background:
             for task in lost:
                 self._names.discard(self._tasks.pop(task).name)
 
-    def _enter(self, chore: Chore) -> bool:
+    def _enter(self, chore: FoldPreparation) -> bool:
         self._own()
         self._drop_lost()
         with self._lock:
@@ -153,7 +153,7 @@ class Background:
 
     # --- a fold that a turn waits for ---------------------------------------------------------
 
-    def work_for(self, chore: Chore, player: Player, seconds: float) -> None:
+    def work_for(self, chore: FoldPreparation, player: Player, seconds: float) -> None:
         """Have the summaries of a fold written, and wait for them so long at the most.
 
         What comes later is written by the thread that is left behind.
@@ -165,7 +165,9 @@ class Background:
             if not late.began:
                 chore.let_go(lost=True)
 
-    async def work_for_on_loop(self, chore: Chore, player: LoopPlayer, seconds: float) -> None:
+    async def work_for_on_loop(
+        self, chore: FoldPreparation, player: LoopPlayer, seconds: float
+    ) -> None:
         """The same on an event loop; where tasks cannot be left on it, what is late is lost."""
         script = written(chore, compares=player.compares)
         if not on_asyncio():
@@ -196,7 +198,7 @@ class Background:
                 self._current = None
                 self._names.discard(chore.name)
 
-    def _work(self, chore: Chore, player: Player) -> None:
+    def _work(self, chore: FoldPreparation, player: Player) -> None:
         def stirred() -> bool:
             self._stirred = time.monotonic()
             return self._stopping.is_set()
@@ -205,7 +207,9 @@ class Background:
 
     # --- tasks --------------------------------------------------------------------------------
 
-    def _begin_task(self, chore: Chore, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _begin_task(
+        self, chore: FoldPreparation, work: Coroutine[Any, Any, None]
+    ) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name="turnfold-background")
         # A loop that is closed over it loses it, which is allowed for: no need to complain.
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001

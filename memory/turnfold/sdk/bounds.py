@@ -13,12 +13,12 @@ from typing import Any
 
 from turnfold.errors import StoreError, SummaryError, TurnfoldError
 from turnfold.request.refusals import Resting
-from turnfold.resilience.circuit_breaker import Breaker
-from turnfold.resilience.worker_threads import Crew, TooLate
+from turnfold.resilience.circuit_breaker import CircuitBreaker
+from turnfold.resilience.worker_threads import TooLate, WorkerThreads
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold.summarizers.driver import SummarizeAsync
 from turnfold.summarizers.protocol import Summarizer
-from turnfold.summarizers.reconciling import Reconciled, Reconciler
+from turnfold.summarizers.reconciling import Reconciler, Supersessions
 
 _TURNS = 2
 _SUMMARIES = 2
@@ -35,10 +35,10 @@ class Bounds:
     """
 
     def __init__(self) -> None:
-        self.turns = Crew(_TURNS, "turnfold-turn")
-        self.summaries = Crew(_SUMMARIES, "turnfold-summary")
-        self.store = Breaker("the store")
-        self.summarizer = Breaker("the summarizer", answers=(SummaryError, Resting))
+        self.turns = WorkerThreads(_TURNS, "turnfold-turn")
+        self.summaries = WorkerThreads(_SUMMARIES, "turnfold-summary")
+        self.store = CircuitBreaker("the store")
+        self.summarizer = CircuitBreaker("the summarizer", answers=(SummaryError, Resting))
 
     def watched(self, summarizer: Summarizer) -> Summarizer:
         """A summarizer of which it is known how it fares: one that hangs is left alone."""
@@ -75,8 +75,8 @@ class _Watched:
 class _Comparing(_Watched):
     """One that can compare items, too; to do without that costs nothing, so nobody watches it."""
 
-    def reconcile(self, items: Sequence[Item]) -> Reconciled:
-        compared: Reconciled = self._summarizer.reconcile(items)
+    def reconcile(self, items: Sequence[Item]) -> Supersessions:
+        compared: Supersessions = self._summarizer.reconcile(items)
         return compared
 
 
@@ -96,8 +96,8 @@ class _WatchedOnLoop:
 class _ComparingOnLoop(_WatchedOnLoop):
     """One that can compare items, too."""
 
-    async def reconcile(self, items: Sequence[Item]) -> Reconciled:
-        compared: Reconciled = await self._summarizer.reconcile(items)
+    async def reconcile(self, items: Sequence[Item]) -> Supersessions:
+        compared: Supersessions = await self._summarizer.reconcile(items)
         return compared
 
 

@@ -19,9 +19,9 @@ import anyio.to_thread
 import httpx2
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
-from turnfold.engine.runtime import Process
+from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
-from turnfold.folding.preparation import Chore
+from turnfold.folding.preparation import FoldPreparation
 from turnfold.request.refusals import read_refusal
 from turnfold.resilience.worker_threads import on_asyncio
 from turnfold.sdk.attempt import Attempt, OnReceipt, as_sent
@@ -104,7 +104,7 @@ class Tell:
 class Await:
     """The summaries of a fold, so many seconds at the most."""
 
-    chore: Chore
+    chore: FoldPreparation
     seconds: float
 
 
@@ -112,7 +112,7 @@ class Await:
 class Prepare:
     """The summaries of a fold, while the request is on its way."""
 
-    chore: Chore
+    chore: FoldPreparation
 
 
 class MemoryMiddleware(Middleware):
@@ -120,7 +120,7 @@ class MemoryMiddleware(Middleware):
 
     def __init__(
         self,
-        process: Process,
+        process: Runtime,
         background: Background,
         bounds: Bounds,
         *,

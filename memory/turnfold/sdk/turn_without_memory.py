@@ -12,7 +12,7 @@ from turnfold.accounting.tokens import count_fixed, count_message, estimate_text
 from turnfold.scope import Scope
 
 
-class Bypass:
+class TurnWithoutMemory:
     """Stands in for the turn of such a request."""
 
     def __init__(self, body: Mapping[str, Any], scope: Scope, reason: str) -> None:

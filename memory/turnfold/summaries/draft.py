@@ -61,7 +61,7 @@ class Piece:
         return digest(str(self.job.first), *said)[:16]
 
 
-class Drafting:
+class NodeDraft:
     """From a job to the items of its node."""
 
     def __init__(self, job: SummaryJob, count: CountText, reads: Reads) -> None:

@@ -75,7 +75,7 @@ def narrowed(
     nodes: Sequence[Node],
     exchanges: Sequence[Exchange],
     *,
-    forgot: Callable[[Exchange], bool],
+    is_forgotten: Callable[[Exchange], bool],
     last: int,
     room: int,
     count: CountText,
@@ -85,7 +85,7 @@ def narrowed(
     Args:
         nodes: oldest first.
         exchanges: the path.
-        forgot: whether an exchange was forgotten.
+        is_forgotten: whether an exchange was forgotten.
         last: number of the last exchange it stands for, from 1.
         room: tokens of all of it.
         count: counts the tokens of a text.
@@ -95,7 +95,7 @@ def narrowed(
     """
     first = min((node.first for node in nodes), default=1)
     run = exchanges[first - 1 : last]
-    missing = [number for number, one in enumerate(run, first) if forgot(one)]
+    missing = [number for number, one in enumerate(run, first) if is_forgotten(one)]
     markers = unseen_among(run, first)
     for budget, named in (
         (room, markers),

@@ -11,7 +11,7 @@ from turnfold.accounting.prices import Usage
 from turnfold.history.utterances import Utterance
 from turnfold.request.quotation import mark_for, memory_block, one_line, quote
 from turnfold.summaries.notes import KINDS, Item, SummaryDraft, SummaryJob
-from turnfold.summarizers.reconciling import Reconciled, read_reconciled, reconcile_request
+from turnfold.summarizers.reconciling import Supersessions, read_reconciled, reconcile_request
 from turnfold.summarizers.structured_output import json_of, json_request, not_as_asked
 from turnfold.summarizers.summary_model import SummaryModel
 
@@ -187,7 +187,7 @@ class ClaudeSummarizer:
         message = self._client.messages.create(**request)
         return read_draft(message.model_dump(), job.known)
 
-    def reconcile(self, items: Sequence[Item]) -> Reconciled:
+    def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """Say with one request which items no longer hold because of a later one."""
         request = reconcile_request(
             items, model=self._model.name, structured=self._model.structured
@@ -209,7 +209,7 @@ class AsyncClaudeSummarizer:
         message = await self._client.messages.create(**request)
         return read_draft(message.model_dump(), job.known)
 
-    async def reconcile(self, items: Sequence[Item]) -> Reconciled:
+    async def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """Say with one request which items no longer hold because of a later one."""
         request = reconcile_request(
             items, model=self._model.name, structured=self._model.structured

@@ -17,7 +17,7 @@ import anyio
 from turnfold.errors import failure
 from turnfold.summaries.notes import Item, Outcome, SummaryDraft, SummaryJob
 from turnfold.summarizers.in_parallel import InThread, Several, Work, ask, ask_async
-from turnfold.summarizers.reconciling import AsyncReconciler, Reconciled, Reconciler
+from turnfold.summarizers.reconciling import AsyncReconciler, Reconciler, Supersessions
 
 _T = TypeVar("_T")
 Script = Generator[Any, Any, _T]
@@ -140,7 +140,7 @@ class Player:
         except BaseException as wrong:  # noqa: BLE001 - nothing of a summarizer reaches the user
             return failure(wrong)
 
-    def _compared(self, items: Sequence[Item]) -> Reconciled | Exception:
+    def _compared(self, items: Sequence[Item]) -> Supersessions | Exception:
         try:
             assert isinstance(self._summarize, Reconciler)
             return self._summarize.reconcile(items)
@@ -187,7 +187,7 @@ class LoopPlayer:
         except BaseException as wrong:  # noqa: BLE001 - as above
             return failure(wrong)
 
-    async def _compared(self, items: Sequence[Item]) -> Reconciled | Exception:
+    async def _compared(self, items: Sequence[Item]) -> Supersessions | Exception:
         try:
             assert isinstance(self._summarize, AsyncReconciler)
             return await self._summarize.reconcile(items)

@@ -56,7 +56,7 @@ _SHAPE = 'Answer with JSON alone, of this shape: {"pairs": [{"note": "n3", "late
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
+class Supersessions:
     """What a summarizer said of items: pairs of ids, of one and of a later one that replaces it."""
 
     pairs: Sequence[tuple[str, str]]
@@ -68,7 +68,7 @@ class Reconciled:
 class Reconciler(Protocol):
     """A summarizer that can compare items, too. Backfill asks those that can."""
 
-    def reconcile(self, items: Sequence[Item]) -> Reconciled:
+    def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """Which of the items, oldest first, no longer hold because of a later one.
 
         Raises:
@@ -81,7 +81,7 @@ class Reconciler(Protocol):
 class AsyncReconciler(Protocol):
     """The same on an event loop."""
 
-    async def reconcile(self, items: Sequence[Item]) -> Reconciled:
+    async def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """See `Reconciler.reconcile`."""
         ...
 
@@ -119,7 +119,7 @@ def answer_tokens(items: Sequence[Item]) -> int:
     return max(_LEAST_ANSWER, _ANSWER_PER_ITEM * len(items))
 
 
-def read_reconciled(message: Mapping[str, Any], items: Sequence[Item]) -> Reconciled:
+def read_reconciled(message: Mapping[str, Any], items: Sequence[Item]) -> Supersessions:
     """What a Messages API response says of the items that were shown.
 
     Raises:
@@ -133,7 +133,7 @@ def read_reconciled(message: Mapping[str, Any], items: Sequence[Item]) -> Reconc
         raise not_as_asked(message, wrong) from None
     pairs = [(names[note], names[later]) for note, later in told if {note, later} <= names.keys()]
     usage = Usage.from_api(message.get("usage"))
-    return Reconciled(pairs, usage, str(message.get("model", "")))
+    return Supersessions(pairs, usage, str(message.get("model", "")))
 
 
 def superseded(items: Sequence[Item], pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

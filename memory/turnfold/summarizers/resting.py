@@ -19,7 +19,7 @@ import anyio.to_thread
 from turnfold.history.exchanges import digest
 from turnfold.request.refusals import Resting, failure_of
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
-from turnfold.summarizers.reconciling import Reconciled
+from turnfold.summarizers.reconciling import Supersessions
 
 # Seconds that one which is away is left alone.
 AWAY = 600.0
@@ -123,10 +123,10 @@ class AskedToCompare(Asked):
 
     _summarizer: Any
 
-    def reconcile(self, items: Sequence[Item]) -> Reconciled:
+    def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """See `turnfold.summarizers.reconciling.Reconciler`."""
         self._rest.check()
-        compared: Reconciled = self._summarizer.reconcile(items)
+        compared: Supersessions = self._summarizer.reconcile(items)
         return compared
 
 
@@ -154,10 +154,10 @@ class AskedOnLoop:
         self._rest.worked()
         return draft
 
-    async def reconcile(self, items: Sequence[Item]) -> Reconciled:
+    async def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """See `turnfold.summarizers.reconciling.AsyncReconciler`."""
         self._rest.check()
-        compared: Reconciled = await self._summarizer.reconcile(items)
+        compared: Supersessions = await self._summarizer.reconcile(items)
         return compared
 
 

@@ -21,17 +21,17 @@ from turnfold.archive.measures import Measures
 from turnfold.archive.plans import Fold, Plan, plan_id, preparation_id
 from turnfold.archive.tombstones import opening_name
 from turnfold.errors import TurnfoldError, failure
-from turnfold.folding.fold_builder import Folding
+from turnfold.folding.fold_builder import FoldBuilder
 from turnfold.folding.fold_range import FoldRange
-from turnfold.folding.preparation import is_stale, leases_of, take_back
-from turnfold.folding.rule import keep_from
-from turnfold.folding.summary_budget import Spending
+from turnfold.folding.preparation import is_outdated, leases_of, take_back
+from turnfold.folding.rule import window_start
+from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.history.citations import Citations
 from turnfold.history.exchanges import Transcript
 from turnfold.language.days import seconds_of
-from turnfold.request.carried_state import head_of
+from turnfold.request.carried_state import protected_head
 from turnfold.summaries.notes import Item, Outcome, SummaryJob
-from turnfold.summarizers.reconciling import Reconciled
+from turnfold.summarizers.reconciling import Supersessions
 from turnfold.turn_context import TurnContext
 
 Step = Literal["summaries", "items", "vectors"]
@@ -63,7 +63,7 @@ class BackfillReport:
     degraded: tuple[str, ...] = ()
 
 
-class Filling:
+class Backfill:
     """One backfill, step by step; the shells of `Memory` ask the model.
 
     begin     store the exchanges, decide what to fold, claim the work
@@ -101,10 +101,10 @@ class Filling:
         self._accepting = threading.Lock()
         self._tried: list[SummaryJob] = []
         self._leaves = self._of = self._calls = 0
-        self._head = head_of(transcript, self._policy.keep_first)
+        self._head = protected_head(transcript, self._policy.keep_first)
         self._start = self._until = 0
-        self._exchanges = self._archive.memorable(transcript.exchanges)
-        self._folding: Folding | None = None
+        self._exchanges = self._archive.storable(transcript.exchanges)
+        self._folding: FoldBuilder | None = None
 
     def begin(self) -> bool:
         """Store the history and claim its folding; False while another worker is folding it.
@@ -113,11 +113,11 @@ class Filling:
             StoreError: the ledger could not be read or written.
         """
         closed, exchanges = self._transcript.closed, self._transcript.exchanges
-        self._archive.remember(self._transcript, self._times)
+        self._archive.store_exchanges(self._transcript, self._times)
         base = self._archive.fold_in_force(closed, previous=None)
         self._start = max(base.count if base else 0, self._head)
         sizes = [one.size for one in exchanges]
-        until = keep_from(sizes, self._start, self._policy)
+        until = window_start(sizes, self._start, self._policy)
         citations = Citations(self._transcript)
         self._until, why = citations.until(self._start, max(until, self._start))
         if why:
@@ -136,8 +136,8 @@ class Filling:
             head=self._head,
             leaf_tokens=self._policy.leaf_tokens,
         )
-        spending = Spending(self._context, self._transcript)
-        self._folding = Folding(self._context, self._exchanges, wanted, spending)
+        spending = SummaryBudget(self._context, self._transcript)
+        self._folding = FoldBuilder(self._context, self._exchanges, wanted, spending)
         return True
 
     def advance(self) -> list[SummaryJob]:
@@ -148,7 +148,7 @@ class Filling:
         """
         if self._lease is None or self._folding is None:
             return []
-        if is_stale(self._archive):
+        if is_outdated(self._archive):
             self._context.degrade("forgetting", TurnfoldError("something was forgotten meanwhile"))
             self.let_go()
             return []
@@ -170,7 +170,7 @@ class Filling:
             before = len(self._folding.wrote)
             self._folding.answer(job, outcome)
             self._leaves = len(self._folding.wrote)
-            if is_stale(self._archive):
+            if is_outdated(self._archive):
                 self._archive.take_back(self._folding.wrote)
             if self._leaves > before:
                 self._progress("summaries", self._leaves, self._of)
@@ -187,14 +187,14 @@ class Filling:
             return []
         return self._folding.to_compare(self._name)
 
-    def compared(self, items: Sequence[Item], outcome: Reconciled | Exception) -> None:
+    def compared(self, items: Sequence[Item], outcome: Supersessions | Exception) -> None:
         """Take the answer about the `items`: what is superseded goes from the summary.
 
         Raises:
             StoreError: the ledger could not be written.
         """
         self._calls += 1
-        if self._folding is not None and not is_stale(self._archive):
+        if self._folding is not None and not is_outdated(self._archive):
             self._folding.compared(self._name, items, outcome)
             self._progress("items", len(items), len(items))
 
@@ -207,15 +207,15 @@ class Filling:
         folding = self._folding if self._lease is not None else None
         if folding is not None:
             part = self._exchanges[self._start : folding.reached]
-            self._archive.keep_passages(part, first=self._start + 1)
+            self._archive.store_passages(part, first=self._start + 1)
         self._embed()
         if folding is not None:
             folding.build(indexed=True)
             self._leases.clear(self._name)
             self._lease = None
         in_force = self._archive.fold_in_force(self._transcript.closed, previous=None)
-        if not is_stale(self._archive):
-            self._archive.keep_plan(self._plan(in_force))
+        if not is_outdated(self._archive):
+            self._archive.store_plan(self._plan(in_force))
         take_back(self._archive, self._policy)
         return BackfillReport(
             exchanges=len(self._transcript.closed),
@@ -264,7 +264,7 @@ class Filling:
                 self._context.degrade("index", failure(wrong))
 
 
-def untold(_step: Step, _done: int, _of: int) -> None:
+def no_progress(_step: Step, _done: int, _of: int) -> None:
     """Tells no one."""
 
 

@@ -21,7 +21,7 @@ from turnfold.summarizers.driver import (
 )
 from turnfold.summarizers.in_parallel import side_by_side
 from turnfold.summarizers.protocol import Summarizer
-from turnfold.upkeep.backfill import BackfillReport, Filling
+from turnfold.upkeep.backfill import Backfill, BackfillReport
 
 # Seconds between two looks whether another worker is done.
 _POLL = 0.2
@@ -29,7 +29,7 @@ _POLL = 0.2
 _T = TypeVar("_T")
 
 
-def filled(filling: Filling, *, compares: bool) -> Script[BackfillReport]:
+def filled(filling: Backfill, *, compares: bool) -> Script[BackfillReport]:
     """The script of a backfill.
 
     Args:
@@ -53,7 +53,7 @@ def filled(filling: Filling, *, compares: bool) -> Script[BackfillReport]:
         filling.let_go()
 
 
-def fill(filling: Filling, summarize: Summarizer | None) -> BackfillReport:
+def fill(filling: Backfill, summarize: Summarizer | None) -> BackfillReport:
     """Run a backfill.
 
     Raises:
@@ -66,7 +66,7 @@ def fill(filling: Filling, summarize: Summarizer | None) -> BackfillReport:
     return player.play(filled(filling, compares=player.compares))
 
 
-async def afill(filling: Filling, summarize: SummarizeAsync | None) -> BackfillReport:
+async def afill(filling: Backfill, summarize: SummarizeAsync | None) -> BackfillReport:
     """Run a backfill on an event loop; stores and embedder run in threads.
 
     Raises:

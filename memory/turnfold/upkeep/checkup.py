@@ -9,8 +9,9 @@ from functools import partial
 from typing import Literal
 
 from turnfold_stores import Record, Store
+from turnfold_stores.protocols import ChecksItself
 from turnfold_stores.records.fields import Reading
-from turnfold_stores.upkeep.checkup import Indexed, SelfChecking, indexed, users_of
+from turnfold_stores.upkeep.checkup import Indexed, indexed, users_of
 
 from turnfold.archive.kinds import KINDS, Kind
 
@@ -93,7 +94,7 @@ def check(store: Store, *, mend: bool = False) -> Checkup:
     """
     records: Counter[str] = Counter()
     findings: list[Finding] = []
-    if isinstance(store.ledger, SelfChecking) and (wrong := store.ledger.check()):
+    if isinstance(store.ledger, ChecksItself) and (wrong := store.ledger.check()):
         findings.append(Finding("broken file", "", len(wrong), "; ".join(wrong[:_TOLD])))
     owed = 0
     users = users_of(store)

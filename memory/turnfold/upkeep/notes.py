@@ -51,7 +51,7 @@ def notes_of(archive: Archive) -> list[Note]:
     ]
 
 
-def keep_correction(archive: Archive, target: str, text: str) -> None:
+def store_correction(archive: Archive, target: str, text: str) -> None:
     """Write that an item or a node is wrong, and what holds instead; "" for nothing.
 
     Raises:
@@ -66,7 +66,7 @@ def keep_correction(archive: Archive, target: str, text: str) -> None:
         )
     # Only the user's own words are instructions, and these are not known to be.
     kind = "fact" if kinds.get(target) == "instruction" else ""
-    archive.keep_correction(Correction(target, text, kind))
+    archive.store_correction(Correction(target, text, kind))
 
 
 def _in_force(archive: Archive) -> Iterator[dict[str, Node]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from turnfold_stores.errors import StoreError
 from turnfold_stores.protocols import Entry, Hit, Vector
-from turnfold_stores.search.paging import Found
+from turnfold_stores.search.paging import Page
 
 # Candidates HNSW keeps while it searches: at Chroma's default of 100, 11% of the first 64 of
 # 5,000 random vectors were missed.
@@ -60,7 +60,7 @@ class Collection:
             for one, vector in zip(found["ids"], found["embeddings"], strict=True)
         ]
 
-    def search(self, query: Vector, wanted: int, *, count: Callable[[], int]) -> Found:
+    def search(self, query: Vector, wanted: int, *, count: Callable[[], int]) -> Page:
         """The nearest `wanted` entries of all conversations.
 
         Args:
@@ -79,7 +79,7 @@ class Collection:
         )
         ids = answer["ids"][0]
         distances = answer["distances"][0]
-        return Found(
+        return Page(
             [Hit(one, 1.0 - float(far)) for one, far in zip(ids, distances, strict=True)],
             [metadata["conversation"] for metadata in answer["metadatas"][0]],
             # HNSW may find fewer than there are; only the count tells the end.

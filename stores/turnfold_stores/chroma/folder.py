@@ -26,7 +26,7 @@ from turnfold_stores.chroma.index import BUSY, ChromaIndex, require_chroma
 from turnfold_stores.chroma.seal import Seal
 from turnfold_stores.errors import StoreCorrupt, StoreError, StoreUnavailable
 from turnfold_stores.process.crash_mark import was_idle
-from turnfold_stores.process.folder_lock import Ownership, make_private
+from turnfold_stores.process.folder_lock import FolderLock, make_private
 from turnfold_stores.process.open_files import Present
 from turnfold_stores.sqlite.ledger import SqliteLedger
 from turnfold_stores.store import Store
@@ -54,7 +54,7 @@ def open_folder(path: Path) -> Store:
     require_chroma()
     path = path.absolute()
     _make_folder(path)
-    ownership = Ownership(path / OWNER)
+    ownership = FolderLock(path / OWNER)
     try:
         _check_ledger(path)
         seal = Seal.read(path / CLOSED)
@@ -69,7 +69,9 @@ def open_folder(path: Path) -> Store:
         raise
 
 
-def _with_index(path: Path, ledger: SqliteLedger, ownership: Ownership, seal: Seal | None) -> Store:
+def _with_index(
+    path: Path, ledger: SqliteLedger, ownership: FolderLock, seal: Seal | None
+) -> Store:
     reason, complete = _judged(path, seal)
     _remove(path / CLOSED)
     _sync_folder(path)
@@ -225,7 +227,7 @@ def _lost_ledger(path: Path, what: str) -> StoreCorrupt:
     )
 
 
-def _after_close(path: Path, ownership: Ownership, index: ChromaIndex) -> None:
+def _after_close(path: Path, ownership: FolderLock, index: ChromaIndex) -> None:
     if not ownership.held:
         return
     try:

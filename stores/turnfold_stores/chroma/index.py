@@ -31,14 +31,14 @@ from turnfold_stores.errors import (
     is_failure,
 )
 from turnfold_stores.lazy_numpy import np
-from turnfold_stores.process.crash_mark import BusyMark
+from turnfold_stores.process.crash_mark import CrashMark
 from turnfold_stores.process.fork import at_fork
 from turnfold_stores.process.open_files import Present
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.records.validation import check_text, check_user
 from turnfold_stores.records.vectors import are_unit, checked, unit
 from turnfold_stores.search.exact import ExactVectors
-from turnfold_stores.search.paging import Found, widening
+from turnfold_stores.search.paging import Page, widening
 
 _NAME_DIGITS = 48
 # Conversations whose vectors are held in memory: those of 200 exchanges take half a megabyte.
@@ -47,7 +47,7 @@ _MOST_HELD = 64
 # Bytes free on a disk that is full: Chroma says it in many ways, and not always.
 _NO_ROOM = 2**20
 
-# The file of the `BusyMark`, beside Chroma's own.
+# The file of the `CrashMark`, beside Chroma's own.
 BUSY = "turnfold.busy"
 
 
@@ -109,7 +109,7 @@ class ChromaIndex:
         with self._errors_as_ours():
             self._client = open_client(path)
             self._batch = int(self._client.get_max_batch_size())
-            self._mark = BusyMark(path / BUSY)
+            self._mark = CrashMark(path / BUSY)
         self._guard = guard or Present(())
         self._present = Present([path / BUSY, path / DATABASE])
         self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
@@ -148,7 +148,7 @@ class ChromaIndex:
             yield from () if held is None else held.nearest(query)
             return
 
-        def search(wanted: int) -> Found | None:
+        def search(wanted: int) -> Page | None:
             with self._using():
                 collection = self._collection(user_id)
                 if collection is None:
@@ -211,7 +211,7 @@ class ChromaIndex:
             return {found.metadata["user_id"] for found in self._client.list_collections()}
 
     def purge(self, user_id: str, entries: Iterable[Entry]) -> None:
-        """See `ErasingIndex.purge`. The user's collection goes, with all that was ever in it."""
+        """See `PurgesIndex.purge`. The user's collection goes, with all that was ever in it."""
         check_user(user_id)
         with self._using():
             if _name(user_id) in {found.name for found in self._client.list_collections()}:
@@ -348,7 +348,7 @@ def _is_full(path: Path) -> bool:
         return False
 
 
-def _close_own(client: Any, mark: BusyMark, pid: int) -> None:
+def _close_own(client: Any, mark: CrashMark, pid: int) -> None:
     # In a forked child the client's threads do not exist; stopping it would wait for them.
     if os.getpid() == pid:
         client.close()

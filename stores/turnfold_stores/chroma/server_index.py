@@ -36,7 +36,7 @@ from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.records.validation import check_text, check_user
 from turnfold_stores.records.vectors import checked, unit
 from turnfold_stores.search.exact import ExactVectors
-from turnfold_stores.search.paging import Found, widening
+from turnfold_stores.search.paging import Page, widening
 
 PORT = 8000
 _CLOUD = ".trychroma.com"
@@ -118,7 +118,7 @@ class ChromaServerIndex:
         check_user(user_id)
         query = unit(vector, what="the query vector")
 
-        def ask(wanted: int) -> Found | None:
+        def ask(wanted: int) -> Page | None:
             collection = self._collection(user_id)
             if collection is None:
                 return None
@@ -126,7 +126,7 @@ class ChromaServerIndex:
                 return None
             return collection.search(query, wanted, count=collection.chroma.count)
 
-        def search(wanted: int) -> Found | None:
+        def search(wanted: int) -> Page | None:
             with self._errors_as_ours():
                 return self._again_if_replaced(user_id, lambda: ask(wanted))
 
@@ -158,12 +158,12 @@ class ChromaServerIndex:
             self._again_if_replaced(user_id, remove)
 
     def is_complete(self) -> bool:
-        """See `RemoteIndex.is_complete`."""
+        """See `ServerIndex.is_complete`."""
         with self._errors_as_ours():
             return self._existing(self._name("")) is not None
 
     def set_complete(self) -> None:
-        """See `RemoteIndex.set_complete`."""
+        """See `ServerIndex.set_complete`."""
         with self._errors_as_ours():
             # No user_id is empty: this collection is nobody's, and stays empty.
             self._open().get_or_create_collection(self._name(""), embedding_function=None)

@@ -16,8 +16,8 @@ from turnfold_stores.conformance.ledger import LedgerContract
 from turnfold_stores.conformance.samples import plain, random_vectors, said, together
 from turnfold_stores.errors import SchemaMismatch, StoreError
 from turnfold_stores.open import open_store
-from turnfold_stores.protocols import Entry, Index, Ledger, Words
-from turnfold_stores.repair import Mended
+from turnfold_stores.protocols import Entry, Index, Ledger, TextSearch
+from turnfold_stores.repair import Repaired
 from turnfold_stores.store import Store
 
 
@@ -48,7 +48,7 @@ class TogetherContract(OpenedContract):
         assert {record.id for record in store.ledger.scan("u", kind="vector")} == {
             f"vector:{one}" for one in ids
         }
-        assert store.mend() == Mended(0, 0)
+        assert store.mend() == Repaired(0, 0)
 
     def test_the_first_vector_of_an_id_wins(self, store: Store) -> None:
         first, second = random_vectors(2, 8)
@@ -64,7 +64,7 @@ class TogetherContract(OpenedContract):
         assert store.index.ids("u") == {"0"}
         assert [hit.id for hit in store.index.nearest("u", entries[5].vector)] == ["0"]
         assert [record.id for record in store.ledger.scan("u")] == ["vector:0"]
-        assert store.mend() == Mended(0, 0)
+        assert store.mend() == Repaired(0, 0)
 
     def test_a_store_is_of_one_embedding_model(self, store: Store) -> None:
         store.put_vectors("u", _entries(1), model="m")
@@ -77,7 +77,7 @@ class TogetherContract(OpenedContract):
         store.put_vectors("u", entries, model="m")
         store.index.delete("u", [entry.id for entry in entries[::2]])
         store.index.put("u", [Entry("stray", "c", entries[0].vector)])
-        assert store.mend() == Mended(20, 1)
+        assert store.mend() == Repaired(20, 1)
         assert store.index.ids("u") == {entry.id for entry in entries}
 
     def test_threads_that_write_the_same_and_different_vectors(self, store: Store) -> None:
@@ -93,7 +93,7 @@ class TogetherContract(OpenedContract):
         together(write, 8)
         assert sum(map(len, new)) == len(set().union(*new)) == 8 * 3 + 24
         assert store.index.ids("u") == set().union(*new)
-        assert store.mend() == Mended(0, 0)
+        assert store.mend() == Repaired(0, 0)
 
     def test_one_thread_writes_while_another_searches(self, store: Store) -> None:
         entries = _entries(40)
@@ -123,7 +123,7 @@ class TogetherContract(OpenedContract):
             store.put_vectors(user_id, [Entry("a", "c", vector)], model="m")
         (hit,) = store.index.nearest("u", mine)
         assert abs(hit.score - 1) < 1e-5
-        if isinstance(store.ledger, Words):
+        if isinstance(store.ledger, TextSearch):
             assert [hit.id for hit in store.ledger.match("u", "v")] == []
         store.delete_vectors("u", ["a"])
         store.ledger.delete("u", ["a"])
@@ -226,7 +226,7 @@ class SharedContract(OpenedContract):
         assert sum(map(len, new)) == 12 + 4
         with open_store(url) as store:
             assert len(store.index.ids("u")) == 12 + 4
-            assert store.mend() == Mended(0, 0)
+            assert store.mend() == Repaired(0, 0)
 
 
 class StoreContract(LedgerContract, IndexContract, TogetherContract):

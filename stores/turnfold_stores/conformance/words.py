@@ -12,7 +12,7 @@ import pytest
 
 from turnfold_stores.conformance.samples import assert_falling, plain, said
 from turnfold_stores.errors import StoreError
-from turnfold_stores.protocols import Ledger, Record, Words
+from turnfold_stores.protocols import Ledger, Record, TextSearch
 
 
 class WordsContract:
@@ -24,13 +24,13 @@ class WordsContract:
         raise NotImplementedError
 
     @pytest.fixture
-    def words(self, ledger: Ledger) -> Words:
+    def words(self, ledger: Ledger) -> TextSearch:
         """The same object."""
-        assert isinstance(ledger, Words)
+        assert isinstance(ledger, TextSearch)
         return ledger
 
     def test_records_that_share_more_and_rarer_words_come_first(
-        self, ledger: Ledger, words: Words
+        self, ledger: Ledger, words: TextSearch
     ) -> None:
         texts = ["the red fox", "the red hen", "the hen", "a quick red fox jumps", "nothing here"]
         ledger.put("u", [said(str(n), text) for n, text in enumerate(texts)])
@@ -39,7 +39,7 @@ class WordsContract:
         assert {hit.id for hit in hits} == {"0", "1", "3"}
         assert_falling(hits)
 
-    def test_case_and_accents_do_not_matter(self, ledger: Ledger, words: Words) -> None:
+    def test_case_and_accents_do_not_matter(self, ledger: Ledger, words: TextSearch) -> None:
         ledger.put("u", [said("a", "Le CAFÉ de Zoë"), said("b", "cafe\u0301 au lait")])
         for query in ("café", "CAFE", "cafe\u0301"):
             assert {hit.id for hit in words.match("u", query)} == {"a", "b"}
@@ -59,7 +59,7 @@ class WordsContract:
             "f\0x",
         ],
     )
-    def test_a_query_is_never_syntax(self, ledger: Ledger, words: Words, query: str) -> None:
+    def test_a_query_is_never_syntax(self, ledger: Ledger, words: TextSearch, query: str) -> None:
         ledger.put("v", [said("theirs", "fox owner u1 and or not")])
         ledger.put("u", [said("mine", "fox")])
         found = {hit.id for hit in words.match("u", query)}
@@ -67,17 +67,19 @@ class WordsContract:
 
     @pytest.mark.parametrize("query", ["", " ", "...", "🧵", "_", "\0"], ids=ascii)
     def test_a_query_without_words_finds_nothing(
-        self, ledger: Ledger, words: Words, query: str
+        self, ledger: Ledger, words: TextSearch, query: str
     ) -> None:
         ledger.put("u", [said("a", "fox _ 🧵")])
         assert list(words.match("u", query)) == []
 
-    def test_a_long_query(self, ledger: Ledger, words: Words) -> None:
+    def test_a_long_query(self, ledger: Ledger, words: TextSearch) -> None:
         ledger.put("u", [said("a", "electroencephalography")])
         query = " ".join(f"w{number}" for number in range(5000)) + " electroencephalography"
         assert [hit.id for hit in words.match("u", query)] == ["a"]
 
-    def test_only_words_of_the_conversation_asked_for(self, ledger: Ledger, words: Words) -> None:
+    def test_only_words_of_the_conversation_asked_for(
+        self, ledger: Ledger, words: TextSearch
+    ) -> None:
         records = [Record(str(n), "k", f"c{n % 2}", None, "fox") for n in range(10)]
         ledger.put("u", records)
         found = {hit.id for hit in words.match("u", "fox", conversation="c1")}
@@ -85,7 +87,7 @@ class WordsContract:
         assert list(words.match("u", "fox", conversation="c")) == []
 
     def test_records_without_text_and_deleted_ones_are_not_found(
-        self, ledger: Ledger, words: Words
+        self, ledger: Ledger, words: TextSearch
     ) -> None:
         ledger.put("u", [said("a", "fox"), plain("b", body="fox"), said("c", "fox")])
         ledger.delete("u", ["a"])
@@ -93,13 +95,13 @@ class WordsContract:
         ledger.put("u", [said("a", "hen")])
         assert [hit.id for hit in words.match("u", "fox")] == ["c"]
 
-    def test_every_hit_once_however_many(self, ledger: Ledger, words: Words) -> None:
+    def test_every_hit_once_however_many(self, ledger: Ledger, words: TextSearch) -> None:
         ledger.put("u", [said(str(n), "fox " * (1 + n % 7)) for n in range(1000)])
         hits = list(words.match("u", "fox"))
         assert len(hits) == len({hit.id for hit in hits}) == 1000
         assert_falling(hits)
 
-    def test_reading_matches_may_be_given_up(self, ledger: Ledger, words: Words) -> None:
+    def test_reading_matches_may_be_given_up(self, ledger: Ledger, words: TextSearch) -> None:
         ledger.put("u", [said(str(n), "fox") for n in range(600)])
         for taken in (0, 1, 300):
             assert len(list(islice(words.match("u", "fox"), taken))) == taken
@@ -110,7 +112,7 @@ class WordsContract:
         with suppress(StoreError):
             assert {hit.id for hit in left} <= {str(number) for number in range(600)}
 
-    def test_no_word_crosses_the_wall(self, ledger: Ledger, words: Words) -> None:
+    def test_no_word_crosses_the_wall(self, ledger: Ledger, words: TextSearch) -> None:
         ledger.put("u", [said("mine", "fox")])
         ledger.put("v", [said("theirs", "fox fox u v")])
         assert [hit.id for hit in words.match("u", "fox v u1 u2")] == ["mine"]

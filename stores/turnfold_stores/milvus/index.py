@@ -27,12 +27,12 @@ from turnfold_stores.errors import (
 )
 from turnfold_stores.milvus.address import MilvusAddress
 from turnfold_stores.milvus.errors import errors_as_ours
-from turnfold_stores.process.folder_lock import Ownership, make_private
+from turnfold_stores.process.folder_lock import FolderLock, make_private
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.records.validation import check_text, check_user
 from turnfold_stores.records.vectors import MOST_ID_BYTES, checked, unit
 from turnfold_stores.search.exact import ExactVectors
-from turnfold_stores.search.paging import Found, widening
+from turnfold_stores.search.paging import Page, widening
 
 # What Milvus gives at most for one search.
 _MOST = 16_384
@@ -76,14 +76,14 @@ class MilvusIndex:
         self._lock = threading.Lock()
         # Milvus Lite does not bear two calls at once: it opens its log twice, and one is lost.
         self._alone = contextlib.nullcontext() if address.file is None else threading.RLock()
-        self._ownership: Ownership | None = None
+        self._ownership: FolderLock | None = None
         self._dimensions: set[int] = set()
         self._client: Any = None
         if address.server is not None:
             check_reachable(address.server)
         if address.file is not None:
             _make_folder(address.file)
-            self._ownership = Ownership(address.file / OWNER)
+            self._ownership = FolderLock(address.file / OWNER)
         try:
             with self._errors_as_ours():
                 self._client = _client(address)
@@ -119,7 +119,7 @@ class MilvusIndex:
         only = _only(user_id, conversation)
         name = self._name(query.size)
 
-        def search(wanted: int) -> Found | None:
+        def search(wanted: int) -> Page | None:
             with self._using() as client:
                 if not self._has(query.size):
                     self._check_dimension(user_id, query)
@@ -140,7 +140,7 @@ class MilvusIndex:
                 more = len(hits) == wanted or (
                     self._address.search != "flat" and len(hits) < self._count(name, only)
                 )
-                return Found(hits, [""] * len(hits), more)
+                return Page(hits, [""] * len(hits), more)
 
         return widening(
             search, conversation=None, most=_MOST, rest=lambda: self._all(name, only, query)
@@ -168,12 +168,12 @@ class MilvusIndex:
                     client.delete(name, ids=keys)
 
     def is_complete(self) -> bool:
-        """See `RemoteIndex.is_complete`."""
+        """See `ServerIndex.is_complete`."""
         with self._using() as client:
             return bool(client.has_collection(self._prefix + "complete"))
 
     def set_complete(self) -> None:
-        """See `RemoteIndex.set_complete`."""
+        """See `ServerIndex.set_complete`."""
         with self._using():
             if not self.is_complete():
                 # Without an index it is never loaded, and costs nothing.

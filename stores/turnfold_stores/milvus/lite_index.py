@@ -14,7 +14,7 @@ from pathlib import Path
 from turnfold_stores.errors import StoreCorrupt
 from turnfold_stores.milvus.address import MilvusAddress
 from turnfold_stores.milvus.index import OWNER, MilvusIndex, prefix_of
-from turnfold_stores.process.folder_lock import Ownership
+from turnfold_stores.process.folder_lock import FolderLock
 from turnfold_stores.protocols import Entry
 
 _LOG = logging.getLogger("turnfold.stores")
@@ -35,7 +35,7 @@ class MilvusFileIndex(MilvusIndex):
             (self._address.file / _DOUBTED).touch(mode=0o600)
 
     def purge(self, user_id: str, entries: Iterable[Entry]) -> None:  # noqa: ARG002 - see below
-        """See `ErasingIndex.purge`. All users share a collection: that is written anew."""
+        """See `PurgesIndex.purge`. All users share a collection: that is written anew."""
         with self._using() as client:
             # If this is cut short, the index is completed from the ledger at the next opening.
             client.drop_collection(self._prefix + "complete")
@@ -68,7 +68,7 @@ def open_file(address: MilvusAddress, identity: str) -> MilvusFileIndex:
 
 def _begin_anew(file: Path, identity: str, reason: str) -> None:
     """Remove the collections of this ledger; what else is in the file is somebody else's."""
-    ownership = Ownership(file / OWNER)
+    ownership = FolderLock(file / OWNER)
     try:
         _LOG.info("the index in %r is rebuilt from the ledger: %s", str(file), reason)
         for collection in (file / "collections").glob(f"{prefix_of(identity)}*"):

@@ -17,7 +17,13 @@ from turnfold_stores.postgres.connections import Connections
 from turnfold_stores.postgres.index import PostgresIndex
 from turnfold_stores.postgres.nul_escape import restored, stored
 from turnfold_stores.postgres.schema import LEDGER, prepare
-from turnfold_stores.postgres.word_numbers import COMMON, Weighed, asked_for, numbers_of, weighed
+from turnfold_stores.postgres.word_numbers import (
+    COMMON,
+    WeightedTerms,
+    asked_for,
+    numbers_of,
+    weighed,
+)
 from turnfold_stores.protocols import Hit, Record
 from turnfold_stores.records.validation import check_user, decode_body, encode_body
 from turnfold_stores.search.terms import terms
@@ -204,7 +210,7 @@ class PostgresLedger:
             page = self._connections.read(scan, {**values, "after": page[-1][-1]})
 
     def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
-        """See `Latest.latest`."""
+        """See `ReadsLatest.latest`."""
         only = _only(kind=kind, conversation=conversation)
         latest = self._connections.statement(_LATEST, columns=_COLUMNS, only=only.condition)
         rows = self._connections.read(latest, {"user_id": stored(user_id), **only.values})
@@ -256,7 +262,7 @@ class PostgresLedger:
         """See `Ledger.close`."""
         self._connections.close()
 
-    def _weighed(self, user_id: str, numbers: list[int], only: _Only) -> Weighed:
+    def _weighed(self, user_id: str, numbers: list[int], only: _Only) -> WeightedTerms:
         occurrences = self._connections.statement(_OCCURRENCES, only=only.condition)
         values = {
             "user_id": stored(user_id),
@@ -269,7 +275,7 @@ class PostgresLedger:
         return weighed({number: count for number, count, _ in rows}, rows[0][2])
 
     def _ranked(
-        self, user_id: str, asked: Weighed, only: _Only, *, some: list[int], none: list[int]
+        self, user_id: str, asked: WeightedTerms, only: _Only, *, some: list[int], none: list[int]
     ) -> Iterator[tuple[str, float]]:
         """Ids as stored with scores, best first, of records with any of some and none of none."""
         if not some:

@@ -38,7 +38,7 @@ def asked_for(text: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class WeightedTerms:
     """A query's words with what they are worth.
 
     Attributes:
@@ -52,7 +52,7 @@ class Weighed:
     common: list[int]
 
 
-def weighed(occurs_in: Mapping[int, int], records: int) -> Weighed:
+def weighed(occurs_in: Mapping[int, int], records: int) -> WeightedTerms:
     """What each word of a query is worth: the inverse document frequency of BM25.
 
     Args:
@@ -61,7 +61,7 @@ def weighed(occurs_in: Mapping[int, int], records: int) -> Weighed:
     """
     known = {number: count for number, count in occurs_in.items() if count}
     total = max(records, *known.values(), 1) if known else 1
-    return Weighed(
+    return WeightedTerms(
         {n: math.log(1 + (total - count + 0.5) / (count + 0.5)) for n, count in known.items()},
         [number for number, count in known.items() if count < COMMON],
         [number for number, count in known.items() if count >= COMMON],

@@ -9,7 +9,7 @@ from pathlib import Path
 _IDLE, _BUSY = b"0", b"1"
 
 
-class BusyMark:
+class CrashMark:
     """A byte in a file, set while something is under way.
 
     Written to the operating system and not to the disk: it holds against the death of the process.

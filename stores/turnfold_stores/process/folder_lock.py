@@ -17,7 +17,7 @@ from turnfold_stores.process.fork import at_fork
 _LOCKED_BYTE = 2**20
 
 
-class Ownership:
+class FolderLock:
     """The lock on a folder, held from construction until `release`.
 
     A child made by fork does not hold it.

@@ -21,7 +21,7 @@ _SETTLED_AFTER = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class PendingChange:
     """Entries that the index may hold wrongly.
 
     Attributes:
@@ -66,13 +66,13 @@ class Journal:
         yield
         self._ledger.delete(self._owner, [note_id])
 
-    def left(self) -> Iterator[Note]:
+    def left(self) -> Iterator[PendingChange]:
         """The notes that were not removed."""
         settled = self._clock() - _SETTLED_AFTER
         for record in self._ledger.scan(self._owner, kind=_KIND):
             body = record.body
-            yield Note(record.id, body["user_id"], tuple(body["ids"]), record.at < settled)
+            yield PendingChange(record.id, body["user_id"], tuple(body["ids"]), record.at < settled)
 
-    def remove(self, note: Note) -> None:
+    def remove(self, note: PendingChange) -> None:
         """The index is right again."""
         self._ledger.delete(self._owner, [note.id])

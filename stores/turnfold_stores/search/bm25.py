@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from turnfold_stores.lazy_numpy import np
-from turnfold_stores.protocols import Hit, Ledger, Record, Words
+from turnfold_stores.protocols import Hit, Ledger, Record, TextSearch
 from turnfold_stores.search.terms import terms
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def match_words(
     The time that takes grows with all there is: a ledger for more than some thousand records
     declares `Words`.
     """
-    if isinstance(ledger, Words):
+    if isinstance(ledger, TextSearch):
         return ledger.match(user_id, text, conversation=conversation)
     found = Bm25()
     records: Iterable[Record] = ledger.scan(user_id, kind=kind, conversation=conversation)

@@ -13,7 +13,7 @@ _GROWTH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Page:
     """Hits with what is needed to choose among them, and whether there may be more.
 
     Attributes:
@@ -28,7 +28,7 @@ class Found:
 
 
 def widening(
-    search: Callable[[int], Found | None],
+    search: Callable[[int], Page | None],
     *,
     conversation: str | None,
     most: int | None = None,

@@ -105,7 +105,7 @@ class SqliteIndex:
         return {row[0] for row in rows}
 
     def unsound(self, user_id: str) -> set[str]:
-        """See `SelfCheckingIndex.unsound`. Reads all vectors of the user."""
+        """See `ChecksVectors.unsound`. Reads all vectors of the user."""
         with self._file.reading() as sqlite:
             rows = sqlite.execute(
                 f"SELECT id, vector FROM vectors WHERE owner = {OWNER}",  # noqa: S608 - constant

@@ -134,7 +134,7 @@ class SqliteLedger:
                 return
 
     def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
-        """See `Latest.latest`."""
+        """See `ReadsLatest.latest`."""
         with self.file.reading() as sqlite:
             row = sqlite.execute(
                 f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - constants
@@ -202,7 +202,7 @@ class SqliteLedger:
                 return
 
     def check(self) -> list[str]:
-        """See `SelfChecking.check`. Reads the whole file."""
+        """See `ChecksItself.check`. Reads the whole file."""
         with self.file.reading() as sqlite:
             try:
                 told = [row[0] for row in sqlite.execute("PRAGMA quick_check")]
@@ -211,7 +211,7 @@ class SqliteLedger:
         return [] if told == ["ok"] else told
 
     def purge(self) -> None:
-        """See `ErasingLedger.purge`. Writes the whole file anew: about a second for 100 MB."""
+        """See `PurgesLedger.purge`. Writes the whole file anew: about a second for 100 MB."""
         self._with_words(lambda: purge_file(self.file))
 
     def close(self) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from turnfold_stores.errors import StoreCorrupt
-from turnfold_stores.protocols import Populated, SelfChecking, SelfCheckingIndex
+from turnfold_stores.protocols import ChecksVectors, ListsUsers
 from turnfold_stores.records.vectors import VECTOR_KIND, entry_id_of, entry_of
 from turnfold_stores.store import Store
-
-__all__ = ["Indexed", "SelfChecking", "indexed", "users_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def indexed(store: Store, user_id: str) -> Indexed:
         StoreError: the store cannot be read.
     """
     there = store.index.ids(user_id)
-    if isinstance(store.index, SelfCheckingIndex):
+    if isinstance(store.index, ChecksVectors):
         there -= store.index.unsound(user_id)
     kept, unfit = set(), set()
     dimension = store.dimension
@@ -60,5 +58,5 @@ def indexed(store: Store, user_id: str) -> Indexed:
 
 def users_of(store: Store) -> list[str]:
     """Everybody the ledger knows, and everybody the index knows where it can tell."""
-    strangers = store.index.users() if isinstance(store.index, Populated) else set()
+    strangers = store.index.users() if isinstance(store.index, ListsUsers) else set()
     return sorted({*store.users(), *strangers})
