@@ -21,7 +21,7 @@ from turnfold.upkeep.reindex import reindex
 from turnfold_fake import FakeClaude
 from turnfold_stores import open_store
 
-from turnfold_cli import keeping, live, rendering
+from turnfold_cli import keeping, live, rendering, serving
 from turnfold_cli.chat import Chat, in_one_line
 from turnfold_cli.demo import ask_claude, run_demo
 from turnfold_cli.exits import BAD_INPUT, told
@@ -43,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(keeping.app)
+app.add_typer(serving.app)
 
 
 @app.callback()

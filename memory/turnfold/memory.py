@@ -139,11 +139,53 @@ class Memory:
                 the model that writes summaries.
         """
         _check_wrap(client, user_id, conversation)
-        zone = zone_of(time_zone)
         copy: Any = client.copy  # type: ignore[attr-defined]
         chain: Any = client.middleware  # type: ignore[attr-defined]
+        middleware = self.middleware(
+            client,
+            user_id=user_id,
+            conversation=conversation,
+            time_zone=time_zone,
+            on_receipt=on_receipt,
+        )
+        wrapped: Client = copy(middleware=[middleware, *chain])
+        return wrapped
+
+    def middleware(
+        self,
+        client: Any,
+        *,
+        user_id: str | None = None,
+        conversation: str | None = None,
+        time_zone: TimeZone = None,
+        keep_first: int | None = None,
+        on_receipt: Callable[[Receipt], None] | None = None,
+    ) -> MemoryMiddleware:
+        """The memory by itself, for what takes middlewares of the SDK and makes its own client.
+
+        It goes first in the list: what stands behind it sees the requests as they are sent.
+
+        Args:
+            client: asked for summaries, and given no memory by this; any client of the SDK, sync
+                where the middleware will serve sync clients, async for async ones.
+            user_id: as for `wrap`.
+            conversation: as for `wrap`.
+            time_zone: as for `wrap`.
+            keep_first: exchanges at the beginning that are never folded; None for the policy's.
+            on_receipt: as for `wrap`.
+
+        Raises:
+            TurnfoldError: a name does not fit.
+            PolicyError: a setting does not fit, or the client's cloud has no default for the
+                model that writes summaries.
+        """
+        _named("user_id", user_id)
+        _named("conversation", conversation)
+        changes: dict[str, Any] = {"time_zone": zone_of(time_zone), "keep_first": keep_first}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        client = bare(client)
         tell = [each for each in (self._on_receipt, on_receipt) if each is not None]
-        middleware = MemoryMiddleware(
+        return MemoryMiddleware(
             self._process,
             self._background,
             self._bounds,
@@ -153,10 +195,8 @@ class Memory:
             summarize_async=self._asked_on_loop(client),
             on_receipt=tell,
             memory=self,
-            zone=zone,
+            policy=replace(self.policy, **changes) if changes else None,
         )
-        wrapped: Client = copy(middleware=[middleware, *chain])
-        return wrapped
 
     def _asked(self, client: Any) -> Asked | None:
         """Who writes summaries in a thread: the caller's own summarizer, or Claude."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from turnfold.accounting.prices import Price, Usage, cost, price_of
-from turnfold.accounting.receipt import Recalled, Receipt, Tokens
+from turnfold.accounting.receipt import Outlook, Recalled, Receipt, Tokens
 
 
 @dataclass(slots=True)
@@ -123,6 +123,11 @@ class Account:
             self.degraded, self.summary_usage, self.summary_cost = [], Usage(), 0.0
             self.unpriced = []
         return taken
+
+    def outlook(self, tokens: Tokens, *, recalled: int) -> Outlook:
+        """What was done so far, for a request of these sizes."""
+        saved = tokens.full - tokens.sent
+        return Outlook(saved, recalled, self.folded, tuple(self.degraded))
 
     def receipt(
         self,

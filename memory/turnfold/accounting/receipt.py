@@ -43,6 +43,23 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """What memory did for a request, as it is known when the answer begins.
+
+    Attributes:
+        saved_tokens: estimated tokens that full history would have sent on top.
+        recalled: passages recalled for this turn.
+        folded: exchanges this turn moved into memory.
+        degraded: what did not work, in words.
+    """
+
+    saved_tokens: int = 0
+    recalled: int = 0
+    folded: int = 0
+    degraded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """The account of one request.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import tzinfo
 from functools import partial
 from typing import Any
 
@@ -67,7 +66,7 @@ class Runtime:
         scope: Scope,
         *,
         background: bool = False,
-        zone: tzinfo | None = None,
+        policy: Policy | None = None,
     ) -> Turn | None:
         """Start the turn of a request; None where memory had better keep out.
 
@@ -75,7 +74,7 @@ class Runtime:
             body: the request.
             scope: whose memory.
             background: whether there is a worker for what `Turn.ahead` gives.
-            zone: by whose days time is told; None for the policy's.
+            policy: the settings of this turn, where they are not those of the process.
 
         Raises:
             TranscriptError: the messages cannot be read.
@@ -112,8 +111,7 @@ class Runtime:
         account = self._shared.account(scope, transcript.open.opening_id)
         account.leave_to(partial(self._shared.spent_apart, scope))
         self._shared.settle(scope, account)
-        policy = self.policy if zone is None else replace(self.policy, time_zone=zone)
-        context = replace(self.context(archive, account), policy=policy)
+        context = replace(self.context(archive, account), policy=policy or self.policy)
         workers: Workers = "background" if background else "turn"
         if not self._has_writers:
             workers = "none"

@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any
 
 from turnfold.accounting.prices import Usage
-from turnfold.accounting.receipt import Recalled, Receipt
+from turnfold.accounting.receipt import Outlook, Recalled, Receipt, Tokens
 from turnfold.accounting.tokens import count_fixed, count_message
 from turnfold.archive.measures import AnsweredRequest, Measures
 from turnfold.archive.passages import RecalledPassage
@@ -88,6 +88,7 @@ class Turn:
         self._strip = False  # all thinking goes: the API refused some of it
         self._found: Sequence[RecalledPassage] | None = None
         self._sent: Sent | None = None
+        self._tokens = Tokens()
 
         self._head = protected_head(transcript, context.policy.keep_first)
         self._citations = Citations(
@@ -204,7 +205,8 @@ class Turn:
 
     def _tell_of_limit(self) -> None:
         """Say so where the prompt is over the most it may have."""
-        sent = self._epoch.tokens(self._plan, fixed=self._fixed).sent
+        self._tokens = self._epoch.tokens(self._plan, fixed=self._fixed)
+        sent = self._tokens.sent
         if sent > self._planner.limit:
             newest = self._epoch.sizes[-1]
             self.account.note(
@@ -349,6 +351,12 @@ class Turn:
             return 0
         ends = zip(self._exchanges, self._transcript.starts[1:], strict=False)
         return max((end for one, end in ends if self._archive.is_forgotten(one)), default=0)
+
+    @property
+    def outlook(self) -> Outlook:
+        """What memory did for this request, once `body` was built; asks no store."""
+        shown = self._plan.shown if self._plan is not None else ()
+        return self.account.outlook(self._tokens, recalled=len(shown))
 
     # --- the answer ---------------------------------------------------------------------------
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import tzinfo
 from functools import partial
 from typing import Any, TypeVar
 
 from anthropic import APIRequest
 
-from turnfold.accounting.receipt import Receipt
+from turnfold.accounting.receipt import Outlook, Receipt
 from turnfold.accounting.telemetry import report, span_of
 from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
 from turnfold.errors import TurnfoldError, as_turnfold_error, failure
+from turnfold.policy import Policy
 from turnfold.request.refusals import Refusal
 from turnfold.request.thinking import strip_thinking
 from turnfold.resilience.circuit_breaker import LeftAlone
@@ -48,7 +48,7 @@ class Attempt:
         bounds: Bounds,
         user_id: str | None,
         conversation: str,
-        zone: tzinfo | None,
+        policy: Policy | None,
         on_receipt: Sequence[OnReceipt],
     ) -> None:
         """Args:
@@ -57,7 +57,7 @@ class Attempt:
         bounds: the threads its steps run in.
         user_id: whose memory; None reads the body's `metadata.user_id`.
         conversation: which conversation of theirs; "" for all there is.
-        zone: by whose days time is told; None for the policy's.
+        policy: the settings of its turn; None for those of the process.
         on_receipt: called with the receipt.
         """
         self.body = body
@@ -67,7 +67,7 @@ class Attempt:
         self._bounds = bounds
         self._user_id = user_id
         self._conversation = conversation
-        self._zone = zone
+        self._policy = policy
         self._on_receipt = on_receipt
         self._limit = Deadline(process.policy.deadline)
         self._span: Any = None
@@ -82,12 +82,19 @@ class Attempt:
         """Whether there will be a receipt: memory has a turn, or failed to have one."""
         return self.turn is not None or bool(self._limit.reason)
 
+    @property
+    def outlook(self) -> Outlook | None:
+        """What memory did, once it is sent; None where memory kept out."""
+        if self.turn is not None:
+            return self.turn.outlook
+        return Outlook(degraded=(self._limit.reason,)) if self._limit.reason else None
+
     # --- while it is made ---------------------------------------------------------------------
 
     def begin(self, *, background: bool) -> Turn | None:
         """Begin its turn; None where memory had better keep out."""
         scope = scope_of(self.body, self._user_id, self._conversation)
-        turn = self._process.begin(self.body, scope, background=background, zone=self._zone)
+        turn = self._process.begin(self.body, scope, background=background, policy=self._policy)
         if turn is not None:
             self._limit.on_giving_up(partial(self._process.leave, turn, scope))
         return turn

@@ -10,9 +10,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,6 +21,7 @@ from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
 from turnfold.folding.preparation import FoldPreparation
+from turnfold.policy import Policy
 from turnfold.request.refusals import read_refusal
 from turnfold.resilience.worker_threads import on_asyncio
 from turnfold.sdk.attempt import Attempt, OnReceipt, as_sent
@@ -61,14 +61,19 @@ _POLL = 0.05
 _PATIENCE = 2
 _LEAST_PATIENCE = 60.0
 
+# Where the HTTP response of a turn has its `Outlook`, among its extensions.
+OUTLOOK = "turnfold"
+
+_T = TypeVar("_T")
+
 # --- what an attempt may wait for, besides the effects of `summarizers.driver` -------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A request that goes on. Sends the response."""
+    """The body of a request that goes on. Sends the response."""
 
-    request: APIRequest
+    body: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,7 @@ class MemoryMiddleware(Middleware):
         summarize_async: SummarizeAsync | None,
         on_receipt: Sequence[OnReceipt],
         memory: object,
-        zone: tzinfo | None = None,
+        policy: Policy | None = None,
     ) -> None:
         """Args:
         process: begins the turns.
@@ -142,7 +147,7 @@ class MemoryMiddleware(Middleware):
         summarize_async: writes summaries for an async client.
         on_receipt: called with the receipt of every answered request.
         memory: the Memory this belongs to.
-        zone: by whose days time is told; None for the policy's.
+        policy: the settings of its turns; None for those of the process.
         """
         self.memory = memory
         self._process = process
@@ -153,21 +158,21 @@ class MemoryMiddleware(Middleware):
         self._summarize = summarize
         self._summarize_async = summarize_async
         self._on_receipt = on_receipt
-        self._zone = zone
+        self._policy = policy
         self._advised: set[str] = set()  # fields that were warned of
 
     # --- what is done at an attempt -----------------------------------------------------------
 
-    def _served(self, attempt: Attempt, request: APIRequest, *, background: bool) -> Script[Any]:
+    def _served(self, attempt: Attempt, *, background: bool) -> Script[Any]:
         """One HTTP attempt: what is sent, what is sent again, and who is told of the answer."""
         yield from attempt.guarded(self._prepared(attempt, background=background))
-        response = yield Send(as_sent(request, attempt.sends))
+        response = yield Send(attempt.sends)
         if (refused := _refused(response)) is not None:
             yield Load(refused)
             mended = yield from attempt.guarded(self._mended(attempt, refused))
             if mended is not None:
                 yield Close(refused)
-                response = yield Send(as_sent(request, mended))
+                response = yield Send(mended)
         yield from attempt.guarded(self._tapped(attempt, response), blames=False)
         return response
 
@@ -211,6 +216,7 @@ class MemoryMiddleware(Middleware):
 
     def _tapped(self, attempt: Attempt, response: object) -> Script[None]:
         raw = raw_response(response)
+        _show(attempt, raw)
         if not _has_answer(attempt, raw):
             return
         attempt.expect_answer(response)
@@ -232,15 +238,17 @@ class MemoryMiddleware(Middleware):
         self, request: APIRequest, call_next: Callable[[APIRequest], APIResponse[Any]]
     ) -> APIResponse[Any]:
         """One HTTP attempt of a sync client."""
-        attempt = self._attempt_at(request)
-        if attempt is None:
+        body = self._turn_in(request)
+        if body is None:
             return call_next(request)
-        script = self._served(attempt, request, background=self._has_background)
-        response: APIResponse[Any] = play(script, partial(self._perform, attempt, call_next))
+        attempt = self._attempt(body)
+        script = self._served(attempt, background=self._has_background)
+        send = partial(_sent_on, request, call_next)
+        response: APIResponse[Any] = play(script, partial(self._perform, attempt, send))
         return response
 
     def _perform(
-        self, attempt: Attempt, call_next: Callable[[APIRequest], Any], effect: Any
+        self, attempt: Attempt, send: Callable[[Mapping[str, Any]], Any], effect: Any
     ) -> Any:
         """Wait for an effect.
 
@@ -250,8 +258,8 @@ class MemoryMiddleware(Middleware):
         match effect:
             case Do(step):
                 return self._bounds.turns.do(step, attempt.left)
-            case Send(request):
-                return call_next(request)
+            case Send(body):
+                return send(body)
             case Sleep(seconds):
                 time.sleep(seconds)
             case Await(chore, seconds):
@@ -263,7 +271,7 @@ class MemoryMiddleware(Middleware):
             case Close(response):
                 response.close()
             case Tap(raw, finished):
-                perform = partial(self._perform, attempt, call_next)
+                perform = partial(self._perform, attempt, send)
                 raw.stream = Tee(raw, lambda message: play(finished(message), perform))
             case Tell(step):
                 step()
@@ -284,23 +292,35 @@ class MemoryMiddleware(Middleware):
         call_next: Callable[[APIRequest], Awaitable[AsyncAPIResponse[Any]]],
     ) -> AsyncAPIResponse[Any]:
         """One HTTP attempt of an async client; stores and embedder run in threads."""
-        attempt = self._attempt_at(request)
-        if attempt is None:
+        body = self._turn_in(request)
+        if body is None:
             return await call_next(request)
+        return await self.send_async(body, partial(_sent_on, request, call_next))
+
+    async def send_async(
+        self, body: Mapping[str, Any], send: Callable[[Mapping[str, Any]], Awaitable[_T]]
+    ) -> _T:
+        """One HTTP attempt of a turn on an event loop, whoever sends it.
+
+        Args:
+            body: the request; one that sends messages and is a turn: see `turn_requests`.
+            send: sends a body, `body` itself where memory changes nothing, and gives the
+                response: the SDK's, or the HTTP response whose stream is not read yet.
+        """
+        attempt = self._attempt(body)
         background = self._has_background and on_asyncio()
-        script = self._served(attempt, request, background=background)
-        perform = partial(self._perform_async, attempt, call_next)
-        response: AsyncAPIResponse[Any] = await play_on_loop(script, perform)
+        script = self._served(attempt, background=background)
+        response: _T = await play_on_loop(script, partial(self._perform_async, attempt, send))
         return response
 
     async def _perform_async(
-        self, attempt: Attempt, call_next: Callable[[APIRequest], Awaitable[Any]], effect: object
+        self, attempt: Attempt, send: Callable[[Mapping[str, Any]], Awaitable[Any]], effect: object
     ) -> Any:
         match effect:
             case Do(step):
                 return await self._bounds.turns.do_async(step, attempt.left)
-            case Send(request):
-                return await call_next(request)
+            case Send(body):
+                return await send(body)
             case Sleep(seconds):
                 await anyio.sleep(seconds)
             case Await(chore, seconds):
@@ -315,7 +335,7 @@ class MemoryMiddleware(Middleware):
             case Close(response):
                 await response.aclose()
             case Tap(raw, finished):
-                perform = partial(self._perform_async, attempt, call_next)
+                perform = partial(self._perform_async, attempt, send)
                 raw.stream = AsyncTee(raw, lambda message: play_on_loop(finished(message), perform))
             case Tell(step):
                 await anyio.to_thread.run_sync(step)
@@ -335,8 +355,8 @@ class MemoryMiddleware(Middleware):
 
     # --- both ---------------------------------------------------------------------------------
 
-    def _attempt_at(self, request: APIRequest) -> Attempt | None:
-        """What memory does about a request; None for one that it may not touch."""
+    def _turn_in(self, request: APIRequest) -> Mapping[str, Any] | None:
+        """The body of a request that is a turn; None for one that memory may not touch."""
         body = request.json
         if not sends_messages(request.method, request.url, body):
             return None
@@ -346,13 +366,16 @@ class MemoryMiddleware(Middleware):
                 self._advised.add(other.field)
                 logger.warning("%s", other.advice)
             return None
+        return body
+
+    def _attempt(self, body: Mapping[str, Any]) -> Attempt:
         return Attempt(
             body,
             process=self._process,
             bounds=self._bounds,
             user_id=self.user_id,
             conversation=self._conversation,
-            zone=self._zone,
+            policy=self._policy,
             on_receipt=self._on_receipt,
         )
 
@@ -363,10 +386,23 @@ class MemoryMiddleware(Middleware):
         return policy.prepares and background.is_open and (patient or background.keeps_up)
 
 
+def _sent_on(
+    request: APIRequest, call_next: Callable[[APIRequest], _T], body: Mapping[str, Any]
+) -> _T:
+    """What the rest of the chain answers to a request with this body."""
+    return call_next(as_sent(request, body))
+
+
 def _refused(response: object) -> httpx2.Response | None:
     """The response, if the API refused the request for what stands in it."""
     raw = raw_response(response)
     return raw if raw is not None and raw.status_code == httpx2.codes.BAD_REQUEST else None
+
+
+def _show(attempt: Attempt, raw: httpx2.Response | None) -> None:
+    """Tell whoever handles the HTTP response what memory did: only the receipt knows more."""
+    if raw is not None and (outlook := attempt.outlook) is not None:
+        raw.extensions[OUTLOOK] = outlook
 
 
 def _has_answer(attempt: Attempt, raw: httpx2.Response | None) -> bool:

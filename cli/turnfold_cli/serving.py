@@ -1,0 +1,94 @@
+"""The command that puts memory behind a base URL."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated, Any
+
+import typer
+from turnfold import Policy
+from turnfold.errors import MissingDependency
+from turnfold.serve import ServeSettings
+
+from turnfold_cli.exits import told
+
+app = typer.Typer()
+
+_USUAL = ServeSettings()
+
+
+@app.command("serve")
+def serve_command(  # noqa: PLR0917 - typer makes options of them
+    store: Annotated[
+        str, typer.Argument(help="Where turnfold remembers: sqlite:FILE, ./folder, postgresql://…")
+    ] = "sqlite:turnfold.db",
+    upstream: Annotated[
+        str, typer.Option(help="Base URL of the server that answers.")
+    ] = _USUAL.upstream,
+    port: Annotated[int, typer.Option(help="The port to listen at.")] = _USUAL.port,
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; one beyond this machine needs a token.")
+    ] = _USUAL.host,
+    token: Annotated[
+        str,
+        typer.Option(
+            envvar="TURNFOLD_TOKEN",
+            help="What requests must bring in x-turnfold-token. Better in TURNFOLD_TOKEN: other "
+            "users of the machine can read options.",
+        ),
+    ] = "",
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="A host name the proxy may be called by, besides localhost; repeatable."),
+    ] = None,
+    wall: Annotated[
+        str,
+        typer.Option(
+            help="name: who may ask is trusted to say whose memory is meant. key: each API key has "
+            "users of its own."
+        ),
+    ] = _USUAL.wall,
+    fold_at: Annotated[
+        str, typer.Option(help="Policy.fold_at: auto, or a number of tokens.")
+    ] = str(Policy().fold_at),
+    keep_first: Annotated[
+        int, typer.Option(help="Exchanges of coding agents that are kept, from the first on.")
+    ] = _USUAL.keep_first,
+    max_requests: Annotated[
+        int, typer.Option(help="Requests at once; more are told to come again.")
+    ] = _USUAL.most_requests,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes, on a store that takes several.")
+    ] = 1,
+) -> None:
+    """Give memory to every client that takes a base URL. Summaries: TURNFOLD_SUMMARY_KEY."""
+    with told():
+        try:
+            from turnfold.serve.server import run
+        except ModuleNotFoundError as missing:
+            package = (missing.name or "").partition(".")[0]
+            if package not in {"starlette", "uvicorn", "h11"}:
+                raise
+            raise MissingDependency(package, extra="serve", feature="turnfold serve") from None
+        chosen: Any = wall
+        settings = ServeSettings(
+            upstream=upstream,
+            host=host,
+            port=port,
+            token=token,
+            names=tuple(name or ()),
+            wall=chosen,
+            keep_first=keep_first,
+            most_requests=max_requests,
+        )
+        threshold: Any = int(fold_at) if fold_at.isdigit() else fold_at
+        _speak()
+        run(store, settings, fold_at=threshold, workers=workers)
+
+
+def _speak() -> None:
+    """A server has nowhere else to say what does not work."""
+    says = logging.StreamHandler(sys.stderr)
+    says.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.getLogger("turnfold").addHandler(says)

@@ -1,0 +1,67 @@
+"""The proxy as an ASGI app: one Memory, one upstream, and a gate before both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from threading import Thread
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+
+from turnfold.memory import Memory
+from turnfold.serve.gate import HEALTH, OWN, Gate
+from turnfold.serve.program import Program, Receipts
+from turnfold.serve.proxy import Proxy
+from turnfold.serve.settings import ServeSettings
+from turnfold.serve.upstream import Upstream
+
+
+def create_app(
+    open_memory: Callable[[], Memory],
+    settings: ServeSettings,
+    *,
+    transport: httpx2.AsyncBaseTransport | None = None,
+) -> ASGIApp:
+    """The app of one worker.
+
+    Args:
+        open_memory: opens the memory, which is closed with the app; folds that are being
+            prepared then come in first, if they do so in time.
+        settings: how to listen, whom to ask, whom to answer.
+        transport: carries requests to the upstream instead of the network.
+
+    Raises:
+        TurnfoldError: the memory cannot be opened.
+    """
+    memory = open_memory()
+    upstream = Upstream(settings.upstream, summary_key=settings.summary_key, transport=transport)
+    receipts = Receipts()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        # A server has time to load the embedding model before anything is recalled.
+        Thread(target=memory.load, name="turnfold-load", daemon=True).start()
+        async with upstream:
+            try:
+                yield
+            finally:
+                await memory.aclose()
+
+    inner = Starlette(
+        routes=[
+            Route(HEALTH, _health),
+            Mount(OWN, routes=Program(memory, receipts).routes),
+            Mount("/", app=Proxy(memory, upstream, settings, receipts.keep)),
+        ],
+        lifespan=lifespan,
+    )
+    return Gate(inner, settings)
+
+
+async def _health(_request: Request) -> JSONResponse:
+    return JSONResponse({"status": "ok"})

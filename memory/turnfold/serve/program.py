@@ -1,0 +1,169 @@
+"""What programs want to know of memory, and do to it, over HTTP; behind the token."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from turnfold.accounting.receipt import Receipt
+from turnfold.errors import StoreError, TurnfoldError
+from turnfold.language.days import seconds_of
+from turnfold.memory import Memory
+from turnfold.serve.openapi import description, page
+
+_MOST_RECEIPTS = 1_000
+_MOST_HITS = 100
+
+
+class Receipts:
+    """The newest receipts of this process. The account itself is in the ledger."""
+
+    def __init__(self) -> None:
+        self._newest: deque[Receipt] = deque(maxlen=_MOST_RECEIPTS)
+
+    def keep(self, receipt: Receipt) -> None:
+        """Keep one."""
+        self._newest.append(receipt)
+
+    def of(self, user_id: str | None, conversation: str | None, most: int) -> list[dict[str, Any]]:
+        """The newest first, of one user or of all."""
+        told = [
+            {**asdict(one), "saved_tokens": one.saved_tokens, "saved": one.saved}
+            for one in reversed(self._newest.copy())
+            if user_id in {None, one.user_id} and conversation in {None, one.conversation}
+        ]
+        return told[:most]
+
+
+class Program:
+    """The endpoints below /turnfold."""
+
+    def __init__(self, memory: Memory, receipts: Receipts) -> None:
+        self._memory = memory
+        self._receipts = receipts
+
+    @property
+    def routes(self) -> list[Route]:
+        """Their routes."""
+        return [
+            Route("/receipts", self._told, methods=["GET"]),
+            Route("/search", self._search, methods=["GET"]),
+            Route("/notes", self._notes, methods=["GET"]),
+            Route("/memory", self._forget, methods=["DELETE"]),
+            Route("/openapi.json", self._description, methods=["GET"]),
+            Route("/docs", self._page, methods=["GET"]),
+        ]
+
+    async def _told(self, request: Request) -> Response:
+        asked = request.query_params
+        try:
+            most = _limit(asked, _MOST_RECEIPTS, 100)
+        except TurnfoldError as wrong:
+            return _bad(wrong)
+        return JSONResponse(
+            {"receipts": self._receipts.of(asked.get("user"), asked.get("conversation"), most)}
+        )
+
+    async def _search(self, request: Request) -> Response:
+        asked = request.query_params
+
+        async def found() -> dict[str, Any]:
+            hits = await self._memory.asearch(
+                _given(asked, "q"),
+                user_id=_given(asked, "user"),
+                conversation=asked.get("conversation"),
+                limit=_limit(asked, _MOST_HITS, 8),
+            )
+            return {"hits": [asdict(one) for one in hits]}
+
+        return await _answered(found)
+
+    async def _notes(self, request: Request) -> Response:
+        asked = request.query_params
+
+        async def notes() -> dict[str, Any]:
+            kept = await self._memory.anotes(
+                user_id=_given(asked, "user"), conversation=asked.get("conversation")
+            )
+            return {"notes": [asdict(one) for one in kept]}
+
+        return await _answered(notes)
+
+    async def _forget(self, request: Request) -> Response:
+        asked = request.query_params
+
+        async def forgotten() -> dict[str, Any]:
+            before = asked.get("before")
+            age = None if before is None else _moment(self._memory, before)
+            step = partial(
+                self._memory.forget,
+                user_id=_given(asked, "user"),
+                conversation=asked.get("conversation"),
+                before=age,
+            )
+            return {"forgotten": asdict(await anyio.to_thread.run_sync(step))}
+
+        return await _answered(forgotten)
+
+    async def _description(self, _request: Request) -> Response:
+        return JSONResponse(description())
+
+    async def _page(self, _request: Request) -> Response:
+        policy = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return HTMLResponse(page(), headers=policy)
+
+
+async def _answered(work: Any) -> Response:
+    try:
+        return JSONResponse(await work())
+    except StoreError as wrong:
+        return _error(503, "api_error", wrong)
+    except TurnfoldError as wrong:
+        return _bad(wrong)
+
+
+def _bad(wrong: TurnfoldError) -> Response:
+    return _error(400, "invalid_request_error", wrong)
+
+
+def _error(status: int, kind: str, wrong: TurnfoldError) -> Response:
+    return JSONResponse({"type": "error", "error": {"type": kind, "message": str(wrong)}}, status)
+
+
+def _given(asked: Mapping[str, str], name: str) -> str:
+    value = asked.get(name, "")
+    if not value:
+        raise TurnfoldError(f"the query has to say ?{name}=")
+    return value
+
+
+def _limit(asked: Mapping[str, str], most: int, usual: int) -> int:
+    value = asked.get("limit", str(usual))
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= most:
+        raise TurnfoldError(f"limit={value} must be a whole number from 1 to {most}")
+    return int(value)
+
+
+def _moment(memory: Memory, text: str) -> float:
+    """An ISO date or time, or seconds since the epoch."""
+    from datetime import datetime
+
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise TurnfoldError(
+            f"before={text} must be a date such as 2026-01-31, a time, or seconds since the epoch"
+        ) from None
+    return seconds_of(moment, memory.policy.zone, what="before")

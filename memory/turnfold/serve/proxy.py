@@ -1,0 +1,184 @@
+"""Requests of the Messages API go through memory; all others pass as they are."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+import httpx2
+from starlette.types import Receive, Scope, Send
+
+from turnfold.accounting.receipt import Receipt
+from turnfold.errors import TurnfoldError
+from turnfold.memory import Memory
+from turnfold.sdk.turn_requests import other_than_turn, sends_messages
+from turnfold.serve.callers import Caller, caller_of
+from turnfold.serve.headers import to_upstream
+from turnfold.serve.settings import ServeSettings
+from turnfold.serve.upstream import Upstream
+from turnfold.serve.wire import READ, ClientGone, Incoming, Outgoing, Refused, while_there
+
+logger = logging.getLogger("turnfold")
+
+# The API takes 32 MB; what is over that is for the API to refuse, up to here.
+_MOST_BYTES = 40 << 20
+# JSON of more bytes than these is read and written in a thread, so that other streams go on.
+_LARGE = 1 << 18
+
+
+class Proxy:
+    """Answers every path but our own."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        upstream: Upstream,
+        settings: ServeSettings,
+        on_receipt: Callable[[Receipt], None] | None = None,
+    ) -> None:
+        self._memory = memory
+        self._upstream = upstream
+        self._settings = settings
+        self._on_receipt = on_receipt
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] != "http":
+            return
+        incoming, outgoing = Incoming(scope, receive), Outgoing(send)
+
+        async def answer() -> None:
+            try:
+                _check_path(incoming)
+                await outgoing.relay(await self._ask(incoming))
+            except ClientGone:
+                return
+            except Refused as refused:
+                if not outgoing.has_begun:
+                    await outgoing.refuse(refused)
+            except httpx2.TransportError as wrong:
+                if not outgoing.has_begun:
+                    await outgoing.refuse(_unreachable(wrong))
+
+        await while_there(incoming, answer)
+
+    async def _ask(self, incoming: Incoming) -> httpx2.Response:
+        """The response of the upstream, not read yet."""
+        if not sends_messages(incoming.method, incoming.path, {"messages": []}):
+            streamed = incoming.chunks() if incoming.has_body else await incoming.body(0)
+            return await self._pass(incoming, streamed)
+        raw = await incoming.body(_MOST_BYTES)
+        body = None
+        if incoming.headers.get("content-encoding", "identity") == "identity":
+            body = await _aside(len(raw), partial(_read, raw))
+        if body is None or not sends_messages(incoming.method, incoming.path, body):
+            return await self._pass(incoming, raw)
+        try:
+            caller = caller_of(incoming.headers, body, self._settings.wall)
+            if not caller.wants_memory or other_than_turn(body) is not None:
+                return await self._pass(incoming, raw)
+            return await self._turn(incoming, raw, body, caller)
+        except TurnfoldError as wrong:
+            # A name that does not fit, or a failing part where that is wanted to be raised.
+            status, kind = (400, "invalid_request_error")
+            if self._memory.policy.on_error == "raise":
+                status, kind = (500, "api_error")
+            raise Refused(status, kind, str(wrong)) from None
+
+    async def _pass(
+        self, incoming: Incoming, content: bytes | AsyncIterator[bytes]
+    ) -> httpx2.Response:
+        """Send a request on as it is."""
+        whole = isinstance(content, bytes)
+        headers = to_upstream(incoming.pairs, is_read=False, is_whole=whole)
+        return await self._upstream.send(incoming.method, incoming.target, headers, content)
+
+    async def _turn(
+        self, incoming: Incoming, raw: bytes, body: Mapping[str, Any], caller: Caller
+    ) -> httpx2.Response:
+        """Send a turn on with memory: the very middleware that clients of the SDK have."""
+        headers = to_upstream(incoming.pairs, is_read=True, is_whole=True)
+
+        async def send(sends: Mapping[str, Any]) -> httpx2.Response:
+            content = raw if sends is body else await _aside(len(raw), partial(_written, sends))
+            response = await self._upstream.send(incoming.method, incoming.target, headers, content)
+            return await _kept(response)
+
+        middleware = self._memory.middleware(
+            self._upstream.client_of(incoming.headers),
+            user_id=caller.user_id,
+            conversation=caller.conversation or None,
+            keep_first=self._keep_first(caller),
+            on_receipt=self._on_receipt,
+        )
+        return await middleware.send_async(body, send)
+
+    def _keep_first(self, caller: Caller) -> int | None:
+        if not caller.is_agent:
+            return None
+        return max(self._settings.keep_first, self._memory.policy.keep_first)
+
+
+def _check_path(incoming: Incoming) -> None:
+    """Refuse a path that would leave the upstream's own when it is resolved."""
+    segments = incoming.path.replace("\\", "/").split("/")
+    if not incoming.target.startswith(b"/") or "." in segments or ".." in segments:
+        raise Refused(400, "invalid_request_error", "this path is not sent on")
+
+
+def _read(raw: bytes) -> Mapping[str, Any] | None:
+    """The JSON object of a body; None where there is none, which is for the API to say."""
+    try:
+        body = json.loads(raw, parse_constant=_not_json)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _not_json(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _written(body: Mapping[str, Any]) -> bytes:
+    """A body as the SDK writes it."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON can only escape
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+
+
+async def _aside(size: int, step: Callable[[], Any]) -> Any:
+    """Take a step here, or in a thread where it would hold up others."""
+    return step() if size < _LARGE else await anyio.to_thread.run_sync(step)
+
+
+async def _kept(response: httpx2.Response) -> httpx2.Response:
+    """A response that memory may have to read before it is passed on keeps its bytes."""
+    if response.status_code != httpx2.codes.BAD_REQUEST:
+        return response
+    try:
+        read = b"".join([chunk async for chunk in response.aiter_raw()])
+    finally:
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+    return httpx2.Response(
+        response.status_code,
+        headers=response.headers,
+        stream=httpx2.ByteStream(read),
+        request=response.request,
+        extensions={READ: read},
+    )
+
+
+def _unreachable(wrong: httpx2.TransportError) -> Refused:
+    """What a client is told of an upstream that did not answer; it may well try again."""
+    name = type(wrong).__name__
+    logger.warning("the upstream did not answer: %s", name)
+    if isinstance(wrong, httpx2.TimeoutException):
+        return Refused(504, "timeout_error", f"the upstream did not answer in time: {name}")
+    return Refused(502, "api_error", f"the upstream cannot be reached: {name}")
