@@ -183,7 +183,7 @@ class Memory:
         _named("conversation", conversation)
         changes: dict[str, Any] = {"time_zone": zone_of(time_zone), "keep_first": keep_first}
         changes = {name: value for name, value in changes.items() if value is not None}
-        client = bare(client)
+        client = without_memory(client)
         tell = [each for each in (self._on_receipt, on_receipt) if each is not None]
         return MemoryMiddleware(
             self._process,
