@@ -899,7 +899,7 @@ def test_a_tool_that_is_loaded_when_it_is_searched_for_gets_no_cache_mark():
     for tools, marked in (([search, later], [True, False]), ([later], [False])):
         fake = stand_in()
         with memory(policy=Policy()) as one:
-            one.wrap(fake.client()).messages.create(**ask([], tools=tools))
+            one.wrap(fake.client()).messages.create(**ask(history(1), tools=tools))
         assert ["cache_control" in tool for tool in fake.calls[-1].body["tools"]] == marked
 
 

@@ -100,6 +100,12 @@ class Turn:
         openings = [transcript.open, *([self._before] if self._before else [])]
         plans = archive.plans(openings)
         self._plan = plans.get(transcript.open.opening_id)
+        self._is_first = len(self._exchanges) == 1 and not transcript.open.replies
+        self._is_known = bool(
+            archive.scope.conversation
+            or transcript.open.replies
+            or (self._before and self._before.opening_id in plans)
+        )
         if self._plan is None:
             previous = plans.get(self._before.opening_id) if self._before else None
             self._previous = previous or course.plan
@@ -137,6 +143,11 @@ class Turn:
 
     def _fold_of(self, plan: Plan) -> Fold | None:
         return self._archive.fold_of(plan, self._transcript.closed)
+
+    @property
+    def _is_within_first(self) -> bool:
+        """Whether this is a later request of the first exchange, amid the calls of a tool."""
+        return len(self._exchanges) == 1 and bool(self._transcript.open.replies)
 
     def _measured(self, previous: Plan | None) -> Measures:
         """What the turns before this one have shown."""
@@ -198,7 +209,8 @@ class Turn:
                 citations=self._citations,
                 proofs=self._archive.proofs(epoch.thinking()),
                 thinking_from=self._floor(),
-                cache=self._plan.cached,
+                cache=self._planner.is_cached if self._is_within_first else self._plan.cached,
+                marks_end=self._is_known,
             )
             self._tell_of_limit()
         return self._sent.body
@@ -231,7 +243,9 @@ class Turn:
             root=self._root,
             fold=self._epoch.fold_id,
             appends=appends,
-            cached=cached,
+            # Nothing is written to the cache for a one-shot, which never reads it: a conversation
+            # is marked from its second request on.
+            cached=cached and not self._is_first,
             recalled=recalled,
             shown=tuple(RecalledRef(one.passage.id, one.turn, one.score) for one in self._found),
             measures=replace(self._measures, purse=purse.spend(self._count(recalled))),
@@ -438,7 +452,11 @@ class Turn:
     def _missed(self, usage: Usage) -> int:
         """Tokens this request had in common with the one before and did not find in the cache."""
         plan = self._plan
-        if plan is None or not plan.cached or plan.fold != plan.measures.fold:
+        if (
+            plan is None
+            or not (plan.cached and plan.measures.cached)
+            or plan.fold != plan.measures.fold
+        ):
             return 0
         if self._transcript.open.replies or not usage.prompt_tokens:
             return 0  # within an exchange the request before is not in the measures

@@ -36,7 +36,11 @@ def lasts_an_hour(body: Mapping[str, Any]) -> bool:
 
 
 def set_breakpoints(
-    body: dict[str, Any], *, summary_end: tuple[int, int] | None, marked: Sequence[int]
+    body: dict[str, Any],
+    *,
+    summary_end: tuple[int, int] | None,
+    marked: Sequence[int],
+    at_end: bool = True,
 ) -> None:
     """Add breakpoints, so that there are at most four with the caller's.
 
@@ -51,6 +55,9 @@ def set_breakpoints(
         summary_end: index of the message and, in it, of the last block of the summary; None
             without one.
         marked: indexes of the messages that carry marks of the caller.
+        at_end: whether to mark the new end. Where nobody knows of a conversation but that it
+            comes with a past, that may be a few examples ahead of a one-shot: they are read
+            again, the question never is.
     """
     theirs = dict(_marks(body, marked))
     automatic = body.get("cache_control")
@@ -58,7 +65,7 @@ def set_breakpoints(
         theirs[_Place(_AUTOMATIC)] = automatic
     messages: Sequence[Message] = body["messages"]
     wanted = [
-        None if automatic is not None else _end_of(messages, len(messages) - 1),
+        _end_of(messages, len(messages) - 1) if at_end and automatic is None else None,
         _end_of(messages, _previous_end(messages)),
         _end_of_system(body),
         None if summary_end is None else _Place(_MESSAGES, *summary_end),

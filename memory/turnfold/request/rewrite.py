@@ -71,6 +71,7 @@ def build(
     proofs: Mapping[str, str],
     thinking_from: int,
     cache: bool,
+    marks_end: bool = True,
 ) -> Sent:
     """Write the request.
 
@@ -86,6 +87,7 @@ def build(
         proofs: for thinking blocks by name, the digest of the prefix they were made under.
         thinking_from: thinking in messages before this index of the transcript goes.
         cache: whether to set cache breakpoints.
+        marks_end: whether one is to stand at the new end, for the request that goes on from it.
     """
     head = min(head, folded)
     draft = _drafted(transcript, head, folded, injections, carried.uploads, summary=summary)
@@ -123,7 +125,7 @@ def build(
     rewritten: dict[str, Any] = {**body, "messages": messages}
     if cache:
         end = None if draft.summary_at is None else (draft.summary_at, summary - 1)
-        set_breakpoints(rewritten, summary_end=end, marked=draft.marked)
+        set_breakpoints(rewritten, summary_end=end, marked=draft.marked, at_end=marks_end)
     if any(not messages[index]["content"] for index in bare):
         last = len(messages) - 1
         rewritten["messages"] = [
