@@ -13,7 +13,7 @@ from support.alphabets import ALPHABETS, repeated
 from support.readers import READERS
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
-from turnfold.language.quantities import _GRAMMAR
+from turnfold.language.quantities import _GRAMMAR, _read_by_rules, read_phrase
 from turnfold.summaries.evidence import Evidence
 from turnfold.summaries.notes import SummaryJob
 from turnfold.summaries.sentences import _LEAST, _bonus, _item, _read, _worth, extract
@@ -153,6 +153,32 @@ def test_a_rule_is_passed_over_only_where_it_finds_nothing(pieces, between):
         # "and" by itself says no number.
         if found and not set(found.group().split()) <= {"and", "-"}:
             assert shows.search(phrase.lower())
+
+
+FIGURES = st.lists(
+    st.sampled_from(
+        "5 23 007 2026 2026-01-07 2026/13/01 1/2/24 , - . / ( : ' $ € + 1,200 3.14 1.200 1.2.3 "
+        "12,5 x Name mark st m 10 100 000 ;".split()
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(FIGURES, st.sampled_from(["", " "]))
+def test_rows_of_figures_are_read_as_the_rules_read_them(pieces, between):
+    row = between.join(pieces)
+    if row.isdigit():
+        return
+    quick, slow = read_phrase(row), _read_by_rules(row)
+    assert (quick.dates, quick.weekdays, quick.times, quick.numbers, quick.rest.split()) == (
+        slow.dates,
+        slow.weekdays,
+        slow.times,
+        slow.numbers,
+        slow.rest.split(),
+    )
 
 
 # --- what is read -----------------------------------------------------------------------------

@@ -9,13 +9,24 @@ once.
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from decimal import Context, Decimal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from turnfold_stores.search.scanning import LONGEST_RUN, stretches
+
+from turnfold.language.numerals import (
+    ONES,
+    ORDINAL,
+    SCALE,
+    SUFFIX,
+    VALUE,
+    Number,
+    number,
+    readings,
+    sum_of,
+    times,
+)
 
 _MONTHS = (
     "january february march april may june july august september october november december"
@@ -26,29 +37,6 @@ _MONTH = {name: number for number, name in enumerate(_MONTHS, 1)} | {
 _MONTH["sept"] = 9
 _DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_VALUE = {word: number for number, word in enumerate(_ONES)} | {
-    word: 10 * number for number, word in enumerate(_TENS, 2)
-}
-_SCALE = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "dozen": 12}
-_ORDINAL = {
-    word: number
-    for number, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
-        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth "
-        "twentieth".split(),
-        1,
-    )
-} | {
-    word: 10 * number
-    for number, word in enumerate(
-        "thirtieth fortieth fiftieth sixtieth seventieth eightieth ninetieth hundredth".split(), 3
-    )
-}
 # Words that say a number without being one: a text with them may be retold with the figure.
 _SAID_AS = {
     "a": (1,), "an": (1,), "once": (1,), "single": (1,), "couple": (2,), "pair": (2,),
@@ -59,23 +47,23 @@ _SAID_AS = {
 }  # fmt: skip
 # Said of no quantity as often as of one; not asked for where notes say it.
 _LOOSE = frozenset({"one", "first", "second", "zero"})
-_SUFFIX = {"k": 1_000, "m": 10**6, "mn": 10**6, "bn": 10**9, "b": 10**9, "tn": 10**12}
 
 _MONTH_NAME = r"(?P<month>" + "|".join([*_MONTHS, "sept?", *(m[:3] for m in _MONTHS)]) + r")\.?"
 _DAY = (
     r"\d{1,2}(?:st|nd|rd|th)?|(?:twenty|thirty)[- ](?:"
-    + "|".join([*_ORDINAL][:9])
+    + "|".join([*ORDINAL][:9])
     + ")|"
-    + "|".join(_ORDINAL)
+    + "|".join(ORDINAL)
 )
 _MORE = rf"(?:(?P<from>{_DAY})\s*(?:-|to|and|or|until|till|through|&|,)\s*(?:the\s+)?)?"
 _THEN_YEAR = r"(?:,?\s+(?P<year>\d{4}))?"
-_DATES_IN_FIGURES = [
-    re.compile(r"(?<![\d/.-])(?P<year>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d/-])"),
-    re.compile(
-        r"(?<![\d/.-])(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<year>\d{4}|\d{2})(?![\d/-])"
-    ),
-]
+_YEAR_FIRST = re.compile(
+    r"(?<![\d/.-])(?P<year>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d/-])"
+)
+_YEAR_LAST = re.compile(
+    r"(?<![\d/.-])(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<year>\d{4}|\d{2})(?![\d/-])"
+)
+_DATED = re.compile(r"[-/.]\d{1,2}[-/.]")  # what both hold
 _DATES_IN_WORDS = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -96,38 +84,44 @@ _TIME = re.compile(
 )
 _CLOCK = re.compile(
     r"\b(?P<part>half|quarter|five|ten|twenty|twenty-five|\d{1,2})\s+(?P<side>past|to)\s+"
-    r"(?P<hour>" + "|".join(_ONES[1:13]) + r"|\d{1,2})\b(?!\s*[ap]\.?m)",
+    r"(?P<hour>" + "|".join(ONES[1:13]) + r"|\d{1,2})\b(?!\s*[ap]\.?m)",
     re.IGNORECASE,
+)
+_AMOUNT = (
+    r"(?<![\w.])(?P<sign>[-+]?)(?P<money>[$€£¥])?\s?(?P<n>\d(?:[\d,.'_]*\d)?(?: \d{3}(?!\d))*)"
 )
 _FIGURE = re.compile(
-    r"(?<![\w.])(?P<sign>[-+]?)(?P<money>[$€£¥])?\s?(?P<n>\d(?:[\d,.'_]*\d)?(?: \d{3}(?!\d))*)"
-    r"(?:\s?(?P<suffix>k|mn|m|bn|b|tn)(?![a-z])|(?:st|nd|rd|th)\b|\s*(?P<scale>hundred|thousand|million|billion|dozen)\b)?",
+    rf"{_AMOUNT}(?:\s?(?P<suffix>k|mn|m|bn|b|tn)(?![a-z])|(?:st|nd|rd|th)\b"
+    r"|\s*(?P<scale>hundred|thousand|million|billion|dozen)\b)?",
     re.IGNORECASE,
 )
+# The same where no letters belong to it.
+_PLAIN_AMOUNT = re.compile(r"((?<![\w.])[-+]?[$€£¥]?\s?(\d(?:[\d,.'_]*\d)?(?: \d{3}(?!\d))*))")
 _SPELT = re.compile(
-    r"\b(?:(?:" + "|".join([*_VALUE, *_SCALE, "and"]) + r")(?:[\s-]+|\b))+", re.IGNORECASE
+    r"\b(?:(?:" + "|".join([*VALUE, *SCALE, "and"]) + r")(?:[\s-]+|\b))+", re.IGNORECASE
 )
-_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d+)?")
-_DECIMALS = re.compile(r"\d+\.\d+")
-_COMMA_DECIMALS = re.compile(r"\d+,\d+")
-_DOT_THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
-
 # A phrase: digits with what stands close to them, and words that say a number or a time, with
 # no more than a few small words in between. A new line with a figure begins another.
 _SAYINGS = [
-    *(rf"{name}s?" for name in [*_VALUE, *_SCALE]),
-    *_ORDINAL,
+    *(rf"{name}s?" for name in [*VALUE, *SCALE]),
+    *ORDINAL,
     *_MONTHS,
     "sept?",
     *(m[:3] for m in _MONTHS),
     *(rf"{day}s?" for day in _DAYS),
     *"tues? wed thu(?:rs?)? mon fri sat sun half quarter".split(),
 ]
-# By their first letter, so that a word that is none of them is soon left.
-_SAYING = "|".join(
-    rf"{letter}(?:{'|'.join(one[1:] for one in _SAYINGS if one[0] == letter)})"
-    for letter in sorted({one[0] for one in _SAYINGS})
-)
+
+
+def _any_of(patterns: Iterable[str]) -> str:
+    """One pattern, by first letters, so that what is none of them is soon left."""
+    of: dict[str, list[str]] = {}
+    for one in patterns:
+        of.setdefault(one[0], []).append(one[1:])
+    return "|".join(rf"{letter}(?:{'|'.join(rest)})" for letter, rest in sorted(of.items()))
+
+
+_SAYING = _any_of(_SAYINGS)
 _ATOM = (
     rf"(?:[-+$€£¥./:(]{{0,3}}(?<!\w)\d[\w.,:'/-]{{0,{LONGEST_RUN}}}+(?:\ ?[ap]\.?m\b\.?)?"
     rf"|\b(?:{_SAYING})\b\.?(?:-\w{{1,12}}+)?)"
@@ -135,17 +129,14 @@ _ATOM = (
 _SMALL = r"(?:(?:of|the|and|to|or|until|till|through|past)\b[\ \n]){1,2}+"
 _GLUE = rf"(?:\ ?[-–,&]?\ ?|\n(?=[^\W\d_])|\ ?,?[\ \n]{_SMALL}|\ (?:k|mn|m|bn|b|tn)\b\ ?)"
 _MOST_ATOMS = 16
+# Longer phrases are hardly ever said twice: to keep them is work for the garbage collector.
+_MAY_COME_AGAIN = 16
 _PHRASE = re.compile(rf"{_ATOM}(?:{_GLUE}{_ATOM}|\ (?:k|mn|m|bn|b|tn)\b){{0,{_MOST_ATOMS}}}+")
 _DIGITS = re.compile(r"\d+")
 _LATIN = re.compile(r"[a-z]+")
-_GROUPING = str.maketrans("", "", " '_")
 _IMPLIED = {word: tuple(f"{value:g}" for value in values) for word, values in _SAID_AS.items()}
-for _said in (_ORDINAL, _VALUE):
+for _said in (ORDINAL, VALUE):
     _IMPLIED |= {word: (*_IMPLIED.get(word, ()), str(value)) for word, value in _said.items()}
-_EXACT = Context(prec=2 * LONGEST_RUN)
-
-Number = str
-"""A number in its shortest decimal form: "1200", "0.5". As a text it has no size to fear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,28 +188,65 @@ def quantities(text: str) -> Quantities:
     for stretch in stretches(text):
         at = 0
         for phrase in _PHRASE.finditer(stretch.replace("İ", "I").lower()):
-            read = read_phrase(stretch[phrase.start() : phrase.end()])
-            found.dates.extend(read.dates)
-            found.weekdays.extend(read.weekdays)
-            found.times.extend(read.times)
+            said = stretch[phrase.start() : phrase.end()]
+            read = read_phrase(said) if len(said) <= _MAY_COME_AGAIN else _read(said)
             found.numbers.extend(read.numbers)
+            if read.dates:
+                found.dates.extend(read.dates)
+            if read.times:
+                found.times.extend(read.times)
+            if read.weekdays:
+                found.weekdays.extend(read.weekdays)
             rest += stretch[at : phrase.start()], read.rest
             at = phrase.end()
         rest.append(stretch[at:])
-    return replace(found, rest="".join(rest))
+    return Quantities(found.dates, found.weekdays, found.times, found.numbers, "".join(rest))
 
 
 @lru_cache(maxsize=4_096)
 def read_phrase(text: str) -> Quantities:
     """What a phrase says in numbers; shared, so not to be changed."""
+    return _read(text)
+
+
+def _read(text: str) -> Quantities:
     if text.isdigit():
-        return Quantities([], [], [], [(text, frozenset({number(text)}))], " " * len(text))
-    found = Quantities([], [], [], [], "")
-    low = text.lower()
+        return Quantities([], [], [], [(text, frozenset({number(text)}))], " ")
+    if not _SPOKEN.search(text.lower()) and (read := _read_figures(text)) is not None:
+        return read
+    return _read_by_rules(text)
+
+
+def _read_by_rules(text: str) -> Quantities:
+    found, low = Quantities([], [], [], [], ""), text.lower()
     for shows, pattern, take in _GRAMMAR:
         if shows.search(low):
             text = _taken(text, pattern, partial(take, found))
-    return replace(found, rest=text)
+    return Quantities(found.dates, found.weekdays, found.times, found.numbers, text)
+
+
+def _read_figures(text: str) -> Quantities | None:
+    """What a phrase says in which no letters mean a number; None where it takes the rules.
+
+    Rows of tables are such phrases, each another: they are read in the fewest steps.
+    """
+    dates: list[tuple[str, list[Date]]] = []
+    if _DATED.search(text):
+        for found in _YEAR_FIRST.finditer(text):
+            year, month, day = map(int, found.groups())
+            if not (1 <= month <= 12 and 1 <= day <= 31):
+                return None
+            dates.append((found.group(), [Date(year, month, day)]))
+        text = _YEAR_FIRST.sub(" ", text)
+        if _YEAR_LAST.search(text):
+            return None
+    numbers = [
+        (shown.strip(), frozenset(readings(digits)))
+        for shown, digits in _PLAIN_AMOUNT.findall(text)
+    ]
+    if not all(values for _, values in numbers):
+        return None
+    return Quantities(dates, [], [], numbers, _PLAIN_AMOUNT.sub(" ", text))
 
 
 def implied(text: str) -> Iterator[Number]:
@@ -226,21 +254,6 @@ def implied(text: str) -> Iterator[Number]:
     yield from map(number, set(_DIGITS.findall(text)))
     for word in set(_LATIN.findall(text.casefold())):
         yield from _IMPLIED.get(word, ())
-
-
-def number(digits: str) -> Number:
-    """The shortest form of digits, with or without decimals behind a dot."""
-    if not digits.isascii():
-        digits = "".join("." if c == "." else str(unicodedata.digit(c)) for c in digits)
-    whole, _, decimals = digits.partition(".")
-    whole, decimals = whole.lstrip("0") or "0", decimals.rstrip("0")
-    return f"{whole}.{decimals}" if decimals else whole
-
-
-def _times(one: Number, by: int) -> Number:
-    if len(one) > LONGEST_RUN:
-        return one
-    return number(format(_EXACT.multiply(Decimal(one), by), "f"))
 
 
 def _taken(text: str, pattern: re.Pattern[str], take: Callable[[re.Match[str]], bool]) -> str:
@@ -288,7 +301,7 @@ def _day(text: str) -> int:
     if digits:
         return int(digits.group())
     tens, _, ones = text.casefold().replace("-", " ").partition(" ")
-    return _VALUE[tens] + _ORDINAL[ones] if ones else _ORDINAL[tens]
+    return VALUE[tens] + ORDINAL[ones] if ones else ORDINAL[tens]
 
 
 def _weekday(found: Quantities, match: re.Match[str]) -> bool:
@@ -313,9 +326,9 @@ def _time(found: Quantities, match: re.Match[str]) -> bool:
 
 def _clock(found: Quantities, match: re.Match[str]) -> bool:
     part, hour = match["part"].casefold(), match["hour"].casefold()
-    minutes = {"half": 30, "quarter": 15, "twenty-five": 25}.get(part) or _VALUE.get(part)
+    minutes = {"half": 30, "quarter": 15, "twenty-five": 25}.get(part) or VALUE.get(part)
     minutes = int(part) if minutes is None else minutes
-    hours = _VALUE[hour] if hour in _VALUE else int(hour)
+    hours = VALUE[hour] if hour in VALUE else int(hour)
     if hours > 12 or minutes > 30 or (part.isdigit() and minutes % 5):
         return False  # "from 10 to 12"
     if part.isdigit() and match["side"] == "to":
@@ -327,10 +340,10 @@ def _clock(found: Quantities, match: re.Match[str]) -> bool:
 
 def _figure(found: Quantities, match: re.Match[str]) -> bool:
     digits, suffix, scale = match.group("n", "suffix", "scale")
-    values = read = _readings(digits)
+    values = read = readings(digits)
     if suffix or scale:
-        by = _SUFFIX[suffix.casefold()] if suffix else _SCALE[scale.casefold()]
-        values = {_times(value, by) for value in read}
+        by = SUFFIX[suffix.casefold()] if suffix else SCALE[scale.casefold()]
+        values = {times(value, by) for value in read}
         if suffix and suffix.casefold() in {"m", "b"}:
             values |= read  # metres, bytes
     if not values:
@@ -339,55 +352,22 @@ def _figure(found: Quantities, match: re.Match[str]) -> bool:
     return True
 
 
-def _readings(digits: str) -> set[Number]:
-    """What a figure may mean: a dot or comma may group thousands or begin the decimals."""
-    if digits.isdigit():
-        return {number(digits)}
-    digits = digits.translate(_GROUPING)
-    read: set[Number] = set()
-    if digits.isdigit():
-        read.add(number(digits))
-    if _THOUSANDS.fullmatch(digits):
-        read.add(number(digits.replace(",", "")))
-    elif _COMMA_DECIMALS.fullmatch(digits):
-        read.add(number(digits.replace(",", ".")))
-    if _DECIMALS.fullmatch(digits):
-        read.add(number(digits))
-    if _DOT_THOUSANDS.fullmatch(digits):
-        read.add(number(digits.replace(".", "").replace(",", ".")))
-    return read
-
-
 def _spelt(found: Quantities, match: re.Match[str]) -> bool:
     words = re.findall(r"[a-z]+", match.group().casefold())
-    if not set(words) & set(_SCALE):  # "two and three" are two numbers
+    if not set(words) & set(SCALE):  # "two and three" are two numbers
         runs = [run.split() for run in " ".join(words).split("and")]
     else:
         runs = [[word for word in words if word != "and"]]
     found.numbers.extend(
-        (" ".join(run), frozenset({str(_sum_of(run))}))
+        (" ".join(run), frozenset({str(sum_of(run))}))
         for run in runs
         if run and (len(run) > 1 or run[0] not in _LOOSE)
     )
     return any(runs)
 
 
-def _sum_of(words: list[str]) -> int:
-    """The number that is spelt in words."""
-    total = current = 0
-    for word in words:
-        if word in _VALUE:
-            current += _VALUE[word]
-        elif word == "hundred":
-            current = max(current, 1) * 100
-        else:
-            total += max(current, 1) * _SCALE[word]
-            current = 0
-    return total + current
-
-
 _GRAMMAR = [
-    *((re.compile(r"[-/.]\d{1,2}[-/.]"), pattern, _dates) for pattern in _DATES_IN_FIGURES),
+    *((_DATED, pattern, _dates) for pattern in (_YEAR_FIRST, _YEAR_LAST)),
     *(
         (re.compile("|".join(m[:3] for m in _MONTHS)), pattern, _dates)
         for pattern in _DATES_IN_WORDS
@@ -396,7 +376,13 @@ _GRAMMAR = [
     (re.compile(r"\d(?:[:h]|\s*[ap]\.?m)"), _TIME, _time),
     (re.compile("past|to"), _CLOCK, _clock),
     (re.compile(r"\d"), _FIGURE, _figure),
-    (re.compile("|".join([*_VALUE, *_SCALE])), _SPELT, _spelt),
+    (re.compile("|".join([*VALUE, *SCALE])), _SPELT, _spelt),
 ]
 """The grammar of a phrase, in the order it is read: what has to stand in it, in small letters, for
 a rule to find anything; the rule's pattern; and what is taken of it."""
+
+# Any of what the rules with letters need, in small letters; and times of day, and suffixes.
+_SPOKEN = re.compile(
+    _any_of([*(name[:3] for name in (*_MONTHS, *_DAYS)), "past", "to", *VALUE, *SCALE])
+    + r"|\d(?:[:h]|\s*[ap]\.?m|\s?(?:k|mn?|bn?|tn|st|nd|rd|th)(?![a-z]))"
+)

@@ -9,7 +9,8 @@ from turnfold_stores.search.scanning import LONGEST_RUN, WORD, Token, quotations
 
 from turnfold.history.utterances import LABEL
 from turnfold.language.english import SmallWords, bare, flat, opens_without_name, plain, sentences
-from turnfold.language.quantities import Date, Number, Quantities, Time, quantities
+from turnfold.language.numerals import Number
+from turnfold.language.quantities import Date, Quantities, Time, quantities
 from turnfold.summaries.contradiction import contradicted
 from turnfold.summaries.readings import Reading, readable
 

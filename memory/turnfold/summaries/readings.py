@@ -12,7 +12,8 @@ from collections import Counter
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD, stretches, without_links
 
 from turnfold.language.english import SmallWords, bare, plain
-from turnfold.language.quantities import Number, Time, implied, quantities
+from turnfold.language.numerals import Number
+from turnfold.language.quantities import Time, implied, quantities
 from turnfold.summaries.contradiction import Sides
 
 # A tool call is shown as JSON.
