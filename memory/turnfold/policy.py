@@ -169,7 +169,7 @@ class Policy:
             turns are apart; None for the system's. For replays of the past.
         count_tokens: counts the tokens of a text instead of turnfold's estimate.
         prices: what models cost you, by the beginning of their names, where it is not the list
-            price: {"claude-sonnet-5-5": turnfold.accounting.prices.Price.of(2, 10, read=0.1)}.
+            price: {"claude-sonnet-5-5": turnfold.accounting.Price.of(2, 10, read=0.1)}.
 
     Raises:
         PolicyError: a value is out of range; says which, why, and what would do.
@@ -273,7 +273,7 @@ class Policy:
             self._number("summary_rounds", _number(self.summary_rounds) >= 1, "1 or more, or None")
         if self.prices is not None and not _are_prices(self.prices):
             raise PolicyError(
-                "prices must give a turnfold.accounting.prices.Price by the beginning of a "
+                "prices must give a turnfold.accounting.Price by the beginning of a "
                 "model's name, e.g. {'claude-sonnet-5-5': Price.of(2, 10, read=0.1)}"
             )
 

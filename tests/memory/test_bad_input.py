@@ -26,7 +26,7 @@ POLICIES = [
     ({"max_prompt_tokens": 999}, "max_prompt_tokens=999 must be a whole number"),
     ({"max_prompt_tokens": 2_000}, "keep_tokens=2500 must be below max_prompt_tokens=2000"),
     ({"budget": 100}, "budget=100"),
-    ({"prices": {"claude": 3}}, "prices must give a turnfold.accounting.prices.Price"),
+    ({"prices": {"claude": 3}}, "prices must give a turnfold.accounting.Price"),
     ({"fold_at": 2_000, "keep_tokens": 3_000}, "keep_tokens=3000 must be below fold_at=2000"),
     ({"keep_exchanges": -1}, "keep_exchanges=-1"),
     ({"keep_first": 0.5}, "keep_first=0.5"),
