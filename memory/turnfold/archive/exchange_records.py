@@ -11,9 +11,6 @@ from turnfold.archive.record_access import RecordAccess
 from turnfold.history.exchanges import Exchange, Transcript, seed_of
 from turnfold.history.redaction import RedactedExchanges
 
-# Exchanges remembered as stored, so that a turn writes only what is new.
-_MOST_REMEMBERED = 200_000
-
 
 class ExchangeRecords(RecordAccess):
     """The exchanges of a conversation."""
@@ -66,8 +63,6 @@ class ExchangeRecords(RecordAccess):
             parent = one.exchange_id
         self.store.ledger.put(self.scope.user_id, records)
         self._stored.update((self._name(one), None) for one in new)
-        while len(self._stored) > _MOST_REMEMBERED:
-            self._stored.popitem(last=False)
 
     def is_stored(self, exchange: Exchange) -> bool:
         """Whether this exchange was seen before, on this very path."""

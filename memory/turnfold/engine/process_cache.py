@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
+
+from turnfold_stores.bounded import BoundedDict
 
 from turnfold.accounting.account import Account
 from turnfold.accounting.tokens import CountText
@@ -18,6 +20,8 @@ from turnfold.scope import Scope
 
 logger = logging.getLogger("turnfold")
 
+# Exchanges remembered as stored, so that a turn writes only what is new.
+_MOST_STORED = 200_000
 _MOST_PATHS = 64
 _MOST_ACCOUNTS = 256
 _MOST_USERS = 10_000
@@ -32,16 +36,16 @@ class ProcessCache:
     """
 
     def __init__(self, count: CountText, policy: Policy) -> None:
-        self.stored: OrderedDict[str, None] = OrderedDict()
+        self.stored: BoundedDict[str, None] = BoundedDict(_MOST_STORED)
         self.claims = Claims()
         self.reader = Reader(count, policy.redact)
-        self._forgotten: OrderedDict[Scope, set[str]] = OrderedDict()
-        self._marks: OrderedDict[str, str] = OrderedDict()
-        self._retained: OrderedDict[str, float] = OrderedDict()
+        self._forgotten: BoundedDict[Scope, set[str]] = BoundedDict(_MOST_PATHS)
+        self._marks: BoundedDict[str, str] = BoundedDict(_MOST_USERS)
+        self._retained: BoundedDict[str, float] = BoundedDict(_MOST_USERS)
         self.known = MessageCache()
-        self._paths: OrderedDict[Scope, Sequence[Exchange]] = OrderedDict()
-        self._fronts: OrderedDict[tuple[Scope, str], tuple[str, ...]] = OrderedDict()
-        self._accounts: OrderedDict[tuple[Scope, str], Account] = OrderedDict()
+        self._paths: BoundedDict[Scope, Sequence[Exchange]] = BoundedDict(_MOST_PATHS)
+        self._fronts: BoundedDict[tuple[Scope, str], tuple[str, ...]] = BoundedDict(_MOST_PATHS)
+        self._accounts: BoundedDict[tuple[Scope, str], Account] = BoundedDict(_MOST_ACCOUNTS)
         self._apart: deque[tuple[Scope, Account]] = deque(maxlen=_MOST_APART)
         self._warned: set[str] = set()
         self._prices = policy.prices
@@ -55,8 +59,6 @@ class ProcessCache:
         self._paths.pop(scope, None)
         if closed:
             self._paths[scope] = closed
-            while len(self._paths) > _MOST_PATHS:
-                self._paths.popitem(last=False)
 
     def front_of(self, scope: Scope, newest: str) -> tuple[str, ...] | None:
         """The front of a history that passed as it was when this exchange was its newest."""
@@ -65,16 +67,12 @@ class ProcessCache:
     def keep_front(self, scope: Scope, newest: str, front: tuple[str, ...]) -> None:
         """Remember how a history begins that passed as it was."""
         self._fronts[scope, newest] = front
-        while len(self._fronts) > _MOST_PATHS:
-            self._fronts.popitem(last=False)
 
     def drop_if_forgotten(self, user_id: str, mark: str) -> bool:
         """Let go of what is known of a user, if something was forgotten since; True if so."""
         if self._marks.get(user_id, "") == mark:
             return False
         self._marks[user_id] = mark
-        while len(self._marks) > _MOST_USERS:
-            self._marks.popitem(last=False)
         for scope in [one for one in self._paths if one.user_id == user_id]:
             del self._paths[scope]
         return True
@@ -83,8 +81,6 @@ class ProcessCache:
         """Content ids of a conversation known to be forgotten: what is forgotten remains so."""
         known = self._forgotten.setdefault(scope, set())
         self._forgotten.move_to_end(scope)
-        while len(self._forgotten) > _MOST_PATHS:
-            self._forgotten.popitem(last=False)
         return known
 
     def retention_due(self, user_id: str, now: float) -> bool:
@@ -92,8 +88,6 @@ class ProcessCache:
         if now - self._retained.get(user_id, -math.inf) < _DAY:
             return False
         self._retained[user_id] = now
-        while len(self._retained) > _MOST_USERS:
-            self._retained.popitem(last=False)
         return True
 
     def account(self, scope: Scope, opening_id: str) -> Account:
@@ -106,8 +100,6 @@ class ProcessCache:
         if account is None or account.closed:
             account = Account(self._prices)
         self._accounts[key] = account
-        while len(self._accounts) > _MOST_ACCOUNTS:
-            self._accounts.popitem(last=False)
         return account
 
     def spent_apart(self, scope: Scope, account: Account) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from turnfold_stores import Hit, Record
+from turnfold_stores.bounded import BoundedDict
 
 from turnfold.archive.archive import Archive
 from turnfold.archive.passages import content_of
@@ -19,23 +19,11 @@ _AROUND = 2
 _BATCH = 64
 
 
-class MessageCache:
+class MessageCache(BoundedDict[str, tuple[Candidate, ...]]):
     """Messages by the content id of their exchange, so that no turn need make them again."""
 
     def __init__(self, most: int = 20_000) -> None:
-        self._messages: OrderedDict[str, tuple[Candidate, ...]] = OrderedDict()
-        self._most = most
-
-    def __contains__(self, content_id: str) -> bool:
-        return content_id in self._messages
-
-    def __getitem__(self, content_id: str) -> tuple[Candidate, ...]:
-        return self._messages[content_id]
-
-    def __setitem__(self, content_id: str, messages: tuple[Candidate, ...]) -> None:
-        self._messages[content_id] = messages
-        while len(self._messages) > self._most:
-            self._messages.popitem(last=False)
+        super().__init__(most)
 
 
 class RecallFilter:

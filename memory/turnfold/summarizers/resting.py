@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio.to_thread
+from turnfold_stores.bounded import BoundedDict
 
 from turnfold.history.exchanges import digest
 from turnfold.request.refusals import Resting, failure_of
@@ -80,14 +80,11 @@ class Rests:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._rests: OrderedDict[str, Rest] = OrderedDict()
+        self._rests: BoundedDict[str, Rest] = BoundedDict(_MOST_REMEMBERED)
 
     def of(self, name: str) -> Rest:
         """What is known of the one with this name."""
-        rest = self._rests.setdefault(name, Rest(self.clock))
-        while len(self._rests) > _MOST_REMEMBERED:
-            self._rests.popitem(last=False)
-        return rest
+        return self._rests.setdefault(name, Rest(self.clock))
 
 
 class Asked:

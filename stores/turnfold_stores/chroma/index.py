@@ -14,13 +14,13 @@ import os
 import shutil
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from turnfold_stores.bounded import BoundedDict
 from turnfold_stores.chroma.collection import CONFIGURATION, Collection
 from turnfold_stores.chroma.purge import DATABASE, purge_folder, wipe_slack
 from turnfold_stores.errors import (
@@ -105,7 +105,7 @@ class ChromaIndex:
         self._lock = threading.RLock()
         self._collections: dict[str, Collection] = {}
         self._counts: dict[str, int] = {}
-        self._held: OrderedDict[tuple[str, str], ExactVectors] = OrderedDict()
+        self._held: BoundedDict[tuple[str, str], ExactVectors] = BoundedDict(_MOST_HELD)
         with self._errors_as_ours():
             self._client = open_client(path)
             self._batch = int(self._client.get_max_batch_size())
@@ -196,8 +196,6 @@ class ChromaIndex:
             held = ExactVectors()
             held.put(entries)
         self._held[place] = held
-        while len(self._held) > _MOST_HELD:
-            self._held.popitem(last=False)
         return held
 
     def _forget_held(self, user_id: str) -> None:
