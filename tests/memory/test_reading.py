@@ -13,7 +13,10 @@ from support.alphabets import ALPHABETS, repeated
 from support.readers import READERS
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
+from turnfold.instructions.enclosed import between_marks
+from turnfold.language.english import plain
 from turnfold.language.quantities import _GRAMMAR, _read_by_rules, read_phrase
+from turnfold.summaries import evidence
 from turnfold.summaries.evidence import Evidence
 from turnfold.summaries.notes import SummaryJob
 from turnfold.summaries.sentences import _LEAST, _bonus, _item, _read, _worth, extract
@@ -25,6 +28,10 @@ ODD = [
     "\ud800", "\x00", "\ufeff", "\uff9e\uff9e", "٣٤", "①", "½", "İ", "ﷺ", "e\u0301\u0316", "\u202e",
     "'", '"', "<memory", "</turn>", "{}", "\\u0041", "not ", "5 March ", "12:30 pm", "1" * 4_400,
     "x_1", "#", "https://", "a@b.c", " × ", "\n", " ", "？", "。", "the ", "No. ", "31.02.2026",
+    "\u2028", "\r", "\x85", "\x1b[31m", "> ", "```", "<b>", "{{", "(((", "-- ", "| ",
+    "On Mon, X wrote:", "\U000e0041", "\u2066", "\u3164", "ŉ", "क्षि", "1\ufe0f\u20e3", "٣٤٫٥", "Ⅷ",
+    "三百", "-0", "1e999999 ", "1'000", "99999-12-31", "half past 99 ", "twenty-", "hundred ",
+    "9" * 66 + "bn", "May of ", "25:61",
 ]  # fmt: skip
 
 
@@ -51,12 +58,20 @@ def test_ten_thousand_odd_texts_are_read():
                 raise AssertionError(f"{name} fails on {text!r}") from wrong
 
 
+def test_a_note_is_looked_at_once_however_many_numbers_are_not_in_its_turns(monkeypatch):
+    looked = []
+    monkeypatch.setattr(evidence, "plain", lambda text: looked.append(len(text)) or plain(text))
+    note = "\x00a\x00 7" * 2_000
+    assert len(Evidence(["It rained."]).complaints(note)) >= 2_000
+    assert sum(looked) <= 3 * len(note)
+
+
 def test_a_number_of_thousands_of_digits_is_a_number_like_any_other():
     long = "7" * 5_000
-    evidence = Evidence([f"My number is {long} of course, and I have 42 apples."])
-    assert evidence.complaints("The user mentioned 42 apples.") == []
-    assert evidence.complaints(f"The number of the user is {long} now.") == []
-    assert evidence.complaints(f"The number of the user is {long[1:]} now.")
+    said = Evidence([f"My number is {long} of course, and I have 42 apples."])
+    assert said.complaints("The user mentioned 42 apples.") == []
+    assert said.complaints(f"The number of the user is {long} now.") == []
+    assert said.complaints(f"The number of the user is {long[1:]} now.")
 
 
 # --- work -------------------------------------------------------------------------------------
@@ -184,12 +199,18 @@ def test_rows_of_figures_are_read_as_the_rules_read_them(pieces, between):
 # --- what is read -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x85", "\u2028", "\u2029"])
+def test_a_line_is_marked_by_what_stands_in_it_whatever_ends_it(end):
+    text = f"Answer in French.{end}| a | b |"
+    assert between_marks(text) == [(text.index("|"), len(text))]
+
+
 @pytest.mark.parametrize("said", ["610 × 905", "610x905", "610 x 905 mm", "610 * 905"])
 @pytest.mark.parametrize("told", ["610 × 905 mm", "610x905", "610 by 905 mm", "905 by 610"])
 def test_a_size_is_two_numbers(said, told):
-    evidence = Evidence([f"The pane is {said}, with an iron frame."])
-    assert evidence.complaints(f"The pane measures {told}.") == []
-    assert evidence.complaints(f"The pane measures {told.replace('9', '8')}.")
+    said = Evidence([f"The pane is {said}, with an iron frame."])
+    assert said.complaints(f"The pane measures {told}.") == []
+    assert said.complaints(f"The pane measures {told.replace('9', '8')}.")
 
 
 def plainly_picked(job):

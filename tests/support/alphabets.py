@@ -101,6 +101,10 @@ ALPHABETS: dict[str, Alphabet] = {
     "tabs": repeated("\t"),
     "lines": repeated("\n"),
     "blank lines": repeated(" \n"),
+    "other lines": repeated("a\u2028b\u2029"),
+    "returns": repeated("a\r"),
+    "noughts and figures": repeated("\x00a\x00 7"),
+    "keycaps": repeated("1\ufe0f\u20e32\ufe0f\u20e3"),
     "a nought after each": repeated("a\x00"),
     **{f"only {mark}": repeated(mark) for mark in PUNCTUATION},
     **{

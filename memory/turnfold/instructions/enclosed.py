@@ -60,13 +60,13 @@ def _marked_lines(text: str, inside: Sequence[Span]) -> Iterator[Span]:
     lines = [found.span() for found in LINE.finditer(text)]
     marked = [
         n
-        for n, (start, _) in enumerate(lines)
-        if start in starts and _MARKED_LINE.match(text, start)
+        for n, (start, end) in enumerate(lines)
+        if start in starts and _MARKED_LINE.match(text, start, end)
     ]
     if not marked:
         return
     last = marked[-1]
-    if _QUOTED_LINE.match(text, lines[last][0]):
+    if _QUOTED_LINE.match(text, *lines[last]):
         while last + 1 < len(lines) and text.count("\n", lines[last][1], lines[last + 1][0]) < 2:
             last += 1
     yield lines[marked[0]][0], lines[last][1]

@@ -16,6 +16,7 @@ from turnfold.summaries.readings import Reading, readable
 
 # Longer than any note; what takes that long says more than can be checked.
 _LONGEST_NOTE = 20_000
+_LONGEST_LIST = 1_000
 # Digits, hex, base64: too long to be looked into, so in one piece or not at all.
 _UNBROKEN = re.compile(rf"[0-9A-Za-z]{{{LONGEST_RUN + 1},}}")
 _PHONE = re.compile(r"(?<![\w.])\+?\(?\d[\d ()./-]{6,40}\d(?!\w)")
@@ -54,7 +55,7 @@ class Evidence:
         """
         if len(note) > _LONGEST_NOTE:
             return [f"is {len(note)} characters long; a note has {_LONGEST_NOTE} at the most"]
-        text = plain(note)
+        text = shown = plain(note)
         if not WORD.search(text) or self._says(text) or self._says(LABEL.sub("", text, count=1)):
             return []
         wrong = [
@@ -65,10 +66,10 @@ class Evidence:
         text = self._without_phones(readable(text), wrong)
         text = self._without_codes(text, wrong, names)
         found = quantities(text)
-        wrong += self._quantities(found, note)
+        wrong += self._quantities(found, shown)
         wrong += self._names(found.rest, names)
         if not wrong and self._english:
-            denied = contradicted(plain(note), [one.sides for one in self._said])
+            denied = contradicted(shown, [one.sides for one in self._said])
             if denied:
                 wrong.append(f"{denied!r} says the opposite of what was said")
         return wrong
@@ -215,7 +216,8 @@ def _is_code(token: Token) -> bool:
 
 def _is_counted(values: frozenset[Number], shown: str, note: str) -> bool:
     """Whether a number says how many things the note lists right after it: "three: a, b and c"."""
-    after = plain(note).partition(shown)[2]
+    at = note.find(shown)
+    after = note[at + len(shown) : at + len(shown) + _LONGEST_LIST] if at >= 0 else ""
     head, colon, listed = after.partition(":")
     if not colon or len(WORD.findall(head)) > 4:
         return False
