@@ -19,7 +19,7 @@ import typer
 from turnfold import Policy, TurnfoldError
 from turnfold.accounting.price_list import stale
 from turnfold.errors import StoreError
-from turnfold.forgetting.forget import Forgotten, forget, forget_again
+from turnfold.forgetting.forget import Forgotten, forget, forget_again, forget_turns
 from turnfold.upkeep.checkup import check
 from turnfold_stores import Store, open_store
 from turnfold_stores.masking import without_secret
@@ -109,10 +109,14 @@ def forget_command(  # noqa: PLR0917 - typer makes options of them
         str | None,
         typer.Option(help="Only what is older: 30d, 12h, 2w, 2026-01-31, 2026-01-31T18:00."),
     ] = None,
+    turn: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Only this turn of the conversation; may be given again."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget a user, a conversation or what is old: for good, and also if it is sent again."""
+    """Forget a user, turns of one, or what is old: for good, also if it is sent again."""
     if (user is None) == (not all_users):
         raise typer.BadParameter("say whose: --user NAME, or --all-users", param_hint="--user")
     if all_users and (before is None or conversation is not None):
@@ -122,19 +126,29 @@ def forget_command(  # noqa: PLR0917 - typer makes options of them
         )
     if user == "" or conversation == "":
         raise typer.BadParameter("a name must not be empty")
+    if turn and (user is None or conversation is None or before is not None):
+        raise typer.BadParameter(
+            "a turn is one of a conversation: add --user and --conversation, leave out --before",
+            param_hint="--turn",
+        )
     with told():
         moment = None if before is None else _moment(before)
         with _opened(url) as store:
             whom = sorted(store.users()) if user is None else [user]
             if not yes:
-                _confirm(url, user, conversation, moment)
+                _confirm(url, user, conversation, moment, turn)
             done = Forgotten()
             concerned = []
             for user_id in whom:
                 age = math.inf if moment is None else moment
-                one = forget(
-                    store, Policy(), user_id, conversation=conversation, before=age, purge=False
-                )
+                if turn and conversation is not None:
+                    one = forget_turns(
+                        store, Policy(), user_id, conversation=conversation, turns=turn, purge=False
+                    )
+                else:
+                    one = forget(
+                        store, Policy(), user_id, conversation=conversation, before=age, purge=False
+                    )
                 done += one
                 concerned += [user_id] if one else []
             done = replace(done, purged=store.purge(*concerned))
@@ -144,14 +158,23 @@ def forget_command(  # noqa: PLR0917 - typer makes options of them
         reports.print_forgotten(rendering.console_for(sys.stdout), done)
 
 
-def _confirm(url: str, user: str | None, conversation: str | None, before: float | None) -> None:
+def _confirm(
+    url: str,
+    user: str | None,
+    conversation: str | None,
+    before: float | None,
+    turns: list[int] | None,
+) -> None:
+    all_of = "all of"
+    if turns:
+        all_of = f"turn{'s' if len(turns) > 1 else ''} {', '.join(map(str, turns))} of"
     what = "everybody" if user is None else f"user {user!r}"
     what += "" if conversation is None else f" in conversation {conversation!r}"
     if before is not None:
         when = datetime.fromtimestamp(before).astimezone()
         what += f" before {when:%Y-%m-%d %H:%M %Z}"
     typer.confirm(
-        f"Forget all of {what} in {without_secret(url)}? This cannot be undone.",
+        f"Forget {all_of} {what} in {without_secret(url)}? This cannot be undone.",
         abort=True,
         err=True,
     )

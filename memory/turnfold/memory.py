@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -18,12 +18,19 @@ from turnfold_stores import STORE_USER, Store, open_store
 from turnfold.accounting.account import Account
 from turnfold.accounting.receipt import Receipt
 from turnfold.archive.archive import Archive
-from turnfold.archive.conversations import present_name
+from turnfold.archive.conversations import generations, present_name
+from turnfold.archive.passages import content_of
 from turnfold.embedders import Embedder, default_embedder, named_embedder
 from turnfold.embedders.start import ModelStart
 from turnfold.engine.runtime import Runtime
 from turnfold.errors import PolicyError, StoreError, TurnfoldError
-from turnfold.forgetting.forget import Forgotten, forget
+from turnfold.forgetting.forget import (
+    Forgotten,
+    forget,
+    forget_found,
+    forget_turns,
+    turns_named,
+)
 from turnfold.language.days import TimeZone, seconds_of, zone_of
 from turnfold.policy import Policy
 from turnfold.recall.search import Search, SearchHit
@@ -357,6 +364,8 @@ class Memory:
         user_id: str,
         conversation: str | None = None,
         before: float | datetime | None = None,
+        turn: int | Iterable[int] | None = None,
+        hit: SearchHit | Iterable[SearchHit] | None = None,
     ) -> Forgotten:
         """Forget exchanges, and all that memory made of them, for good.
 
@@ -371,6 +380,11 @@ class Memory:
             conversation: only in this one, also before it was reset; None for all of theirs.
             before: only what was first said before then: seconds since the epoch or a datetime
                 (without a time zone: the policy's); None for all.
+            turn: only this turn of the conversation, or these: their numbers in the history as
+                it was last sent, from 1, as `Receipt.turn` and `SearchHit.turn` tell them. With
+                a turn all answers go that it had, and what is answered to it later on is not
+                remembered. What has no such number is passed over.
+            hit: only the turn that this hit of a search is from, or these.
 
         Returns:
             What was done, in numbers.
@@ -383,6 +397,19 @@ class Memory:
             raise TurnfoldError("user_id=None does not say whose memory to forget")
         _named("user_id", user_id)
         _named("conversation", conversation)
+        if sum(one is not None for one in (before, turn, hit)) > 1:
+            raise TurnfoldError("before, turn and hit each say what to forget: give one of them")
+        if turn is not None:
+            turns = turns_named(turn)
+            if conversation is None:
+                raise TurnfoldError(f"turn={turn!r} needs a conversation that it is a turn of")
+            return forget_turns(
+                self.store, self.policy, user_id, conversation=conversation, turns=turns
+            )
+        if hit is not None:
+            names = conversation and generations(self.store, user_id, conversation)
+            found = _places_of(hit, names or None)
+            return forget_found(self.store, self.policy, user_id, found)
         age = math.inf if before is None else seconds_of(before, self.policy.zone, what="before")
         return forget(self.store, self.policy, user_id, conversation=conversation, before=age)
 
@@ -471,9 +498,18 @@ class Memory:
         user_id: str,
         conversation: str | None = None,
         before: float | datetime | None = None,
+        turn: int | Iterable[int] | None = None,
+        hit: SearchHit | Iterable[SearchHit] | None = None,
     ) -> Forgotten:
         """`forget`, in a thread."""
-        step = partial(self.forget, user_id=user_id, conversation=conversation, before=before)
+        step = partial(
+            self.forget,
+            user_id=user_id,
+            conversation=conversation,
+            before=before,
+            turn=turn,
+            hit=hit,
+        )
         return await anyio.to_thread.run_sync(step)
 
     async def apreview(
@@ -598,6 +634,29 @@ def _named(what: str, value: str | None) -> None:
 def _fits(what: str, value: object, kind: Any, wanted: str) -> None:
     if not isinstance(value, kind) or isinstance(value, type):
         raise TurnfoldError(f"{what}={value!r} is not {wanted}")
+
+
+def _places_of(
+    hits: SearchHit | Iterable[SearchHit], names: Sequence[str] | None
+) -> list[tuple[str, str]]:
+    """Of each hit the conversation, as it is called in the store, and the content id.
+
+    Args:
+        hits: one, or several.
+        names: the conversations they have to be of; None for any.
+    """
+    places = []
+    for hit in hits if isinstance(hits, Iterable) else [hits]:
+        _fits("hit", hit, SearchHit, "a SearchHit, as memory.search(...) gives them")
+        if not hit.id:
+            raise TurnfoldError("this hit does not say what it is of: search for it again")
+        if names is not None and hit.conversation not in names:
+            raise TurnfoldError(
+                f"this hit is of conversation {hit.conversation!r}, not of {names[0]!r}: leave "
+                "conversation out, a hit says where it is from"
+            )
+        places.append((hit.conversation, content_of(hit.id)))
+    return places
 
 
 def _is_async(client: object) -> bool:

@@ -205,6 +205,22 @@ def test_forget_one_conversation(command, url, tmp_path):
     assert "There was nothing to forget." in again.stdout
 
 
+def test_forget_single_turns(command, url):
+    arguments = ["--user", "ada", "--conversation", "boats", "--turn", 3, "--turn", 12]
+    done = command("forget", url, *arguments, input="n\n")
+    assert "Forget turns 3, 12 of user 'ada' in conversation 'boats' in" in done.stderr
+    done = command("forget", url, *arguments, "--yes", "--json")
+    assert json.loads(done.stdout)["exchanges"] == 1, "the newest was still open"
+    told = str(records(url, "ada"))
+    assert "amber3boats" not in told
+    assert "amber4boats" in told
+    assert "amber3birds" in told
+    assert "amber3boats" in str(records(url, "bob"))
+    assert command("doctor", url).exit_code == 0
+    again = command("forget", url, *arguments, "--yes")
+    assert "There was nothing to forget." in again.stdout
+
+
 def test_forget_what_is_old_of_everybody(command, url):
     done = command("forget", url, "--all-users", "--before", "30d", "--yes")
     assert "nothing to forget" in done.stdout
@@ -223,6 +239,9 @@ def test_forget_what_is_old_of_everybody(command, url):
         (["--all-users", "--before", "1d", "--conversation", "c"], "leave out --conversation"),
         (["--user", "ada", "--before", "yesterday"], "neither an age"),
         (["--user", ""], "must not be empty"),
+        (["--user", "ada", "--turn", 3], "add --user and --conversation"),
+        (["--user", "ada", "--conversation", "c", "--turn", 3, "--before", "1d"], "leave out"),
+        (["--user", "ada", "--conversation", "c", "--turn", 0], "greater than or equal to 1"),
         (["--user", "ada", "--conversation", ""], "must not be empty"),
     ],
 )

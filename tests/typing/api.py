@@ -120,6 +120,9 @@ def what_is_kept_can_be_read_and_set_right() -> None:
     memory.replace("some-note", user_id="ada")  # type: ignore[call-arg]
     assert_type([hit.score for hit in memory.search("nets", user_id="ada")], list[float])
     assert_type(memory.forget(user_id="ada").exchanges, int)
+    memory.forget(user_id="ada", conversation="c", turn=3)
+    memory.forget(user_id="ada", conversation="c", turn=[3, 4])
+    memory.forget(user_id="ada", hit=memory.search("boats", user_id="ada"))
     memory.forget()  # type: ignore[call-arg]
 
 

@@ -44,8 +44,7 @@ class ExchangeRecords(RecordAccess):
         for index in range(known, len(closed)):
             one = closed[index]
             if self.is_forgotten(one):
-                parent = ""  # no path leads through what is not there
-                continue
+                continue  # the path leads past what is not there
             link: dict[str, Any] = {
                 "parent": parent,
                 "content": one.content_id,
@@ -81,6 +80,11 @@ class ExchangeRecords(RecordAccess):
     def is_forgotten(self, exchange: Exchange) -> bool:
         """Whether this exchange was forgotten: it may be sent and is never written."""
         return bool(self.forgotten) and exchange.content_id in self.forgotten
+
+    def end_of(self, transcript: Transcript) -> str:
+        """Exchange id of the newest closed exchange that is not forgotten; "" for none."""
+        kept = (one for one in reversed(transcript.closed) if not self.is_forgotten(one))
+        return next((one.exchange_id for one in kept), "")
 
     def redacted_text(self, text: str) -> str:
         """A text as it may be shown to others than the model asked."""

@@ -15,7 +15,7 @@ from turnfold_stores import Record, Store, latest_record
 from turnfold_stores.records.fields import Fields, Reading, messages_in
 
 from turnfold.archive.conversations import is_alive
-from turnfold.archive.plans import Fold, Plan, fold_name, read_fold, read_plan
+from turnfold.archive.plans import Fold, Plan, fold_name, opening_in, read_fold, read_plan
 
 LOOK_BACK = 200
 """Folds are looked for from the newest exchange back, this many at a time."""
@@ -73,6 +73,13 @@ class Trodden:
 
     plan: Plan
     links: tuple[ExchangePlace, ...]
+
+    @property
+    def turns(self) -> list[tuple[int, str]]:
+        """Number and opening id of each of its turns, the newest of which may be open."""
+        last = self.links[-1].number if self.links else 0
+        newest = (self.plan.number or last + 1, opening_in(self.plan.id))
+        return [*((one.number, one.opening) for one in self.links), newest]
 
 
 class Paths:

@@ -25,6 +25,8 @@ class Fold:
             summary as it was has the blocks of the one before and one more.
         contents: content ids of the exchanges this fold added.
         previous: id of the fold it grew from; "" for none.
+        heir: exchange id of the last exchange of it that remains, where those after it were
+            forgotten; "" where its last one remains.
     """
 
     id: str
@@ -33,6 +35,12 @@ class Fold:
     blocks: tuple[str, ...]
     contents: tuple[str, ...]
     previous: str
+    heir: str = ""
+
+    @property
+    def end(self) -> str:
+        """Exchange id of the last exchange of it that remains."""
+        return self.heir or exchange_in(self.id)
 
     @property
     def summary(self) -> str:
@@ -91,6 +99,9 @@ class Plan:
         left: exchange id of the end of a path that the history left, where that may yet turn
             out to be a cut; see `turnfold.engine.cut_history`. "" for none.
         until: how many closed exchanges the history has to pass before that was no cut.
+        number: of its exchange in the history, from 1; 0 where an older version wrote it.
+        turn: names what it opens with and what was said just before; see
+            `turnfold.archive.tombstones.turn_name`. "" where an older version wrote it.
     """
 
     id: str
@@ -108,6 +119,8 @@ class Plan:
     missing: int = 0
     left: str = ""
     until: int = 0
+    number: int = 0
+    turn: str = ""
 
 
 def plan_id(opening: Exchange, revision: int = 0) -> str:
@@ -183,6 +196,8 @@ def read_plan(record: Record) -> Plan:
         missing=fields.whole("missing"),
         left=fields.text("left"),
         until=fields.whole("until"),
+        number=fields.whole("number"),
+        turn=fields.text("turn"),
     )
 
 
@@ -207,6 +222,7 @@ def read_fold(record: Record) -> Fold:
         blocks=fields.texts("blocks"),
         contents=fields.texts("contents"),
         previous=fields.text("previous"),
+        heir=fields.text("heir"),
     )
     if fold.previous == fold.id:
         raise DamagedError("it grows from itself")
@@ -247,16 +263,19 @@ def plan_body(plan: Plan) -> dict[str, Any]:
         "missing": plan.missing,
         "left": plan.left,
         "until": plan.until,
+        "number": plan.number,
+        "turn": plan.turn,
     }
     return body if plan.summary is None else {**body, "summary": list(plan.summary)}
 
 
 def fold_body(fold: Fold) -> dict[str, Any]:
     """A fold as it is stored."""
-    return {
+    body: dict[str, Any] = {
         "count": fold.count,
         "nodes": list(fold.nodes),
         "blocks": list(fold.blocks),
         "contents": list(fold.contents),
         "previous": fold.previous,
     }
+    return {**body, "heir": fold.heir} if fold.heir else body

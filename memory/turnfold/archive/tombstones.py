@@ -84,6 +84,21 @@ def opening_name(exchange: Exchange, seed: str) -> str:
     return "opening:" + digest(seed, *exchange.opening_names)
 
 
+def turn_name(opening: Exchange, before: Exchange | None, seed: str) -> str:
+    """Names what a turn opens with and what was said just before it, whatever answers it.
+
+    By it a turn is known that was forgotten before its answer was, and one that is answered
+    anew. The same words behind others are another turn.
+
+    Args:
+        opening: the exchange, open or closed.
+        before: the one before it in the history as it is sent; None for the first.
+        seed: of their conversation.
+    """
+    content = before.content_id if before is not None else ""
+    return "turn:" + digest(seed, content, *opening.opening_names)
+
+
 def forgotten_of(
     closed: Sequence[Exchange],
     tombstones: Tombstones,
@@ -94,6 +109,9 @@ def forgotten_of(
 ) -> set[str]:
     """Content ids of the closed exchanges that were forgotten and are sent again.
 
+    One that was still open then is known by its turn. It gets a tombstone of its own as soon as
+    it is sent whole, so that it is known wherever it stands later on.
+
     Args:
         closed: exchanges in order.
         tombstones: of their user.
@@ -102,19 +120,31 @@ def forgotten_of(
         known: content ids known to be forgotten.
     """
     forgotten = {one.content_id for one in closed if one.content_id in known}
-    fresh = [one for one in closed if one.content_id not in forgotten and not kept(one)]
-    names = {one.content_id for one in fresh} | {opening_name(one, seed) for one in fresh}
-    buried = tombstones.among(names)
-    forgotten |= {one.content_id for one in fresh} & buried
+    follows_on = list(zip(closed, (None, *closed), strict=False))  # each with the one before it
+    fresh = [
+        (one, before)
+        for one, before in follows_on
+        if one.content_id not in forgotten and not kept(one)
+    ]
+    contents = {one.content_id for one, _ in fresh}
+    openings = {opening_name(one, seed) for one, _ in fresh}
+    turns = {turn_name(one, before, seed) for one, before in fresh}
+    buried = tombstones.among(contents | openings | turns)
+    forgotten |= contents & buried
     if not buried:
         return forgotten
-    # The newest of what was forgotten was still open then, so only its opening is known. It
-    # stands right behind the others; the same words elsewhere are somebody's new words.
+    # Where a whole history was forgotten, the newest of it was still open, so only its opening is
+    # known. It stands right behind the others; the same words elsewhere are somebody's new words.
     follows = True
-    for one in closed:
+    learned: list[str] = []
+    for one, before in follows_on:
         name = opening_name(one, seed)
-        if follows and one.content_id not in forgotten and name in buried:
+        was_open = (follows and name in buried) or turn_name(one, before, seed) in buried
+        if was_open and one.content_id not in forgotten:
             buried.discard(name)
             forgotten.add(one.content_id)
+            learned.append(one.content_id)
         follows = one.content_id in forgotten
+    if learned:
+        tombstones.put(learned)
     return forgotten

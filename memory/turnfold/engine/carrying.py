@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
-from turnfold.archive.paths import Trodden
+from turnfold.archive.paths import Paths, Trodden
 from turnfold.archive.plans import Fold, carried_id, fold_id
 from turnfold.embedders import Embedder
 from turnfold.forgetting.rebuild import ForgottenWords
@@ -83,7 +83,7 @@ def carry(
         StoreError: the ledger could not be read or written.
     """
     paths, closed = archive.paths, transcript.closed
-    old = paths.newest_fold([(one.id, one.number) for one in trodden.links])
+    old = _fold_on(paths, trodden)
     if old is None:
         return None
     shift = _shift(transcript, trodden, places, old, keep_first=policy.keep_first)
@@ -140,6 +140,14 @@ def carry(
             previous=base.id if base else "",
         )
     )
+
+
+def _fold_on(paths: Paths, trodden: Trodden) -> Fold | None:
+    """The fold that reaches furthest on a path; its last exchange may have been forgotten."""
+    planned = paths.fold(trodden.plan.fold) if trodden.plan.fold else None
+    newest = paths.newest_fold([(one.id, one.number) for one in trodden.links])
+    found = [one for one in (newest, planned) if one is not None]
+    return max(found, key=lambda one: one.count, default=None)
 
 
 def _shift(

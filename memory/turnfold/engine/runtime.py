@@ -107,7 +107,8 @@ class Runtime:
                 count=self.policy.counter,
             )
         archive.store_exchanges(transcript)
-        self._shared.keep_path(scope, transcript.closed if course.joined else ())
+        joined = transcript.closed if course.joined else ()
+        self._shared.keep_path(scope, [one for one in joined if not archive.is_forgotten(one)])
         account = self._shared.account(scope, transcript.open.opening_id)
         account.leave_to(partial(self._shared.spent_apart, scope))
         self._shared.settle(scope, account)

@@ -30,7 +30,7 @@ from turnfold.accounting.tokens import count_fixed, count_message
 from turnfold.archive.measures import AnsweredRequest, Measures
 from turnfold.archive.passages import RecalledPassage
 from turnfold.archive.plans import Fold, Plan, RecalledRef, plan_id, usage_id
-from turnfold.archive.tombstones import opening_name
+from turnfold.archive.tombstones import opening_name, turn_name
 from turnfold.engine.cut_history import Course
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
@@ -239,7 +239,7 @@ class Turn:
         left, until = self._left()
         plan = Plan(
             id=plan_id(self._transcript.open, self._revision),
-            parent=self._before.exchange_id if self._before else "",
+            parent=self._archive.end_of(self._transcript),
             root=self._root,
             fold=self._epoch.fold_id,
             appends=appends,
@@ -255,6 +255,8 @@ class Turn:
             missing=self._course.missing,
             left=left,
             until=until,
+            number=len(self._exchanges),
+            turn=turn_name(self._transcript.open, self._before, self._archive.seed),
         )
         holds = self._archive.store_plan(plan)
         if holds != plan:  # someone else planned this opening first

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,9 +17,10 @@ from turnfold.archive.kinds import KINDS, Kind, kinds_with
 from turnfold.archive.passages import content_of
 from turnfold.archive.paths import ExchangePlace, read_place
 from turnfold.archive.plans import Plan, exchange_in, opening_in, plan_body, read_plan
-from turnfold.archive.tombstones import Tombstones
+from turnfold.archive.tombstones import Tombstones, turn_name
+from turnfold.forgetting.erasure_scope import ErasureScope, Forgotten, erasure_scope
 from turnfold.forgetting.rebuild import ConversationPath, rebuilt
-from turnfold.history.exchanges import seed_of
+from turnfold.history.exchanges import Exchange, seed_of
 from turnfold.history.reader import read
 from turnfold.policy import Policy
 from turnfold.request.thinking import thinking_ids
@@ -28,106 +30,6 @@ _BATCH = 500
 # without it an old generation would be the present one again.
 _STAYS = kinds_with("stays", "for good")
 _FOR_GOOD = kinds_with("for good")
-
-
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """What a forgetting did, in numbers.
-
-    Attributes:
-        exchanges: exchanges deleted; one that was said twice counts once.
-        passages: passages deleted.
-        vectors: vectors deleted.
-        plans: plans deleted, or written anew without what they had recalled.
-        receipts: accounts of answered requests deleted.
-        summaries: nodes and folds deleted.
-        rebuilt: nodes and folds written anew from what remains.
-        others: other records deleted: messages kept for resuming, links, proofs, debts.
-        purged: whether files were purged; False where the store leaves that to a server or has
-            none.
-    """
-
-    exchanges: int = 0
-    passages: int = 0
-    vectors: int = 0
-    plans: int = 0
-    receipts: int = 0
-    summaries: int = 0
-    rebuilt: int = 0
-    others: int = 0
-    purged: bool = False
-
-    def __add__(self, other: Forgotten) -> Forgotten:
-        """Both together."""
-        sums = {
-            one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)
-        }
-        return Forgotten(**{**sums, "purged": self.purged or other.purged})
-
-    def __bool__(self) -> bool:
-        """Whether there was anything to forget."""
-        return any(getattr(self, one.name) for one in fields(self) if one.name != "purged")
-
-
-@dataclass(frozen=True, slots=True)
-class ErasureScope:
-    """What is to go.
-
-    Attributes:
-        contents: content ids of exchanges.
-        openings: opening ids of turns.
-        places: all places of exchanges in the conversations concerned, by exchange id.
-        touched: the conversations that something goes from.
-        before: what turns decided and measured before then goes, too, in seconds since the
-            epoch; infinity where all of the conversations goes.
-        names: the conversations concerned; None for all.
-    """
-
-    contents: frozenset[str]
-    openings: frozenset[str]
-    places: Mapping[str, ExchangePlace]
-    touched: frozenset[str]
-    before: float
-    names: Collection[str] | None
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing of the conversations concerned remains."""
-        return self.before == math.inf
-
-    def goes(self, exchange_id: str) -> bool:
-        """Whether an exchange goes from this place."""
-        link = self.places.get(exchange_id)
-        return link is not None and link.content in self.contents
-
-    def heir(self, exchange_id: str) -> str:
-        """The nearest exchange up a path that remains, from this one on; "" for none."""
-        seen: set[str] = set()
-        while (link := self.places.get(exchange_id)) is not None and exchange_id not in seen:
-            if link.content not in self.contents:
-                return exchange_id
-            seen.add(exchange_id)
-            exchange_id = link.parent
-        return ""
-
-
-def _extent(
-    contents: Collection[str],
-    openings: Iterable[str],
-    places: Mapping[str, ExchangePlace],
-    before: float,
-    names: Collection[str] | None,
-) -> ErasureScope:
-    """What is to go with some exchanges and the turns of some openings; see `ErasureScope`."""
-    gone = [one for one in places.values() if one.content in contents]
-    return ErasureScope(
-        frozenset(contents),
-        frozenset({*openings, *(one.opening for one in gone)}),
-        places,
-        frozenset(one.conversation for one in gone),
-        before,
-        names,
-    )
 
 
 class Erasure:
@@ -160,28 +62,29 @@ class Erasure:
         contents = frozenset(content for content, at in first.items() if at < before)
         closed = {one.opening for one in places.values()}
         # The newest exchange of each history has no place yet: only what it opened with is known.
-        words = {
-            plan.words
+        turns = {
+            _name_of(plan)
             for record, plan in self._plans(names)
             if record.at < before and opening_in(plan.id) not in closed
         }
-        self._bury(contents | words)
-        return self._erase(_extent(contents, (), places, before, names))
+        self._bury(contents | turns)
+        return self._erase(erasure_scope(contents, (), places, before, names))
 
-    def exchanges(
-        self, contents: Collection[str], plans: Collection[Plan], names: Collection[str]
-    ) -> Forgotten:
-        """Erase single exchanges of some conversations.
+    def turns(self, openings: Collection[str], name: str) -> Forgotten:
+        """Erase single turns of a conversation, with every answer they had.
 
         Args:
-            contents: content ids of those that are closed.
-            plans: of those that are still open.
-            names: the conversations.
+            openings: their opening ids; none that is there finishes what broke off before.
+            name: of the conversation in the store.
         """
-        openings = [opening_in(plan.id) for plan in plans]
+        names = [name]
         places = self._places(names)
-        self._bury({*contents, *(plan.words for plan in plans)})
-        return self._erase(_extent(contents, openings, places, -math.inf, names))
+        contents = {one.content for one in places.values() if one.opening in openings}
+        plans = [plan for _, plan in self._plans(names) if opening_in(plan.id) in openings]
+        if not contents and not plans:
+            return self.buried()
+        self._bury({*contents, *map(_name_of, plans)})
+        return self._erase(erasure_scope(contents, openings, places, -math.inf, names))
 
     def buried(self) -> Forgotten:
         """Erase what has a tombstone."""
@@ -192,14 +95,18 @@ class Erasure:
         where |= {(content_of(one.id), one.conversation) for one in self._scan("passage", None)}
         contents = frozenset(self._tombstones.among({content for content, _ in where}))
         touched = frozenset(name for content, name in where if content in contents)
-        words = {plan.words: opening_in(plan.id) for _, plan in self._plans(None)}
-        openings = {words[name] for name in self._tombstones.among(words.keys() - {""})}
+        names = [
+            (name, opening_in(plan.id))
+            for _, plan in self._plans(None)
+            for name in (plan.words, plan.turn)
+        ]
+        known = self._tombstones.among({name for name, _ in names} - {""})
+        openings = {opening for name, opening in names if name in known}
         openings |= {one.opening for one in places.values() if one.content in contents}
+        extent = ErasureScope(contents, frozenset(openings), places, touched, -math.inf, None)
         if not contents and not openings:
-            return Forgotten()
-        return self._erase(
-            ErasureScope(contents, frozenset(openings), places, touched, -math.inf, None)
-        )
+            return self._resumed(extent)
+        return self._erase(extent)
 
     def _bury(self, what: Iterable[str]) -> None:
         names = sorted(name for name in what if name)
@@ -257,7 +164,7 @@ class Erasure:
             folds=folds,
             nodes=list(self._scan("node", [name])),
             corrections=self._scan("correction", [name]),
-            contents=self._scan("content", [name]),
+            contents=partial(self._scan, "content", [name]),
             path=ConversationPath(here, extent.contents),
             policy=self._policy,
         )
@@ -376,23 +283,31 @@ class Erasure:
 
     def _resumed(self, extent: ErasureScope) -> Forgotten:
         """What is kept for resuming a conversation."""
-        said = [
-            record.id
-            for kind in kinds_with("resumed")
-            for record in self._scan(kind, extent.names)
-            if extent.whole or not extent.contents.isdisjoint(self._contents_of(record))
+        kept = [
+            record for kind in kinds_with("resumed") for record in self._scan(kind, extent.names)
         ]
-        self._delete(said)
-        return Forgotten(others=len(said))
+        if extent.whole:
+            gone = [record.id for record in kept]
+        else:
+            names = {record.id: found for record, found in self._names_in(kept)}
+            buried = self._tombstones.among(set().union(*names.values()))
+            gone = [name for name, found in names.items() if not buried.isdisjoint(found)]
+        self._delete(gone)
+        return Forgotten(others=len(gone))
 
-    def _contents_of(self, record: Record) -> list[str]:
-        """Content ids of the exchanges that a record of messages holds."""
-        seed = seed_of(self._user_id, record.conversation)
-        messages = self._reading.one(record, lambda one: messages_in(one.body))
-        if messages is None:
-            return []
-        found = read(messages, seed=seed, redact=self._policy.redact).exchanges
-        return [one.content_id for one in found]
+    def _names_in(self, kept: Iterable[Record]) -> Iterator[tuple[Record, set[str]]]:
+        """By what names the exchanges that records of messages hold may have been forgotten."""
+        newest: dict[str, Exchange] = {}  # by conversation
+        for record in kept:
+            seed = seed_of(self._user_id, record.conversation)
+            messages = self._reading.one(record, lambda one: messages_in(one.body))
+            names: set[str] = set()
+            if messages:
+                for one in read(messages, seed=seed, redact=self._policy.redact).exchanges:
+                    before = newest.get(record.conversation)
+                    names |= {one.content_id, turn_name(one, before, seed)}
+                    newest[record.conversation] = one
+            yield record, names
 
     def _said(self, extent: ErasureScope) -> Forgotten:
         """The exchanges and their places; what follows on them follows on what was before."""
@@ -433,6 +348,11 @@ class Erasure:
     def _delete(self, ids: Iterable[str]) -> None:
         for batch in _batches(ids):
             self._ledger.delete(self._user_id, batch)
+
+
+def _name_of(plan: Plan) -> str:
+    """By what a turn is known again, whatever answers it; an older version knows its words."""
+    return plan.turn or plan.words
 
 
 def _checked(kind: Kind) -> Callable[[Record], bool]:

@@ -1,4 +1,4 @@
-"""A user, a conversation or an age goes in; it is forgotten, and what was done comes out.
+"""A user, a conversation, an age or some turns go in; they are forgotten, what was done comes out.
 
 The order is what makes it hold. First tombstones are set, so that nothing comes back. Then a
 mark tells all turns at work that something was forgotten: each looks once more when it has
@@ -10,18 +10,31 @@ can begin anew and finds the rest. At the end the store purges its files.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from turnfold_stores import Store
 
-from turnfold.archive.conversations import generations
+from turnfold.archive.conversations import generations, present_name
+from turnfold.archive.paths import Paths
 from turnfold.archive.tombstones import Tombstones
-from turnfold.forgetting.erasure import Erasure, Forgotten
+from turnfold.errors import TurnfoldError
+from turnfold.forgetting.erasure import Erasure
+from turnfold.forgetting.erasure_scope import Forgotten
 from turnfold.policy import Policy
 
 _DAY = 86_400.0  # seconds
 
-__all__ = ["Forgotten", "forget", "forget_again", "mark_of", "retain"]
+__all__ = [
+    "Forgotten",
+    "forget",
+    "forget_again",
+    "forget_found",
+    "forget_turns",
+    "mark_of",
+    "retain",
+    "turns_named",
+]
 
 
 def forget(
@@ -49,9 +62,86 @@ def forget(
     """
     names = None if conversation is None else generations(store, user_id, conversation)
     done = Erasure(store, policy, user_id).older_than(before, names)
-    if purge and store.purge(user_id):
-        done = replace(done, purged=True)
-    return done
+    return _purged(store, user_id, done) if purge else done
+
+
+def turns_named(turn: int | Iterable[int]) -> frozenset[int]:
+    """The numbers of turns that somebody named: one, or several.
+
+    Raises:
+        TurnfoldError: one of them is no whole number from 1 on.
+    """
+    several = not isinstance(turn, str | bytes) and isinstance(turn, Iterable)
+    numbers = list(turn) if several and isinstance(turn, Iterable) else [turn]
+    for number in numbers:
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise TurnfoldError(f"turn={number!r} must be the number of a turn, from 1")
+    return frozenset(number for number in numbers if isinstance(number, int))
+
+
+def forget_turns(
+    store: Store,
+    policy: Policy,
+    user_id: str,
+    *,
+    conversation: str,
+    turns: Iterable[int],
+    purge: bool = True,
+) -> Forgotten:
+    """Forget single turns of a conversation, whatever answers they had; see `forget`.
+
+    Args:
+        store: where they are.
+        policy: how the summaries that are rebuilt are fitted.
+        user_id: whose.
+        conversation: in which one, in its present generation.
+        turns: their numbers in the history as it was last sent, from 1. What has no such number
+            is passed over.
+        purge: whether to purge the store's files at the end.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    name = present_name(store, user_id, conversation)
+    wanted = frozenset(turns)
+    openings = {
+        opening
+        for path in Paths(store, user_id).trodden(name)
+        for number, opening in path.turns
+        if number in wanted
+    }
+    done = Erasure(store, policy, user_id).turns(openings, name)
+    return _purged(store, user_id, done) if purge else done
+
+
+def forget_found(
+    store: Store, policy: Policy, user_id: str, found: Iterable[tuple[str, str]]
+) -> Forgotten:
+    """Forget the turns that something was found in, whatever answers they had; see `forget`.
+
+    Args:
+        store: where they are.
+        policy: how the summaries that are rebuilt are fitted.
+        user_id: whose.
+        found: of each the conversation, as it is called in the store, and the content id.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    wanted: dict[str, set[str]] = {}
+    for name, content in found:
+        wanted.setdefault(name, set()).add(content)
+    done = Forgotten()
+    for name, contents in wanted.items():
+        links = Paths(store, user_id).links(name).values()
+        openings = {one.opening for one in links if one.content in contents}
+        done += Erasure(store, policy, user_id).turns(openings, name)
+    return _purged(store, user_id, done)
+
+
+def _purged(store: Store, user_id: str, done: Forgotten) -> Forgotten:
+    """Purge the store's files; what was done, with that."""
+    return replace(done, purged=True) if store.purge(user_id) else done
 
 
 def retain(store: Store, policy: Policy, user_id: str, now: float) -> Forgotten:

@@ -8,17 +8,18 @@ summary without need is still found by recall.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from turnfold_stores import Record
 from turnfold_stores.once import cached_property
 from turnfold_stores.records.fields import Reading, messages_in
 
 from turnfold.archive.paths import ExchangePlace
-from turnfold.archive.plans import Fold, fold_body, read_fold
+from turnfold.archive.plans import Fold, exchange_in, fold_body, read_fold
 from turnfold.history.exchanges import Message
-from turnfold.history.utterances import utterances
+from turnfold.history.utterances import unseen_in, utterances
 from turnfold.policy import Policy
 from turnfold.summaries.layers import Correction, render
 from turnfold.summaries.notes import Item, Node
@@ -41,10 +42,13 @@ class ConversationPath:
         self._links = links
         self.gone = frozenset(gone)
 
-    def has(self, exchange_id: str) -> bool:
-        """Whether this exchange is known, and remains."""
-        link = self._links.get(exchange_id)
-        return link is not None and link.content not in self.gone
+    def remaining_until(self, exchange_id: str) -> list[ExchangePlace]:
+        """The places up to this one, oldest first, of what remains."""
+        up: dict[str, ExchangePlace] = {}
+        while (link := self._links.get(exchange_id)) is not None and exchange_id not in up:
+            up[exchange_id] = link
+            exchange_id = link.parent
+        return [one for one in reversed(up.values()) if one.content not in self.gone]
 
     def missing_until(self, exchange_id: str) -> frozenset[int]:
         """Numbers of the exchanges up to this one that are gone, now or since earlier."""
@@ -75,7 +79,7 @@ def rebuilt(
     folds: Sequence[Record],
     nodes: Sequence[Record],
     corrections: Iterable[Record],
-    contents: Iterable[Record],
+    contents: Callable[[], Iterable[Record]],
     path: ConversationPath,
     policy: Policy,
 ) -> Rebuilt:
@@ -85,22 +89,22 @@ def rebuilt(
         folds: its folds.
         nodes: its nodes.
         corrections: what was said of its nodes and items later on.
-        contents: what was said in it, the forgotten included; read once, if at all.
+        contents: what was said in it, the forgotten included; asked for twice at the most.
         path: which exchanges are gone.
         policy: the budget of a summary.
     """
     reading = Reading()
     of_folds = {record.id: fold for record, fold in reading.all(folds, read_fold)}
-    alive = {name for name in of_folds if path.has(name.partition(":")[2])}
-    missing = {name: path.missing_until(name.partition(":")[2]) for name in alive}
+    remaining = {name: path.remaining_until(fold.end) for name, fold in of_folds.items()}
+    alive = {name for name, links in remaining.items() if links}
+    missing = {name: _missing(of_folds[name], remaining[name], path) for name in alive}
     changed = {name for name in alive if missing[name]}
     used = {node: name for name in changed for node in of_folds[name].nodes}
     elsewhere = {node for name in alive - changed for node in of_folds[name].nodes}
 
-    words = ForgottenWords(
-        (record.id in path.gone, messages)
-        for record, messages in reading.all(contents, lambda one: messages_in(one.body))
-    )
+    said = partial(_said, contents, reading)
+    words = ForgottenWords((name in path.gone, messages) for name, messages in said())
+    unseen = {name: unseen_in(messages) for name, messages in said()} if changed else {}
     new_nodes: dict[str, Node] = {}
     result = Rebuilt()
     dropped: set[str] = set()
@@ -125,10 +129,11 @@ def rebuilt(
     for record in folds:
         if record.id in changed:
             fold = _without(
-                of_folds[record.id],
+                replace(of_folds[record.id], heir=_heir(record.id, remaining[record.id])),
                 new_nodes,
                 behind=_behind(of_folds[record.id], of_folds, alive),
                 missing=missing[record.id],
+                markers=_markers(remaining[record.id], unseen),
                 gone=path.gone,
                 policy=policy,
             )
@@ -145,6 +150,7 @@ def _without(
     *,
     behind: tuple[str, list[str]],
     missing: frozenset[int],
+    markers: Sequence[tuple[int, str]],
     gone: frozenset[str],
     policy: Policy,
 ) -> Fold:
@@ -155,16 +161,19 @@ def _without(
         nodes: the nodes that remain, as they are now.
         behind: see `_behind`.
         missing: numbers of the exchanges that are gone.
+        markers: of pictures and files in those that remain, with the number of the exchange.
         gone: their content ids.
         policy: the budget of a summary.
     """
     previous, inherited = behind
     kept = [name for name in fold.nodes if name in nodes]
+    first = min((nodes[name].first for name in kept), default=1)
     block = summary_of(
         [nodes[name] for name in kept],
-        first=min((nodes[name].first for name in kept), default=1),
+        first=first,
         last=fold.count,
         missing=missing,
+        markers=[one for one in markers if one[0] >= first],
         budget=policy.summary_tokens,
         count=policy.counter,
     )
@@ -175,6 +184,34 @@ def _without(
         previous=previous,
         blocks=(block,),
     )
+
+
+def _said(
+    contents: Callable[[], Iterable[Record]], reading: Reading
+) -> Iterator[tuple[str, Sequence[Message]]]:
+    """Content id of each exchange, and what it says."""
+    for record, messages in reading.all(contents(), lambda one: messages_in(one.body)):
+        yield record.id, messages
+
+
+def _missing(
+    fold: Fold, remaining: Sequence[ExchangePlace], path: ConversationPath
+) -> frozenset[int]:
+    """Numbers of the exchanges of a fold that are gone, those behind its heir among them."""
+    behind = range(remaining[-1].number + 1, fold.count + 1)
+    return path.missing_until(fold.end) | frozenset(behind)
+
+
+def _markers(
+    remaining: Sequence[ExchangePlace], unseen: Mapping[str, Sequence[str]]
+) -> list[tuple[int, str]]:
+    """The pictures and files of what remains: number of the exchange and marker of each."""
+    return [(one.number, marker) for one in remaining for marker in unseen.get(one.content, ())]
+
+
+def _heir(fold: str, remaining: Sequence[ExchangePlace]) -> str:
+    """Exchange id of the last exchange of a fold that remains; "" where it is its very last."""
+    return remaining[-1].id if remaining[-1].id != exchange_in(fold) else ""
 
 
 def _behind(fold: Fold, folds: Mapping[str, Fold], alive: set[str]) -> tuple[str, list[str]]:

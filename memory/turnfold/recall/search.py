@@ -38,7 +38,7 @@ class SearchHit:
         text_score: BM25 score; None where it was found by its meaning alone.
         before: what was said just before in the conversation; None at its beginning.
         after: what was said just after; None at the end of what is in memory.
-        id: names the passage.
+        id: names the passage; `Memory.forget(hit=...)` forgets the turn it is of.
     """
 
     text: str

@@ -19,7 +19,7 @@ from turnfold.accounting.prices import Usage
 from turnfold.archive.leases import Lease
 from turnfold.archive.measures import Measures
 from turnfold.archive.plans import Fold, Plan, plan_id, preparation_id
-from turnfold.archive.tombstones import opening_name
+from turnfold.archive.tombstones import opening_name, turn_name
 from turnfold.errors import TurnfoldError, failure
 from turnfold.folding.fold_builder import FoldBuilder
 from turnfold.folding.fold_range import FoldRange
@@ -241,9 +241,10 @@ class Backfill:
         memory is found from now on, and a history cut at its front is joined to this one.
         """
         exchanges = self._transcript.exchanges
+        newest, before = exchanges[-1], exchanges[-2] if len(exchanges) > 1 else None
         return Plan(
-            id=plan_id(exchanges[-1]),
-            parent=exchanges[-2].exchange_id if len(exchanges) > 1 else "",
+            id=plan_id(newest),
+            parent=self._archive.end_of(self._transcript),
             root=exchanges[0].opening_id,
             fold=fold.id if fold else "",
             appends=self._policy.placement != "before_window",
@@ -251,7 +252,9 @@ class Backfill:
             recalled="",
             shown=(),
             measures=Measures(),
-            words=opening_name(exchanges[-1], self._archive.seed),
+            words=opening_name(newest, self._archive.seed),
+            number=len(exchanges),
+            turn=turn_name(newest, before, self._archive.seed),
         )
 
     def _embed(self) -> None:
