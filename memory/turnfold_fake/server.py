@@ -14,6 +14,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # Closing waits for no client that keeps its connection open.
     block_on_close = False
+    # Some hundred clients may come at once.
+    request_queue_size = 512
 
     def __init__(self, respond: Respond, latency: float) -> None:
         self.respond = respond

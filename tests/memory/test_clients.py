@@ -637,9 +637,22 @@ def test_how_long_a_stream_took_is_known_as_without_memory():
 
 
 def test_whatever_a_span_raises_the_caller_is_answered(monkeypatch):
-    def broken():
+    def broken(_response):
         raise RuntimeError("no span today")
 
-    monkeypatch.setattr("turnfold.sdk.attempt.current_span", broken)
+    monkeypatch.setattr("turnfold.sdk.attempt.span_of", broken)
     client = memory().wrap(fresh().client(), conversation="c")
     assert client.messages.create(**ask(LONG)).content[0].text == ANSWER
+
+
+async def test_the_middleware_by_itself_is_what_a_wrapped_client_has(door):
+    """For what takes middlewares of the SDK and makes a client of its own."""
+    wrapped, handed = fresh(), fresh()
+    expected = await door.ask("create", memory().wrap(door.client(wrapped), user_id="u"), ask(LONG))
+    remembering = memory()
+    middleware = remembering.middleware(door.client(handed), user_id="u")
+    client = door.client(handed, middleware=[middleware])
+    assert await door.ask("create", client, ask(LONG)) == expected
+    assert chats(handed) == chats(wrapped)
+    assert len(summaries(handed)) == len(summaries(wrapped)) == 1
+    assert memory_of(client) is remembering

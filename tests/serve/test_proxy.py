@@ -8,16 +8,20 @@ import threading
 import time
 
 import anthropic
+import anyio
+import anyio.to_thread
 import httpx2
 import pytest
 from support.chats import MODEL, ask, chats, history, injected, memory, stand_in, summaries
 from support.models import PREFILL
 from support.serving import Scripted, recording, serving
 from support.ways import ASYNC, SYNC, Door
+from turnfold import Policy
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_fake.transports import Answer
 
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
+FAULTS = ("cut_stream", "stream_error", "overloaded", "timeout", "connection")
 JSON = {"content-type": "application/json"}
 EVENTS = [
     b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","content":[]}}\n\n',
@@ -321,3 +325,64 @@ def test_thinking_is_kept_only_under_its_prefix(serve):
             content = [one.model_dump(exclude_none=True) for one in answer.content]
             messages.append({"role": "assistant", "content": content})
     assert {call.status for call in fake.calls} == {200}
+
+
+# --- many -------------------------------------------------------------------------------------
+
+
+async def _soaked(streams):
+    """Streams that end in every way there is, side by side; what is left of them afterwards."""
+    fake = stand_in(
+        "A rather long answer, word by word. " * 20,
+        faults=lambda _body, number: (
+            Fault(FAULTS[number % len(FAULTS)], on="chat") if number % 3 == 0 else None
+        ),
+    )
+    told = {"whole": 0, "broken": 0, "left": 0}
+    with serving(fake, policy=Policy(fold_at=1_000, keep_tokens=300)) as proxy:
+        async with httpx2.AsyncClient(base_url=proxy.url, timeout=30) as http:
+            limit = anyio.CapacityLimiter(50)
+
+            async def one(number):
+                body = ask(history(1 + number % 9), f"And {number}?", stream=True)
+                name = {"x-turnfold-user": f"u{number % 20}"}
+                async with limit:
+                    try:
+                        async with http.stream(
+                            "POST", "/v1/messages", json=body, headers=name
+                        ) as came:
+                            async for _ in came.aiter_raw():
+                                if number % 4 == 1:
+                                    told["left"] += 1
+                                    return
+                        told["whole"] += 1
+                    except httpx2.HTTPError:
+                        told["broken"] += 1
+
+            async with anyio.create_task_group() as tasks:
+                for number in range(streams):
+                    tasks.start_soon(one, number)
+        await anyio.to_thread.run_sync(settled, lambda: not proxy.server.server_state.tasks)
+        left = (len(proxy.server.server_state.tasks), len(proxy.server.server_state.connections))
+        whole = [
+            any(proxy.memory.store.ledger.scan(f"u{user}", kind="exchange")) for user in range(20)
+        ]
+    return told, left, whole
+
+
+def test_streams_that_end_in_every_way_leave_nothing_behind():
+    told, left, whole = asyncio.run(_soaked(60))
+    _check_soaked(told, left, whole, 60)
+
+
+@pytest.mark.soak
+def test_a_thousand_streams_that_end_in_every_way_leave_nothing_behind():
+    told, left, whole = asyncio.run(_soaked(1_000))
+    _check_soaked(told, left, whole, 1_000)
+
+
+def _check_soaked(told, left, whole, streams):
+    assert sum(told.values()) == streams
+    assert min(told.values()) > 0, "of every kind there were some"
+    assert left == (0, 0)
+    assert all(whole), "and what was said is kept"
