@@ -497,7 +497,7 @@ BREAKS = [
         "**Cache.** The newest end is marked first",
         "request/cache_breakpoints.py",
         "set_breakpoints",
-        "None if automatic is not None else _end_of(messages, len(messages) - 1),",
+        "_end_of(messages, len(messages) - 1) if at_end and automatic is None else None,",
         "_end_of_system(body),",
         "test_turn.py::test_without_marks_of_the_caller_the_end_is_marked",
     ),
