@@ -23,6 +23,8 @@ from turnfold.serve.settings import ServeSettings
 _HEADERS = 15.0
 _STOPPING = 30
 _KEEP_ALIVE = 75
+# Seconds in which a worker shows that it lives, from its start on.
+_STARTING = 90
 # What a worker process is told through its environment.
 _TOLD = "TURNFOLD_SERVE"
 _ONE_PROCESS = ("memory:", "./", "../", "/", "~")
@@ -98,7 +100,14 @@ def run(
     told = {"store": store, "settings": asdict(settings), "fold_at": fold_at}
     os.environ[_TOLD] = json.dumps(told)
     app = "turnfold.serve.server:worker"
-    uvicorn.run(app, factory=True, workers=workers, **options(settings))
+    # Loading what it needs, a worker does not answer whoever looks whether it lives.
+    uvicorn.run(
+        app,
+        factory=True,
+        workers=workers,
+        timeout_worker_healthcheck=_STARTING,
+        **options(settings),
+    )
 
 
 def worker() -> ASGIApp:
