@@ -246,7 +246,7 @@ def _bare(client: Any) -> Any:
 
 def _user_of(client: Any) -> str | None:
     """The user a client was wrapped for."""
-    found = [one.user_id for one in getattr(client, "middleware", ()) if _is_memory(one)]
+    found = [one.whose.user_id for one in getattr(client, "middleware", ()) if _is_memory(one)]
     return found[0] if found else None
 
 

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 import anyio.to_thread
-from anthropic import Anthropic, AsyncAnthropic
 from turnfold_stores import STORE_USER, Store, open_store
 
 from turnfold.accounting.account import Account
@@ -34,15 +33,14 @@ from turnfold.forgetting.forget import (
 from turnfold.language.days import TimeZone, seconds_of, zone_of
 from turnfold.policy import Policy
 from turnfold.recall.search import Search, SearchHit
-from turnfold.scope import Scope, scope_of
+from turnfold.scope import Scope, Whose, scope_of
 from turnfold.sdk.background import Background
 from turnfold.sdk.bounds import Bounds
 from turnfold.sdk.middleware import MemoryMiddleware
-from turnfold.summarizers.claude import AsyncClaudeSummarizer, ClaudeSummarizer
 from turnfold.summarizers.protocol import Summarizer
-from turnfold.summarizers.reconciling import Reconciler
-from turnfold.summarizers.resting import Asked, AskedOnLoop, AskedToCompare, Rests, door_of
+from turnfold.summarizers.resting import Rests
 from turnfold.summarizers.summary_model import DEFAULT_MODEL, summary_model
+from turnfold.summarizers.writers import Writers
 from turnfold.upkeep.backfill import Backfill, BackfillReport, Progress, no_progress, times_of
 from turnfold.upkeep.backfill_run import afill, fill
 from turnfold.upkeep.dry_run import scratch
@@ -102,8 +100,7 @@ class Memory:
         self._embedder = None if embedder is None else ModelStart(embedder, patient=patient)
         self._summarizer = summarizer
         self._on_receipt = on_receipt
-        self._bounds = Bounds()
-        self._background = Background()
+        self._background = Background(Bounds())
         self._rests = Rests()
         self.store = open_store(store)
         self._owns_store = not isinstance(store, Store)
@@ -195,35 +192,17 @@ class Memory:
         return MemoryMiddleware(
             self._process,
             self._background,
-            self._bounds,
-            user_id=user_id,
-            conversation=conversation or "",
-            summarize=self._asked(client),
-            summarize_async=self._asked_on_loop(client),
+            whose=Whose(user_id, conversation or ""),
+            writers=self._writers(client),
             on_receipt=tell,
             memory=self,
             policy=replace(self.policy, **changes) if changes else None,
         )
 
-    def _asked(self, client: Any) -> Asked | None:
-        """Who writes summaries in a thread: the caller's own summarizer, or Claude."""
-        if self._summarizer is not None:
-            kind = AskedToCompare if isinstance(self._summarizer, Reconciler) else Asked
-            return kind(self._summarizer, self._rests.of(""))
-        if not (isinstance(client, Anthropic) or not _is_async(client)):
-            return None
-        model = summary_model(client, self.policy.summary_model)
-        rest = self._rests.of(door_of(client, model.name))
-        return AskedToCompare(ClaudeSummarizer(client, model), rest)
-
-    def _asked_on_loop(self, client: Any) -> AskedOnLoop | None:
-        """Who writes them on an event loop: Claude, unless the caller has a summarizer."""
-        is_async = isinstance(client, AsyncAnthropic) or _is_async(client)
-        if self._summarizer is not None or not is_async:
-            return None
-        model = summary_model(client, self.policy.summary_model)
-        rest = self._rests.of(door_of(client, model.name))
-        return AskedOnLoop(AsyncClaudeSummarizer(client, model), rest)
+    def _writers(self, client: Any) -> Writers:
+        """Who writes summaries: the caller's own summarizer, or Claude."""
+        model = self.policy.summary_model
+        return Writers.of(client, self._summarizer, model=model, rests=self._rests)
 
     def backfill(
         self,
@@ -257,7 +236,7 @@ class Memory:
             StoreError: the store cannot be read or written.
         """
         filling = self._filling(messages, user_id, conversation, times, progress)
-        return fill(filling, self._asked(without_memory(client)))
+        return fill(filling, self._writers(without_memory(client)).sync)
 
     async def abackfill(
         self,
@@ -272,9 +251,9 @@ class Memory:
         """`backfill` over an async client."""
         step = partial(self._filling, messages, user_id, conversation, times, progress)
         filling = await anyio.to_thread.run_sync(step)
-        if self._summarizer is not None and (asked := self._asked(client)) is not None:
-            return await afill(filling, asked.on_loop)
-        return await afill(filling, self._asked_on_loop(without_memory(client)))
+        writers = self._writers(without_memory(client))
+        own = writers.sync if self._summarizer is not None else None
+        return await afill(filling, writers.on_loop if own is None else own.on_loop)
 
     def _filling(
         self,
@@ -657,7 +636,3 @@ def _places_of(
             )
         places.append((hit.conversation, content_of(hit.id)))
     return places
-
-
-def _is_async(client: object) -> bool:
-    return hasattr(client, "__aenter__")

@@ -22,6 +22,27 @@ class Scope:
     conversation: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose memory the requests of a client get.
+
+    Attributes:
+        user_id: None reads each request's `metadata.user_id`.
+        conversation: which conversation of theirs; "" for all there is.
+    """
+
+    user_id: str | None = None
+    conversation: str = ""
+
+    def scope_of(self, body: Mapping[str, Any]) -> Scope:
+        """The scope of a request.
+
+        Raises:
+            TurnfoldError: it names a user whom the store keeps for itself.
+        """
+        return scope_of(body, self.user_id, self.conversation)
+
+
 def scope_of(body: Mapping[str, Any], user_id: str | None, conversation: str) -> Scope:
     """The scope of a request: the user given, else the one its `metadata` names."""
     if user_id is None:

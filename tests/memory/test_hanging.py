@@ -54,7 +54,7 @@ class Sick:
         process = self.memory._process
         process.policy = replace(process.policy, deadline=60.0)
         process.learned = replace(process.learned, patience=Patience(60.0))
-        bounds = self.memory._bounds
+        bounds = self.memory._background.bounds
         for breaker in (bounds.store, bounds.summarizer, self.memory._embedder._breaker):
             breaker._until = 0.0
 

@@ -19,7 +19,7 @@ from turnfold.request.refusals import Refusal
 from turnfold.request.thinking import strip_thinking
 from turnfold.resilience.circuit_breaker import LeftAlone
 from turnfold.resilience.worker_threads import TooLate
-from turnfold.scope import LOCAL_USER, Scope, scope_of
+from turnfold.scope import LOCAL_USER, Scope, Whose
 from turnfold.sdk.bounds import Bounds
 from turnfold.sdk.deadline import Deadline
 from turnfold.sdk.turn_without_memory import TurnWithoutMemory
@@ -46,8 +46,7 @@ class Attempt:
         *,
         process: Runtime,
         bounds: Bounds,
-        user_id: str | None,
-        conversation: str,
+        whose: Whose,
         policy: Policy | None,
         on_receipt: Sequence[OnReceipt],
     ) -> None:
@@ -55,8 +54,7 @@ class Attempt:
         body: the request, one that memory may touch.
         process: begins the turn.
         bounds: the threads its steps run in.
-        user_id: whose memory; None reads the body's `metadata.user_id`.
-        conversation: which conversation of theirs; "" for all there is.
+        whose: memory, and which conversation of theirs.
         policy: the settings of its turn; None for those of the process.
         on_receipt: called with the receipt.
         """
@@ -65,8 +63,7 @@ class Attempt:
         self.turn: Turn | None = None
         self._process = process
         self._bounds = bounds
-        self._user_id = user_id
-        self._conversation = conversation
+        self._whose = whose
         self._policy = policy
         self._on_receipt = on_receipt
         self._limit = Deadline(process.policy.deadline)
@@ -93,7 +90,7 @@ class Attempt:
 
     def begin(self, *, background: bool) -> Turn | None:
         """Begin its turn; None where memory had better keep out."""
-        scope = scope_of(self.body, self._user_id, self._conversation)
+        scope = self._whose.scope_of(self.body)
         turn = self._process.begin(self.body, scope, background=background, policy=self._policy)
         if turn is not None:
             self._limit.on_giving_up(partial(self._process.leave, turn, scope))
@@ -148,9 +145,9 @@ class Attempt:
     @property
     def _scope(self) -> Scope:
         try:
-            return scope_of(self.body, self._user_id, self._conversation)
+            return self._whose.scope_of(self.body)
         except TurnfoldError:  # that is why it goes without
-            return Scope(self._user_id or LOCAL_USER, self._conversation)
+            return Scope(self._whose.user_id or LOCAL_USER, self._whose.conversation)
 
     # --- when it fails ------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ import anyio
 
 from turnfold.folding.preparation import FoldPreparation, written
 from turnfold.resilience.worker_threads import TooLate, WorkerThreads, on_asyncio
+from turnfold.sdk.bounds import Bounds
 from turnfold.summarizers.driver import LoopPlayer, Player
 
 # Seconds a closing memory, or an interpreter that exits, waits for a summary in flight.
@@ -39,11 +40,16 @@ class Background:
     """The workers of one memory.
 
     Attributes:
+        bounds: the threads that the steps of turns run in.
         crew: takes the steps of chores that are tasks of an event loop.
         folds: takes those of chores that a turn waits for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds) -> None:
+        """Args:
+        bounds: the threads that the steps of turns run in.
+        """
+        self.bounds = bounds
         # For tasks: a store that hangs is not to take the threads of the loop, nor hold up its end.
         self.crew = WorkerThreads(1, "turnfold-background")
         self.folds = WorkerThreads(_FOLDS, "turnfold-fold")

@@ -24,9 +24,9 @@ from turnfold.folding.preparation import FoldPreparation
 from turnfold.policy import Policy
 from turnfold.request.refusals import read_refusal
 from turnfold.resilience.worker_threads import on_asyncio
+from turnfold.scope import Whose
 from turnfold.sdk.attempt import Attempt, OnReceipt, as_sent
 from turnfold.sdk.background import Background
-from turnfold.sdk.bounds import Bounds
 from turnfold.sdk.response_tap import (
     AsyncTee,
     Message,
@@ -45,13 +45,12 @@ from turnfold.summarizers.driver import (
     Player,
     Script,
     Sleep,
-    SummarizeAsync,
     once,
     play,
     play_on_loop,
 )
 from turnfold.summarizers.in_parallel import InThread
-from turnfold.summarizers.protocol import Summarizer
+from turnfold.summarizers.writers import Writers
 
 logger = logging.getLogger("turnfold")
 
@@ -127,24 +126,18 @@ class MemoryMiddleware(Middleware):
         self,
         process: Runtime,
         background: Background,
-        bounds: Bounds,
         *,
-        user_id: str | None,
-        conversation: str,
-        summarize: Summarizer | None,
-        summarize_async: SummarizeAsync | None,
+        whose: Whose,
+        writers: Writers,
         on_receipt: Sequence[OnReceipt],
         memory: object,
         policy: Policy | None = None,
     ) -> None:
         """Args:
         process: begins the turns.
-        background: where folds are prepared.
-        bounds: the threads that steps run in.
-        user_id: whose memory; None reads the body's `metadata.user_id`.
-        conversation: which conversation of theirs; "" for all there is.
-        summarize: writes summaries for a sync client.
-        summarize_async: writes summaries for an async client.
+        background: where folds are prepared, and the threads that steps run in.
+        whose: memory, and which conversation of theirs.
+        writers: who writes summaries for this client.
         on_receipt: called with the receipt of every answered request.
         memory: the Memory this belongs to.
         policy: the settings of its turns; None for those of the process.
@@ -152,11 +145,9 @@ class MemoryMiddleware(Middleware):
         self.memory = memory
         self._process = process
         self._background = background
-        self._bounds = bounds
-        self.user_id = user_id
-        self._conversation = conversation
-        self._summarize = summarize
-        self._summarize_async = summarize_async
+        self._bounds = background.bounds
+        self.whose = whose
+        self._writers = writers
         self._on_receipt = on_receipt
         self._policy = policy
         self._advised: set[str] = set()  # fields that were warned of
@@ -278,8 +269,8 @@ class MemoryMiddleware(Middleware):
         return None
 
     def _player(self, *, several: bool = False) -> Player:
-        assert self._summarize is not None
-        return Player(self._bounds.watched(self._summarize), self._several if several else None)
+        assert self._writers.sync is not None
+        return Player(self._bounds.watched(self._writers.sync), self._several if several else None)
 
     def _several(self, steps: Sequence[Callable[[], None]]) -> None:
         self._bounds.summaries.do_all(steps)
@@ -342,10 +333,10 @@ class MemoryMiddleware(Middleware):
         return None
 
     def _loop_player(self, in_thread: InThread) -> LoopPlayer:
-        if self._summarize_async is not None:
-            return LoopPlayer(self._bounds.watched_on_loop(self._summarize_async), in_thread)
-        assert self._summarize is not None
-        watched = self._bounds.watched(self._summarize)
+        if self._writers.on_loop is not None:
+            return LoopPlayer(self._bounds.watched_on_loop(self._writers.on_loop), in_thread)
+        assert self._writers.sync is not None
+        watched = self._bounds.watched(self._writers.sync)
         seconds = max(_LEAST_PATIENCE, _PATIENCE * self._process.policy.deadline)
 
         async def summarize(job: SummaryJob) -> SummaryDraft:
@@ -373,8 +364,7 @@ class MemoryMiddleware(Middleware):
             body,
             process=self._process,
             bounds=self._bounds,
-            user_id=self.user_id,
-            conversation=self._conversation,
+            whose=self.whose,
             policy=self._policy,
             on_receipt=self._on_receipt,
         )
