@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Self, TypeVar
 
 import anyio.to_thread
-from turnfold_stores import STORE_USER, Store, open_store
+from turnfold_stores import Store, open_store
 
 from turnfold.accounting.account import Account
 from turnfold.accounting.receipt import Receipt
-from turnfold.archive.archive import Archive
-from turnfold.archive.conversations import generations, present_name
-from turnfold.archive.passages import content_of
 from turnfold.embedders import Embedder, default_embedder, named_embedder
 from turnfold.embedders.start import ModelStart
 from turnfold.engine.runtime import Runtime
 from turnfold.errors import PolicyError, StoreError, TurnfoldError
-from turnfold.forgetting.forget import (
-    Forgotten,
-    forget,
-    forget_found,
-    forget_turns,
-    turns_named,
-)
-from turnfold.language.days import TimeZone, seconds_of, zone_of
+from turnfold.language.days import TimeZone, zone_of
+from turnfold.memory_by_hand import MemoryByHand, check_kind, check_name
 from turnfold.policy import Policy
-from turnfold.recall.search import Search, SearchHit
-from turnfold.scope import Scope, Whose, scope_of
+from turnfold.scope import Scope, Whose
 from turnfold.sdk.background import Background
 from turnfold.sdk.bounds import Bounds
 from turnfold.sdk.middleware import MemoryMiddleware
@@ -43,13 +31,11 @@ from turnfold.summarizers.summary_model import DEFAULT_MODEL, summary_model
 from turnfold.summarizers.writers import Writers
 from turnfold.upkeep.backfill import Backfill, BackfillReport, Progress, no_progress, times_of
 from turnfold.upkeep.backfill_run import afill, fill
-from turnfold.upkeep.dry_run import scratch
-from turnfold.upkeep.notes import Note, notes_of, store_correction
 
 Client = TypeVar("Client")
 
 
-class Memory:
+class Memory(MemoryByHand):
     """A store, an embedder and a policy, for any number of clients. One per process.
 
     Example:
@@ -92,9 +78,13 @@ class Memory:
         if isinstance(embedder, str):
             embedder = named_embedder(embedder)
         elif embedder is not None:
-            _fits("embedder", embedder, Embedder, "an Embedder: it has `model` and `embed(texts)`")
+            check_kind(
+                "embedder", embedder, Embedder, "an Embedder: it has `model` and `embed(texts)`"
+            )
         if summarizer is not None:
-            _fits("summarizer", summarizer, Summarizer, "a function from a SummaryJob to a draft")
+            check_kind(
+                "summarizer", summarizer, Summarizer, "a function from a SummaryJob to a draft"
+            )
         embedder = embedder if embedder is not None else default_embedder()
         patient = self.policy.on_error == "raise"
         self._embedder = None if embedder is None else ModelStart(embedder, patient=patient)
@@ -183,8 +173,8 @@ class Memory:
             PolicyError: a setting does not fit, or the client's cloud has no default for the
                 model that writes summaries.
         """
-        _named("user_id", user_id)
-        _named("conversation", conversation)
+        check_name("user_id", user_id)
+        check_name("conversation", conversation)
         changes: dict[str, Any] = {"time_zone": zone_of(time_zone), "keep_first": keep_first}
         changes = {name: value for name, value in changes.items() if value is not None}
         client = without_memory(client)
@@ -263,8 +253,8 @@ class Memory:
         times: Sequence[float | datetime | None] | None,
         progress: Progress,
     ) -> Backfill:
-        _named("user_id", user_id)
-        _named("conversation", conversation)
+        check_name("user_id", user_id)
+        check_name("conversation", conversation)
         scope = Scope(user_id, conversation)
         said_at = times_of(times, messages, self.policy.zone)
         transcript = self._process.read(messages, scope)
@@ -276,238 +266,6 @@ class Memory:
             None if said_at is None else transcript.spread(said_at),
             progress,
         )
-
-    def preview(
-        self,
-        body: Mapping[str, Any],
-        *,
-        user_id: str | None = None,
-        conversation: str | None = None,
-    ) -> dict[str, Any]:
-        """What would be sent for a request. Nothing is written, no model is called.
-
-        A fold that wants a summary first is not shown: the request is as it would be had the
-        summary failed.
-
-        Args:
-            body: what would be given to `messages.create`, as plain objects.
-            user_id: whose memory; None reads `metadata.user_id` of the body.
-            conversation: which conversation of theirs.
-
-        Raises:
-            TranscriptError: the messages cannot be read.
-            StoreError: the store cannot be read.
-        """
-        scope = scope_of(body, user_id, conversation or "")
-        turn = self._process.on(scratch(self.store)).begin(body, scope)
-        if turn is None:
-            return dict(body)
-        turn.settle()
-        return dict(turn.body())
-
-    def search(
-        self, query: str, *, user_id: str, conversation: str | None = None, limit: int = 8
-    ) -> list[SearchHit]:
-        """What is in memory about something, the best first.
-
-        By words and by meaning; by words alone where there is no embedder. Dead branches and
-        what was reset are left out, as they are from recall.
-
-        Args:
-            query: what to look for.
-            user_id: whose memory.
-            conversation: only in this one; None for all of theirs.
-            limit: how many hits at the most; at least 1.
-
-        Raises:
-            TurnfoldError: there is no embedder, or an argument is out of range.
-            StoreError: the store cannot be read.
-        """
-        _named("user_id", user_id)
-        _named("conversation", conversation)
-        if limit < 1:
-            raise TurnfoldError(f"limit={limit} must be at least 1")
-        if not query.strip():
-            return []
-        vector = None
-        if self._embedder is not None and self._embedder.wait():
-            vector = self._embedder.embed([query])[0]
-        if conversation is not None:
-            conversation = present_name(self.store, user_id, conversation)
-        search = Search(self.store, user_id)
-        return search.hits(query, vector, conversation=conversation, limit=limit)
-
-    def forget(
-        self,
-        *,
-        user_id: str,
-        conversation: str | None = None,
-        before: float | datetime | None = None,
-        turn: int | Iterable[int] | None = None,
-        hit: SearchHit | Iterable[SearchHit] | None = None,
-    ) -> Forgotten:
-        """Forget exchanges, and all that memory made of them, for good.
-
-        Exchanges, passages, vectors, plans and accounts are deleted, summaries rebuilt without
-        them (no model is asked), and files purged where the store keeps files. Keyed tombstones
-        remain, which say nothing by themselves: a history that is sent again with forgotten
-        exchanges in it passes as it is, and they are never stored, summarized or recalled
-        again. What another process is just being sent is forgotten when it is done.
-
-        Args:
-            user_id: whose.
-            conversation: only in this one, also before it was reset; None for all of theirs.
-            before: only what was first said before then: seconds since the epoch or a datetime
-                (without a time zone: the policy's); None for all.
-            turn: only this turn of the conversation, or these: their numbers in the history as
-                it was last sent, from 1, as `Receipt.turn` and `SearchHit.turn` tell them. With
-                a turn all answers go that it had, and what is answered to it later on is not
-                remembered. What has no such number is passed over.
-            hit: only the turn that this hit of a search is from, or these.
-
-        Returns:
-            What was done, in numbers.
-
-        Raises:
-            TurnfoldError: an argument is out of range.
-            StoreError: the store failed; what was not forgotten is forgotten by the next call.
-        """
-        if user_id is None:
-            raise TurnfoldError("user_id=None does not say whose memory to forget")
-        _named("user_id", user_id)
-        _named("conversation", conversation)
-        if sum(one is not None for one in (before, turn, hit)) > 1:
-            raise TurnfoldError("before, turn and hit each say what to forget: give one of them")
-        if turn is not None:
-            turns = turns_named(turn)
-            if conversation is None:
-                raise TurnfoldError(f"turn={turn!r} needs a conversation that it is a turn of")
-            return forget_turns(
-                self.store, self.policy, user_id, conversation=conversation, turns=turns
-            )
-        if hit is not None:
-            names = conversation and generations(self.store, user_id, conversation)
-            found = _places_of(hit, names or None)
-            return forget_found(self.store, self.policy, user_id, found)
-        age = math.inf if before is None else seconds_of(before, self.policy.zone, what="before")
-        return forget(self.store, self.policy, user_id, conversation=conversation, before=age)
-
-    def notes(self, *, user_id: str, conversation: str | None = None) -> list[Note]:
-        """What the summary of a conversation says, item by item, with the turns it comes from.
-
-        Args:
-            user_id: whose memory.
-            conversation: which one; None for those without a name.
-
-        Raises:
-            TurnfoldError: an argument is out of range.
-            StoreError: the store cannot be read.
-        """
-        return notes_of(self._archive(user_id, conversation))
-
-    def retract(self, note: str, *, user_id: str, conversation: str | None = None) -> None:
-        """Take back a note of the summary, or all of a node: the next fold leaves it out.
-
-        The ledger keeps what it was.
-
-        Args:
-            note: id of a note, or of the node it stands in.
-            user_id: whose memory.
-            conversation: which one; None for those without a name.
-
-        Raises:
-            TurnfoldError: there is no such note.
-            StoreError: the store cannot be read or written.
-        """
-        store_correction(self._archive(user_id, conversation), note, "")
-
-    def replace(
-        self, note: str, text: str, *, user_id: str, conversation: str | None = None
-    ) -> None:
-        """Say what holds instead of a note, or of all of a node: the next fold says so.
-
-        What replaces a standing instruction is kept as a fact: only the user's own words, where
-        they wrote them, are instructions.
-
-        Args:
-            note: id of a note, or of the node it stands in.
-            text: a sentence or two.
-            user_id: whose memory.
-            conversation: which one; None for those without a name.
-
-        Raises:
-            TurnfoldError: there is no such note, or the text is empty.
-            StoreError: the store cannot be read or written.
-        """
-        if not isinstance(text, str) or not text.strip():
-            raise TurnfoldError(f"text={text!r} must say something; retract(...) takes it back")
-        redact = self.policy.redact
-        said = redact(text.strip()) if redact is not None else text.strip()
-        store_correction(self._archive(user_id, conversation), note, said)
-
-    def _archive(self, user_id: str, conversation: str | None) -> Archive:
-        if user_id is None:
-            raise TurnfoldError("user_id=None does not say whose memory it is")
-        _named("user_id", user_id)
-        _named("conversation", conversation)
-        name = present_name(self.store, user_id, conversation) if conversation else ""
-        clock = self.policy.now
-        return Archive(self.store, Scope(user_id, name), OrderedDict(), clock)
-
-    async def anotes(self, *, user_id: str, conversation: str | None = None) -> list[Note]:
-        """`notes`, in a thread."""
-        step = partial(self.notes, user_id=user_id, conversation=conversation)
-        return await anyio.to_thread.run_sync(step)
-
-    async def aretract(self, note: str, *, user_id: str, conversation: str | None = None) -> None:
-        """`retract`, in a thread."""
-        step = partial(self.retract, note, user_id=user_id, conversation=conversation)
-        await anyio.to_thread.run_sync(step)
-
-    async def areplace(
-        self, note: str, text: str, *, user_id: str, conversation: str | None = None
-    ) -> None:
-        """`replace`, in a thread."""
-        step = partial(self.replace, note, text, user_id=user_id, conversation=conversation)
-        await anyio.to_thread.run_sync(step)
-
-    async def aforget(
-        self,
-        *,
-        user_id: str,
-        conversation: str | None = None,
-        before: float | datetime | None = None,
-        turn: int | Iterable[int] | None = None,
-        hit: SearchHit | Iterable[SearchHit] | None = None,
-    ) -> Forgotten:
-        """`forget`, in a thread."""
-        step = partial(
-            self.forget,
-            user_id=user_id,
-            conversation=conversation,
-            before=before,
-            turn=turn,
-            hit=hit,
-        )
-        return await anyio.to_thread.run_sync(step)
-
-    async def apreview(
-        self,
-        body: Mapping[str, Any],
-        *,
-        user_id: str | None = None,
-        conversation: str | None = None,
-    ) -> dict[str, Any]:
-        """`preview`, in a thread."""
-        step = partial(self.preview, body, user_id=user_id, conversation=conversation)
-        return await anyio.to_thread.run_sync(step)
-
-    async def asearch(
-        self, query: str, *, user_id: str, conversation: str | None = None, limit: int = 8
-    ) -> list[SearchHit]:
-        """`search`, in a thread."""
-        step = partial(self.search, query, user_id=user_id, conversation=conversation, limit=limit)
-        return await anyio.to_thread.run_sync(step)
 
     def load(self) -> None:
         """Load the embedding model now; without this it loads in the background when needed.
@@ -594,45 +352,10 @@ def _check_wrap(client: object, user_id: str | None, conversation: str | None) -
         raise TurnfoldError(
             "this client has memory already; wrap the one it was made from, or use it as it is"
         )
-    _named("user_id", user_id)
-    _named("conversation", conversation)
+    check_name("user_id", user_id)
+    check_name("conversation", conversation)
     is_client = hasattr(client, "copy") and isinstance(getattr(client, "middleware", None), tuple)
     if not is_client:
         raise TurnfoldError(
             f"with_memory wraps a client of the Anthropic SDK, such as Anthropic(), not {client!r}"
         )
-
-
-def _named(what: str, value: str | None) -> None:
-    if value is not None and (not isinstance(value, str) or not value):
-        raise TurnfoldError(f"{what}={value!r} must be a non-empty string, or None")
-    if value == STORE_USER:
-        raise TurnfoldError(f"{what}={value!r} is what the store keeps for itself; take another")
-
-
-def _fits(what: str, value: object, kind: Any, wanted: str) -> None:
-    if not isinstance(value, kind) or isinstance(value, type):
-        raise TurnfoldError(f"{what}={value!r} is not {wanted}")
-
-
-def _places_of(
-    hits: SearchHit | Iterable[SearchHit], names: Sequence[str] | None
-) -> list[tuple[str, str]]:
-    """Of each hit the conversation, as it is called in the store, and the content id.
-
-    Args:
-        hits: one, or several.
-        names: the conversations they have to be of; None for any.
-    """
-    places = []
-    for hit in hits if isinstance(hits, Iterable) else [hits]:
-        _fits("hit", hit, SearchHit, "a SearchHit, as memory.search(...) gives them")
-        if not hit.id:
-            raise TurnfoldError("this hit does not say what it is of: search for it again")
-        if names is not None and hit.conversation not in names:
-            raise TurnfoldError(
-                f"this hit is of conversation {hit.conversation!r}, not of {names[0]!r}: leave "
-                "conversation out, a hit says where it is from"
-            )
-        places.append((hit.conversation, content_of(hit.id)))
-    return places
