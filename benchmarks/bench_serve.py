@@ -29,9 +29,9 @@ from turnfold.embedders import Embedder, default_embedder
 from turnfold.serve import ServeSettings
 from turnfold.serve.app import create_app
 from turnfold.serve.server import options
+from turnfold_cli.figures import MODEL
 from turnfold_fake import FakeClaude, Reply
 
-MODEL = "claude-sonnet-5-5"
 EXCHANGES = 60
 ANSWER = "A word or two of what was asked, again and again. " * 20
 
