@@ -26,12 +26,13 @@ from typing import Any
 
 from turnfold.accounting.prices import Usage
 from turnfold.accounting.receipt import Outlook, Recalled, Receipt, Tokens
-from turnfold.accounting.tokens import count_fixed, count_message
+from turnfold.accounting.tokens import count_fixed
 from turnfold.archive.measures import AnsweredRequest, Measures
 from turnfold.archive.passages import RecalledPassage
 from turnfold.archive.plans import Fold, Plan, RecalledRef, plan_id, usage_id
 from turnfold.archive.tombstones import opening_name, turn_name
 from turnfold.engine.cut_history import Course
+from turnfold.engine.turn_recall import BREAKS, TurnRecall
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.folds_in_force import fold_in_force, left_out
@@ -41,18 +42,13 @@ from turnfold.folding.rule import nears_first_fold
 from turnfold.folding.turn_folds import TurnFolds
 from turnfold.history.citations import Citations
 from turnfold.recall.candidates import MessageCache
-from turnfold.recall.recall import look_up
 from turnfold.recall.recalled_block import recall_block
-from turnfold.request.cache_breakpoints import has_marks
 from turnfold.request.carried_state import protected_head
 from turnfold.request.refusals import Refusal
 from turnfold.request.rewrite import Sent, build, sources_block
 from turnfold.request.thinking import thinking_ids
 from turnfold.summaries.summary_block import narrowed
 from turnfold.turn_context import TurnContext
-
-# Tokens that the breaks between the texts of a request may take of a budget.
-_BREAKS = 4
 
 
 class Turn:
@@ -83,7 +79,6 @@ class Turn:
         self._exchanges = transcript.exchanges
         self._count = context.count
         self.account = context.account
-        self._known = known
         self._revision = 0
         self._strip = False  # all thinking goes: the API refused some of it
         self._found: Sequence[RecalledPassage] | None = None
@@ -117,6 +112,7 @@ class Turn:
             self._previous = self._plan
             self._measures = self._plan.measures
             fold = self._fold_of(self._plan)
+        self._recall = TurnRecall(context, self._request, known, root=self._root)
         self._planner = FoldPlanner(context, self._request, self._measures, workers)
         self._folds = TurnFolds(
             context, self._planner, transcript, self._epoch_under(fold), root=self._root
@@ -208,12 +204,18 @@ class Turn:
                 carried=epoch.carried(),
                 citations=self._citations,
                 proofs=self._archive.proofs(epoch.thinking()),
-                thinking_from=self._floor(),
+                thinking_from=self._thinking_from(),
                 cache=self._planner.is_cached if self._is_within_first else self._plan.cached,
                 marks_end=self._is_known,
             )
             self._tell_of_limit()
         return self._sent.body
+
+    def _thinking_from(self) -> int:
+        """Index of the first message whose thinking may stay; what came before was refused."""
+        if self._strip:
+            return len(self._transcript.messages)
+        return self._recall.floor(self._epoch)
 
     def _tell_of_limit(self) -> None:
         """Say so where the prompt is over the most it may have."""
@@ -230,9 +232,11 @@ class Turn:
     def _planned(self) -> Plan:
         """Decide the rest, write it down, and go by what then holds."""
         cached = self._planner.is_cached
-        appends = self._appends(cached)
+        appends = self._recall.appends(self._epoch, cached=cached)
         purse = self._planner.recall_budget(self._epoch)
-        self._found = self._recall(appends, min(purse.allows, self._room))
+        room = self._recall.room(self._epoch, limit=self._planner.limit, sources=self._sources())
+        budget = min(purse.allows, room)
+        self._found = self._recall.passages(self._epoch, appends=appends, budget=budget)
         recalled = recall_block(self._found)
         whole = self._epoch.fold.blocks if self._epoch.fold else ()
         blocks = self._shortened(self._count(recalled))
@@ -276,7 +280,7 @@ class Turn:
         """The summary, or as much of it as the limit of the prompt leaves room for."""
         epoch = self._epoch
         tokens = epoch.tokens(None, fixed=self._fixed)
-        room = self._planner.limit - tokens.sent + tokens.summary - recalled - _BREAKS
+        room = self._planner.limit - tokens.sent + tokens.summary - recalled - BREAKS
         if epoch.fold is None or tokens.summary <= room:
             return epoch.blocks
         nodes = self._archive.nodes(epoch.fold.nodes)
@@ -297,76 +301,6 @@ class Turn:
         if said is None or not said.left or len(self._transcript.closed) > said.until:
             return "", 0
         return said.left, said.until
-
-    def _appends(self, cached: bool) -> bool:
-        """Whether to append what is recalled; what this epoch began with goes on."""
-        if self._policy.placement != "auto":
-            return self._policy.placement == "append"
-        if self._epoch.earlier:
-            return next(iter(self._epoch.earlier.values())).appends
-        thinking = self._body.get("thinking")
-        thinks = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
-        return cached or has_marks(self._body) or thinks or bool(self._epoch.thinking())
-
-    def _recall(self, appends: bool, budget: int) -> Sequence[RecalledPassage]:
-        """What bears on the opening; nothing where that fails."""
-        epoch = self._epoch
-        appended = [plan for plan in epoch.earlier.values() if appends and plan.appends]
-        try:
-            looked_up = look_up(
-                self._context,
-                self._transcript,
-                folded=range(self._head, epoch.in_memory),
-                shown={shown.id for plan in appended for shown in plan.shown},
-                summary=epoch.fold.summary if epoch.fold else "",
-                known=self._known,
-                root=self._root,
-                budget=budget,
-            )
-        except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
-            self._context.degrade("recall", failure(wrong))
-            return []
-        if looked_up.wrong is not None:
-            self._context.degrade("recall", looked_up.wrong)
-        found = list(looked_up.found)
-        limited = budget < self._policy.recall_tokens or self._policy.budget is not None
-        while limited and found and self._count(recall_block(found)) > budget:
-            found.remove(min(found, key=lambda one: one.score))
-        return found
-
-    @property
-    def _room(self) -> int:
-        """Tokens that limits of the whole prompt leave to what is recalled."""
-        epoch = self._epoch
-        tokens = epoch.tokens(None, fixed=self._fixed)
-        room = max(0, min(self._policy.recall_tokens, self._planner.limit - tokens.sent - _BREAKS))
-        if self._policy.budget is None:
-            return room
-        opening = self._transcript.open.messages[: self._transcript.open.opening]
-        earlier = sum(count_message(one, self._count) for one in opening[:-1])
-        first = sum(epoch.sizes[: min(epoch.head, epoch.in_memory)])
-        sources = self._count(self._sources())
-        taken = first + sources + epoch.summary + sum(epoch.recalled) + epoch.closed + earlier
-        return min(room, self._policy.budget - taken - _BREAKS)
-
-    def _floor(self) -> int:
-        """Index of the first message whose thinking may stay; what came before was refused."""
-        if self._strip:
-            return len(self._transcript.messages)
-        first = next((n for n in self._epoch.special if self._exchanges[n].thoughtful), None)
-        floor = (
-            0
-            if first is None
-            else self._archive.thinking_refused_until(self._transcript, first=first)
-        )
-        return max(floor, self._forgotten_until())
-
-    def _forgotten_until(self) -> int:
-        """Index of the message before which thinking goes: what it was made under is forgotten."""
-        if not self._archive.forgotten:
-            return 0
-        ends = zip(self._exchanges, self._transcript.starts[1:], strict=False)
-        return max((end for one, end in ends if self._archive.is_forgotten(one)), default=0)
 
     @property
     def outlook(self) -> Outlook:
