@@ -480,7 +480,13 @@ def test_where_not_even_sentences_can_be_picked_it_folds(monkeypatch):
 
 
 def edits(rounds, turns=60, policy=SMALL):
-    """Someone who edits an old turn again and again; tokens that were given to a summarizer."""
+    """Someone who edits an old turn again and again, and goes on differently each time.
+
+    Where all goes on as before, what memory has of it is taken along, and nothing is paid.
+
+    Returns:
+        Tokens that were given to a summarizer, and the receipts.
+    """
     given = []
 
     def summarize(job):
@@ -492,7 +498,8 @@ def edits(rounds, turns=60, policy=SMALL):
         client = remembering.wrap(stand_in().client(), conversation="c")
         for number in range(rounds):
             opening = {"role": "user", "content": f"Draft {number} of what I want."}
-            client.messages.create(**ask([*history(1), opening, *history(turns)[3:]]))
+            rest = history(turns, mark=f"take {number}")[3:]
+            client.messages.create(**ask([*history(1), opening, *rest]))
     return sum(given), receipts
 
 
