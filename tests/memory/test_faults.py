@@ -33,7 +33,6 @@ from turnfold import Memory, TurnfoldError
 from turnfold.accounting.account import Account
 from turnfold.accounting.prices import Usage
 from turnfold.accounting.receipt import Tokens
-from turnfold.scope import Scope
 from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_stores import STORE_USER, StoreError
@@ -466,7 +465,8 @@ def test_an_account_is_told_once_whoever_shares_it():
 def receipt_of(account):
     return account.receipt(
         model=DEFAULT,
-        scope=Scope("ada"),
+        user_id="ada",
+        conversation="",
         turn=1,
         in_memory=0,
         tokens=Tokens(),

@@ -11,6 +11,7 @@ from turnfold.archive.leases import Leases
 from turnfold.resilience.patience import Patience
 from turnfold.scope import Scope
 from turnfold.summaries.notes import Item, SummaryDraft
+from turnfold.summarizers.writers import Writers
 from turnfold_stores import open_store
 
 HASTY = replace(SMALL, deadline=1.0)
@@ -83,7 +84,7 @@ async def test_so_it_is_on_an_event_loop():
 
     remembering = memory(policy=HASTY, on_receipt=receipts.append)
     client = remembering.wrap(stand_in().async_client(), conversation="c")
-    client.middleware[0]._summarize_async = Writer()
+    client.middleware[0]._writers = Writers(on_loop=Writer())
     for exchanges in range(8, 16):
         await client.messages.create(**ask(history(exchanges)))
     assert Writer.asked == 1

@@ -19,12 +19,12 @@ from turnfold_stores import (
     StoreError,
     StoreUnavailable,
     open_store,
-    postgres_connections,
-    postgres_index,
-    postgres_words,
 )
 from turnfold_stores.conformance import IndexContract, WordsContract
 from turnfold_stores.conformance.samples import together
+from turnfold_stores.postgres import connections as postgres_connections
+from turnfold_stores.postgres import index as postgres_index
+from turnfold_stores.postgres import word_numbers as postgres_words
 from turnfold_stores.postgres.ledger import open_ledger
 
 

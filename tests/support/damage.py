@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from turnfold_stores import Entry, Record, StoreCorrupt, StoreUnavailable, open_store
-from turnfold_stores.upkeep.checkup import ChecksItself
+from turnfold_stores.protocols import ChecksItself
 
 VECTORS = np.random.default_rng(5).normal(size=(60, 16)).astype(np.float32)
 USERS = ("ada", "bob")

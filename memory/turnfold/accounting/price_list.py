@@ -13,6 +13,8 @@ from decimal import Decimal
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from turnfold_stores.process.fork import importing
+
 from turnfold.accounting.prices import Price
 
 if TYPE_CHECKING:
@@ -84,9 +86,11 @@ def stale(today: date) -> str:
 
 
 def _models() -> Iterator[ModelInfo]:
-    from genai_prices.data_snapshot import get_snapshot
+    with importing:  # the data are a module that is imported when asked for
+        from genai_prices.data_snapshot import get_snapshot
 
-    return iter(get_snapshot().find_provider(None, "anthropic", None).models)
+        snapshot = get_snapshot()
+    return iter(snapshot.find_provider(None, "anthropic", None).models)
 
 
 def _price(model: ModelInfo) -> Price | None:

@@ -298,16 +298,9 @@ def written(
         stopping: tells, each time that something was done, whether to leave the rest.
     """
     try:
-        if not (yield Do(chore.begin)):
-            return
-        while not stopping() and (jobs := (yield Do(chore.advance))):
-            yield Ask(chore, jobs)
-        if not stopping() and compares and (items := (yield Do(chore.items))):
-            outcome = yield Compare(items)
-            yield Do(partial(chore.compared, items, outcome))
-        if not stopping():
-            yield Do(chore.end)
-        chore.let_go(lost=True)  # if it was stopped
+        if (yield Do(chore.begin)):
+            yield from _gone_through(chore, compares=compares, stopping=stopping)
+        chore.let_go(lost=True)  # if it was stopped, or someone else is at it
     except GeneratorExit:
         # It is collected, after its loop was closed over it: in the middle of whatever this
         # thread is at, under whatever lock that holds. To wait for one here would be for ever.
@@ -324,6 +317,18 @@ def written(
             chore.failed(wrong)
         with contextlib.suppress(Exception):
             chore.let_go(lost=stopping())
+
+
+def _gone_through(
+    chore: FoldPreparation, *, compares: bool, stopping: Callable[[], bool]
+) -> Script[None]:
+    while not stopping() and (jobs := (yield Do(chore.advance))):
+        yield Ask(chore, jobs)
+    if not stopping() and compares and (items := (yield Do(chore.items))):
+        outcome = yield Compare(items)
+        yield Do(partial(chore.compared, items, outcome))
+    if not stopping():
+        yield Do(chore.end)
 
 
 def is_outdated(archive: Archive) -> bool:

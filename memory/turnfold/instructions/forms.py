@@ -13,6 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import IntEnum
+from functools import cache
+from typing import Any
+
+from turnfold_stores.process.fork import importing
 
 from turnfold.instructions.phrases import plainly
 from turnfold.instructions.voice_marks import MARKS
@@ -47,10 +51,17 @@ class Form(IntEnum):
     PLAIN = 3  # whoever reads it
 
 
+@cache
+def _languages() -> Any:
+    """The tables of all languages, loaded when first used."""
+    with importing:
+        from turnfold.instructions.forms_by_language import languages_of, latin_languages
+    return languages_of, latin_languages
+
+
 def form_of(sentence: str) -> Form:
     """How much a sentence is like a standing wish."""
-    from turnfold.instructions.forms_by_language import languages_of, latin_languages
-
+    languages_of, latin_languages = _languages()
     if len(sentence) > LONGEST_WISH or not _WORD.search(sentence):
         return Form.NONE
     asked = _ASKED.search(sentence) is not None

@@ -33,9 +33,30 @@ def at_fork(
         in_child: a bound method, called in the child.
     """
     if hasattr(os, "register_at_fork"):
+        # An object made while a fork is under way was not told of it before, nor is it after.
+        told: list[bool] = []
         os.register_at_fork(
-            before=_weak(before), after_in_parent=_weak(in_parent), after_in_child=_weak(in_child)
+            before=_told_first(_weak(before), told),
+            after_in_parent=_told_last(_weak(in_parent), told),
+            after_in_child=_told_last(_weak(in_child), told),
         )
+
+
+def _told_first(method: Callable[[], None], told: list[bool]) -> Callable[[], None]:
+    def call() -> None:
+        method()
+        told.append(True)
+
+    return call
+
+
+def _told_last(method: Callable[[], None], told: list[bool]) -> Callable[[], None]:
+    def call() -> None:
+        if told:
+            told.clear()
+            method()
+
+    return call
 
 
 def at_exit(settle: Callable[[], None]) -> None:
@@ -139,3 +160,7 @@ class Undivided:
         self._begin_anew()
         if mine:
             self._inside[threading.get_ident()] = mine
+
+
+importing = Undivided()
+"""For imports on first use, which any thread may come to: `with importing: import ...`."""
