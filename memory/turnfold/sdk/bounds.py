@@ -8,17 +8,10 @@ loads an embedding model is one more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from turnfold.errors import StoreError, SummaryError, TurnfoldError
 from turnfold.request.refusals import Resting
 from turnfold.resilience.circuit_breaker import CircuitBreaker
 from turnfold.resilience.worker_threads import TooLate, WorkerThreads
-from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
-from turnfold.summarizers.driver import SummarizeAsync
-from turnfold.summarizers.protocol import Summarizer
-from turnfold.summarizers.reconciling import Reconciler, Supersessions
 
 _TURNS = 2
 _SUMMARIES = 2
@@ -40,16 +33,6 @@ class Bounds:
         self.store = CircuitBreaker("the store")
         self.summarizer = CircuitBreaker("the summarizer", answers=(SummaryError, Resting))
 
-    def watched(self, summarizer: Summarizer) -> Summarizer:
-        """A summarizer of which it is known how it fares: one that hangs is left alone."""
-        return _Comparing(summarizer, self) if _compares(summarizer) else _Watched(summarizer, self)
-
-    def watched_on_loop(self, summarizer: SummarizeAsync) -> SummarizeAsync:
-        """The same on an event loop."""
-        compares = _compares(summarizer)
-        kind = _ComparingOnLoop if compares else _WatchedOnLoop
-        return kind(summarizer, self)
-
     def blame(self, wrong: Exception) -> None:
         """A turn went without memory: note whose fault it was."""
         if isinstance(wrong, TooLate):
@@ -57,49 +40,3 @@ class Bounds:
                 (wrong.part or self.store).failed("it did not answer in time")
         elif isinstance(wrong, StoreError) or not isinstance(wrong, TurnfoldError):
             self.store.failed(f"{type(wrong).__name__}: {wrong}")
-
-
-class _Watched:
-    """A summarizer, watched by a breaker."""
-
-    def __init__(self, summarizer: Any, bounds: Bounds) -> None:
-        self._summarizer = summarizer
-        self._bounds = bounds
-
-    def __call__(self, job: SummaryJob) -> SummaryDraft:
-        with self._bounds.summarizer.watching():
-            draft: SummaryDraft = self._summarizer(job)
-            return draft
-
-
-class _Comparing(_Watched):
-    """One that can compare items, too; to do without that costs nothing, so nobody watches it."""
-
-    def reconcile(self, items: Sequence[Item]) -> Supersessions:
-        compared: Supersessions = self._summarizer.reconcile(items)
-        return compared
-
-
-class _WatchedOnLoop:
-    """The same on an event loop."""
-
-    def __init__(self, summarizer: Any, bounds: Bounds) -> None:
-        self._summarizer = summarizer
-        self._bounds = bounds
-
-    async def __call__(self, job: SummaryJob) -> SummaryDraft:
-        with self._bounds.summarizer.watching():
-            draft: SummaryDraft = await self._summarizer(job)
-            return draft
-
-
-class _ComparingOnLoop(_WatchedOnLoop):
-    """One that can compare items, too."""
-
-    async def reconcile(self, items: Sequence[Item]) -> Supersessions:
-        compared: Supersessions = await self._summarizer.reconcile(items)
-        return compared
-
-
-def _compares(summarizer: object) -> bool:
-    return isinstance(summarizer, Reconciler)

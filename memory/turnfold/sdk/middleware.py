@@ -270,7 +270,8 @@ class MemoryMiddleware(Middleware):
 
     def _player(self, *, several: bool = False) -> Player:
         assert self._writers.sync is not None
-        return Player(self._bounds.watched(self._writers.sync), self._several if several else None)
+        at_once = self._several if several else None
+        return Player(self._writers.sync, at_once, watching=self._bounds.summarizer.watching)
 
     def _several(self, steps: Sequence[Callable[[], None]]) -> None:
         self._bounds.summaries.do_all(steps)
@@ -333,14 +334,19 @@ class MemoryMiddleware(Middleware):
         return None
 
     def _loop_player(self, in_thread: InThread) -> LoopPlayer:
+        watching = self._bounds.summarizer.watching
         if self._writers.on_loop is not None:
-            return LoopPlayer(self._bounds.watched_on_loop(self._writers.on_loop), in_thread)
-        assert self._writers.sync is not None
-        watched = self._bounds.watched(self._writers.sync)
+            return LoopPlayer(self._writers.on_loop, in_thread, watching=watching)
+        asked = self._writers.sync
+        assert asked is not None
         seconds = max(_LEAST_PATIENCE, _PATIENCE * self._process.policy.deadline)
 
+        def in_crew(job: SummaryJob) -> SummaryDraft:
+            with watching():  # by the thread that asks, which may be left behind
+                return asked(job)
+
         async def summarize(job: SummaryJob) -> SummaryDraft:
-            return await self._bounds.summaries.do_async(partial(watched, job), seconds)
+            return await self._bounds.summaries.do_async(partial(in_crew, job), seconds)
 
         return LoopPlayer(summarize, in_thread)
 

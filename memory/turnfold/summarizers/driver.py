@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from turnfold.summarizers.reconciling import AsyncReconciler, Reconciler, Supers
 _T = TypeVar("_T")
 Script = Generator[Any, Any, _T]
 SummarizeAsync = Callable[[SummaryJob], Awaitable[SummaryDraft]]
+Watching = Callable[[], AbstractContextManager[None]]
 
 
 # --- what a script may wait for -----------------------------------------------------------------
@@ -103,12 +105,18 @@ class Player:
     """Plays scripts that ask for summaries, in the thread it is called in."""
 
     def __init__(
-        self, summarize: Callable[[SummaryJob], SummaryDraft], several: Several | None = None
+        self,
+        summarize: Callable[[SummaryJob], SummaryDraft],
+        several: Several | None = None,
+        *,
+        watching: Watching = nullcontext,
     ) -> None:
         """Args:
         summarize: asked for summaries; what it raises is an answer, too.
         several: takes some steps at once; None for one after the other.
+        watching: entered while it is asked for one.
         """
+        self._watching = watching
         self._summarize = summarize
         self._several = several
 
@@ -136,7 +144,8 @@ class Player:
 
     def _outcome(self, job: SummaryJob) -> Outcome:
         try:
-            return self._summarize(job)
+            with self._watching():
+                return self._summarize(job)
         except BaseException as wrong:  # noqa: BLE001 - nothing of a summarizer reaches the user
             return failure(wrong)
 
@@ -151,11 +160,19 @@ class Player:
 class LoopPlayer:
     """The same on an event loop; steps that block are taken in threads."""
 
-    def __init__(self, summarize: SummarizeAsync, in_thread: InThread) -> None:
+    def __init__(
+        self,
+        summarize: SummarizeAsync,
+        in_thread: InThread,
+        *,
+        watching: Watching = nullcontext,
+    ) -> None:
         """Args:
         summarize: asked for summaries; what it raises is an answer, too.
         in_thread: takes a step that blocks.
+        watching: entered while it is asked for one.
         """
+        self._watching = watching
         self._summarize = summarize
         self._in_thread = in_thread
 
@@ -183,7 +200,8 @@ class LoopPlayer:
 
     async def _outcome(self, job: SummaryJob) -> Outcome:
         try:
-            return await self._summarize(job)
+            with self._watching():
+                return await self._summarize(job)
         except BaseException as wrong:  # noqa: BLE001 - as above
             return failure(wrong)
 
