@@ -19,7 +19,7 @@ from turnfold.accounting.prices import Usage
 from turnfold.accounting.receipt import Receipt
 from turnfold.archive.conversations import History
 from turnfold.errors import StoreError, TurnfoldError
-from turnfold.memory import Memory, memory_of
+from turnfold.memory import Memory, memory_of, without_memory
 from turnfold.scope import LOCAL_USER, Scope
 
 logger = logging.getLogger("turnfold")
@@ -156,7 +156,7 @@ class Conversation(_Talk):
         _check_names(user_id, id)
         user_id = user_id or _user_of(client) or LOCAL_USER
         super().__init__(system, model, _memory_for(client, memory), user_id, id)
-        self._client = _bare(client) if client is not None else Anthropic()
+        self._client = without_memory(client) if client is not None else Anthropic()
 
     def say(self, text: str, max_tokens: int = 1024) -> str:
         """Say something and wait for the answer. Where that fails, nothing was said.
@@ -209,7 +209,7 @@ class AsyncConversation(_Talk):
         _check_names(user_id, id)
         user_id = user_id or _user_of(client) or LOCAL_USER
         super().__init__(system, model, _memory_for(client, memory), user_id, id)
-        self._client = _bare(client) if client is not None else AsyncAnthropic()
+        self._client = without_memory(client) if client is not None else AsyncAnthropic()
 
     async def say(self, text: str, max_tokens: int = 1024) -> str:
         """Say something and wait for the answer. Where that fails, nothing was said."""
@@ -235,13 +235,6 @@ class AsyncConversation(_Talk):
             conversation=scope.conversation,
             on_receipt=self._account,
         )
-
-
-def _bare(client: Any) -> Any:
-    """The client without its memory: a conversation brings its own, with its own id."""
-    if memory_of(client) is None:
-        return client
-    return client.copy(middleware=[one for one in client.middleware if not _is_memory(one)])
 
 
 def _user_of(client: Any) -> str | None:
