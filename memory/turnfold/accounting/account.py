@@ -24,6 +24,7 @@ class Account:
     seconds: dict[str, float] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)
     stayed: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     folded: int = 0
     fold_reason: str = ""
     summary_usage: Usage = field(default_factory=Usage)
@@ -174,4 +175,5 @@ class Account:
             seconds=dict(self.seconds),
             degraded=tuple(told.degraded),
             stayed=tuple(self.stayed),
+            remarks=tuple(self.remarks),
         )

@@ -88,6 +88,7 @@ class Receipt:
             summaries is not in it.
         degraded: what did not work, in words; empty when all did.
         stayed: why exchanges could not be folded, in words.
+        remarks: what else is to be known, each said once for a client.
     """
 
     model: str
@@ -108,6 +109,7 @@ class Receipt:
     seconds: Mapping[str, float] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
     stayed: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def saved_tokens(self) -> int:

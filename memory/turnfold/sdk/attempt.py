@@ -49,6 +49,7 @@ class Attempt:
         whose: Whose,
         policy: Policy | None,
         on_receipt: Sequence[OnReceipt],
+        remark: str = "",
     ) -> None:
         """Args:
         body: the request, one that memory may touch.
@@ -57,6 +58,7 @@ class Attempt:
         whose: memory, and which conversation of theirs.
         policy: the settings of its turn; None for those of the process.
         on_receipt: called with the receipt.
+        remark: what its receipt is to say besides; "" for nothing.
         """
         self.body = body
         self.sends = body
@@ -66,6 +68,7 @@ class Attempt:
         self._whose = whose
         self._policy = policy
         self._on_receipt = on_receipt
+        self._remark = remark
         self._limit = Deadline(process.policy.deadline)
         self._span: Any = None
 
@@ -99,6 +102,8 @@ class Attempt:
     def made(self, turn: Turn, sends: Mapping[str, Any]) -> None:
         """Memory is ready: this is what is sent."""
         self.turn, self.sends = turn, sends
+        if self._remark:
+            turn.account.remarks.append(self._remark)
         self._bounds.store.worked()
 
     def without_thinking(self, refusal: Refusal | None) -> dict[str, Any] | None:

@@ -37,6 +37,7 @@ from turnfold.sdk.response_tap import (
     message_in,
     raw_response,
 )
+from turnfold.sdk.tool_runner import REMARK, asks_for_thread, with_history
 from turnfold.sdk.turn_requests import other_than_turn, sends_messages
 from turnfold.summaries.notes import SummaryDraft, SummaryJob
 from turnfold.summarizers.driver import (
@@ -150,7 +151,8 @@ class MemoryMiddleware(Middleware):
         self._writers = writers
         self._on_receipt = on_receipt
         self._policy = policy
-        self._advised: set[str] = set()  # fields that were warned of
+        self._advised: set[str] = set()  # what was said once
+        self._remark = ""  # what the next receipt says
 
     # --- what is done at an attempt -----------------------------------------------------------
 
@@ -358,6 +360,10 @@ class MemoryMiddleware(Middleware):
         if not sends_messages(request.method, request.url, body):
             return None
         assert isinstance(body, Mapping)
+        if asks_for_thread(request.headers, body):
+            body = with_history(body)
+            self._remark = "" if REMARK in self._advised else REMARK
+            self._advised.add(REMARK)
         if (other := other_than_turn(body)) is not None:
             if other.advice and other.field not in self._advised:
                 self._advised.add(other.field)
@@ -366,6 +372,7 @@ class MemoryMiddleware(Middleware):
         return body
 
     def _attempt(self, body: Mapping[str, Any]) -> Attempt:
+        remark, self._remark = self._remark, ""
         return Attempt(
             body,
             process=self._process,
@@ -373,6 +380,7 @@ class MemoryMiddleware(Middleware):
             whose=self.whose,
             policy=self._policy,
             on_receipt=self._on_receipt,
+            remark=remark,
         )
 
     @property

@@ -41,7 +41,7 @@ OTHER_THAN_TURNS = (
         _is_given,
         "the history is kept by the API; the body holds only what is new",
         "a request carries `thread`, so its history is kept by the API and passes without memory; "
-        "tool_runner(thread=False) sends the history and has memory",
+        "messages.create(...) and tool_runner(...) send the history and have memory",
     ),
     OtherThanTurn(
         "compaction",

@@ -10,11 +10,13 @@ from typing import Any
 
 import anyio.to_thread
 import httpx2
+from anthropic import NotFoundError
 from starlette.types import Receive, Scope, Send
 
 from turnfold.accounting.receipt import Receipt
 from turnfold.errors import TurnfoldError
 from turnfold.memory import Memory
+from turnfold.sdk.tool_runner import asks_for_thread, with_history
 from turnfold.sdk.turn_requests import other_than_turn, sends_messages
 from turnfold.serve.callers import Caller, caller_of
 from turnfold.serve.headers import to_upstream
@@ -79,9 +81,15 @@ class Proxy:
             return await self._pass(incoming, raw)
         try:
             caller = caller_of(incoming.headers, body, self._settings.wall)
+            if caller.wants_memory and asks_for_thread(incoming.headers, body):
+                body = with_history(body)
+                raw = await _aside(len(raw), partial(_written, body))
             if not caller.wants_memory or other_than_turn(body) is not None:
                 return await self._pass(incoming, raw)
             return await self._turn(incoming, raw, body, caller)
+        except NotFoundError as unknown:
+            unknown.response.extensions[READ] = unknown.response.content
+            return unknown.response
         except TurnfoldError as wrong:
             # A name that does not fit, or a failing part where that is wanted to be raised.
             status, kind = (400, "invalid_request_error")
