@@ -20,13 +20,12 @@ from turnfold_stores.postgres.schema import LEDGER, prepare
 from turnfold_stores.postgres.word_numbers import (
     COMMON,
     WeightedTerms,
-    asked_for,
     numbers_of,
     weighed,
 )
 from turnfold_stores.protocols import Hit, Record
 from turnfold_stores.records.validation import check_user, decode_body, encode_body
-from turnfold_stores.search.terms import terms
+from turnfold_stores.search.terms import asked_for, terms
 from turnfold_stores.store import Store
 
 # Rows of one statement, and bytes after which no more are added: a statement takes 1 GB.

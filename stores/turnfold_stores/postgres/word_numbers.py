@@ -12,9 +12,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from turnfold_stores.search.terms import terms
-
-_MOST_TERMS = 32
 # A word in so many records or more says little: see `weighed`.
 COMMON = 1_000
 
@@ -29,12 +26,6 @@ def numbers_of(user_id: str, words: list[str]) -> list[int]:
             digest.update(word.encode(errors="replace"))
             known[word] = int.from_bytes(digest.digest(), "big", signed=True)
     return [known[word] for word in words]
-
-
-def asked_for(text: str) -> list[str]:
-    """The words of a query that count: at most 32 different ones, the longest."""
-    # Long words are rarer; sorted is stable, so of equals the first stays.
-    return sorted(dict.fromkeys(terms(text)), key=len, reverse=True)[:_MOST_TERMS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from turnfold_stores.lazy_numpy import np
 from turnfold_stores.protocols import Hit, Ledger, Record, TextSearch
-from turnfold_stores.search.terms import terms
+from turnfold_stores.search.terms import alternatives, terms
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -74,7 +74,7 @@ class Bm25:
 
     def match(self, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
         """Records that share terms with a text, best first. Scores are BM25, above 0."""
-        scores = self._scores(set(terms(text)))
+        scores = self._scores({term for one in alternatives(text) for term in one})
         good = scores > 0
         good &= np.frombuffer(self._alive, dtype=np.uint8).astype(bool)
         if conversation is not None:

@@ -28,8 +28,18 @@ LONGEST_RUN = 64
 _LONGEST_CODE = 200
 _LONGEST_LINK = 2_000
 
-WORD = re.compile(r"[^\W_]++(?:['’][^\W_]++)*+")
-"""Letters and digits, and what an apostrophe joins to them."""
+# Signs that belong to the letter before them, such as the vowels of Indic scripts: `re` takes
+# none for a part of a word. All that the Basic Multilingual Plane has but for variation selectors.
+MARKS = "".join(
+    chr(code)
+    for start, end in ((0x300, 0x1E00), (0x20D0, 0x2100), (0x302A, 0x309B), (0xA66F, 0xAC00))
+    for code in range(start, end)
+    if unicodedata.category(chr(code))[0] == "M"
+)
+"""Signs on letters."""
+_RUN = rf"[^\W_]++(?:[{MARKS}]++[^\W_]*+)*+"
+WORD = re.compile(rf"{_RUN}(?:['’]{_RUN})*+")
+"""Letters and digits with the signs on them, and what an apostrophe joins to them."""
 
 LINK = re.compile(rf"(?:[hH][tT][tT][pP][sS]?://|[wW]{{3}}\.)[^\s<>\"]{{1,{_LONGEST_LINK}}}+")
 """The address of a page."""
@@ -53,6 +63,11 @@ _QUOTATION = re.compile(r'"([^"\n]{2,400}+)"|`([^`\n]{2,200}+)`|(?<!\w)\'([^\'\n
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*+\s++|(?<=[。！？])|\n\s*+")
 # Behind which of these a text is cut into stretches: the first that is found.
 _CUTS = ("\n", ". ", "? ", "! ", "。", " ", "，", "\u3000")
+# Letters with a stroke or tie, which do not come apart in Unicode.
+_STROKES = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "ð": "d", "ß": "ss"}
+    | {"Ø": "O", "Ł": "L", "Đ": "D", "Æ": "AE", "Œ": "OE", "Ð": "D"}
+)
 # Unicode's stream-safe form allows 30 marks on a letter. Putting them in order takes the square
 # of their number, so no more than some 100 characters are normalized at a time; a slice ends
 # before an ASCII character where there is one, for that never joins what stands before it.
@@ -180,8 +195,20 @@ def _normal(text: str, form: Form) -> str:
 
 
 def without_marks(text: str) -> str:
-    """A text in compatible forms and without accents and other marks on letters."""
+    """A text in compatible forms and without accents and other marks on letters.
+
+    What is a letter of its own to its readers stays: the voicing of kana, the vowels and tones of
+    Indic scripts and of Thai.
+    """
     if text.isascii():
         return text
-    combining = unicodedata.combining
-    return "".join(letter for letter in normal(text, "NFKD") if not combining(letter))
+    bare = "".join(letter for letter in normal(text, "NFKD") if not _is_accent(letter))
+    return normal(bare.translate(_STROKES), "NFC")
+
+
+@lru_cache(maxsize=4_096)
+def _is_accent(letter: str) -> bool:
+    # By Unicode's combining classes: overlays and nuktas, the points of Hebrew and Arabic, and
+    # what stands above, below and beside a letter.
+    place = unicodedata.combining(letter)
+    return place in {1, 7} or 10 <= place <= 36 or place >= 200

@@ -1,48 +1,67 @@
-"""A text goes in; the words that count when it is searched by words come out."""
+"""A text goes in; the terms come out by which it is found: stems, and pairs of letters.
+
+The same for every store. Words are what Unicode takes for letters and the signs on them; scripts
+without blanks are cut into pairs of letters, as CJK analyzers do. A stem says which language it
+is of, so a question need not be read in the language of what it is about: it is asked for by its
+stems in every language of its script.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
 
-from turnfold_stores.search.scanning import LONGEST_RUN, stretches, without_marks
+from turnfold_stores.search.scanning import MARKS, STRETCH, normal, stretches
+from turnfold_stores.search.stemming import (
+    Script,
+    languages_by_script,
+    languages_of_script,
+    stem,
+)
+from turnfold_stores.search.stop_words import (
+    BY_LANGUAGE,
+    STOP_LETTERS,
+    STOP_SINGLE,
+    STOP_WORDS,
+    WITHOUT_BLANKS,
+)
 
-# What English sentences are held together with. It stands in nearly every record, so it tells
-# none from another, and a search that leaves it out reads a fraction of the index.
-_SAID_STOP_WORDS = (
-    "a about after all also am an and any are as at be because been before being but by can "
-    "could did do does doing done for from get got had has have having he her here him his how "
-    "i if in into is it its just like many may me might more most must my no nor not now of off on "
-    "only or our out over own s same she should so some such t than that the their them then "
-    "there these they this those through to too up us very was we were what when where which "
-    "while who whom why will with would you your yours d ll m re ve"
+__all__ = ["STOP_WORDS", "alternatives", "asked_for", "terms", "words"]
+
+_HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HIRAGANA = "\u3041-\u3096\u3099-\u309a\u309d-\u309f"
+_KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3099-\u309a"
+_HANGUL = "\u1100-\u11ff\u3131-\u318e\uac00-\ud7af"
+# Thai, Lao, Burmese and Khmer, each with the signs on its letters.
+_THAI = "\u0e01-\u0e3a\u0e40-\u0e4e"
+_LAO = "\u0e81-\u0ece\u0edc-\u0edf"
+_BURMESE = "\u1000-\u103f\u1050-\u108f"
+_KHMER = "\u1780-\u17d3\u17d7\u17dc\u17dd"
+_WITHOUT_BLANKS = (_HAN, _HIRAGANA, _KATAKANA, _HANGUL, _THAI, _LAO, _BURMESE, _KHMER)
+_NO_LETTER = rf"\W_{''.join(_WITHOUT_BLANKS)}"
+# A run of one script without blanks; else a word.
+_RUN = re.compile(
+    "(" + "|".join(rf"[{letters}]++" for letters in _WITHOUT_BLANKS) + ")"
+    rf"|([^{_NO_LETTER}]++(?:[{MARKS}]++[^{_NO_LETTER}]*+)*+)"
 )
-STOP_WORDS = frozenset(_SAID_STOP_WORDS.split())
-_WORD = re.compile(r"[^\W_]+")
-_SHORTEST = 3
-_AT_ONCE = 32_768
-# An ending, what takes its place, and how long the rest must be at the least.
-_ENDINGS = (
-    ("ingly", "", 4),
-    ("edly", "", 4),
-    ("ing", "", 3),
-    ("ies", "y", 2),
-    ("ied", "y", 2),
-    ("ed", "", 3),
-    ("es", "", 3),
-    ("ly", "", 3),
-    ("s", "", 3),
-)
-_LAST = frozenset(ending[-1] for ending, _, _ in _ENDINGS)
-_KEPT_DOUBLE = "lsz"
+_ASCII_WORD = re.compile(r"[^\W_]+")
+_LETTER = re.compile(rf"[^{MARKS}][{MARKS}]*+|[{MARKS}]++")
+_HAS_MARKS = re.compile(rf"[{MARKS}]")
+_IS_HAN = re.compile(rf"[{_HAN}]")
+# Between a stem and its language; no letter, so that no word has it.
+_OF = "\u00b7"
+_MOST_WORDS = 48
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in order, without case and accents."""
-    return [
-        word
-        for stretch in stretches(text, _AT_ONCE)
-        for word in _WORD.findall(without_marks(stretch).lower())
-    ]
+    """The words of a text in order, without case and accents.
+
+    Scripts without blanks come as pairs of letters, Chinese characters by themselves as well.
+    """
+    return [stem(piece, "") for piece in _pieces(text)]
 
 
 def terms(text: str) -> list[str]:
@@ -50,24 +69,100 @@ def terms(text: str) -> list[str]:
 
     A text of nothing but stop words keeps them: better a poor search than none.
     """
-    said = words(text)
-    return [stem(word) for word in said if word not in STOP_WORDS] or said
+    pieces = _pieces(text)
+    languages = languages_by_script(pieces)
+    small = {piece: _is_small(piece, languages) for piece in dict.fromkeys(pieces)}
+    term_of = {
+        piece: _term(piece, _language(piece, languages))
+        for piece in ([one for one in small if not small[one]] or small)
+    }
+    return [term_of[piece] for piece in pieces if piece in term_of]
 
 
-def stem(word: str) -> str:
-    """An English word without its ending; others are mostly left alone.
+def alternatives(text: str) -> list[tuple[str, ...]]:
+    """For each different word of a question, the terms that a text may have it as.
 
-    Coarser than Porter's, and much faster where every word of every text passes through it:
-    all it must do is treat "paint", "paints", "painted" and "painting" alike.
+    A text has no more than one of them, as it is read in one language.
     """
-    if not _SHORTEST < len(word) <= LONGEST_RUN or not word.isascii() or not word.isalpha():
-        return word
-    for ending, instead, least in _ENDINGS if word[-1] in _LAST else ():
-        if word.endswith(ending) and len(word) - len(ending) >= least:
-            if ending == "s" and word[-2] in "su":
-                break
-            word = word[: -len(ending)] + instead
-            break
-    if len(word) > _SHORTEST and word[-1] == word[-2] and word[-1] not in _KEPT_DOUBLE:
-        word = word[:-1]
-    return word[:-1] if len(word) > _SHORTEST and word.endswith("e") else word
+    pieces = list(dict.fromkeys(_pieces(text)))
+    languages = languages_by_script(pieces)
+    telling = [piece for piece in pieces if not _is_small(piece, languages)]
+    return [_terms_of(piece) for piece in telling or pieces]
+
+
+def asked_for(text: str) -> list[str]:
+    """The terms that a question is looked for by: of 48 different words at most, the longest.
+
+    Stores that look up each term; see `alternatives`.
+    """
+    # Long words are rarer; sorted is stable, so of equals the first stays.
+    longest = sorted(alternatives(text), key=lambda terms: len(terms[0]), reverse=True)
+    return list(dict.fromkeys(term for one in longest[:_MOST_WORDS] for term in one))
+
+
+@lru_cache(maxsize=4_096)
+def _terms_of(word: str) -> tuple[str, ...]:
+    languages = [one for one in languages_of_script(word) if word not in BY_LANGUAGE[one]]
+    return tuple(dict.fromkeys(_term(word, language) for language in languages or [""]))
+
+
+@lru_cache(maxsize=65_536)
+def _term(word: str, language: str) -> str:
+    found = stem(word, language)
+    # English and what has no stems are as they are: most stores hold little else.
+    return found if language in {"", "en"} or word.isdecimal() else f"{found}{_OF}{language}"
+
+
+def _language(word: str, languages: dict[Script, str]) -> str:
+    script = languages_of_script(word)
+    return languages.get(script) or (script[0] if script else "")
+
+
+def _is_small(piece: str, languages: dict[Script, str]) -> bool:
+    if language := _language(piece, languages):
+        return piece in BY_LANGUAGE[language]
+    return piece in _stop_pairs() or not STOP_LETTERS.isdisjoint(piece)
+
+
+def _pieces(text: str) -> list[str]:
+    """Words in lower case, and pairs of letters."""
+    found: list[str] = []
+    for stretch in stretches(text, STRETCH):
+        if stretch.isascii():
+            found += _ASCII_WORD.findall(stretch.lower())
+            continue
+        for run, word in _RUN.findall(normal(stretch, "NFKC").lower()):
+            if run:
+                found += _cut(run)
+            else:
+                found.append(word if word.isalpha() else _with_digits(word))
+    return found
+
+
+def _cut(run: str) -> Iterator[str]:
+    """A run of a script without blanks as pairs of letters."""
+    letters = run if not _HAS_MARKS.search(run) else _LETTER.findall(run)
+    if len(letters) == 1:
+        yield run
+        return
+    if _IS_HAN.match(run):
+        yield from (letter for letter in letters if letter not in STOP_SINGLE)
+    yield from map("".join, pairwise(letters))
+
+
+@lru_cache(maxsize=1)
+def _stop_pairs() -> frozenset[str]:
+    kana = frozenset(map(chr, range(0x3041, 0x3097)))
+    return kana.union(
+        piece
+        for word in WITHOUT_BLANKS
+        for piece in _cut(normal(word, "NFKC"))
+        if not _IS_HAN.fullmatch(piece)
+    )
+
+
+def _with_digits(word: str) -> str:
+    """A word with the digits of its script as those of ASCII."""
+    return "".join(
+        str(unicodedata.decimal(letter)) if letter.isdecimal() else letter for letter in word
+    )
