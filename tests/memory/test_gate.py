@@ -12,7 +12,7 @@ from turnfold.history.utterances import Utterance
 from turnfold.language.english import sentences
 from turnfold.language.quantities import quantities
 from turnfold.summaries.evidence import Evidence
-from turnfold.summaries.gate import complete, judge
+from turnfold.summaries.gate import add_missed_instructions, judge
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold.summaries.sentences import ExtractiveSummarizer, extract
 
@@ -308,9 +308,9 @@ def test_an_instruction_that_was_overlooked_is_put_in():
     rule = "From now on, quote prices in francs."
     turns = job(f"Hello. {rule} Thanks.", "And now?")
     fact = Item("fact", "They spoke.", (1,))
-    assert complete(turns, [fact]) == (fact, Item("instruction", rule, (1,)))
+    assert add_missed_instructions(turns, [fact]) == (fact, Item("instruction", rule, (1,)))
     kept = Item("instruction", rule.rstrip("."), (1,))
-    assert complete(turns, [kept]) == (kept,)
+    assert add_missed_instructions(turns, [kept]) == (kept,)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_an_instruction_that_was_overlooked_is_put_in():
 )
 def test_not_every_always_is_an_instruction(said):
     turns = job((said, "Always answer in French."))
-    kinds = [item.kind for item in complete(turns, [])]
+    kinds = [item.kind for item in add_missed_instructions(turns, [])]
     assert kinds == []
 
 

@@ -223,16 +223,16 @@ def test_a_claim_that_is_made_after_its_worker_has_left_is_given_up_at_once(monk
     with open_store("memory:") as store:
         remembering = memory(store, policy=replace(SMALL, background="on"))
         turn = remembering._process.begin(ask(history(10)), Scope("local", "c"), background=True)
-        chore = turn.ahead()
+        preparation = turn.preparation()
         take = Leases.take
 
         def late(self, name):
             lease = take(self, name)
-            chore.let_go(lost=True)
+            preparation.let_go(lost=True)
             return lease
 
         monkeypatch.setattr(Leases, "take", late)
-        assert not chore.begin()
+        assert not preparation.begin()
         leases = Leases(
             store.ledger,
             "local",
@@ -240,7 +240,7 @@ def test_a_claim_that_is_made_after_its_worker_has_left_is_given_up_at_once(monk
             seconds=60.0,
             clock=time.time,
         )
-        assert leases.state(chore.name) == "lost"
+        assert leases.state(preparation.name) == "lost"
         remembering.close()
 
 

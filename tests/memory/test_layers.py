@@ -6,7 +6,14 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from turnfold.summaries.layers import FANOUT, Correction, fit, live_items, render, settle
+from turnfold.summaries.layers import (
+    FANOUT,
+    Correction,
+    compact_layers,
+    drop_to_budget,
+    live_items,
+    render,
+)
 from turnfold.summaries.notes import KINDS, Item, Node
 
 
@@ -43,18 +50,22 @@ count = len
 def test_over_budget_items_go_by_kind_and_instructions_last():
     gone = []
     for budget in range(700, 0, -10):
-        kept = {item.kind for one in fit([ALL], budget=budget, count=count) for item in one.items}
+        kept = {
+            item.kind
+            for one in drop_to_budget([ALL], budget=budget, count=count)
+            for item in one.items
+        }
         gone += sorted(set(KINDS) - kept - set(gone))
     assert gone == ["narrative", "fact", "question", "decision", "instruction"]
 
 
 def test_of_one_kind_the_oldest_goes_first():
     nodes = [node(Item("fact", name * 100), first=n) for n, name in enumerate("abc", 1)]
-    assert [len(one.items) for one in fit(nodes, budget=300, count=count)] == [0, 1, 1]
+    assert [len(one.items) for one in drop_to_budget(nodes, budget=300, count=count)] == [0, 1, 1]
 
 
 def test_within_budget_nothing_goes():
-    assert fit([ALL, ALL], budget=2_000, count=count) == [ALL, ALL]
+    assert drop_to_budget([ALL, ALL], budget=2_000, count=count) == [ALL, ALL]
 
 
 item = st.builds(Item, st.sampled_from(KINDS), st.text(min_size=1, max_size=200))
@@ -66,7 +77,7 @@ leaves = st.lists(st.lists(item, min_size=1, max_size=5), max_size=20).map(
 @given(leaves, st.integers(0, 1_500))
 def test_what_is_kept_keeps_to_the_budget(leaves, budget):
     """Where a token is a character, headings cost more than they are taken to: leave them out."""
-    kept = fit(list(leaves.values()), budget=budget, count=count)
+    kept = drop_to_budget(list(leaves.values()), budget=budget, count=count)
     assert sum(count(item.text) for one in kept for item in one.items) <= budget
     assert [(one.first, one.last) for one in kept] == [(n, n) for n in range(1, len(leaves) + 1)]
 
@@ -76,12 +87,12 @@ def test_what_is_kept_keeps_to_the_budget(leaves, budget):
 
 @given(leaves)
 def test_where_all_fits_nothing_is_touched(leaves):
-    assert settle(leaves, budget=10**6, count=count) == leaves
+    assert compact_layers(leaves, budget=10**6, count=count) == leaves
 
 
 @given(leaves, st.integers(100, 4_000))
 def test_settled_nodes_stand_for_the_same_exchanges_and_say_nothing_new(leaves, budget):
-    settled = settle(leaves, budget=budget, count=count)
+    settled = compact_layers(leaves, budget=budget, count=count)
     covered = [turn for one in settled.values() for turn in range(one.first, one.last + 1)]
     assert covered == list(range(1, len(leaves) + 1))
     assert set(texts(settled)) <= set(texts(leaves))
@@ -93,20 +104,22 @@ def test_settled_nodes_stand_for_the_same_exchanges_and_say_nothing_new(leaves, 
 @given(leaves, st.integers(100, 4_000))
 def test_settling_is_a_matter_of_the_nodes_alone(leaves, budget):
     """Two workers that settle the same nodes write the same ones."""
-    assert settle(leaves, budget=budget, count=count) == settle(leaves, budget=budget, count=count)
+    assert compact_layers(leaves, budget=budget, count=count) == compact_layers(
+        leaves, budget=budget, count=count
+    )
 
 
 def test_settled_there_is_room_for_the_folds_to_come():
     nodes = by_id(*[node(Item("fact", f"{n}" * 90), first=n) for n in range(1, 10)])
-    settled = settle(nodes, budget=900, count=count)
+    settled = compact_layers(nodes, budget=900, count=count)
     assert 400 < sum(count(one.text) for one in settled.values()) < 800
     more = {**settled, "node:10": node(Item("fact", "x" * 60), first=10)}
-    assert settle(more, budget=900, count=count) == more, "one more leaf touches nothing"
+    assert compact_layers(more, budget=900, count=count) == more, "one more leaf touches nothing"
 
 
 def test_a_full_level_is_merged_into_one_node_of_the_next():
     nodes = by_id(*[node(Item("fact", "x" * n), first=n) for n in range(1, FANOUT + 2)])
-    settled = settle(nodes, budget=FANOUT * 20, count=count)
+    settled = compact_layers(nodes, budget=FANOUT * 20, count=count)
     merged, newest = settled.values()
     assert (merged.first, merged.last, merged.level) == (1, FANOUT, 1)
     assert newest.first == FANOUT + 1
@@ -118,7 +131,7 @@ def test_of_a_thousand_leaves_there_are_a_few_nodes_and_an_item_was_copied_a_few
     for n in range(1, 1_001):
         rule = [Item("instruction", "Always answer in French.")] if n == 3 else []
         nodes[f"node:{n}"] = node(*rule, Item("fact", f"Fact {n} is true."), first=n)
-        nodes = settle(nodes, budget=budget, count=count)
+        nodes = compact_layers(nodes, budget=budget, count=count)
         assert len(nodes) <= FANOUT * 4 + 25, "those not settled yet included"
     assert 2 <= max(one.level for one in nodes.values()) <= 5
     assert "Always answer in French." in texts(nodes), "instructions go last"
@@ -144,9 +157,9 @@ def test_as_long_as_the_old_part_stands_the_new_one_says_what_no_longer_holds():
 def test_when_the_summary_is_settled_what_is_superseded_goes_first():
     nodes = by_id(node(OLD, Item("narrative", "They talked.")), node(NEW, first=2))
     size = sum(count(one.text) for one in nodes.values())
-    settled = settle(nodes, budget=size - 1, count=lambda text: count(text) // 2 + 40)
+    settled = compact_layers(nodes, budget=size - 1, count=lambda text: count(text) // 2 + 40)
     assert OLD.text not in texts(settled)
-    settled = settle(nodes, budget=size - 1, count=count)
+    settled = compact_layers(nodes, budget=size - 1, count=count)
     assert texts(settled)[-1] == NEW.text
     assert OLD.text not in texts(settled)
 
@@ -155,7 +168,9 @@ def test_when_the_summary_is_settled_what_is_superseded_goes_first():
 
 
 def corrected(nodes, *corrections):
-    return settle(nodes, budget=10**6, count=count, corrections={c.target: c for c in corrections})
+    return compact_layers(
+        nodes, budget=10**6, count=count, corrections={c.target: c for c in corrections}
+    )
 
 
 def test_an_item_that_is_retracted_is_gone_and_the_rest_stays():

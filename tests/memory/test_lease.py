@@ -279,11 +279,11 @@ def test_whoever_gets_the_lease_late_finds_the_work_done():
             nodes = list(store.ledger.scan("local", kind="node"))
             store.ledger.delete("local", [nodes[0].id])  # as the turn saw the ledger
             turn = second._process.begin(ask(history(11)), Scope("local", "c"), background=True)
-            chore = turn.ahead()
+            preparation = turn.preparation()
             store.ledger.put("local", [Record(n.id, "node", "c", n.body) for n in nodes])
-            assert chore.name == record.id
-            assert chore.begin()
-            assert chore.advance() == []
-            chore.end()
+            assert preparation.name == record.id
+            assert preparation.begin()
+            assert preparation.advance() == []
+            preparation.end()
         assert len(paid) == 1
         assert not list(store.ledger.scan("local", kind="lease"))

@@ -16,8 +16,8 @@ from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
 from turnfold.instructions.forms import asks
 from turnfold.instructions.own_voice import own_spans
-from turnfold.summaries.gate import complete, judge
-from turnfold.summaries.layers import render, settle
+from turnfold.summaries.gate import add_missed_instructions, judge
+from turnfold.summaries.layers import compact_layers, render
 from turnfold.summaries.notes import Item, Node, SummaryDraft, SummaryJob
 
 TEXTS = tomllib.loads((Path(__file__).parent / "wishes.toml").read_text())
@@ -37,7 +37,7 @@ def wishes(turns, *labelled):
     """What is kept as wishes where a summarizer calls these texts so."""
     items = [Item("instruction", text, (turns.first,)) for text in labelled]
     kept = judge(turns, SummaryDraft([Item("narrative", "So."), *items])).items
-    return [item for item in complete(turns, kept) if item.kind == "instruction"]
+    return [item for item in add_missed_instructions(turns, kept) if item.kind == "instruction"]
 
 
 def ids(texts, key):
@@ -181,13 +181,13 @@ def test_wishes_stand_word_for_word_after_a_hundred_folds():
     nodes = {}
     turns = job(*map(message_of, WISHES), first=1)
     labelled = [Item("instruction", one["words"]) for one in WISHES]
-    items = complete(turns, judge(turns, SummaryDraft(labelled)).items)
+    items = add_missed_instructions(turns, judge(turns, SummaryDraft(labelled)).items)
     for fold in range(1, 101):
         first = len(WISHES) + fold
         text = f"Crate {fold} is in hall {fold % 7}, and so is crate {fold + 300}."
         node = Node(first, first, items if fold == 1 else (Item("fact", text, (first,)),))
         nodes[f"leaf {fold}"] = replace(node, text=render(node))
-        nodes = settle(nodes, budget=2_000, count=estimate_text)
+        nodes = compact_layers(nodes, budget=2_000, count=estimate_text)
     text = "\n".join(node.text for node in nodes.values())
     kept = [one for one in WISHES if f', the user: "{one["words"]}"' in text]
     assert len(kept) >= 0.9 * len(WISHES)

@@ -135,7 +135,7 @@ BREAKS = [
     Break(
         "4. What was refused is stripped, and sent once more",
         "engine/turn.py",
-        "Turn.mend",
+        "Turn.recover_from",
         "self._strip = True",
         "self._strip = False",
         "test_mend.py::test_a_store_that_cannot_note_the_refusal_does_not_cost_the_answer",
@@ -143,7 +143,7 @@ BREAKS = [
     Break(
         "4. What was refused is not sent again, by anyone",
         "engine/turn.py",
-        "Turn.mend",
+        "Turn.recover_from",
         "self._archive.refuse_thinking(self._transcript.open)",
         "self._archive.stored_ids(())",
         "test_promises.py::test_thinking_that_was_refused_is_not_sent_again_by_anyone",
@@ -367,7 +367,7 @@ BREAKS = [
     Break(
         "7. Whatever an answer makes our code raise, it is one that failed",
         "folding/fold_builder.py",
-        "FoldBuilder.answer",
+        "FoldBuilder.take",
         "except Exception as odd:  # noqa: BLE001 - whatever a text makes our code raise",
         "except ValueError as odd:",
         "test_limits.py::test_whatever_an_answer_holds_it_is_paid_twice_at_most",
@@ -375,7 +375,7 @@ BREAKS = [
     Break(
         "7. A prompt that is too long is folded, and sent once more",
         "engine/turn.py",
-        "Turn.mend",
+        "Turn.recover_from",
         "if not self._folds.fold_all(refusal, sent=sent):",
         "if self._folds.fold_all(refusal, sent=sent):",
         "test_mend.py::test_a_prompt_that_is_too_long_is_folded_and_sent_once_more",

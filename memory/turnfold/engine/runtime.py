@@ -73,7 +73,7 @@ class Runtime:
         Args:
             body: the request.
             scope: whose memory.
-            background: whether there is a worker for what `Turn.ahead` gives.
+            background: whether there is a worker for what `Turn.preparation` gives.
             policy: the settings of this turn, where they are not those of the process.
 
         Raises:

@@ -162,18 +162,18 @@ class Turn:
 
     # --- folding ------------------------------------------------------------------------------
 
-    def ahead(self) -> FoldPreparation | None:
+    def preparation(self) -> FoldPreparation | None:
         """A fold to have written: before the request goes out where it is urgent, or meanwhile."""
-        return self._folds.chore
+        return self._folds.pending
 
     @property
     def folds(self) -> bool:
         """Whether a fold is wanted before the request can go out; asks no store."""
         return self._folds.is_awaited
 
-    def waits(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether someone else is writing the summaries that this turn cannot do without."""
-        return self._folds.waits()
+        return self._folds.is_waiting()
 
     def settle(self) -> bool:
         """Take what was written of an urgent fold, and fold as far as it reaches.
@@ -310,7 +310,7 @@ class Turn:
 
     # --- the answer ---------------------------------------------------------------------------
 
-    def mend(self, refusal: Refusal) -> bool:
+    def recover_from(self, refusal: Refusal) -> bool:
         """Change what the API refused; True if it is worth sending once more.
 
         Two refusals are known: thinking bound to another prefix goes, all of it; a prompt that

@@ -16,7 +16,7 @@ from turnfold.history.utterances import utterances
 from turnfold.request.refusals import failure_of
 from turnfold.summaries.draft import NodeDraft, Piece
 from turnfold.summaries.job_pieces import COMPARED_BYTES, Reads, newest
-from turnfold.summaries.layers import correct, live_items, render, settle
+from turnfold.summaries.layers import compact_layers, correct, live_items, render
 from turnfold.summaries.notes import Item, Node, Outcome, SummaryJob
 from turnfold.summaries.summary_block import FRAME, block_of, unseen_among
 from turnfold.summarizers.reconciling import Supersessions, answer_tokens, superseded
@@ -204,7 +204,7 @@ class FoldBuilder:
         reads = Reads.within(self._policy.leaf_tokens, window)
         return reads.smaller(_LESS**self.tries) if self.tries else reads
 
-    def answer(self, job: SummaryJob, outcome: Outcome) -> None:
+    def take(self, job: SummaryJob, outcome: Outcome) -> None:
         """Take the answer to one of the jobs of `advance`; write the node, if it completes one.
 
         Nothing that an answer holds raises: one that cannot be taken is one that failed.
@@ -342,7 +342,7 @@ class FoldBuilder:
         budget = self._policy.summary_tokens
         if self._room is not None:
             budget = min(budget, self._room)
-        settled = settle(
+        settled = compact_layers(
             nodes,
             budget=budget,
             count=self._count,

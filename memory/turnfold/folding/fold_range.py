@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from turnfold.archive.archive import Archive
 from turnfold.archive.plans import Fold, node_id
-from turnfold.folding.rule import runs
+from turnfold.folding.rule import split_by_size
 from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import utterances
 from turnfold.summaries.notes import Node
@@ -57,7 +57,7 @@ class FoldRange:
             room: tokens that a limit of the prompt leaves to the summary; None for no limit.
         """
         sizes = [one.size for one in exchanges]
-        cut = runs(sizes, start, until, leaf_tokens) if until > start else []
+        cut = split_by_size(sizes, start, until, leaf_tokens) if until > start else []
         named = {
             node_id(exchanges[first], exchanges[last - 1]): (first, last) for first, last in cut
         }

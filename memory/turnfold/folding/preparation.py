@@ -201,7 +201,7 @@ class FoldPreparation:
         """
         with self._accepting:
             written, late = len(self._folding.wrote), self._folding.came_late
-            self._folding.answer(job, outcome)
+            self._folding.take(job, outcome)
             if self._folding.came_late > late:
                 self._context.learned.patience.answered(of_use=False)
             elif len(self._folding.wrote) > written:
@@ -288,47 +288,47 @@ class FoldPreparation:
 
 
 def written(
-    chore: FoldPreparation, *, compares: bool, stopping: Callable[[], bool] = lambda: False
+    preparation: FoldPreparation, *, compares: bool, stopping: Callable[[], bool] = lambda: False
 ) -> Script[None]:
-    """The script of a chore; nothing that goes wrong is raised.
+    """The script of a preparation; nothing that goes wrong is raised.
 
     Args:
-        chore: what is to be done.
+        preparation: what is to be done.
         compares: whether the summarizer can compare items.
         stopping: tells, each time that something was done, whether to leave the rest.
     """
     try:
-        if (yield Do(chore.begin)):
-            yield from _gone_through(chore, compares=compares, stopping=stopping)
-        chore.let_go(lost=True)  # if it was stopped, or someone else is at it
+        if (yield Do(preparation.begin)):
+            yield from _gone_through(preparation, compares=compares, stopping=stopping)
+        preparation.let_go(lost=True)  # if it was stopped, or someone else is at it
     except GeneratorExit:
         # It is collected, after its loop was closed over it: in the middle of whatever this
         # thread is at, under whatever lock that holds. To wait for one here would be for ever.
         with contextlib.suppress(RuntimeError):  # the interpreter is about to exit
-            threading.Thread(target=chore.let_go, kwargs={"lost": True}, daemon=True).start()
+            threading.Thread(target=preparation.let_go, kwargs={"lost": True}, daemon=True).start()
         raise
     except BaseException as caught:  # noqa: BLE001 - nothing of a worker reaches anyone
         try:
             wrong = failure(caught)
         except BaseException:  # a cancellation, an interrupt: it stays what it is
-            chore.let_go(lost=True)
+            preparation.let_go(lost=True)
             raise
         if not stopping():
-            chore.failed(wrong)
+            preparation.failed(wrong)
         with contextlib.suppress(Exception):
-            chore.let_go(lost=stopping())
+            preparation.let_go(lost=stopping())
 
 
 def _gone_through(
-    chore: FoldPreparation, *, compares: bool, stopping: Callable[[], bool]
+    preparation: FoldPreparation, *, compares: bool, stopping: Callable[[], bool]
 ) -> Script[None]:
-    while not stopping() and (jobs := (yield Do(chore.advance))):
-        yield Ask(chore, jobs)
-    if not stopping() and compares and (items := (yield Do(chore.items))):
+    while not stopping() and (jobs := (yield Do(preparation.advance))):
+        yield Ask(preparation, jobs)
+    if not stopping() and compares and (items := (yield Do(preparation.items))):
         outcome = yield Compare(items)
-        yield Do(partial(chore.compared, items, outcome))
+        yield Do(partial(preparation.compared, items, outcome))
     if not stopping():
-        yield Do(chore.end)
+        yield Do(preparation.end)
 
 
 def is_outdated(archive: Archive) -> bool:

@@ -284,7 +284,7 @@ def window_start(sizes: Sequence[int], first: int, policy: Policy) -> int:
     return max(first, until)
 
 
-def runs(sizes: Sequence[int], first: int, last: int, most: int) -> list[tuple[int, int]]:
+def split_by_size(sizes: Sequence[int], first: int, last: int, most: int) -> list[tuple[int, int]]:
     """Cut the exchanges from `first` up to `last` into runs of at most `most` tokens.
 
     An exchange is never split: one that is larger makes a run of its own.

@@ -19,7 +19,7 @@ class TurnFolds:
 
     Attributes:
         epoch: the one in force; another once a fold is adopted.
-        chore: a fold to be written: before the request can go out, or while it is on its way;
+        pending: a fold to be written: before the request can go out, or while it is on its way;
             None for none.
     """
 
@@ -40,7 +40,7 @@ class TurnFolds:
         root: names the history.
         """
         self.epoch = epoch
-        self.chore: FoldPreparation | None = None
+        self.pending: FoldPreparation | None = None
         self._context = context
         self._planner = planner
         self._transcript = transcript
@@ -75,7 +75,7 @@ class TurnFolds:
         if decision.step == "fold now":
             self._fold_now(self._settled(preparation, decision.readiness), decision.readiness)
         elif self._patience.asks:
-            self.chore = self._chore(self._settled(preparation, decision.readiness))
+            self.pending = self._preparing(self._settled(preparation, decision.readiness))
 
     def _settled(self, preparation: Preparation, readiness: Readiness) -> Preparation:
         """Write down how far the next fold will reach, before anyone begins.
@@ -95,7 +95,7 @@ class TurnFolds:
         if not (waits and self._patience.asks):
             return  # an answer would come too late, and be paid for in vain
         self._waits = self._patience.seconds > 0
-        self.chore = self._chore(preparation, urgent=True)
+        self.pending = self._preparing(preparation, urgent=True)
 
     def _go_by(self, preparation: Preparation) -> FoldBuilder:
         wanted = self._planner.range_until(self.epoch, preparation.until)
@@ -103,7 +103,7 @@ class TurnFolds:
         self._awaited = preparation, folding
         return folding
 
-    def _chore(self, preparation: Preparation, *, urgent: bool = False) -> FoldPreparation:
+    def _preparing(self, preparation: Preparation, *, urgent: bool = False) -> FoldPreparation:
         return FoldPreparation(
             self._context,
             self._planner.kept,
@@ -125,9 +125,9 @@ class TurnFolds:
         """Whether the turn goes by a fold that is not adopted yet."""
         return self._awaited is not None
 
-    def waits(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether someone else is writing the summaries of this turn's fold, and not too long."""
-        mine = self.chore is not None and not self.chore.finished.is_set()
+        mine = self.pending is not None and not self.pending.finished.is_set()
         if self._awaited is None or mine or self._awaited[1].is_ready:
             return False
         name = self._awaited[0].id
@@ -148,14 +148,14 @@ class TurnFolds:
         Raises:
             Exception: what went wrong, where that is wanted.
         """
-        chore = self.chore
+        pending = self.pending
         if self._awaited is None:
             return False
         preparation, folding = self._awaited
-        if chore is not None and chore.urgent:
-            self.chore = None
-            if chore.raised is not None:
-                raise chore.raised
+        if pending is not None and pending.urgent:
+            self.pending = None
+            if pending.raised is not None:
+                raise pending.raised
         ready = folding.is_ready
         leases = leases_of(self._context.archive, self._context.policy)
         late = not ready and leases.state(preparation.id) == "running"

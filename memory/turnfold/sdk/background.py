@@ -74,19 +74,19 @@ class Background:
 
     @property
     def keeps_up(self) -> bool:
-        """Whether a chore begun now would be done soon: few wait, and the worker is not stuck."""
+        """Whether a preparation begun now would be done soon: few wait, and the worker is not stuck."""
         self._own()
         self._drop_lost()
         stuck = self._thread is not None and time.monotonic() - self._stirred > _STUCK
         return not stuck and max(len(self._queue), len(self._tasks)) < _MOST_WAITING
 
-    def start(self, chore: FoldPreparation, player: Player) -> None:
-        """Work on a chore in the worker thread; not twice at a time."""
-        if not self._enter(chore):
+    def start(self, preparation: FoldPreparation, player: Player) -> None:
+        """Work on a preparation in the worker thread; not twice at a time."""
+        if not self._enter(preparation):
             return
         context = contextvars.copy_context()
         with self._lock:
-            self._queue.append((chore, lambda: context.run(self._work, chore, player)))
+            self._queue.append((preparation, lambda: context.run(self._work, preparation, player)))
             if self._thread is None:
                 thread = threading.Thread(
                     target=self._work_off, name="turnfold-background", daemon=True
@@ -95,18 +95,18 @@ class Background:
                     thread.start()
                 except RuntimeError:  # too many threads, or the interpreter is about to exit
                     self._queue.pop()
-                    self._names.discard(chore.name)
+                    self._names.discard(preparation.name)
                     return
                 self._thread = thread
                 atexit.register(self.close)
 
-    def start_on_loop(self, chore: FoldPreparation, player: LoopPlayer) -> None:
-        """Work on a chore as a task of the running event loop; not twice at a time."""
-        if not self._enter(chore):
+    def start_on_loop(self, preparation: FoldPreparation, player: LoopPlayer) -> None:
+        """Work on a preparation as a task of the running event loop; not twice at a time."""
+        if not self._enter(preparation):
             return
         stopping = self._stopping.is_set
-        script = written(chore, compares=player.compares, stopping=stopping)
-        self._begin_task(chore, player.play(script))
+        script = written(preparation, compares=player.compares, stopping=stopping)
+        self._begin_task(preparation, player.play(script))
 
     def close(self) -> None:
         """Let the summary in flight come in, if it does so in time, and stop."""
@@ -120,8 +120,8 @@ class Background:
                 task.get_loop().call_soon_threadsafe(task.cancel)
         if thread is not None and thread is not threading.current_thread():
             thread.join(_PATIENCE)
-            if thread.is_alive() and (chore := self._current) is not None:
-                chore.let_go(lost=True)
+            if thread.is_alive() and (preparation := self._current) is not None:
+                preparation.let_go(lost=True)
 
     async def aclose(self) -> None:
         """The same for the tasks of the running loop."""
@@ -148,39 +148,39 @@ class Background:
             for task in lost:
                 self._names.discard(self._tasks.pop(task).name)
 
-    def _enter(self, chore: FoldPreparation) -> bool:
+    def _enter(self, preparation: FoldPreparation) -> bool:
         self._own()
         self._drop_lost()
         with self._lock:
-            if self._stopping.is_set() or chore.name in self._names:
+            if self._stopping.is_set() or preparation.name in self._names:
                 return False
-            self._names.add(chore.name)
+            self._names.add(preparation.name)
         return True
 
     # --- a fold that a turn waits for ---------------------------------------------------------
 
-    def work_for(self, chore: FoldPreparation, player: Player, seconds: float) -> None:
+    def work_for(self, preparation: FoldPreparation, player: Player, seconds: float) -> None:
         """Have the summaries of a fold written, and wait for them so long at the most.
 
         What comes later is written by the thread that is left behind.
         """
-        script = written(chore, compares=player.compares)
+        script = written(preparation, compares=player.compares)
         try:
             self.folds.do(partial(player.play, script), seconds)
         except TooLate as late:
             if not late.began:
-                chore.let_go(lost=True)
+                preparation.let_go(lost=True)
 
     async def work_for_on_loop(
-        self, chore: FoldPreparation, player: LoopPlayer, seconds: float
+        self, preparation: FoldPreparation, player: LoopPlayer, seconds: float
     ) -> None:
         """The same on an event loop; where tasks cannot be left on it, what is late is lost."""
-        script = written(chore, compares=player.compares)
+        script = written(preparation, compares=player.compares)
         if not on_asyncio():
             with anyio.move_on_after(seconds):
                 await player.play(script)
             return
-        task = self._begin_task(chore, player.play(script))
+        task = self._begin_task(preparation, player.play(script))
         try:
             await asyncio.wait([task], timeout=seconds)
         except asyncio.CancelledError:
@@ -196,36 +196,36 @@ class Background:
                     self._thread = None
                     atexit.unregister(self.close)
                     return
-                chore, work = self._queue.popleft()
-                self._current = chore
+                preparation, work = self._queue.popleft()
+                self._current = preparation
                 self._stirred = time.monotonic()
             work()
             with self._lock:
                 self._current = None
-                self._names.discard(chore.name)
+                self._names.discard(preparation.name)
 
-    def _work(self, chore: FoldPreparation, player: Player) -> None:
+    def _work(self, preparation: FoldPreparation, player: Player) -> None:
         def stirred() -> bool:
             self._stirred = time.monotonic()
             return self._stopping.is_set()
 
-        player.play(written(chore, compares=player.compares, stopping=stirred))
+        player.play(written(preparation, compares=player.compares, stopping=stirred))
 
     # --- tasks --------------------------------------------------------------------------------
 
     def _begin_task(
-        self, chore: FoldPreparation, work: Coroutine[Any, Any, None]
+        self, preparation: FoldPreparation, work: Coroutine[Any, Any, None]
     ) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name="turnfold-background")
         # A loop that is closed over it loses it, which is allowed for: no need to complain.
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
         with self._lock:
-            self._tasks[task] = chore
+            self._tasks[task] = preparation
         task.add_done_callback(self._forget)
         return task
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         with self._lock:
-            chore = self._tasks.pop(task, None)
-            if chore is not None:
-                self._names.discard(chore.name)
+            preparation = self._tasks.pop(task, None)
+            if preparation is not None:
+                self._names.discard(preparation.name)

@@ -109,7 +109,7 @@ class Tell:
 class Await:
     """The summaries of a fold, so many seconds at the most."""
 
-    chore: FoldPreparation
+    preparation: FoldPreparation
     seconds: float
 
 
@@ -117,7 +117,7 @@ class Await:
 class Prepare:
     """The summaries of a fold, while the request is on its way."""
 
-    chore: FoldPreparation
+    preparation: FoldPreparation
 
 
 class MemoryMiddleware(Middleware):
@@ -176,8 +176,8 @@ class MemoryMiddleware(Middleware):
             return
         yield from self._folded(attempt, turn)
         attempt.made(turn, (yield Do(turn.body)))
-        if (chore := turn.ahead()) is not None:
-            yield Prepare(chore)
+        if (preparation := turn.preparation()) is not None:
+            yield Prepare(preparation)
 
     def _folded(self, attempt: Attempt, turn: Turn) -> Script[None]:
         """Have the summaries written that the turn cannot do without, and wait as long as it may.
@@ -188,9 +188,9 @@ class MemoryMiddleware(Middleware):
         while more:
             seconds = self._process.learned.patience.within(attempt.left)
             ends = time.monotonic() + seconds
-            if (chore := turn.ahead()) is not None and chore.urgent:
-                yield Await(chore, seconds)
-            while time.monotonic() < ends and (yield Do(turn.waits)):
+            if (preparation := turn.preparation()) is not None and preparation.urgent:
+                yield Await(preparation, seconds)
+            while time.monotonic() < ends and (yield Do(turn.is_waiting)):
                 yield Sleep(_POLL)
             more = yield Do(turn.settle)
 
@@ -201,7 +201,7 @@ class MemoryMiddleware(Middleware):
         refusal = read_refusal(refused.status_code, content_of(refused))
         if turn is None or refusal is None:
             return attempt.without_thinking(refusal)
-        if not (yield Do(partial(turn.mend, refusal))):
+        if not (yield Do(partial(turn.recover_from, refusal))):
             return None
         yield from self._folded(attempt, turn)
         body: Mapping[str, Any] = yield Do(turn.body)
@@ -255,10 +255,10 @@ class MemoryMiddleware(Middleware):
                 return send(body)
             case Sleep(seconds):
                 time.sleep(seconds)
-            case Await(chore, seconds):
-                self._background.work_for(chore, self._player(several=True), seconds)
-            case Prepare(chore):
-                self._background.start(chore, self._player())
+            case Await(preparation, seconds):
+                self._background.work_for(preparation, self._player(several=True), seconds)
+            case Prepare(preparation):
+                self._background.start(preparation, self._player())
             case Load(response):
                 load(response)
             case Close(response):
@@ -317,13 +317,13 @@ class MemoryMiddleware(Middleware):
                 return await send(body)
             case Sleep(seconds):
                 await anyio.sleep(seconds)
-            case Await(chore, seconds):
+            case Await(preparation, seconds):
                 folds = self._background.folds.do_async
                 player = self._loop_player(folds)
-                await self._background.work_for_on_loop(chore, player, seconds)
-            case Prepare(chore):
+                await self._background.work_for_on_loop(preparation, player, seconds)
+            case Prepare(preparation):
                 player = self._loop_player(self._background.crew.do_async)
-                self._background.start_on_loop(chore, player)
+                self._background.start_on_loop(preparation, player)
             case Load(response):
                 await aload(response)
             case Close(response):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from turnfold.accounting.tokens import CountText
 from turnfold.history.exchanges import digest
-from turnfold.summaries.gate import Gate, Refused, complete
+from turnfold.summaries.gate import Gate, Refused, add_missed_instructions
 from turnfold.summaries.job_pieces import Reads, pieces_of
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold.summaries.sentences import extract
@@ -192,7 +192,7 @@ def extracted(job: SummaryJob, count: CountText) -> list[Item]:
 def _completed(job: SummaryJob, items: Sequence[Item]) -> tuple[Item, ...]:
     """The items, with what the gate adds to them, and nothing that cannot be written down."""
     try:
-        items = complete(job, items)
+        items = add_missed_instructions(job, items)
     except Exception:
         logger.warning("the wishes in some turns could not be looked for", exc_info=True)
     return tuple(replace(one, text=_writable(one.text)) for one in items)

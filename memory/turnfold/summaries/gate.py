@@ -52,13 +52,13 @@ def judge(job: SummaryJob, draft: SummaryDraft) -> Verdict:
     return Gate(job).judge(draft.items)
 
 
-def complete(job: SummaryJob, items: Iterable[Item]) -> tuple[Item, ...]:
+def add_missed_instructions(job: SummaryJob, items: Iterable[Item]) -> tuple[Item, ...]:
     """The items, with the user's standing instructions that were overlooked.
 
     Only what plainly asks for something from then on is added, in the user's words.
     """
     items = tuple(items)
-    instructions = [squeeze(item.text) for item in items if item.kind == "instruction"]
+    instructions = [one_line(item.text) for item in items if item.kind == "instruction"]
     missing = [
         Item("instruction", words, (turn,))
         for turn, words in standing_instructions(job)
@@ -160,6 +160,6 @@ class Gate:
         return self._readings[text]
 
 
-def squeeze(text: str) -> str:
+def one_line(text: str) -> str:
     """A text on one line."""
     return re.sub(r"\s+", " ", text).strip()

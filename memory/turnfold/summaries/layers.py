@@ -81,7 +81,7 @@ class Correction:
         return cls(fields.text("target"), fields.text("text"), fields.text("kind"))
 
 
-def settle(
+def compact_layers(
     nodes: Mapping[str, Node],
     *,
     budget: int,
@@ -108,7 +108,7 @@ def settle(
         replace(node, items=_distinct(item for item in node.items if item.id in live))
         for node in holding.values()
     ]
-    kept = fit(slim, budget=int(_SETTLED * budget), count=count)
+    kept = drop_to_budget(slim, budget=int(_SETTLED * budget), count=count)
     if total <= budget:
         kept = slim
     settled = dict(zip(holding, kept, strict=True))
@@ -152,7 +152,7 @@ def _corrected(name: str, node: Node, corrections: Mapping[str, Correction]) -> 
     return replace(node, items=tuple(items))
 
 
-def fit(nodes: Sequence[Node], *, budget: int, count: CountText) -> list[Node]:
+def drop_to_budget(nodes: Sequence[Node], *, budget: int, count: CountText) -> list[Node]:
     """The nodes with as many of their items as a budget in tokens holds.
 
     Over budget, whole items go: what happened first, then facts, open questions, decisions, and

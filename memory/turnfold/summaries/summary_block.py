@@ -9,7 +9,7 @@ from turnfold.accounting.tokens import CountText
 from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import unseen_in
 from turnfold.request.quotation import memory_block
-from turnfold.summaries.layers import coverage, erased, fit, live_items, render, unseen
+from turnfold.summaries.layers import coverage, drop_to_budget, erased, live_items, render, unseen
 from turnfold.summaries.notes import Node
 
 _SUMMARY_NOTE = (
@@ -44,7 +44,7 @@ def summary_of(
     """
     live = {item.id for item in live_items(nodes)}
     nodes = [replace(node, items=tuple(i for i in node.items if i.id in live)) for node in nodes]
-    fitting = fit(nodes, budget=budget, count=count)
+    fitting = drop_to_budget(nodes, budget=budget, count=count)
     return block_of(map(render, fitting), first, last, missing, markers=markers)
 
 

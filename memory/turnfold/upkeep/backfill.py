@@ -168,7 +168,7 @@ class Backfill:
         assert self._folding is not None
         with self._accepting:  # no worker goes on to the next before its own is written
             before = len(self._folding.wrote)
-            self._folding.answer(job, outcome)
+            self._folding.take(job, outcome)
             self._leaves = len(self._folding.wrote)
             if is_outdated(self._archive):
                 self._archive.take_back(self._folding.wrote)
