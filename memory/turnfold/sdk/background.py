@@ -29,7 +29,7 @@ from turnfold.summarizers.driver import LoopPlayer, Player
 
 # Seconds a closing memory, or an interpreter that exits, waits for a summary in flight.
 _PATIENCE = 5.0
-# More chores than these do not wait; a worker that did not get on for so many seconds is stuck.
+# More preparations than these do not wait; a worker that did not get on for so many seconds is stuck.
 _MOST_WAITING = 16
 _STUCK = 120.0
 # Threads for folds that turns wait for.
@@ -41,8 +41,8 @@ class Background:
 
     Attributes:
         bounds: the threads that the steps of turns run in.
-        crew: takes the steps of chores that are tasks of an event loop.
-        folds: takes those of chores that a turn waits for.
+        crew: takes the steps of preparations that are tasks of an event loop.
+        folds: takes those of preparations that a turn waits for.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -68,13 +68,13 @@ class Background:
 
     @property
     def is_open(self) -> bool:
-        """Whether chores are taken."""
+        """Whether preparations are taken."""
         self._own()
         return not self._stopping.is_set()
 
     @property
     def keeps_up(self) -> bool:
-        """Whether a preparation begun now would be done soon: few wait, and the worker is not stuck."""
+        """Whether one begun now would be done soon: few wait, and the worker is not stuck."""
         self._own()
         self._drop_lost()
         stuck = self._thread is not None and time.monotonic() - self._stirred > _STUCK
@@ -142,7 +142,7 @@ class Background:
             self._reset()
 
     def _drop_lost(self) -> None:
-        """Forget the tasks whose event loop was closed over them: others may take their chores."""
+        """Forget the tasks whose event loop was closed over them: others may take their preparations."""
         with self._lock:
             lost = [task for task in self._tasks if task.get_loop().is_closed()]
             for task in lost:
