@@ -29,7 +29,7 @@ from turnfold.summarizers.driver import LoopPlayer, Player
 
 # Seconds a closing memory, or an interpreter that exits, waits for a summary in flight.
 _PATIENCE = 5.0
-# More preparations than these do not wait; a worker that did not get on for so many seconds is stuck.
+# More than these do not wait; a worker that did not get on for so many seconds is stuck.
 _MOST_WAITING = 16
 _STUCK = 120.0
 # Threads for folds that turns wait for.
@@ -142,7 +142,7 @@ class Background:
             self._reset()
 
     def _drop_lost(self) -> None:
-        """Forget the tasks whose event loop was closed over them: others may take their preparations."""
+        """Forget the tasks whose event loop was closed over them: others may take what they did."""
         with self._lock:
             lost = [task for task in self._tasks if task.get_loop().is_closed()]
             for task in lost:
