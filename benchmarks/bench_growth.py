@@ -22,8 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from turnfold_cli.figures import MODEL, Result
 from turnfold_cli.replay import ready_embedder, replay
+from turnfold_cli.replay_results import MODEL, Result
 from turnfold_cli.strategies import FULL, TURNFOLD
 from turnfold_cli.transcripts import Conversation, packaged_demo
 

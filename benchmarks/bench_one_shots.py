@@ -17,7 +17,7 @@ from typing import Any
 
 from turnfold import Memory, Policy
 from turnfold.accounting.prices import Usage, cost, price_of
-from turnfold_cli.figures import MODEL
+from turnfold_cli.replay_results import MODEL
 from turnfold_fake import FakeClaude, Reply
 
 DOCUMENT = "The mill by the river was sold in spring to a weaver from the next town. " * 150

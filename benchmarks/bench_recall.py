@@ -30,8 +30,8 @@ from turnfold import Embedder, Memory, Policy
 from turnfold.archive.passages import split
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold_cli.evidence import Prompt
-from turnfold_cli.figures import MODEL
 from turnfold_cli.replay import SharedEmbedder, ready_embedder
+from turnfold_cli.replay_results import MODEL
 from turnfold_cli.transcripts import Conversation, Question, read_transcript
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores.search.bm25 import Bm25

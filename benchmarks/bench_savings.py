@@ -28,8 +28,8 @@ from typing import Any
 
 from turnfold import Embedder, Policy
 from turnfold.accounting.prices import price_of
-from turnfold_cli.figures import MODEL, Result, by_strategy, ratio
 from turnfold_cli.replay import Conditions, ready_embedder, replay
+from turnfold_cli.replay_results import MODEL, Result, by_strategy, ratio
 from turnfold_cli.strategies import FULL, STRATEGIES, TURNFOLD, Strategy, strategies_named
 from turnfold_cli.transcripts import Conversation, packaged_demo, read_transcript
 

@@ -29,7 +29,7 @@ from turnfold.embedders import Embedder, default_embedder
 from turnfold.serve import ServeSettings
 from turnfold.serve.app import create_app
 from turnfold.serve.server import options
-from turnfold_cli.figures import MODEL
+from turnfold_cli.replay_results import MODEL
 from turnfold_fake import FakeClaude, Reply
 
 EXCHANGES = 60

@@ -21,12 +21,12 @@ from turnfold.upkeep.reindex import reindex
 from turnfold_fake import FakeClaude
 from turnfold_stores import open_store
 
-from turnfold_cli import keeping, live, rendering, serving
+from turnfold_cli import live, rendering, serving, store_commands
 from turnfold_cli.chat import Chat, in_one_line
 from turnfold_cli.demo import ask_claude, run_demo
-from turnfold_cli.exits import BAD_INPUT, told
-from turnfold_cli.figures import MODEL, Result
+from turnfold_cli.exit_codes import BAD_INPUT, told
 from turnfold_cli.replay import ready_embedder, replay, steps_of
+from turnfold_cli.replay_results import MODEL, Result
 from turnfold_cli.strategies import STRATEGIES, Strategy, strategies_named
 from turnfold_cli.transcripts import Conversation as Transcript
 from turnfold_cli.transcripts import packaged_demo, read_transcript
@@ -42,7 +42,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(keeping.app)
+app.add_typer(store_commands.app)
 app.add_typer(serving.app)
 
 

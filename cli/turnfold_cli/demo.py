@@ -17,8 +17,8 @@ from turnfold import Embedder, Memory
 from turnfold.accounting.prices import Price, price_of
 from turnfold_stores import Store
 
-from turnfold_cli.figures import MODEL, SUMMARY_MODEL, Result
 from turnfold_cli.replay import Replay
+from turnfold_cli.replay_results import MODEL, SUMMARY_MODEL, Result
 from turnfold_cli.strategies import STRATEGIES, Strategy
 from turnfold_cli.transcripts import Conversation
 

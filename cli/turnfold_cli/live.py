@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from turnfold_cli.demo import Answered, Frame, estimate_dollars, real_questions
-from turnfold_cli.figures import Result
 from turnfold_cli.rendering import ROOMY, plain_table, print_parts, print_remarks, strategy_table
+from turnfold_cli.replay_results import Result
 from turnfold_cli.transcripts import Conversation
 
 _BARS = " ▁▂▃▄▅▆▇█"

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from turnfold_cli.figures import MODEL, Result, by_strategy, ratio
+from turnfold_cli.replay_results import MODEL, Result, by_strategy, ratio
 
 # Wide enough for every table with room to spare; a pipe has no width of its own.
 ROOMY = 110

@@ -24,7 +24,7 @@ from turnfold_fake import Call, FakeClaude, replies_from
 from turnfold_stores import Store
 
 from turnfold_cli.evidence import Prompt
-from turnfold_cli.figures import MODEL, Asked, Parts, Result, TurnFigures
+from turnfold_cli.replay_results import MODEL, Asked, Parts, Result, TurnFigures
 from turnfold_cli.strategies import Strategy
 from turnfold_cli.transcripts import Conversation, Question, Turn
 

@@ -11,7 +11,7 @@ from turnfold import Policy
 from turnfold.errors import MissingDependency
 from turnfold.serve import ServeSettings
 
-from turnfold_cli.exits import told
+from turnfold_cli.exit_codes import told
 
 app = typer.Typer()
 

@@ -15,7 +15,7 @@ from turnfold_stores import Store, open_store
 from turnfold.accounting.account import Account
 from turnfold.accounting.receipt import Receipt
 from turnfold.embedders import Embedder, default_embedder, named_embedder
-from turnfold.embedders.start import ModelStart
+from turnfold.embedders.background_loading import ModelStart
 from turnfold.engine.runtime import Runtime
 from turnfold.errors import PolicyError, StoreError, TurnfoldError
 from turnfold.language.days import TimeZone, zone_of
@@ -23,8 +23,8 @@ from turnfold.memory_by_hand import MemoryByHand, check_kind, check_name
 from turnfold.policy import Policy
 from turnfold.scope import Scope, Whose
 from turnfold.sdk.background import Background
-from turnfold.sdk.bounds import Bounds
 from turnfold.sdk.middleware import MemoryMiddleware
+from turnfold.sdk.part_threads import Bounds
 from turnfold.summarizers.protocol import Summarizer
 from turnfold.summarizers.resting import Rests
 from turnfold.summarizers.summary_model import DEFAULT_MODEL, summary_model

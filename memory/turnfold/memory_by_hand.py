@@ -15,7 +15,7 @@ from turnfold_stores import STORE_USER, Store
 from turnfold.archive.archive import Archive
 from turnfold.archive.conversations import generations, present_name
 from turnfold.archive.passages import content_of
-from turnfold.embedders.start import ModelStart
+from turnfold.embedders.background_loading import ModelStart
 from turnfold.engine.runtime import Runtime
 from turnfold.errors import TurnfoldError
 from turnfold.forgetting.forget import (
@@ -30,7 +30,7 @@ from turnfold.policy import Policy
 from turnfold.recall.search import Search, SearchHit
 from turnfold.scope import Scope, scope_of
 from turnfold.upkeep.dry_run import scratch
-from turnfold.upkeep.notes import Note, notes_of, store_correction
+from turnfold.upkeep.note_editing import Note, notes_of, store_correction
 
 
 class MemoryByHand:

@@ -10,10 +10,10 @@ from typing import Literal
 from turnfold.accounting.account import Account
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
-from turnfold.embedders.start import ModelNotReady, ModelStart
+from turnfold.embedders.background_loading import ModelNotReady, ModelStart
 from turnfold.errors import as_turnfold_error
 from turnfold.policy import Policy
-from turnfold.resilience.patience import Patience
+from turnfold.resilience.summary_wait import Patience
 
 logger = logging.getLogger("turnfold")
 

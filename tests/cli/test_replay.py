@@ -8,8 +8,8 @@ from support.embedders import HashedWords
 from support.talks import messages_of, talk
 from turnfold import Policy, open_store
 from turnfold.accounting.prices import Usage
-from turnfold_cli.figures import Result, TurnFigures
 from turnfold_cli.replay import Replay, SharedEmbedder, replay, steps_of
+from turnfold_cli.replay_results import Result, TurnFigures
 from turnfold_cli.strategies import (
     FULL,
     STRATEGIES,

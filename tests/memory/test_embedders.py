@@ -23,9 +23,9 @@ from turnfold.embedders import (
     default_embedder,
     named_embedder,
 )
+from turnfold.embedders.background_loading import ModelNotReady, ModelStart
+from turnfold.embedders.caching import RememberedEmbedder
 from turnfold.embedders.minilm import carried_model
-from turnfold.embedders.remembered import RememberedEmbedder
-from turnfold.embedders.start import ModelNotReady, ModelStart
 from turnfold.errors import EmbedderError
 
 TEXTS = [

@@ -12,7 +12,7 @@ from support.chats import SMALL, ask, history, said
 from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, troubled_store
 from turnfold import ExtractiveSummarizer, Memory
-from turnfold.resilience.patience import Patience
+from turnfold.resilience.summary_wait import Patience
 from turnfold_fake import FakeClaude
 
 HASTY = replace(SMALL, deadline=0.5)

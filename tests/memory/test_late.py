@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from support.chats import SMALL, ask, history, memory, slow_client, stand_in
 from turnfold.archive.leases import Leases
-from turnfold.resilience.patience import Patience
+from turnfold.resilience.summary_wait import Patience
 from turnfold.scope import Scope
 from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold.summarizers.writers import Writers

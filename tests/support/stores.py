@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from turnfold_stores.once import cached_property
+from turnfold_stores.cached_value import cached_property
 
 from support import postgres
 

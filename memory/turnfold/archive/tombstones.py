@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from hashlib import blake2b
 
 from turnfold_stores import Ledger, Record
-from turnfold_stores.once import cached_property
+from turnfold_stores.cached_value import cached_property
 from turnfold_stores.records.fields import Fields, Reading
 
 from turnfold.history.exchanges import Exchange, digest

@@ -9,8 +9,8 @@ a resemblance is no proof: such a history passes as it is.
 
 Exchanges were *deleted* from it, in the app. They are gone from this conversation: what goes on
 is the history without them, on a path of its own, which takes along what memory has of the rest
-(`turnfold.engine.carrying`). An exchange that was *changed* is one deleted and a new one in its
-place.
+(`turnfold.engine.fold_carryover`). An exchange that was *changed* is one deleted and a new one
+in its place.
 
 A deletion is told from a cut by its place: a cut is at the front. Where only a few exchanges are
 missing at the front of a history that came whole until now, it may be either. It is taken for a

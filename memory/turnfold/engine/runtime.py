@@ -13,16 +13,16 @@ from turnfold_stores import Store
 from turnfold.accounting.account import Account
 from turnfold.archive.archive import Archive, ForgottenContents
 from turnfold.archive.tombstones import Tombstones, forgotten_of
-from turnfold.embedders.start import ModelStart
-from turnfold.engine.carrying import carry
+from turnfold.embedders.background_loading import ModelStart
 from turnfold.engine.cut_history import Course, follow, go_on, looks_cut, starts_anew
+from turnfold.engine.fold_carryover import carry
 from turnfold.engine.process_cache import ProcessCache
 from turnfold.engine.turn import Turn
 from turnfold.folding.planner import Workers
 from turnfold.forgetting.forget import forget_again, retain
 from turnfold.history.exchanges import Transcript, seed_of
 from turnfold.policy import Policy
-from turnfold.resilience.patience import Patience
+from turnfold.resilience.summary_wait import Patience
 from turnfold.scope import Scope
 from turnfold.turn_context import Learned, TurnContext
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from turnfold.accounting.prices import Usage
 from turnfold.archive.plans import Fold, fold_id
-from turnfold.embedders.start import ModelNotReady
+from turnfold.embedders.background_loading import ModelNotReady
 from turnfold.errors import SummaryError, failure
 from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.summary_budget import SummaryBudget

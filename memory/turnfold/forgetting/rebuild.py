@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from turnfold_stores import Record
-from turnfold_stores.once import cached_property
+from turnfold_stores.cached_value import cached_property
 from turnfold_stores.records.fields import Reading, messages_in
 
 from turnfold.archive.paths import ExchangePlace

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from turnfold_stores.once import cached_property
+from turnfold_stores.cached_value import cached_property
 
 from turnfold.history.block_text import marker_of, words_of
 from turnfold.history.exchanges import Exchange, Message, Transcript, blocks_of

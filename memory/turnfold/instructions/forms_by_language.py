@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from turnfold_stores.once import cached_property
+from turnfold_stores.cached_value import cached_property
 
 from turnfold.instructions.forms import Form
 from turnfold.instructions.phrases import any_of, table, words_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from turnfold_stores.once import cached_property
+from turnfold_stores.cached_value import cached_property
 
 from turnfold.instructions.phrases import any_of, table, words_of
 

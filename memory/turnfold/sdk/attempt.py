@@ -20,8 +20,8 @@ from turnfold.request.thinking import strip_thinking
 from turnfold.resilience.circuit_breaker import LeftAlone
 from turnfold.resilience.worker_threads import TooLate
 from turnfold.scope import LOCAL_USER, Scope, Whose
-from turnfold.sdk.bounds import Bounds
 from turnfold.sdk.deadline import Deadline
+from turnfold.sdk.part_threads import Bounds
 from turnfold.sdk.turn_without_memory import TurnWithoutMemory
 from turnfold.summarizers.driver import Script
 

@@ -24,7 +24,7 @@ import anyio
 
 from turnfold.folding.preparation import FoldPreparation, written
 from turnfold.resilience.worker_threads import TooLate, WorkerThreads, on_asyncio
-from turnfold.sdk.bounds import Bounds
+from turnfold.sdk.part_threads import Bounds
 from turnfold.summarizers.driver import LoopPlayer, Player
 
 # Seconds a closing memory, or an interpreter that exits, waits for a summary in flight.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from turnfold_stores.once import cached_property
+from turnfold_stores.cached_value import cached_property
 
 from turnfold.history.utterances import Utterance
 from turnfold.instructions.enclosed import SENTENCE_END, complement

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from turnfold_stores.once import cached_property
+from turnfold_stores.cached_value import cached_property
 
 from turnfold.history.utterances import Utterance
 from turnfold.instructions.enclosed import Span

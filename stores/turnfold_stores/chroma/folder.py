@@ -22,8 +22,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from turnfold_stores.chroma.folder_fingerprint import Seal
 from turnfold_stores.chroma.index import BUSY, ChromaIndex, require_chroma
-from turnfold_stores.chroma.seal import Seal
 from turnfold_stores.errors import StoreCorrupt, StoreError, StoreUnavailable
 from turnfold_stores.process.crash_mark import was_idle
 from turnfold_stores.process.folder_lock import FolderLock, make_private

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from turnfold_stores.process.fork import at_fork
 
+from turnfold.embedders.caching import RememberedEmbedder
 from turnfold.embedders.protocol import Embedder, Loadable, Vectors
-from turnfold.embedders.remembered import RememberedEmbedder
 from turnfold.errors import EmbedderError, failure
 from turnfold.resilience.circuit_breaker import CircuitBreaker
 from turnfold.resilience.worker_threads import current_task

@@ -26,7 +26,7 @@ from turnfold_stores.masking import without_secret
 from turnfold_stores.upkeep.transfer import export_lines, import_lines
 
 from turnfold_cli import rendering, reports
-from turnfold_cli.exits import FAILED, told
+from turnfold_cli.exit_codes import FAILED, told
 
 app = typer.Typer()
 
