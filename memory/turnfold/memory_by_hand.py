@@ -10,14 +10,14 @@ from functools import partial
 from typing import Any
 
 import anyio.to_thread
-from turnfold_stores import STORE_USER, Store
+from turnfold_stores import STORE_USER, Store, Vector
 
 from turnfold.archive.archive import Archive
 from turnfold.archive.conversations import generations, present_name
 from turnfold.archive.passages import content_of
 from turnfold.embedders.background_loading import ModelStart
 from turnfold.engine.runtime import Runtime
-from turnfold.errors import TurnfoldError
+from turnfold.errors import TurnfoldError, failure
 from turnfold.forgetting.forget import (
     Forgotten,
     forget,
@@ -26,8 +26,17 @@ from turnfold.forgetting.forget import (
     turns_named,
 )
 from turnfold.language.days import seconds_of
+from turnfold.memory_tool import (
+    TOOL_NAME,
+    TOOL_TOKENS,
+    AsyncMemoryTool,
+    Lookup,
+    MemoryTool,
+    check_tokens,
+)
 from turnfold.policy import Policy
 from turnfold.recall.search import Search, SearchHit
+from turnfold.recall.stored import StoredTexts
 from turnfold.scope import Scope, scope_of
 from turnfold.upkeep.dry_run import scratch
 from turnfold.upkeep.note_editing import Note, notes_of, store_correction
@@ -96,10 +105,77 @@ class MemoryByHand:
         vector = None
         if self._embedder is not None and self._embedder.wait():
             vector = self._embedder.embed([query])[0]
+        return self._hits(query, vector, user_id, conversation, limit)
+
+    def _hits(
+        self,
+        query: str,
+        vector: Vector | None,
+        user_id: str,
+        conversation: str | None,
+        limit: int,
+    ) -> list[SearchHit]:
         if conversation is not None:
             conversation = present_name(self.store, user_id, conversation)
         search = Search(self.store, user_id)
         return search.hits(query, vector, conversation=conversation, limit=limit)
+
+    def tool(
+        self,
+        *,
+        user_id: str,
+        conversation: str | None = None,
+        tokens: int = TOOL_TOKENS,
+        name: str = TOOL_NAME,
+    ) -> MemoryTool:
+        """A tool with which Claude looks into this memory: what was folded is still there.
+
+        It searches, reads the whole result of a tool call by its id, and a turn by its number.
+        It writes nothing, and what it brings is quoted as a record of the past.
+
+        Args:
+            user_id: whose memory; the model cannot choose another.
+            conversation: only this one; None for all of theirs.
+            tokens: the most an answer may have, at least 200; longer texts come in parts.
+            name: what the tool is called in the request.
+
+        Raises:
+            TurnfoldError: an argument is out of range.
+        """
+        return MemoryTool(self._lookup(user_id, conversation, tokens), name)
+
+    def atool(
+        self,
+        *,
+        user_id: str,
+        conversation: str | None = None,
+        tokens: int = TOOL_TOKENS,
+        name: str = TOOL_NAME,
+    ) -> AsyncMemoryTool:
+        """`tool`, for async clients; looks things up in a thread."""
+        return AsyncMemoryTool(self._lookup(user_id, conversation, tokens), name)
+
+    def _lookup(self, user_id: str, conversation: str | None, tokens: int) -> Lookup:
+        if user_id is None:
+            raise TurnfoldError("user_id=None does not say whose memory the tool looks into")
+        check_name("user_id", user_id)
+        check_name("conversation", conversation)
+        check_tokens(tokens)
+
+        def stored() -> StoredTexts:
+            name = conversation and present_name(self.store, user_id, conversation)
+            return StoredTexts(self.store, user_id, name)
+
+        def search(query: str, limit: int) -> list[SearchHit]:
+            vector = None
+            try:
+                if self._embedder is not None:
+                    vector = self._embedder.embed([query])[0]
+            except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
+                failure(wrong)  # still loading, or broken: words find it
+            return self._hits(query, vector, user_id, conversation, limit)
+
+        return Lookup(search, stored, self.policy.counter, tokens)
 
     def forget(
         self,
