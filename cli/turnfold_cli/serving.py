@@ -1,17 +1,20 @@
-"""The command that puts memory behind a base URL."""
+"""The commands that serve memory: behind a base URL, and as tools of MCP."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Annotated, Any
 
 import typer
-from turnfold import Policy
+from turnfold import Memory, Policy
 from turnfold.errors import MissingDependency
+from turnfold.scope import LOCAL_USER
 from turnfold.serve import ServeSettings
 
 from turnfold_cli.exit_codes import told
+from turnfold_cli.keeping import check_is_there
 
 app = typer.Typer()
 
@@ -85,6 +88,43 @@ def serve_command(  # noqa: PLR0917 - typer makes options of them
         threshold: Any = int(fold_at) if fold_at.isdigit() else fold_at
         _speak()
         run(store, settings, fold_at=threshold, workers=workers)
+
+
+@app.command("mcp")
+def mcp_command(
+    store: Annotated[
+        str, typer.Argument(help="The store: a folder, sqlite:FILE, postgresql://…")
+    ] = "sqlite:turnfold.db",
+    user: Annotated[
+        str, typer.Option(help="Whose memory; the client cannot name another.")
+    ] = LOCAL_USER,
+    writable: Annotated[
+        bool, typer.Option("--writable", help="Let notes be corrected, and turns forgotten.")
+    ] = False,
+    http: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            help="Serve streamable HTTP at http://127.0.0.1:PORT/mcp instead of stdio; clients "
+            "bring TURNFOLD_TOKEN as their bearer token.",
+        ),
+    ] = None,
+) -> None:
+    """Give an agent the memory of one user as MCP tools: search, read, notes; over stdio."""
+    with told():
+        try:
+            from turnfold.mcp.server import run
+        except ModuleNotFoundError as missing:
+            package = (missing.name or "").partition(".")[0]
+            if package not in {"mcp", "mcp_types", "starlette", "uvicorn", "h11"}:
+                raise
+            raise MissingDependency(package, extra="mcp", feature="turnfold mcp") from None
+        check_is_there(store)
+        token = os.environ.get("TURNFOLD_TOKEN", "")
+        settings = None if http is None else ServeSettings(port=http, token=token)
+        _speak()
+        run(lambda: Memory(store), user, writable=writable, http=settings)
 
 
 def _speak() -> None:

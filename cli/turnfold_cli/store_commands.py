@@ -193,14 +193,22 @@ def _moment(text: str) -> float:
         ) from None
 
 
-@contextmanager
-def _opened(url: str) -> Iterator[Store]:
-    """A store that is there; a name mistyped does not make a new one."""
+def check_is_there(url: str) -> None:
+    """Refuse a local store that is not there; a name mistyped does not make a new one.
+
+    Raises:
+        StoreError: there is none.
+    """
     scheme, colon, rest = url.partition(":")
     path = rest.removeprefix("//") if colon and scheme.lower() == "sqlite" else url
     is_local = not colon or path != url or len(scheme) == 1
     if is_local and not Path(path).expanduser().exists():
         raise StoreError(f"there is no store at {without_secret(url)!r}")
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Store]:
+    check_is_there(url)
     with open_store(url) as store:
         yield store
 

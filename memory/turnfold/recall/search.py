@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,7 +11,8 @@ from turnfold_stores import Hit, Record, Store, Vector, match_words
 from turnfold_stores.records.fields import Reading
 
 from turnfold.archive.passages import Passage, content_of, place_of
-from turnfold.archive.paths import Paths
+from turnfold.archive.paths import ExchangePlace, Paths
+from turnfold.errors import TurnfoldError
 from turnfold.history.utterances import Utterance, utterances
 from turnfold.recall.ranking import fuse_ranks
 
@@ -67,6 +68,21 @@ class SearchHit:
     id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TurnSaid:
+    """A turn, whole.
+
+    Attributes:
+        turn: its number in its conversation, from 1.
+        at: when it was said, or first seen, in seconds since the epoch.
+        said: what was said in it, in order.
+    """
+
+    turn: int
+    at: float
+    said: tuple[Utterance, ...]
+
+
 class Search:
     """One search in a user's memory.
 
@@ -111,6 +127,50 @@ class Search:
         best = sorted(scores, key=lambda name: -scores[name])[:limit]
         return [
             self._hit(name, scores[name], by_meaning.get(name), by_words.get(name)) for name in best
+        ]
+
+    def places(self, names: Iterable[str]) -> dict[str, str]:
+        """The conversation that each passage is of, by its id.
+
+        Raises:
+            TurnfoldError: one of them is no passage of this user's memory.
+        """
+        wanted = list(dict.fromkeys(names))
+        found = self._store.ledger.get(self._user_id, wanted)
+        there = {name: one.conversation for name, one in found.items() if one.kind == "passage"}
+        for name in wanted:
+            if name not in there:
+                raise TurnfoldError(f"there is no passage {name!r} in memory")
+        return {name: there[name] for name in wanted}
+
+    def around(self, name: str, *, before: int, after: int) -> tuple[str, list[TurnSaid]]:
+        """The turn that a passage is of, and the closed ones around it on its living path.
+
+        Args:
+            name: id of the passage.
+            before: how many turns before it.
+            after: how many after it.
+
+        Returns:
+            Its conversation, and the turns in order.
+
+        Raises:
+            TurnfoldError: there is no such passage, or its turn was edited away.
+        """
+        conversation = self.places([name])[name]
+        content = content_of(name)
+        for path in self._all_paths.trodden(conversation):
+            at = next((i for i, one in enumerate(path.links) if one.content == content), None)
+            if at is not None:
+                near = path.links[max(0, at - before) : at + after + 1]
+                return conversation, self._said(near)
+        raise TurnfoldError(f"the turn of passage {name!r} is no part of its conversation any more")
+
+    def _said(self, links: Sequence[ExchangePlace]) -> list[TurnSaid]:
+        told = self._all_paths.messages(one.content for one in links)
+        return [
+            TurnSaid(one.number, one.at, tuple(utterances(told.get(one.content, ()))))
+            for one in links
         ]
 
     def _living(self, hits: Iterator[Hit]) -> dict[str, float]:

@@ -21,9 +21,16 @@ _OPEN = frozenset({f"{OWN}/openapi.json", f"{OWN}/docs"})
 class Gate:
     """Checks the Host, the Origin and the token, and how many ask at once."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServeSettings, *, own: str = OWN) -> None:
+        """Args:
+        app: what is behind it.
+        settings: names, token and how many.
+        own: the path below which memory is read and changed: never without a token, and the
+            token may come as a bearer's.
+        """
         self._app = app
         self._settings = settings
+        self._own = own
         self._names = frozenset(one.lower() for one in (*LOOPBACK_NAMES, *settings.names))
         self._any_name = bool(settings.token) and not settings.names and not settings.is_loopback
         self._requests = 0
@@ -73,7 +80,7 @@ class Gate:
 
     def _token_refusal(self, path: str, headers: dict[str, str]) -> Refused | None:
         token = self._settings.token
-        is_own = path == OWN or path.startswith(f"{OWN}/")
+        is_own = path == self._own or path.startswith(f"{self._own}/")
         if not token:
             if is_own:
                 return Refused(

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from turnfold_stores import Store
+
 from turnfold.archive.archive import Archive
+from turnfold.archive.conversations import is_alive
 from turnfold.errors import TurnfoldError
 from turnfold.summaries.layers import Correction, correct, live_items
 from turnfold.summaries.notes import Node
@@ -49,6 +52,20 @@ def notes_of(archive: Archive) -> list[Note]:
     return [
         note for nodes in _in_force(archive) for note in _notes(nodes, correct(nodes, corrections))
     ]
+
+
+def conversations_with_notes(store: Store, user_id: str) -> list[tuple[str, float]]:
+    """The conversations of a user that have a summary, and when each last got one.
+
+    Reads every fold of theirs; seconds since the epoch.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    newest: dict[str, float] = {}
+    for record in store.ledger.scan(user_id, kind="fold"):
+        newest[record.conversation] = max(record.at, newest.get(record.conversation, 0.0))
+    return [(name, at) for name, at in newest.items() if is_alive(store, user_id, name)]
 
 
 def store_correction(archive: Archive, target: str, text: str) -> None:
