@@ -14,7 +14,7 @@ from turnfold.scope import LOCAL_USER
 from turnfold.serve import ServeSettings
 
 from turnfold_cli.exit_codes import told
-from turnfold_cli.keeping import check_is_there
+from turnfold_cli.store_commands import check_is_there
 
 app = typer.Typer()
 

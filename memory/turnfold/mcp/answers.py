@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from turnfold.forgetting.forget import Forgotten
 from turnfold.history.utterances import Utterance
 from turnfold.recall.search import SearchHit, TurnSaid
-from turnfold.upkeep.notes import Note
+from turnfold.upkeep.note_editing import Note
 
 # Characters of one utterance that are shown: a file that a tool read may have millions.
 _SHOWN = 4_000

@@ -26,7 +26,7 @@ from turnfold.mcp.answers import (
 )
 from turnfold.memory import Memory
 from turnfold.recall.search import Search
-from turnfold.upkeep.notes import conversations_with_notes
+from turnfold.upkeep.note_editing import conversations_with_notes
 
 _MOST_HITS = 50
 _MOST_TURNS = 10
