@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support.models import SUMMARY
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
+from turnfold.summaries.draft import NodeDraft
 from turnfold.summaries.job_pieces import Reads, bytes_of, newest, pieces_of
 from turnfold.summaries.notes import Item, SummaryJob
 from turnfold.summarizers.claude import summary_request
@@ -93,6 +94,16 @@ def test_no_request_can_have_a_hundred_thousand_tokens_whatever_the_text_and_the
         texts = [request["system"], *(one["content"] for one in request["messages"])]
         size = sum(map(bytes_of, [*texts, json.dumps(request["output_config"])]))
         assert size / 1.6 < 100_000
+
+
+def test_what_a_turn_repeats_is_asked_about_once():
+    """An agent reads the same file again."""
+    read = log(400)
+    turns = [[Utterance("tool", read)] * 3, [Utterance("user", read)]]
+    draft = NodeDraft(SummaryJob(1, turns), estimate_text, Reads(estimate_text(read) + 3))
+    heard = [list(piece.job.exchanges[-1]) for piece in draft.pieces]
+    assert heard == [[Utterance("tool", read)], [Utterance("user", read)]]
+    assert [piece.job.first for piece in draft.pieces] == [1, 2]
 
 
 def test_texts_are_cut_where_one_would_pause():

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from turnfold.accounting.tokens import CountText
 from turnfold.history.exchanges import digest
@@ -57,8 +58,8 @@ class Piece:
     @property
     def name(self) -> str:
         """Names what it is about, whoever asks."""
-        said = [one.text for exchange in self.job.exchanges for one in exchange]
-        return digest(str(self.job.first), *said)[:16]
+        said = [(one.source, one.text) for exchange in self.job.exchanges for one in exchange]
+        return digest(str(self.job.first), *chain.from_iterable(said))[:16]
 
 
 class NodeDraft:
@@ -75,7 +76,8 @@ class NodeDraft:
         self.degraded = ""
         self._count = count
         self._gate: Gate | None = None
-        self.pieces = [Piece(one, one) for one in pieces_of(job, reads, count)]
+        self.pieces: list[Piece] = []
+        self._put(0, [Piece(one, one) for one in pieces_of(job, reads, count)])
 
     @property
     def due(self) -> tuple[SummaryJob, ...]:
@@ -142,9 +144,15 @@ class NodeDraft:
         if len(smaller) == 1:
             smaller = pieces_of(piece.job, reads.smaller(_CUT_INTO), self._count)
         at = self.pieces.index(piece)
-        new = [Piece(one, one, cuts=piece.cuts + 1) for one in smaller]
-        self.pieces[at : at + 1] = new
-        return len(new) > 1
+        del self.pieces[at]
+        self._put(at, [Piece(one, one, cuts=piece.cuts + 1) for one in smaller])
+        return len(smaller) > 1
+
+    def _put(self, at: int, pieces: Sequence[Piece]) -> None:
+        """Put in pieces, but for what a turn repeats word for word: a file that was read again."""
+        names = {one.name for one in self.pieces}
+        new = {one.name: one for one in reversed(pieces) if one.name not in names}
+        self.pieces[at:at] = reversed(new.values())
 
     def fail(self, piece: Piece) -> None:
         """The summarizer failed at a piece. What was good before that is not lost."""
