@@ -103,6 +103,18 @@ class TextSearch(Protocol):
 
 
 @runtime_checkable
+class RefreshesWords(Protocol):
+    """Declared by ledgers that keep how words were read, and do not see to all at opening."""
+
+    def refresh_words(self, user_id: str) -> int:
+        """Read a user's words anew where another version of turnfold read them; how many texts.
+
+        `TextSearch.match` does so by itself, for the user that is searched.
+        """
+        ...
+
+
+@runtime_checkable
 class Index(Protocol):
     """Vectors, searched by cosine similarity. Derived: it can be rebuilt from the ledger."""
 

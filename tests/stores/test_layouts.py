@@ -110,6 +110,43 @@ def test_what_an_older_schema_becomes_is_what_a_new_one_is(postgres_server):
     assert columns_of(postgres_server, old) == columns_of(postgres_server, new)
 
 
+OLD_WORDS = [("sqlite", 3), ("postgres", 1)]
+TEXTS = {"a": "Mis perros viven aquí.", "b": "我的家庭医生诊所在菩提路。", "c": "We painted boats."}
+
+
+@pytest.mark.parametrize(("kind", "version"), OLD_WORDS)
+def test_words_that_an_older_version_read_are_read_anew(request, tmp_path, caplog, kind, version):
+    if kind == "sqlite":
+        url = make_file(tmp_path / "store.db", version)
+        with closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
+            connection.executemany(
+                "INSERT INTO records (owner, id, kind, conversation, body, text, at) "
+                "VALUES (2, ?, 'passage', 'c', 'null', ?, 0)",
+                TEXTS.items(),
+            )
+    else:
+        server = request.getfixturevalue("postgres_server")
+        url = make_schema(server, version)
+        with server.connect() as connection:
+            for name, text in TEXTS.items():
+                connection.execute(
+                    f"INSERT INTO {url.rpartition('schema=')[2]}.records "
+                    "(user_id, id, kind, conversation, body, text, at, words) "
+                    "VALUES ('ada', %s, 'passage', 'c', 'null', %s, 0, '{1,2}')",
+                    (name, text),
+                )
+    for again in range(2):
+        caplog.clear()
+        with open_store(url) as store:
+            for name, question in (("a", "perro"), ("b", "医生"), ("c", "a painted boat")):
+                assert [hit.id for hit in store.ledger.match("ada", question)] == [name]
+            assert [hit.id for hit in store.ledger.match("ada", "boathouse")] == ["p1"]
+        assert ("read by another version" in caplog.text) == (not again)
+    with open_store(url) as store:
+        store.ledger.delete("ada", ["a", "b"])
+        assert [hit.id for hit in store.ledger.match("ada", "perro 医生 boats")] == ["c"]
+
+
 # A later step, and one that fails half-way.
 NEXT = "CREATE TABLE later (x INTEGER);\nINSERT INTO later VALUES (1);\n"
 BROKEN = "CREATE TABLE later (x INTEGER);\nINSERT INTO nowhere VALUES (1);\n"
@@ -150,7 +187,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path, sqlite_steps, mon
 @pytest.fixture
 def postgres_steps(monkeypatch):
     def add(step):
-        steps = (*postgres.LEDGER.steps[:1], step)
+        steps = (*postgres.LEDGER.steps, step)
         layout = postgres.Layout("ledger", ("records",), steps)
         monkeypatch.setattr("turnfold_stores.postgres.ledger.LEDGER", layout)
 
@@ -158,7 +195,7 @@ def postgres_steps(monkeypatch):
 
 
 def test_a_schema_takes_the_steps_it_lacks_once(postgres_server, postgres_steps):
-    url = make_schema(postgres_server, 1)
+    url = make_schema(postgres_server, 2)
     postgres_steps(
         "SELECT pg_sleep(0.2); CREATE TABLE {schema}.later (x integer); "
         "INSERT INTO {schema}.later VALUES (1)"
@@ -173,13 +210,14 @@ def test_a_schema_takes_the_steps_it_lacks_once(postgres_server, postgres_steps)
             ("index", 1),
             ("ledger", 1),
             ("ledger", 2),
+            ("ledger", 3),
         ]
 
 
 def test_a_step_that_fails_leaves_the_schema_as_it_was(
     postgres_server, postgres_steps, monkeypatch
 ):
-    url = make_schema(postgres_server, 1)
+    url = make_schema(postgres_server, 2)
     before = columns_of(postgres_server, url)
     postgres_steps("CREATE TABLE {schema}.later (x integer); INSERT INTO nowhere VALUES (1)")
     with pytest.raises(StoreError, match="nowhere"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from turnfold_stores import Entry, Record, Reindexing, SchemaMismatch, Store
+from turnfold_stores.protocols import RefreshesWords
 
 from turnfold.embedders import Embedder
 
@@ -25,12 +26,15 @@ class Reindexed:
         dimension: how many numbers its vectors have.
         passages: how many passages have a vector now.
         embedded: how many of them were embedded this time; the others had been before.
+        reread: how many texts had words that another version of turnfold had read, and which
+            were read anew.
     """
 
     model: str
     dimension: int
     passages: int
     embedded: int
+    reread: int = 0
 
 
 def reindex(
@@ -40,6 +44,8 @@ def reindex(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Reindexed:
     """Embed every passage of a store with another model, and switch to it when all are done.
+
+    Words that another version of turnfold read are read anew first.
 
     Until then the old vectors serve, also other processes. It may be stopped at any time and
     called again: what was embedded stays. Called with the model that the store has already, it
@@ -55,6 +61,9 @@ def reindex(
         StoreError: the store could not be read or written.
         EmbedderError: or whatever the embedder raises; nothing was switched then.
     """
+    reread = 0
+    if isinstance(store.ledger, RefreshesWords):
+        reread = sum(store.ledger.refresh_words(user_id) for user_id in store.users())
     dimension = int(embedder.embed(["how many numbers?"]).shape[1])
     reindexing = Reindexing(store, embedder.model, dimension)
     work = _Work(store, embedder, reindexing, on_progress or (lambda _done, _all: None))
@@ -71,7 +80,7 @@ def reindex(
                 "others kept writing to this store, and re-indexing did not catch up with them; "
                 "nothing was switched. Run it again when there is less to do"
             )
-    return Reindexed(embedder.model, dimension, work.total, work.embedded)
+    return Reindexed(embedder.model, dimension, work.total, work.embedded, reread)
 
 
 class _Work:

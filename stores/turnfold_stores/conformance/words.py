@@ -46,6 +46,27 @@ class WordsContract:
         assert {hit.id for hit in words.match("u", "zoe")} == {"a"}
 
     @pytest.mark.parametrize(
+        ("text", "query"),
+        [
+            ("We painted the boats", "a painting of the boat"),
+            ("Mis perros viven en Córdoba", "¿Dónde vive mi perro?"),
+            ("Wir haben die Häuser gestrichen", "welches Haus?"),
+            ("Моя машина стоит на парковке", "Где я оставил машину?"),
+            ("मेरी बहनें दिल्ली में रहती हैं", "मेरी बहन कहाँ है?"),
+            ("我的家庭医生诊所在菩提路二楼。", "哪个医生？"),
+            ("かかりつけの病院は二階です。", "病院はどこですか？"),
+            ("강아지의 이름은 콩이입니다.", "강아지 이름이 뭐예요?"),
+            ("หมอของฉันอยู่ที่ถนนสีลม", "ถนนอะไร"),
+            ("رقم هاتفي ٠٤١", "041"),
+        ],
+    )
+    def test_words_are_found_in_other_forms_and_in_any_script(
+        self, ledger: Ledger, words: TextSearch, text: str, query: str
+    ) -> None:
+        ledger.put("u", [said("a", text), said("b", "nothing of that kind")])
+        assert [hit.id for hit in words.match("u", query)] == ["a"]
+
+    @pytest.mark.parametrize(
         "query",
         [
             '"',

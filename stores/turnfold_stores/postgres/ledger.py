@@ -20,11 +20,14 @@ from turnfold_stores.postgres.schema import LEDGER, prepare
 from turnfold_stores.postgres.word_numbers import (
     COMMON,
     WeightedTerms,
+    array_of,
     numbers_of,
     weighed,
 )
+from turnfold_stores.postgres.words_anew import WordsAnew
 from turnfold_stores.protocols import Hit, Record
 from turnfold_stores.records.validation import check_user, decode_body, encode_body
+from turnfold_stores.search.stemming import VERSION
 from turnfold_stores.search.terms import asked_for, terms
 from turnfold_stores.store import Store
 
@@ -41,8 +44,8 @@ _COLUMNS = sql.SQL("id, kind, conversation, body::text, text, at, seq")
 
 # Arrays are sent in binary (`b`): to quote 10 MB of text for an array takes seconds.
 _PUT: LiteralString = """
-INSERT INTO {records} (user_id, id, kind, conversation, body, text, at, words)
-SELECT %(user_id)s, id, kind, conversation, body::json, text, at, words::bigint[]
+INSERT INTO {records} (user_id, id, kind, conversation, body, text, at, words, words_version)
+SELECT %(user_id)s, id, kind, conversation, body::json, text, at, words::bigint[], %(version)s
 FROM unnest(
     %(id)b::text[], %(kind)b::text[], %(conversation)b::text[], %(body)b::text[],
     %(text)b::text[], %(at)b::float8[], %(words)b::text[]
@@ -160,6 +163,7 @@ class PostgresLedger:
         """
         self._connections = connections
         prepare(connections, LEDGER)
+        self._words = WordsAnew(connections)
 
     def put(self, user_id: str, records: Iterable[Record]) -> set[str]:
         """See `Ledger.put`. On the server's disk when it returns, unless that is set otherwise."""
@@ -176,7 +180,7 @@ class PostgresLedger:
         with self._connections.writing(user_id) as connection:
             for batch in _batches(rows.values()):
                 columns = zip(_GIVEN, map(list, zip(*batch, strict=True)), strict=True)
-                values = {"user_id": stored(user_id), **dict(columns)}
+                values = {"user_id": stored(user_id), "version": VERSION, **dict(columns)}
                 new.update(restored(row[0]) for row in connection.execute(put, values))
         return new
 
@@ -245,6 +249,7 @@ class PostgresLedger:
         numbers = numbers_of(user_id, asked_for(text))
         if not numbers:
             return
+        self._words.refresh(user_id)
         only = _only(conversation=conversation)
         asked = self._weighed(user_id, numbers, only)
         seen: set[str] = set()
@@ -256,6 +261,10 @@ class PostgresLedger:
                     seen.add(record_id)
                     least = min(least, score)
                     yield Hit(restored(record_id), least)
+
+    def refresh_words(self, user_id: str) -> int:
+        """See `RefreshesWords.refresh_words`."""
+        return self._words.refresh(user_id)
 
     def close(self) -> None:
         """See `Ledger.close`."""
@@ -329,7 +338,6 @@ _Row: TypeAlias = tuple[str, str, str, str, str, float, str | None]
 
 
 def _row(user_id: str, record: Record, body: str) -> _Row:
-    numbers = numbers_of(user_id, terms(record.text))
     return (
         stored(record.id),
         stored(record.kind),
@@ -337,7 +345,7 @@ def _row(user_id: str, record: Record, body: str) -> _Row:
         body,
         stored(record.text),
         float(record.at),
-        f"{{{','.join(map(str, numbers))}}}" if numbers else None,
+        array_of(numbers_of(user_id, terms(record.text))),
     )
 
 

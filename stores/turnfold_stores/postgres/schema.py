@@ -59,6 +59,13 @@ LEDGER = Layout(
         CREATE INDEX records_by_word ON {records} USING gin (words)
             WITH (gin_pending_list_limit = 256) WHERE words IS NOT NULL;
         """,
+        # Which reading of the text the words are of: a user's are read anew when they are first
+        # searched by a turnfold that reads otherwise. What an older one writes has the default.
+        """
+        ALTER TABLE {records} ADD COLUMN words_version text COLLATE "C" NOT NULL DEFAULT '';
+        CREATE INDEX records_by_reading ON {records} (user_id, words_version)
+            WHERE words IS NOT NULL;
+        """,
     ),
 )
 

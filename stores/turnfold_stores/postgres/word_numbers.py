@@ -28,6 +28,11 @@ def numbers_of(user_id: str, words: list[str]) -> list[int]:
     return [known[word] for word in words]
 
 
+def array_of(numbers: list[int]) -> str | None:
+    """Numbers as PostgreSQL writes an array of them; None for none."""
+    return f"{{{','.join(map(str, numbers))}}}" if numbers else None
+
+
 @dataclass(frozen=True, slots=True)
 class WeightedTerms:
     """A query's words with what they are worth.

@@ -17,7 +17,7 @@ from turnfold_stores.process.fork import at_fork
 from turnfold_stores.process.open_files import Present
 from turnfold_stores.sqlite.errors import BUSY_TIMEOUT, errors_as_ours
 from turnfold_stores.sqlite.log import check_log
-from turnfold_stores.sqlite.schema import STEPS, identify, migrate
+from turnfold_stores.sqlite.schema import STEPS, identify, know_terms, migrate, refresh_terms
 
 # Ids in one statement; SQLite before 3.32 takes 999 variables.
 _CHUNK = 500
@@ -183,6 +183,8 @@ class SqliteFile:
         sqlite.execute("PRAGMA secure_delete = ON")
         if version < len(STEPS):
             migrate(sqlite, self.path)
+        know_terms(sqlite)
+        refresh_terms(sqlite, self.path)
 
 
 class _Connection:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
 import sqlite3
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,14 +12,13 @@ from typing import Any, TypeAlias, TypeVar
 from turnfold_stores.errors import StoreCorrupt
 from turnfold_stores.protocols import Hit, Record
 from turnfold_stores.records.validation import check_user, encode_body, record_of
-from turnfold_stores.search.terms import STOP_WORDS
+from turnfold_stores.search.terms import asked_for
 from turnfold_stores.sqlite.connection import OWNER, SqliteFile, chunks, forget_empty, marks
 from turnfold_stores.sqlite.errors import concerns_words, corrupt
 from turnfold_stores.sqlite.purge import purge_file
 
 # Rows read at a time by scan and match: between pages nothing is locked.
 _PAGE = 256
-_MOST_TERMS = 32
 
 _SCORED = "SELECT rowid AS seq, -bm25(words, 0.0, 1.0) AS score FROM words WHERE words MATCH :query"
 # Only what is shown is looked up among the records: of a user with 100,000 exchanges, a question
@@ -42,7 +39,6 @@ _COLUMNS = "id, kind, conversation, body, text, at"
 _Row: TypeAlias = tuple[str | float, ...]
 _T = TypeVar("_T")
 _LOG = logging.getLogger("turnfold.stores")
-_WORD = re.compile(r"[^\W_]+")
 
 
 class SqliteLedger:
@@ -170,11 +166,9 @@ class SqliteLedger:
         return (row[0] for row in rows)
 
     def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
-        """See `Words.match`. At most 32 different words of `text` count, the longest ones.
-
-        Stop words of English count only where there are no others.
-        """
-        terms = _terms(text)
+        """See `Words.match`. At most 48 different words of `text` count, the longest ones."""
+        # Quoted, so that none is read as syntax.
+        terms = [f'"{term}"' for term in asked_for(text)]
         with self.file.reading() as sqlite:
             row = sqlite.execute("SELECT owner FROM users WHERE user_id = ?", (user_id,)).fetchone()
         if not terms or row is None:
@@ -236,15 +230,3 @@ class SqliteLedger:
             with self.file.writing() as sqlite:
                 sqlite.execute("INSERT INTO words (words) VALUES ('rebuild')")
             return work()
-
-
-def _terms(text: str) -> list[str]:
-    """The words of a query as FTS5 strings: quoted, so that none is read as syntax."""
-    # Composed as FTS5 sees letters: a combining accent would end a word here, not there.
-    composed = unicodedata.normalize("NFC", text)
-    said = dict.fromkeys(word.lower() for word in _WORD.findall(composed))
-    # Stop words would be looked up in nearly every record: 4 of 5 parts of the time.
-    words = [word for word in said if word not in STOP_WORDS] or said
-    # Long words are rarer; sorted is stable, so of equals the first stays.
-    longest = sorted(words, key=len, reverse=True)[:_MOST_TERMS]
-    return [f'"{word}"' for word in longest]

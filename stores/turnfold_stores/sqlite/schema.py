@@ -6,12 +6,16 @@ ever added: one that was released is never changed, so that every file has one w
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from turnfold_stores.errors import SchemaMismatch
+from turnfold_stores.search.stemming import VERSION
+from turnfold_stores.search.terms import terms
 
+_LOG = logging.getLogger("turnfold.stores")
 # "tfld": tells a file of ours from any other SQLite file.
 APPLICATION_ID = 0x74666C64
 
@@ -95,6 +99,34 @@ CREATE TRIGGER words_delete AFTER DELETE ON records WHEN old.text <> '' BEGIN
     VALUES ('delete', old.seq, 'u' || old.owner || ' c' || hex(old.conversation), old.text);
 END;
 """,
+    # The terms of every store, of any language, for FTS5's own. The function makes them, parted
+    # by blanks; to the tokenizer all that is not ASCII is a letter. Which terms they are is
+    # written down, so that others take their place when turnfold reads words in another way.
+    """
+DROP TRIGGER words_put;
+DROP TRIGGER words_delete;
+DROP TABLE words;
+DROP VIEW spoken;
+CREATE VIEW spoken AS
+SELECT seq, 'u' || owner || ' c' || hex(conversation) AS place, turnfold_terms(text) AS text
+FROM records WHERE text <> '';
+CREATE VIRTUAL TABLE words USING fts5 (
+    place, text, content = 'spoken', content_rowid = 'seq', tokenize = 'ascii'
+);
+CREATE TRIGGER words_put AFTER INSERT ON records WHEN new.text <> '' BEGIN
+    INSERT INTO words (rowid, place, text) VALUES (
+        new.seq, 'u' || new.owner || ' c' || hex(new.conversation), turnfold_terms(new.text)
+    );
+END;
+CREATE TRIGGER words_delete AFTER DELETE ON records WHEN old.text <> '' BEGIN
+    INSERT INTO words (words, rowid, place, text) VALUES (
+        'delete', old.seq, 'u' || old.owner || ' c' || hex(old.conversation),
+        turnfold_terms(old.text)
+    );
+END;
+CREATE TABLE words_version (version TEXT NOT NULL);
+INSERT INTO words_version VALUES ('');
+""",
 )
 
 
@@ -138,6 +170,43 @@ def migrate(sqlite: sqlite3.Connection, path: Path) -> None:
                 sqlite.execute(statement)
         sqlite.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         sqlite.execute(f"PRAGMA user_version = {len(STEPS)}")
+        sqlite.execute("COMMIT")
+    except BaseException:
+        if sqlite.in_transaction:
+            sqlite.execute("ROLLBACK")
+        raise
+
+
+def know_terms(sqlite: sqlite3.Connection) -> None:
+    """Let a connection read words: without this nothing can be written."""
+    # Else functions in views and triggers are refused, where SQLite was built so.
+    sqlite.execute("PRAGMA trusted_schema = ON")
+    sqlite.create_function(
+        "turnfold_terms", 1, lambda text: " ".join(terms(text)), deterministic=True
+    )
+
+
+def refresh_terms(sqlite: sqlite3.Connection, path: Path) -> None:
+    """Read the words of all records anew, where they were read in another way.
+
+    Some seconds for 10 MB of text, and others wait meanwhile; all or nothing.
+    """
+    made = "SELECT version FROM words_version"
+    if sqlite.execute(made).fetchone() == (VERSION,):
+        return
+    sqlite.execute("BEGIN IMMEDIATE")
+    try:
+        if sqlite.execute(made).fetchone() != (VERSION,):
+            (records,) = sqlite.execute("SELECT count(*) FROM records WHERE text <> ''").fetchone()
+            if records:
+                _LOG.warning(
+                    "%r: the words of its %s texts were read by another version of turnfold, and "
+                    "are read anew",
+                    str(path),
+                    records,
+                )
+            sqlite.execute("INSERT INTO words (words) VALUES ('rebuild')")
+            sqlite.execute("UPDATE words_version SET version = ?", (VERSION,))
         sqlite.execute("COMMIT")
     except BaseException:
         if sqlite.in_transaction:
