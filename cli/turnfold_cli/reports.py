@@ -58,6 +58,7 @@ def print_forgotten(console: Console, done: Forgotten) -> None:
         _count(done.vectors, "vector"),
         _count(done.plans, "plan"),
         _count(done.receipts, "receipt"),
+        _count(done.files, "file"),
         _count(done.others, "other record"),
     ]
     console.print(f"Forgotten: {', '.join(parts)}.", soft_wrap=True)

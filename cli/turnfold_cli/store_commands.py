@@ -19,6 +19,7 @@ import typer
 from turnfold import Policy, TurnfoldError
 from turnfold.accounting.price_list import stale
 from turnfold.errors import StoreError
+from turnfold.files.stored_files import StoredFiles
 from turnfold.forgetting.forget import Forgotten, forget, forget_again, forget_turns
 from turnfold.upkeep.checkup import check
 from turnfold_stores import Store, open_store
@@ -87,6 +88,7 @@ def import_command(
             done = import_lines(store, lines, on_batch=lambda count: step(f"{count} more"))
         buried = Forgotten()
         for user_id in done.users:
+            StoredFiles(store, user_id).take_in()
             again = forget_again(store, Policy(), user_id)
             buried += again
             if again:

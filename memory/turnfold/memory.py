@@ -20,6 +20,7 @@ from turnfold.engine.runtime import Runtime
 from turnfold.errors import PolicyError, StoreError, TurnfoldError
 from turnfold.language.days import TimeZone, zone_of
 from turnfold.memory_by_hand import MemoryByHand, check_kind, check_name
+from turnfold.memory_files import MemoryFiles
 from turnfold.policy import Policy
 from turnfold.scope import Scope, Whose
 from turnfold.sdk.background import Background
@@ -35,7 +36,7 @@ from turnfold.upkeep.backfill_run import afill, fill
 Client = TypeVar("Client")
 
 
-class Memory(MemoryByHand):
+class Memory(MemoryByHand, MemoryFiles):
     """A store, an embedder and a policy, for any number of clients. One per process.
 
     Example:

@@ -189,7 +189,9 @@ class MemoryByHand:
         """Forget exchanges, and all that memory made of them, for good.
 
         Exchanges, passages, vectors, plans and accounts are deleted, summaries rebuilt without
-        them (no model is asked), and files purged where the store keeps files. Keyed tombstones
+        them (no model is asked), and files purged where the store keeps files. So are the files
+        of Claude's memory tool: with `before`, those last written before then; with
+        `conversation`, those that it wrote; not with `turn` or `hit`. Keyed tombstones
         remain, which say nothing by themselves: a history that is sent again with forgotten
         exchanges in it passes as it is, and they are never stored, summarized or recalled
         again. What another process is just being sent is forgotten when it is done.

@@ -72,6 +72,11 @@ class Long:
         self.store.replace("ada", [], [change(one) for one in self.records() if one.kind in kinds])
 
 
+def keep_a_file(remembering):
+    said = {"command": "create", "path": "/memories/notes.txt", "file_text": "Tea."}
+    remembering.memory_tool(user_id="ada").call(said)
+
+
 @pytest.fixture(scope="module")
 def past():
     """A run of 18 days, and the records it left; neither is changed."""
@@ -79,6 +84,7 @@ def past():
         long = Long(opened).days(18)
         note = long.memory.notes(user_id="ada", conversation="c")[0]
         long.memory.retract(note.id, user_id="ada", conversation="c")
+        keep_a_file(long.memory)
         yield long, long.records()
 
 
@@ -114,10 +120,12 @@ def test_whatever_is_written_is_in_the_table(plain):
     talk = Conversation(client=stand_in().client(), memory=long.memory, user_id="ada", id="d")
     talk.say("Hello.")
     talk.reset()
+    keep_a_file(long.memory)
     long.memory.forget(user_id="ada", conversation="b")
     written = {one.kind for one in long.records()}
     assert written <= KINDS.keys()
     assert {"plan", "fold", "node", "thought", "indexed", "correction", "reset"} <= written
+    assert kinds_with("file") <= written
     assert {one.kind for one in plain.ledger.scan(STORE_USER)} <= {"store", "indexing"}
 
 

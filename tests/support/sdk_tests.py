@@ -6,6 +6,8 @@ that have a middleware which does nothing, and with clients that have memory. Wh
 memory is a fault of ours, and ends this with 1.
 
 Tests that need the mock server of the SDK's makers fail in every run, and count in none.
+
+Those of its memory tool for local files are run once more with ours in its place.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ NEEDS = (
     "time-machine",
 )
 EXTRAS = "aiohttp,bedrock,mcp,vertex,webhooks"
+# Of its memory tool for local files.
+FILES = "tests/lib/tools/memory_tools/test_filesystem.py"
 # Folders of tests that only ask the mock server.
 ASKS_SERVER = ("tests/api_resources",)
 _WITHIN = 3_600  # seconds one run may take
@@ -79,15 +83,18 @@ def interpreter(folder: Path, release: str) -> Path:
     return python
 
 
-def outcomes_of(python: Path, sdk: Path, clients: str, tests: Sequence[str]) -> Outcomes:
+def outcomes_of(
+    python: Path, sdk: Path, clients: str, tests: Sequence[str], plugins: Sequence[str] = ()
+) -> Outcomes:
     """How each test ended with such clients, by its id."""
     told = sdk.parent / f"{clients}.json"
     told.unlink(missing_ok=True)
-    plugins = ["-p", "tests._alias_httpx", "-p", "sdk_plugin"]
+    loaded = ("tests._alias_httpx", "sdk_plugin", *plugins)
+    asked = [part for one in loaded for part in ("-p", one)]
     options = ["-o", "addopts=", "-q", "--tb=short", "-n", "2", "--dist", "worksteal"]
     with (sdk.parent / f"{clients}.log").open("w") as log:
         subprocess.run(
-            [str(python), "-m", "pytest", *plugins, *options, *tests],
+            [str(python), "-m", "pytest", *asked, *options, *tests],
             cwd=sdk,
             env={
                 **os.environ,
@@ -148,7 +155,16 @@ def main() -> int:
     print(f"{len(suspects):,} pass bare and fail with a middleware, {len(ours):,} only with memory")
     for test in suspects:
         print(f"  {'memory' if test in ours else 'any middleware'}: {test}")
-    return int(bool(ours))
+    files = outcomes_of(python, sdk, "bare", [FILES], ["sdk_files_plugin"])
+    failing = sorted(test for test, outcome in files.items() if outcome == "failed")
+    passed = sum(outcome == "passed" for outcome in files.values())
+    skipped = len(files) - passed - len(failing)
+    print(
+        f"memory tool: {passed:,} passed, {len(failing):,} failed, {skipped:,} about disks left out"
+    )
+    for test in failing:
+        print(f"  memory tool: {test}")
+    return int(bool(ours or failing))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,16 @@ from turnfold.archive.passages import Passage, place_of
 from turnfold.archive.paths import read_place
 from turnfold.archive.plans import read_fold, read_plan, read_preparation
 from turnfold.archive.tombstones import KEY_KIND, MARK_KIND, TOMBSTONE_KIND
+from turnfold.files.stored_files import (
+    ROOT_KIND,
+    STEP_KIND,
+    TEXT_KIND,
+    TREE_KIND,
+    read_root,
+    read_step,
+    read_text,
+    read_tree,
+)
 from turnfold.summaries.layers import Correction
 from turnfold.summaries.notes import Node
 
@@ -36,6 +46,7 @@ Fate = Literal[
     "thought",  # with the exchange that holds the thinking, or when it is old
     "work",  # with anything of its conversation: work in progress is begun again
     "resumed",  # with the exchange it holds
+    "file",  # with all of its user, or the file when it is old or a conversation that wrote it goes
     "stays",  # unless all of its user goes
     "for good",  # for ever: it says what was forgotten
 ]
@@ -113,6 +124,17 @@ _ALL = (
     Kind(LEASE_KIND, "leases", "work", _object),
     Kind(SAID_KIND, "conversations", "resumed", lambda one: messages_in(one.body), derived=False),
     Kind(RESET_KIND, "conversations", "stays", _anything, derived=False),
+    Kind(ROOT_KIND, "files.stored_files", "file", read_root, derived=False),
+    Kind(STEP_KIND, "files.stored_files", "file", read_step, derived=False),
+    Kind(
+        TREE_KIND,
+        "files.stored_files",
+        "file",
+        read_tree,
+        lambda one: [file.text for file in read_tree(one).files.values()],
+        derived=False,
+    ),
+    Kind(TEXT_KIND, "files.stored_files", "file", read_text, derived=False),
     Kind(KEY_KIND, "tombstones", "for good", _object, derived=False),
     Kind(TOMBSTONE_KIND, "tombstones", "for good", _anything, derived=False),
     Kind(MARK_KIND, "tombstones", "for good", _anything, derived=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -18,6 +19,8 @@ from turnfold.archive.passages import content_of
 from turnfold.archive.paths import ExchangePlace, read_place
 from turnfold.archive.plans import Plan, exchange_in, opening_in, plan_body, read_plan
 from turnfold.archive.tombstones import Tombstones, turn_name
+from turnfold.errors import StoreCorrupt
+from turnfold.files.stored_files import StoredFile, StoredFiles
 from turnfold.forgetting.erasure_scope import ErasureScope, Forgotten, erasure_scope
 from turnfold.forgetting.rebuild import ConversationPath, rebuilt
 from turnfold.history.exchanges import Exchange, seed_of
@@ -104,9 +107,10 @@ class Erasure:
         openings = {opening for name, opening in names if name in known}
         openings |= {one.opening for one in places.values() if one.content in contents}
         extent = ErasureScope(contents, frozenset(openings), places, touched, -math.inf, None)
+        done = self._buried_files()
         if not contents and not openings:
-            return self._resumed(extent)
-        return self._erase(extent)
+            return done + self._resumed(extent)
+        return done + self._erase(extent)
 
     def _bury(self, what: Iterable[str]) -> None:
         names = sorted(name for name in what if name)
@@ -122,6 +126,7 @@ class Erasure:
         done += self._turns(extent)
         done += self._shown(extent)
         done += self._resumed(extent)
+        done += self._files(extent)
         if not extent.whole:
             done += self._strange(extent)
         return done + self._said(extent)
@@ -278,6 +283,37 @@ class Erasure:
                 old.append(record.id)
         self._delete(old)
         return Forgotten(others=len(old))
+
+    # --- the memory tool's files ----------------------------------------------------------------
+
+    def _files(self, extent: ErasureScope) -> Forgotten:
+        """Files: all of a user's, or those that are old or that one of the conversations wrote.
+
+        Each text has a name of its own, drawn when it was written. A tombstone of that keeps it
+        away where it is imported again; the same words, written anew, are another text.
+        """
+
+        def goes(_path: str, file: StoredFile) -> bool:
+            wrote = extent.names is None or not set(extent.names).isdisjoint(file.by)
+            return wrote and file.at < extent.before
+
+        files = StoredFiles(self._store, self._user_id, self._policy.now)
+        gone = {one.text for path, one in files.known() if goes(path, one)}
+        self._bury(gone)
+        count = 0
+        with suppress(StoreCorrupt):  # what cannot be read goes as such
+            count = files.drop(goes)
+        if extent.whole and extent.names is None:
+            files.clear()
+        return Forgotten(files=count)
+
+    def _buried_files(self) -> Forgotten:
+        """Files whose texts have a tombstone."""
+        files = StoredFiles(self._store, self._user_id, self._policy.now)
+        buried = self._tombstones.among({one.text for _, one in files.known()})
+        with suppress(StoreCorrupt):
+            return Forgotten(files=files.drop(lambda _, file: file.text in buried))
+        return Forgotten()
 
     # --- what was said ------------------------------------------------------------------------
 

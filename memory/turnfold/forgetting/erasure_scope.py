@@ -21,6 +21,7 @@ class Forgotten:
         receipts: accounts of answered requests deleted.
         summaries: nodes and folds deleted.
         rebuilt: nodes and folds written anew from what remains.
+        files: files of Claude's memory tool deleted.
         others: other records deleted: messages kept for resuming, links, proofs, debts.
         purged: whether files were purged; False where the store leaves that to a server or has
             none.
@@ -33,6 +34,7 @@ class Forgotten:
     receipts: int = 0
     summaries: int = 0
     rebuilt: int = 0
+    files: int = 0
     others: int = 0
     purged: bool = False
 

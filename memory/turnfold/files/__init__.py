@@ -1,0 +1,1 @@
+"""The files that Claude keeps with Anthropic's memory tool: paths, edits, how they are stored."""
