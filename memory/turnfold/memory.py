@@ -227,7 +227,8 @@ class Memory(MemoryByHand, MemoryFiles):
             StoreError: the store cannot be read or written.
         """
         filling = self._filling(messages, user_id, conversation, times, progress)
-        return fill(filling, self._writers(without_memory(client)).sync)
+        writers = self._writers(without_memory(client))
+        return fill(filling, writers.sync, writers.judged)
 
     async def abackfill(
         self,
@@ -244,7 +245,8 @@ class Memory(MemoryByHand, MemoryFiles):
         filling = await anyio.to_thread.run_sync(step)
         writers = self._writers(without_memory(client))
         own = writers.sync if self._summarizer is not None else None
-        return await afill(filling, writers.on_loop if own is None else own.on_loop)
+        asked = writers.on_loop if own is None else own.on_loop
+        return await afill(filling, asked, writers.judged)
 
     def _filling(
         self,

@@ -17,6 +17,7 @@ FaultKind: TypeAlias = Literal[
     "cut_stream",
     "stream_error",
     "prompt_too_long",
+    "too_large",
     "bad_signature",
     "bad_request",
     "unauthorized",
@@ -32,6 +33,7 @@ SPOILED = frozenset({"empty", "truncated", "refused", "not_json"})
 """Faults of the answer's content, where the request succeeds."""
 _REFUSED = MappingProxyType(
     {
+        "too_large": ("Request exceeds the maximum size", "request_too_large"),
         "bad_request": ("output_config: not supported here", "invalid_request_error"),
         "unauthorized": ("invalid x-api-key", "authentication_error"),
         "forbidden": ("Your key may not use this model", "permission_error"),
@@ -51,18 +53,20 @@ class Fault:
             `connection`; `cut_stream` (the stream ends in mid-block; a connection error where
             nothing is streamed), `stream_error` (an `error` event in mid-stream; a 529 where
             nothing is streamed); `prompt_too_long`, `bad_signature` and `bad_request` (400),
-            `unauthorized` (401), `forbidden` (403), `not_found` (404: no such model); and of the
-            answer's content: `empty`, `truncated` (`max_tokens`, cut in the middle), `refused`,
-            `not_json`.
+            `too_large` (413), `unauthorized` (401), `forbidden` (403), `not_found` (404: no such
+            model); and of the answer's content: `empty`, `truncated` (`max_tokens`, cut in the
+            middle), `refused`, `not_json`.
         on: For which requests. None: summaries for faults of the content, else any.
         times: How many requests it hits.
         retry_after: Seconds, sent with a `rate_limit` as the header `retry-after`.
+        message: What the error says instead, as other servers do. "" for the API's own words.
     """
 
     kind: FaultKind
     on: Literal["chat", "summary", "any"] | None = None
     times: int = 1
     retry_after: float | None = None
+    message: str = ""
 
     def hits(self, kind: Kind) -> bool:
         """Whether it is meant for a request of this kind."""
@@ -71,6 +75,12 @@ class Fault:
 
     def refusal(self) -> Refusal | None:
         """The error it answers with, for those that do."""
+        refusal = self._refusal()
+        if refusal is not None and self.message:
+            return Refusal(self.message, refusal.kind, refusal.headers)
+        return refusal
+
+    def _refusal(self) -> Refusal | None:
         if self.kind == "rate_limit":
             after = {} if self.retry_after is None else {"retry-after": f"{self.retry_after:g}"}
             message = "This request would exceed your organization's rate limit."

@@ -160,7 +160,7 @@ def test_a_number_is_no_cap():
         replace(SMALL, turn_cap=5)
 
 
-@pytest.mark.parametrize("kind", ["truncated", "refused", "not_json", "empty"])
+@pytest.mark.parametrize("kind", ["refused", "not_json", "empty"])
 @pytest.mark.parametrize("store", ["memory:", "sqlite"])
 def test_answers_that_cannot_be_used_are_paid_twice_and_told(kind, store, tmp_path):
     """Then the turns' own sentences are taken, though a new process begins each turn."""

@@ -6,12 +6,12 @@ from dataclasses import replace
 import anthropic
 import httpx2
 import pytest
-from support.chats import SMALL, Chat, ask, chats, history, memory, said, stand_in, summaries
+from support.chats import MODEL, SMALL, Chat, ask, chats, history, memory, said, stand_in, summaries
 from support.drawing import drawn
 from turnfold import Policy
 from turnfold.request.refusals import Resting, failure_of, read_refusal
 from turnfold.summaries.notes import Item, SummaryDraft
-from turnfold.summarizers.resting import AWAY
+from turnfold.summarizers.resting import AWAY, USELESS
 from turnfold_fake import Fault, Reply
 
 PERMANENT = ["not_found", "unauthorized", "forbidden"]
@@ -119,6 +119,81 @@ def test_another_key_at_the_same_door_is_asked_all_the_same():
             client = remembering.wrap(fake.client(max_retries=0, api_key=key), conversation=key)
             client.messages.create(**ask(history(12)))
     assert [call.status for call in fake.calls if call.kind == "summary"] == [401, 200]
+
+
+async def test_a_model_that_writes_nothing_of_use_is_paid_three_times(door):
+    """Not twice for each run of turns: what is known of it holds for all of them."""
+    fake = stand_in(summary="Much was said.")
+    receipts = await talk(door, fake, SMALL, 40)
+    folds = [receipt for receipt in receipts if receipt.folded]
+    assert len(folds) > USELESS
+    assert len(summaries(fake)) == USELESS
+    assert receipts[-1].in_memory > 30
+    [answer] = {call["model"] for call in summaries(fake)}
+    assert any(
+        answer in why and "Much was said." in why and "summary_model" in why
+        for why in told(receipts)
+    )
+    assert not any("Much was said." in node for node in map(str, receipts[-1].hits))
+
+
+def test_other_conversations_know_of_it_and_it_is_tried_again_after_a_while():
+    fake = stand_in(summary="Much was said.")
+    now = [0.0]
+    with memory() as remembering:
+        remembering._rests.clock = lambda: now[0]
+
+        def turn(name, exchanges):
+            client = remembering.wrap(fake.client(max_retries=0), conversation=name)
+            client.messages.create(**ask(history(exchanges, name)))
+            return len(summaries(fake))
+
+        asked = [turn(name, 12) for name in ("a", "b", "c", "d", "e")]
+        assert asked[-2:] == [USELESS, USELESS]
+        now[0] = AWAY + 1
+        assert turn("f", 12) == USELESS + 1
+        assert turn("g", 12) == USELESS + 1
+        now[0] = 2 * AWAY + 2  # it is left alone for twice as long
+        assert turn("h", 12) == USELESS + 1
+
+
+def test_notes_that_the_turns_do_not_bear_out_are_of_no_use_either():
+    notes = {"items": [{"kind": "fact", "text": "Mr. Xanthopoulos paid 987,654.", "turns": [1]}]}
+    fake = stand_in(summary=json.dumps(notes))
+    with memory() as remembering:
+        for name in "abcdefgh":
+            client = remembering.wrap(fake.client(max_retries=0), conversation=name)
+            client.messages.create(**ask(history(12, name)))
+    assert len(summaries(fake)) == USELESS
+
+
+SAYS_NO = {
+    "output_config": "response_format: json_schema is not supported by this model",
+    "thinking": "thinking.type: 'disabled' is not supported by this model",
+}
+
+
+@pytest.mark.parametrize("field", SAYS_NO)
+async def test_a_field_that_a_server_refuses_is_left_out_from_then_on(door, field):
+    """It is asked once more at once, and what it then answers in words is taken."""
+    item = {"kind": "narrative", "text": "They spoke of this and that.", "turns": [1]}
+    refused = []
+
+    def faults(body, _number):
+        if body["model"] != MODEL and field in body:
+            refused.append(body)
+            return Fault("bad_request", message=SAYS_NO[field])
+        return None
+
+    def answers(body):
+        words = json.dumps({"items": [item]}) if body["model"] != MODEL else "All right."
+        return Reply(words, thinking=False)
+
+    fake = stand_in(answers, summary=json.dumps({"items": [item]}), faults=faults)
+    receipts = await talk(door, fake, SMALL, 20)
+    assert len(refused) == 1
+    assert receipts[-1].in_memory > 10
+    assert not told(receipts)
 
 
 def test_a_request_that_is_refused_as_such_is_asked_twice_and_not_for_ever():

@@ -140,12 +140,87 @@ def test_a_response_that_did_not_finish_is_refused(stop):
         '{"items": 3}',
         '{"items": [{}]}',
         '{"items": [{"kind": "fact", "text": "x", "turns": ["one"]}]}',
-        '{"items": [{"kind": "fact", "text": "x", "turns": 1}]}',
+        '{"items": [{"kind": "fact", "text": "...", "turns": [1]}]}',
+        '{"items": [{"kind": "fact", "turns": [1]}]}',
+        '{"' * 5_000,
+        "{" * 5_000,
     ],
 )
 def test_a_response_of_another_shape_is_refused(text):
-    with pytest.raises(SummaryError, match="not the JSON asked for"):
+    """The error names the model, shows what it said, and tells what to do."""
+    with pytest.raises(SummaryError, match="not the JSON asked for") as refused:
         read_draft(message(text))
+    assert SUMMARY in str(refused.value)
+    assert text[:100] in str(refused.value)
+    assert len(str(refused.value)) < 400
+    assert "Policy(summary_model=...)" in str(refused.value)
+
+
+ITEM = '{"kind": "fact", "text": "x", "turns": [1]}'
+OTHER = '{"kind": "decision", "text": "y", "turns": [2]}'
+LIST = f'{{"items": [{ITEM}, {OTHER}]}}'
+DRAFT = '{"items": [{"kind": "fact", "text": "a draft of it", "turns": [1]}]}'
+
+
+@pytest.mark.parametrize(
+    ("text", "stop"),
+    [
+        (f"```json\n{LIST}\n```", "end_turn"),
+        (f"Here are the items:\n\n{LIST}\n\nI hope {{this}} helps!", "end_turn"),
+        (f"<think>\nPerhaps {DRAFT}? No.\n</think>\n{LIST}", "end_turn"),
+        (f"First I try {DRAFT}, and then I answer: {LIST}", "end_turn"),
+        (f"[{ITEM}, {OTHER}]", "end_turn"),
+        (f"{ITEM}\n{OTHER}", "end_turn"),
+        (f'{{"answer": {LIST}}}', "end_turn"),
+        (f'{{"items": [{ITEM}, {OTHER},]}}', "end_turn"),
+        (f'{{"items": [{ITEM[:-1]},}}, {OTHER}]}}', "end_turn"),
+        (f'{{"items": [{ITEM}, {OTHER}, {{"kind": "fact", "text": "Rent is 1,2', "max_tokens"),
+        (f'{DRAFT} {{"items": [{ITEM}, {OTHER}, {{"kind": "fa', "max_tokens"),
+        (f'{{"items": [{ITEM}, {OTHER}', "stop_sequence"),
+        (LIST, "tool_use"),
+    ],
+    ids=[
+        "in a fence",
+        "amid prose",
+        "behind thoughts",
+        "behind a draft",
+        "no object around it",
+        "a line each",
+        "one object more around it",
+        "a comma too many",
+        "a comma too many in an item",
+        "cut off in an item",
+        "a draft, then cut off",
+        "cut off between items",
+        "another reason to stop",
+    ],
+)
+def test_an_answer_is_read_as_far_as_it_goes(text, stop):
+    assert read_draft(message(text, stop)).items == [
+        Item("fact", "x", (1,)),
+        Item("decision", "y", (2,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "read"),
+    [
+        ({"kind": "Fact ", "text": "x", "turns": 3}, Item("fact", "x", (3,))),
+        ({"kind": "fact", "text": "x", "turns": ["3", 4]}, Item("fact", "x", (3, 4))),
+        ({"kind": "fact", "text": "x"}, Item("fact", "x", ())),
+        ({"text": "x", "turns": [3], "supersedes": "n1"}, Item("", "x", (3,), ("abc",))),
+        ({"text": "x", "turns": [3], "supersedes": None}, Item("", "x", (3,))),
+    ],
+)
+def test_an_item_is_read_as_small_models_write_it(row, read):
+    known = [Item("fact", "Known.", (1,), id="abc")]
+    assert read_draft(message(json.dumps({"items": [row]})), known).items == [read]
+
+
+def test_half_an_answer_about_more_than_could_be_read_is_none():
+    """The rest of the turns is asked about in smaller pieces."""
+    with pytest.raises(SummaryError, match="model_context_window_exceeded"):
+        read_draft(message(LIST, "model_context_window_exceeded"))
 
 
 def test_the_request_shows_the_turns_with_their_numbers_and_what_is_known():
@@ -192,18 +267,27 @@ def test_what_was_refused_is_told_where_it_is_asked_for_again():
     assert "refused] 'Rent is 1,300.': the number '1,300'\n" in asked["content"]
 
 
-def test_without_a_schema_the_shape_is_told_in_words_and_a_fence_does_not_matter():
-    request = summary_request(job(("user", "a")), model="m", structured=False)
-    assert "output_config" not in request
-    assert '{"items": [{"kind"' in request["messages"][0]["content"]
-    fenced = '```json\n{"items": [{"kind": "fact", "text": "x", "turns": [1]}]}\n```'
-    assert read_draft(message(fenced)).items == [Item("fact", "x", (1,))]
+@pytest.mark.parametrize("structured", [True, False])
+@pytest.mark.parametrize("known", [[], [Item("fact", "Known.")]], ids=["no notes", "notes"])
+def test_the_shape_is_told_in_words_with_a_schema_and_without(structured, known):
+    """Servers that know no schema leave it out without a word; notes need some to be superseded."""
+    turns = job(("user", "a"), known=known)
+    request = summary_request(turns, model="m", structured=structured)
+    [asked] = request["messages"]
+    [shape] = re.findall(r'\{"items": .*', asked["content"])
+    shown = json.loads(shape)["items"][0]
+    assert ("output_config" in request) == structured
+    assert ("supersedes" in shown) == bool(known)
+    if structured:
+        items = request["output_config"]["format"]["schema"]["properties"]["items"]["items"]
+        assert list(items["properties"]) == list(shown)
+    with pytest.raises(SummaryError):  # whoever says it after us has said nothing
+        read_draft(message(shape))
 
 
-def test_no_answer_can_be_as_long_as_it_may_be_in_words():
-    """What is cut off is worth nothing, so less is asked for than there is room for."""
+def test_an_answer_has_room_for_three_tokens_a_word():
     [asked] = summary_request(job(("user", "a"), max_tokens=1_000), model="m")["messages"]
-    assert "at most 300 words" in asked["content"]
+    assert "at most 333 words" in asked["content"]
 
 
 # --- what is shown to the summarizer ----------------------------------------------------------
@@ -244,7 +328,9 @@ def test_no_text_ends_its_turn_or_speaks_as_another(text, source):
         "</turns>",
     ]
     whole = re.fullmatch(
-        r"<memory-([0-9a-f]{8})>\n(.*)\n</memory-\1>\nWrite the items .*\.", asked, re.DOTALL
+        r"<memory-([0-9a-f]{8})>\n(.*)\n</memory-\1>\nWrite the items [^\n]*\.\nAnswer with [^\n]*",
+        asked,
+        re.DOTALL,
     )
     assert whole, "one quotation, and one question of ours after it"
     assert whole.group(1) not in whole.group(2)

@@ -349,6 +349,14 @@ BREAKS = [
         "test_limits.py::test_a_newest_message_that_is_larger_than_the_limit_is_sent_and_told",
     ),
     Break(
+        "7. A model that writes nothing of use is not paid for each run of turns",
+        "summarizers/resting.py",
+        "Rest.judged",
+        "self._useless += 1",
+        "self._useless = 1",
+        "test_limits.py::test_a_model_that_writes_nothing_of_use_is_paid_three_times",
+    ),
+    Break(
         "7. What refuses for good is not asked again each turn",
         "summarizers/resting.py",
         "Rest.failed",

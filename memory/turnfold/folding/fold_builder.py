@@ -204,10 +204,14 @@ class FoldBuilder:
         reads = Reads.within(self._policy.leaf_tokens, window)
         return reads.smaller(_LESS**self.tries) if self.tries else reads
 
-    def take(self, job: SummaryJob, outcome: Outcome) -> None:
+    def take(self, job: SummaryJob, outcome: Outcome) -> bool | None:
         """Take the answer to one of the jobs of `advance`; write the node, if it completes one.
 
         Nothing that an answer holds raises: one that cannot be taken is one that failed.
+
+        Returns:
+            Whether it was of use; None where nothing was answered, or that says nothing of who
+            answered.
         """
         name, draft = next(
             (name, draft)
@@ -216,29 +220,34 @@ class FoldBuilder:
         )
         piece = draft.piece(job)
         wrong: Exception | None = None
+        of_use: bool | None = None
         self._pay(job, outcome)
         if isinstance(outcome, Exception):
             wrong = outcome
         else:
             try:
-                draft.take(piece, outcome)
+                of_use = draft.take(piece, outcome)
             except SummaryError as empty:
                 wrong = empty
             except Exception as odd:  # noqa: BLE001 - whatever a text makes our code raise
                 wrong = SummaryError(f"an answer of no use: {type(odd).__name__}: {odd}")
         if wrong is not None:
+            was_answered = isinstance(wrong, SummaryError)
+            of_use = False if was_answered and failure_of(wrong).kind == "unusable" else None
             self._failed(name, draft, piece, wrong)
         if draft.is_done:
             self._write(name, draft)
         elif len(draft.pieces) > 1 and piece.is_done:
             of = Node(piece.job.first, piece.job.last, piece.items or ())
             self._archive.store_node(_piece_id(name, piece), of, model=draft.model)
+        return of_use
 
     def _failed(self, name: str, draft: NodeDraft, piece: Piece, wrong: Exception) -> None:
         """Take the next step, which costs less: smaller pieces, or the turns' own sentences.
 
         A summarizer that cannot be reached is asked again by the next turn. One that answers
         twice with what cannot be used is not: it would be paid for as long as the talk goes on.
+        One that does so whatever it is shown is not asked at all.
         """
         failure = failure_of(wrong)
         if failure.window is not None:
@@ -249,11 +258,15 @@ class FoldBuilder:
         self._context.degrade("summary", wrong)
         if piece.items is not None or failure.kind == "resting":
             return
+        if failure.kind == "useless":
+            draft.extract("the summarizer writes nothing that can be used")
+            return
         again = not self._archive.store_failure(self._first_of(name))
         if failure.kind == "too_long":
             draft.extract(f"these turns are more than the summarizer can read: {wrong}")
         elif failure.kind == "unusable" and again:
-            draft.extract(f"the summarizer has failed twice at these turns: {wrong}")
+            # What it answered is about these turns, and stays out of what is kept of them.
+            draft.extract("the summarizer has failed twice at these turns")
 
     def _pay(self, job: SummaryJob | None, outcome: Outcome | Supersessions) -> None:
         """Count what an answer cost, also one that is of no use."""

@@ -193,21 +193,25 @@ class FoldPreparation:
             return []
         return jobs if self.urgent else jobs[:1]
 
-    def accept(self, job: SummaryJob, outcome: Outcome) -> None:
+    def accept(self, job: SummaryJob, outcome: Outcome) -> bool | None:
         """Take the answer to a job of `advance`. Several may be taken at a time.
+
+        Returns:
+            Whether it was of use; see `FoldBuilder.take`.
 
         Raises:
             StoreError: the ledger could not be written.
         """
         with self._accepting:
             written, late = len(self._folding.wrote), self._folding.came_late
-            self._folding.take(job, outcome)
+            of_use = self._folding.take(job, outcome)
             if self._folding.came_late > late:
                 self._context.learned.patience.answered(of_use=False)
             elif len(self._folding.wrote) > written:
                 self._context.learned.patience.answered(of_use=True)
             if is_outdated(self._archive):
                 self._archive.take_back([self.name, *self._folding.wrote])
+        return of_use
 
     def items(self) -> list[Item]:
         """The items to be compared, where several leaves were written; see `reconciling`.

@@ -90,12 +90,13 @@ class Failure:
     Attributes:
         kind: "too_long": it has to be given less at a time. "unusable": it answered or refused
             these very turns, and would do so again. "away": it is not there, or not for us,
-            whatever it is asked. "resting": it was not asked. "unreachable": it may answer the
-            next time.
+            whatever it is asked. "useless": it was not asked, since it writes nothing that can
+            be used. "resting": it was not asked, for another reason. "unreachable": it may
+            answer the next time.
         window: the most tokens a prompt may have, where it said so.
     """
 
-    kind: Literal["too_long", "unusable", "away", "resting", "unreachable"]
+    kind: Literal["too_long", "unusable", "away", "useless", "resting", "unreachable"]
     window: int | None = None
 
 
@@ -103,8 +104,14 @@ class Resting(Exception):  # noqa: N818 - a state, not a fault
     """A summarizer was not asked: it has refused, or failed, too often."""
 
 
+class Useless(Resting):
+    """A summarizer was not asked: it has answered too often with what could not be used."""
+
+
 def failure_of(wrong: Exception) -> Failure:
     """What an error of a summarizer says."""
+    if isinstance(wrong, Useless):
+        return Failure("useless")
     if isinstance(wrong, Resting | LeftAlone | TooLate):
         return Failure("resting")
     said = str(wrong)[:_LONGEST]

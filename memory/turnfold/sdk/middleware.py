@@ -271,9 +271,10 @@ class MemoryMiddleware(Middleware):
         return None
 
     def _player(self, *, several: bool = False) -> Player:
-        assert self._writers.sync is not None
+        writers, watching = self._writers, self._bounds.summarizer.watching
+        assert writers.sync is not None
         at_once = self._several if several else None
-        return Player(self._writers.sync, at_once, watching=self._bounds.summarizer.watching)
+        return Player(writers.sync, at_once, watching=watching, judged=writers.judged)
 
     def _several(self, steps: Sequence[Callable[[], None]]) -> None:
         self._bounds.summaries.do_all(steps)
@@ -336,10 +337,10 @@ class MemoryMiddleware(Middleware):
         return None
 
     def _loop_player(self, in_thread: InThread) -> LoopPlayer:
-        watching = self._bounds.summarizer.watching
-        if self._writers.on_loop is not None:
-            return LoopPlayer(self._writers.on_loop, in_thread, watching=watching)
-        asked = self._writers.sync
+        writers, watching = self._writers, self._bounds.summarizer.watching
+        if writers.on_loop is not None:
+            return LoopPlayer(writers.on_loop, in_thread, watching=watching, judged=writers.judged)
+        asked = writers.sync
         assert asked is not None
         seconds = max(_LEAST_PATIENCE, _PATIENCE * self._process.policy.deadline)
 
@@ -350,7 +351,7 @@ class MemoryMiddleware(Middleware):
         async def summarize(job: SummaryJob) -> SummaryDraft:
             return await self._bounds.summaries.do_async(partial(in_crew, job), seconds)
 
-        return LoopPlayer(summarize, in_thread)
+        return LoopPlayer(summarize, in_thread, judged=writers.judged)
 
     # --- both ---------------------------------------------------------------------------------
 

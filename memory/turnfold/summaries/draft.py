@@ -113,8 +113,11 @@ class NodeDraft:
         """Take the items that a piece was known to come to before."""
         piece.due, piece.items = None, tuple(items)
 
-    def take(self, piece: Piece, draft: SummaryDraft) -> None:
+    def take(self, piece: Piece, draft: SummaryDraft) -> bool | None:
         """Take an answer to what is due of a piece.
+
+        Returns:
+            Whether anything it says is kept; None where an earlier answer had been of use.
 
         Raises:
             SummaryError: it says nothing. Nothing more is due of the piece then.
@@ -125,7 +128,7 @@ class NodeDraft:
         if self._gate is None:
             self._gate = Gate(self.job)
         verdict = self._gate.judge(items)
-        again = piece.items is not None
+        again, had = piece.items is not None, bool(piece.items)
         piece.items = _distinct((*(piece.items or ()), *verdict.items))
         self.model = self.model or draft.model
         refused = tuple(one for one in verdict.refused if one.item.kind != "narrative")
@@ -135,6 +138,7 @@ class NodeDraft:
             piece.due = _asked_again(piece.job, refused)
         elif refused:
             self._quote(piece, refused)
+        return bool(verdict.items) or (None if had else False)
 
     def cut(self, piece: Piece, reads: Reads) -> bool:
         """Ask about a piece in smaller ones, since it was too long; False where that is no use."""

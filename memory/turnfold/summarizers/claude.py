@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from anthropic import Anthropic, AsyncAnthropic
@@ -11,8 +12,9 @@ from turnfold.accounting.prices import Usage
 from turnfold.history.utterances import Utterance
 from turnfold.request.quotation import mark_for, memory_block, one_line, quote
 from turnfold.summaries.notes import KINDS, Item, SummaryDraft, SummaryJob
+from turnfold.summarizers.asking import Asking, AsyncAsking, Refused
 from turnfold.summarizers.reconciling import Supersessions, read_reconciled, reconcile_request
-from turnfold.summarizers.structured_output import json_of, json_request, not_as_asked
+from turnfold.summarizers.structured_output import json_request, rows_of
 from turnfold.summarizers.summary_model import SummaryModel
 
 _SYSTEM = """\
@@ -44,35 +46,38 @@ _NOTE = (
     "is part of a text."
 )
 
-_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "items": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "kind": {"type": "string", "enum": list(KINDS)},
-                    "text": {"type": "string"},
-                    "turns": {"type": "array", "items": {"type": "integer"}},
-                    "supersedes": {"type": "array", "items": {"type": "string"}},
-                },
-                "required": ["kind", "text", "turns"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["items"],
-    "additionalProperties": False,
+_FIELDS: dict[str, Any] = {
+    "kind": {"type": "string", "enum": list(KINDS)},
+    "text": {"type": "string"},
+    "turns": {"type": "array", "items": {"type": "integer"}},
 }
-_SHAPE = (
-    "Answer with JSON alone, of this shape: "
-    '{"items": [{"kind": "fact", "text": "...", "turns": [3], "supersedes": []}]}'
-)
+_SUPERSEDES: dict[str, Any] = {"supersedes": {"type": "array", "items": {"type": "string"}}}
 
-# Words of an answer to a token of its room: JSON around the words takes about half of it, and an
-# answer that is cut off is worth nothing.
-_WORDS_PER_TOKEN = 0.3
+# Tokens of room for a word of an answer: JSON around the words takes about half of it.
+_TOKENS_PER_WORD = 3
+
+
+def _schema(*, notes: bool) -> dict[str, Any]:
+    """The shape of an answer, for the API; notes are only superseded where there are some."""
+    item = {
+        "type": "object",
+        "properties": {**_FIELDS, **(_SUPERSEDES if notes else {})},
+        "required": list(_FIELDS),
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {"items": {"type": "array", "items": item}},
+        "required": ["items"],
+        "additionalProperties": False,
+    }
+
+
+def _shape(turn: int, *, notes: bool) -> str:
+    """The same in words, for a model that is told of no schema."""
+    supersedes = ', "supersedes": ["n1"]' if notes else ""
+    item = f'{{"kind": "fact", "text": "...", "turns": [{turn}]{supersedes}}}'
+    return f'Answer with JSON alone, one object for each item: {{"items": [{item}]}}'
 
 
 def summary_request(job: SummaryJob, *, model: str, structured: bool = True) -> dict[str, Any]:
@@ -81,7 +86,7 @@ def summary_request(job: SummaryJob, *, model: str, structured: bool = True) -> 
     Args:
         job: the turns.
         model: what the model is called where it is asked.
-        structured: whether it takes a schema for its output; else the shape is told in words.
+        structured: whether it takes a schema for its output.
     """
     shown = _Shown(job)
     parts = ["<turns>", *shown.turns(), "</turns>", *shown.before(), *shown.notes()]
@@ -92,15 +97,15 @@ def summary_request(job: SummaryJob, *, model: str, structured: bool = True) -> 
             "The items labelled as refused say what the turns do not say. Write them again as the "
             "turns have it, or leave them out, and write no others."
         )
-    words = int(_WORDS_PER_TOKEN * job.max_tokens)
+    words = job.max_tokens // _TOKENS_PER_WORD
     asked.append(f"Write the items for turns {job.first} to {job.last}, in at most {words} words.")
     return json_request(
         "\n".join(asked),
         model=model,
         max_tokens=job.max_tokens,
         system=_SYSTEM,
-        schema=_SCHEMA,
-        shape=_SHAPE,
+        schema=_schema(notes=bool(job.known)),
+        shape=_shape(job.first, notes=bool(job.known)),
         structured=structured,
     )
 
@@ -154,65 +159,67 @@ def read_draft(message: Mapping[str, Any], known: Sequence[Item] = ()) -> Summar
         known: the items the job showed, which the answer calls n1, n2 and so on.
 
     Raises:
-        SummaryError: the model refused, was cut off, or did not answer in the shape asked for.
+        SummaryError: the model refused, or answered with nothing of the shape asked for.
     """
-    answer = json_of(message)
     names = {f"n{number}": item.id for number, item in enumerate(known, 1)}
-    try:
-        items = [
-            Item(
-                str(item["kind"]),
-                str(item["text"]),
-                tuple(int(n) for n in item["turns"]),
-                tuple(names[str(one)] for one in item.get("supersedes") or () if str(one) in names),
-            )
-            for item in answer["items"]
-        ]
-    except Exception as wrong:  # noqa: BLE001 - an answer may hold anything, and was paid for
-        raise not_as_asked(message, wrong) from None
+    items = rows_of(message, "items", lambda row: _item(row, names))
     usage = Usage.from_api(message.get("usage"))
     return SummaryDraft(items, usage, str(message.get("model", "")))
+
+
+def _item(row: Mapping[str, Any], names: Mapping[str, str]) -> Item | None:
+    """One object of an answer; None where it says nothing, or nothing that can be cited.
+
+    Small models write one number for a list of one, digits for a number, and leave out what is
+    plain to them: an item that gives no turns is of all of those it was asked about.
+    """
+    text, turns = row.get("text"), row.get("turns", [])
+    if not isinstance(text, str) or not any(map(str.isalnum, text)):
+        return None
+    try:
+        cited = tuple(int(n) for n in (turns if isinstance(turns, list) else [turns]))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    old = row.get("supersedes")
+    gone = old if isinstance(old, list) else [old]
+    kind = str(row.get("kind", "")).strip().lower()
+    replaced = tuple(names[str(one)] for one in gone if str(one) in names)
+    return Item(kind, text, cited, replaced)
 
 
 class ClaudeSummarizer:
     """Asks Claude, through the caller's client as it was before it was wrapped."""
 
-    def __init__(self, client: Anthropic, model: SummaryModel) -> None:
-        self._client = client
-        self._model = model
+    def __init__(self, client: Anthropic, model: SummaryModel, refused: Refused = None) -> None:
+        """Args:
+        client: without memory.
+        model: who writes.
+        refused: fields of requests that the server is known not to take; more are added.
+        """
+        self._asking = Asking(client, model, refused)
 
     def __call__(self, job: SummaryJob) -> SummaryDraft:
         """Answer a job with one request; the client's own retries apply."""
-        request = summary_request(job, model=self._model.name, structured=self._model.structured)
-        message = self._client.messages.create(**request)
-        return read_draft(message.model_dump(), job.known)
+        return read_draft(self._asking.answer(partial(summary_request, job)), job.known)
 
     def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """Say with one request which items no longer hold because of a later one."""
-        request = reconcile_request(
-            items, model=self._model.name, structured=self._model.structured
-        )
-        message = self._client.messages.create(**request)
-        return read_reconciled(message.model_dump(), items)
+        return read_reconciled(self._asking.answer(partial(reconcile_request, items)), items)
 
 
 class AsyncClaudeSummarizer:
     """The same over an async client."""
 
-    def __init__(self, client: AsyncAnthropic, model: SummaryModel) -> None:
-        self._client = client
-        self._model = model
+    def __init__(
+        self, client: AsyncAnthropic, model: SummaryModel, refused: Refused = None
+    ) -> None:
+        """See `ClaudeSummarizer`."""
+        self._asking = AsyncAsking(client, model, refused)
 
     async def __call__(self, job: SummaryJob) -> SummaryDraft:
         """Answer a job with one request; the client's own retries apply."""
-        request = summary_request(job, model=self._model.name, structured=self._model.structured)
-        message = await self._client.messages.create(**request)
-        return read_draft(message.model_dump(), job.known)
+        return read_draft(await self._asking.answer(partial(summary_request, job)), job.known)
 
     async def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """Say with one request which items no longer hold because of a later one."""
-        request = reconcile_request(
-            items, model=self._model.name, structured=self._model.structured
-        )
-        message = await self._client.messages.create(**request)
-        return read_reconciled(message.model_dump(), items)
+        return read_reconciled(await self._asking.answer(partial(reconcile_request, items)), items)

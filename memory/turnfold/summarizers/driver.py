@@ -17,7 +17,14 @@ import anyio
 
 from turnfold.errors import failure
 from turnfold.summaries.notes import Item, Outcome, SummaryDraft, SummaryJob
-from turnfold.summarizers.in_parallel import InThread, Several, Work, ask, ask_async
+from turnfold.summarizers.in_parallel import (
+    InThread,
+    Judged,
+    Several,
+    Work,
+    ask,
+    ask_async,
+)
 from turnfold.summarizers.reconciling import AsyncReconciler, Reconciler, Supersessions
 
 _T = TypeVar("_T")
@@ -110,13 +117,16 @@ class Player:
         several: Several | None = None,
         *,
         watching: Watching = nullcontext,
+        judged: Judged = bool,
     ) -> None:
         """Args:
         summarize: asked for summaries; what it raises is an answer, too.
         several: takes some steps at once; None for one after the other.
         watching: entered while it is asked for one.
+        judged: told what each answer was worth.
         """
         self._watching = watching
+        self._judged = judged
         self._summarize = summarize
         self._several = several
 
@@ -137,7 +147,7 @@ class Player:
             case Sleep(seconds):
                 return time.sleep(seconds)
             case Ask(work, jobs):
-                return ask(work, jobs, self._outcome, several=self._several)
+                return ask(work, jobs, self._outcome, judged=self._judged, several=self._several)
             case Compare(items):
                 return self._compared(items)
         raise TypeError(f"no effect: {effect!r}")
@@ -166,13 +176,16 @@ class LoopPlayer:
         in_thread: InThread,
         *,
         watching: Watching = nullcontext,
+        judged: Judged = bool,
     ) -> None:
         """Args:
         summarize: asked for summaries; what it raises is an answer, too.
         in_thread: takes a step that blocks.
         watching: entered while it is asked for one.
+        judged: told what each answer was worth.
         """
         self._watching = watching
+        self._judged = judged
         self._summarize = summarize
         self._in_thread = in_thread
 
@@ -193,7 +206,9 @@ class LoopPlayer:
             case Sleep(seconds):
                 return await anyio.sleep(seconds)
             case Ask(work, jobs):
-                return await ask_async(work, jobs, self._outcome, self._in_thread)
+                return await ask_async(
+                    work, jobs, self._outcome, self._in_thread, judged=self._judged
+                )
             case Compare(items):
                 return await self._compared(items)
         raise TypeError(f"no effect: {effect!r}")

@@ -66,12 +66,21 @@ def side_by_side(do: Callable[[_Job], _Done], jobs: Sequence[_Job], *, name: str
 class Work(Protocol):
     """What summaries are written for."""
 
-    def accept(self, job: SummaryJob, outcome: Outcome) -> None:
-        """Take the answer to a job; from any thread, several at a time."""
+    def accept(self, job: SummaryJob, outcome: Outcome) -> bool | None:
+        """Take the answer to a job; from any thread, several at a time.
+
+        Returns:
+            Whether it was of use; None where nothing was answered, or that says nothing of who
+            answered.
+        """
         ...
 
 
 Several = Callable[[Sequence[Callable[[], None]]], object]
+
+
+Judged = Callable[[bool | None], object]
+"""Told what `Work.accept` says of an answer."""
 
 
 class InThread(Protocol):
@@ -87,6 +96,7 @@ def ask(
     jobs: Sequence[SummaryJob],
     summarize: Callable[[SummaryJob], Outcome],
     *,
+    judged: Judged,
     several: Several | None = None,
 ) -> None:
     """Ask for some summaries, and hand in each as it comes.
@@ -95,6 +105,7 @@ def ask(
         work: takes the answers.
         jobs: what is asked.
         summarize: answers one; what fails is an answer, too.
+        judged: told of each answer what it was worth.
         several: takes some steps at once; None for one after the other.
 
     Raises:
@@ -102,7 +113,7 @@ def ask(
     """
 
     def attempt(job: SummaryJob) -> None:
-        work.accept(job, summarize(job))
+        judged(work.accept(job, summarize(job)))
 
     if len(jobs) == 1 or several is None:
         for job in jobs:
@@ -116,6 +127,8 @@ async def ask_async(
     jobs: Sequence[SummaryJob],
     summarize: Callable[[SummaryJob], Awaitable[Outcome]],
     in_thread: InThread,
+    *,
+    judged: Judged,
 ) -> None:
     """The same on an event loop; answers are taken in threads.
 
@@ -123,7 +136,7 @@ async def ask_async(
         Exception: what taking an answer raises.
     """
     if len(jobs) == 1:  # no task of its own, which a loop that is closed would leave unbegun
-        await in_thread(partial(work.accept, jobs[0], await summarize(jobs[0])))
+        judged(await in_thread(partial(work.accept, jobs[0], await summarize(jobs[0]))))
         return
     free = anyio.Semaphore(SIDE_BY_SIDE)
     failed: list[Exception] = []
@@ -132,7 +145,7 @@ async def ask_async(
         async with free:
             outcome = await summarize(job)
             try:
-                await in_thread(partial(work.accept, job, outcome))
+                judged(await in_thread(partial(work.accept, job, outcome)))
             except BaseException as wrong:  # noqa: BLE001 - raised below, by itself
                 failed.append(failure(wrong))
                 group.cancel_scope.cancel()

@@ -17,7 +17,7 @@ from turnfold.accounting.prices import Usage
 from turnfold.language.english import matter
 from turnfold.request.quotation import mark_for, memory_block, one_line
 from turnfold.summaries.notes import Item
-from turnfold.summarizers.structured_output import json_of, json_request, not_as_asked
+from turnfold.summarizers.structured_output import json_request, rows_of
 
 # Tokens of an answer for each item that was shown, and at the least.
 _ANSWER_PER_ITEM = 10
@@ -94,7 +94,7 @@ def reconcile_request(
     Args:
         items: oldest first; the answer calls them n1, n2 and so on.
         model: what the model is called where it is asked.
-        structured: whether it takes a schema for its output; else the shape is told in words.
+        structured: whether it takes a schema for its output.
     """
     texts = [one_line(item.text) for item in items]
     mark = mark_for(texts)
@@ -123,17 +123,17 @@ def read_reconciled(message: Mapping[str, Any], items: Sequence[Item]) -> Supers
     """What a Messages API response says of the items that were shown.
 
     Raises:
-        SummaryError: the model refused, was cut off, or did not answer in the shape asked for.
+        SummaryError: the model refused, or answered with nothing of the shape asked for.
     """
-    answer = json_of(message)
     names = {f"n{number}": item.id for number, item in enumerate(items, 1)}
-    try:
-        told = [(str(pair["note"]), str(pair["later"])) for pair in answer["pairs"]]
-    except Exception as wrong:  # noqa: BLE001 - an answer may hold anything, and was paid for
-        raise not_as_asked(message, wrong) from None
+    told = rows_of(message, "pairs", _pair)
     pairs = [(names[note], names[later]) for note, later in told if {note, later} <= names.keys()]
     usage = Usage.from_api(message.get("usage"))
     return Supersessions(pairs, usage, str(message.get("model", "")))
+
+
+def _pair(row: Mapping[str, Any]) -> tuple[str, str] | None:
+    return (str(row["note"]), str(row["later"])) if {"note", "later"} <= row.keys() else None
 
 
 def superseded(items: Sequence[Item], pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

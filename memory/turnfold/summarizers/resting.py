@@ -2,8 +2,10 @@
 
 One that refuses whatever it is asked (the model does not exist there, the key is not known) is
 left alone for a while, and so is one that failed several times in a row, for longer each time.
-Who asks meanwhile is told at once, and nothing is sent. What is known of one is known to all
-conversations of the process that ask for the same model at the same door.
+So is one that answered several times in a row, and was paid, with nothing that could be used: a
+model that is too small for it. Who asks meanwhile is told at once, and nothing is sent. What is
+known of one is known to all conversations of the process that ask for the same model at the same
+door, and so is what a request to it must do without.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from typing import Any
 import anyio.to_thread
 from turnfold_stores.bounded import BoundedDict
 
+from turnfold.errors import SummaryError
 from turnfold.history.exchanges import digest
-from turnfold.request.refusals import Resting, failure_of
+from turnfold.request.refusals import Resting, Useless, failure_of
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold.summarizers.reconciling import Supersessions
 
@@ -28,17 +31,30 @@ AWAY = 600.0
 _FAILURES = 4
 _PAUSE = 15.0
 _LONGEST = 300.0
+# From so many answers of no use in a row on, one is left alone: as long as one that is away, twice
+# as long after each further one, and so many seconds at the most.
+USELESS = 3
+_LONGEST_USELESS = 86_400.0
 _MOST_REMEMBERED = 1_000
+_NOT_IN_TURNS = "what they said is not in the turns; Policy(summary_model=...) names another model"
 
 
 class Rest:
-    """Whether a summarizer may be asked, and if not, why not."""
+    """Whether a summarizer may be asked, and if not, why not.
+
+    Attributes:
+        refused: fields of a request that are left out there, since they were refused.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.refused: set[str] = set()
         self._clock = clock
         self._until = 0.0
         self._why = ""
         self._failures = 0
+        self._useless = 0
+        self._no_use_until = 0.0
+        self._answer = ""
         self._lock = threading.Lock()
 
     def check(self) -> None:
@@ -48,6 +64,12 @@ class Rest:
             Resting: it is left alone for now.
         """
         with self._lock:
+            left = self._no_use_until - self._clock()
+            if left > 0:
+                raise Useless(
+                    f"{self._useless} answers in a row were of no use ({self._answer}): "
+                    f"not asked again for {left:.0f} s"
+                )
             left = self._until - self._clock()
             if left > 0:
                 raise Resting(f"{self._why}: not asked again for {left:.0f} s")
@@ -58,12 +80,31 @@ class Rest:
             self._failures = 0
             self._until = 0.0
 
+    def judged(self, *, of_use: bool) -> None:
+        """An answer was paid for, and was held against the turns.
+
+        Args:
+            of_use: whether anything it said may stand for them.
+        """
+        with self._lock:
+            if of_use:
+                self._useless, self._no_use_until, self._answer = 0, 0.0, ""
+                return
+            self._useless += 1
+            self._answer = self._answer or _NOT_IN_TURNS
+            more = self._useless - USELESS
+            if more >= 0:
+                pause = min(AWAY * 2.0 ** min(more, 30), _LONGEST_USELESS)
+                self._no_use_until = self._clock() + pause
+
     def failed(self, wrong: Exception) -> None:
         """It did not."""
         kind = failure_of(wrong).kind
         if kind == "too_long":
             return  # it is there, and says how it wants to be asked
         with self._lock:
+            if isinstance(wrong, SummaryError):
+                self._answer = str(wrong).partition("\n")[0]
             self._failures += 1
             pause = 0.0
             if kind == "away":
@@ -110,6 +151,10 @@ class Asked:
         self._rest.worked()
         return draft
 
+    def judged(self, *, of_use: bool) -> None:
+        """See `Rest.judged`."""
+        self._rest.judged(of_use=of_use)
+
     async def on_loop(self, job: SummaryJob) -> SummaryDraft:
         """The same for an event loop, in a thread."""
         return await anyio.to_thread.run_sync(self, job, abandon_on_cancel=True)
@@ -150,6 +195,10 @@ class AskedOnLoop:
             raise
         self._rest.worked()
         return draft
+
+    def judged(self, *, of_use: bool) -> None:
+        """See `Rest.judged`."""
+        self._rest.judged(of_use=of_use)
 
     async def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """See `turnfold.summarizers.reconciling.AsyncReconciler`."""

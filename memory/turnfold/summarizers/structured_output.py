@@ -1,12 +1,32 @@
-"""A question and the shape of its answer go in, a request comes out; a response, its JSON."""
+"""A question and the shape of its answer go in, a request comes out; a response, its rows.
+
+Not every model keeps to a shape, and not every server passes one on: some say nothing of
+`output_config` and leave it out. So the shape stands in the question, too, and an answer is read
+as far as it goes: in a fence, behind thoughts, or cut off in the middle of its list.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from turnfold.errors import SummaryError
+
+_Row = TypeVar("_Row")
+
+# What is over before the list is worth nothing: somebody did not want to answer, or had no room
+# to read all that is asked about.
+_NO_ANSWER = frozenset({"refusal", "model_context_window_exceeded"})
+_DECODER = json.JSONDecoder(strict=False)  # with line breaks within strings, as models write them
+_THOUGHT = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+# A comma before the end of an object or of a list, and the strings in which it may stand.
+_LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])')
+# Braces that may begin no object: behind so many the rest is prose.
+_MOST_VAIN = 100
+# Characters of an answer that an error shows.
+_SHOWN = 120
 
 
 def json_request(
@@ -27,16 +47,14 @@ def json_request(
         max_tokens: of the answer.
         system: the instructions.
         schema: of the answer.
-        shape: the same in words, for a model that takes no schema.
-        structured: whether the model takes one.
+        shape: the same in words.
+        structured: whether the model takes a schema.
     """
     request: dict[str, Any] = {
         "model": model,
         "max_tokens": max_tokens,
         "system": system,
-        "messages": [
-            {"role": "user", "content": question if structured else f"{question}\n{shape}"}
-        ],
+        "messages": [{"role": "user", "content": f"{question}\n{shape}"}],
         "thinking": {"type": "disabled"},
     }
     if structured:
@@ -44,30 +62,89 @@ def json_request(
     return request
 
 
-def json_of(message: Mapping[str, Any]) -> Any:
-    """The JSON object that a Messages API response is, without what models like to put around it.
+def rows_of(
+    message: Mapping[str, Any], name: str, read: Callable[[Mapping[str, Any]], _Row | None]
+) -> list[_Row]:
+    """The rows of the one list that a Messages API response is.
+
+    Args:
+        message: the response as JSON.
+        name: of the list.
+        read: reads an object; None where it is no row.
 
     Raises:
-        SummaryError: the model refused, was cut off, or did not answer with JSON.
+        SummaryError: the model refused, or its answer holds no row. A list that is empty is one.
     """
     reason = message.get("stop_reason")
+    text = _text_of(message)
+    found = []
+    if reason not in _NO_ANSWER:
+        found = [_listed(said, name) for said in (text, _LAST_COMMA.sub(r"\1", text))]
+    readings = [
+        [row for one in listed or () if isinstance(one, dict) and (row := read(one))]
+        for listed in found
+    ]
+    if most := max(readings, key=len, default=[]):
+        return most
     if reason != "end_turn":
         raise SummaryError.about(
-            message, f"the summarizer stopped with {reason!r} instead of finishing"
+            message, f"{_who(message)} stopped with {reason!r} instead of finishing"
         )
-    text = "".join(
+    if found[0] is not None and not found[0]:
+        return []
+    raise SummaryError.about(
+        message,
+        f"the answer of {_who(message)} is not the JSON asked for: {_shortened(text)!r}; "
+        f"Policy(summary_model=...) names another model",
+    )
+
+
+def _listed(text: str, name: str) -> Sequence[Any] | None:
+    """What stands in the last list of that name, whole or cut off.
+
+    Where there is none, the objects of the text; None where there are none of those either.
+    """
+    opens = re.compile(rf'\{{\s*"{name}"\s*:\s*\[')
+    lists: list[list[Any]] = []
+    loose: list[Any] = []
+    into, at, vain = loose, text.find("{"), 0
+    while at >= 0 and vain < _MOST_VAIN:
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            vain += 1
+            if opens.match(text, at):  # a list that breaks off: its rows are behind
+                into = []
+                lists.append(into)
+            at = text.find("{", at + 1)
+            continue
+        around = (value, *(one for one in value.values() if isinstance(one, dict)))
+        rows = [one[name] for one in around if isinstance(one.get(name), list)]
+        if rows:
+            lists.append(rows[0])
+            into = loose
+        else:
+            into.append(value)
+        at = text.find("{", end)
+    return lists[-1] if lists else loose or None
+
+
+def _text_of(message: Mapping[str, Any]) -> str:
+    """What a response says, without the thoughts that some models say before it."""
+    content = message.get("content")
+    blocks = content if isinstance(content, list) else []
+    said = "".join(
         str(block.get("text", ""))
-        for block in message.get("content", [])
-        if block.get("type") == "text"
+        for block in blocks
+        if isinstance(block, Mapping) and block.get("type") == "text"
     )
-    try:
-        return json.loads(text[text.find("{") : text.rfind("}") + 1])
-    except (ValueError, RecursionError) as wrong:
-        raise not_as_asked(message, wrong) from None
+    return _THOUGHT.split(said)[-1]
 
 
-def not_as_asked(message: Mapping[str, Any], wrong: Exception) -> SummaryError:
-    """The error for an answer that is not of the shape asked for."""
-    return SummaryError.about(
-        message, f"the summarizer's answer is not the JSON asked for: {wrong}"
-    )
+def _who(message: Mapping[str, Any]) -> str:
+    return str(message.get("model") or "the summarizer")
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"

@@ -26,6 +26,12 @@ class Writers:
     sync: Asked | None = None
     on_loop: AskedOnLoop | None = None
 
+    def judged(self, of_use: bool | None) -> None:
+        """Take what an answer was worth; see `Rest.judged`."""
+        asked = self.on_loop or self.sync
+        if asked is not None and of_use is not None:
+            asked.judged(of_use=of_use)
+
     @classmethod
     def of(cls, client: Any, summarizer: Summarizer | None, *, model: str, rests: Rests) -> Writers:
         """The caller's own summarizer, or Claude by way of the client.
@@ -47,7 +53,7 @@ class Writers:
         is_async = hasattr(client, "__aenter__")
         sync = on_loop = None
         if isinstance(client, Anthropic) or not is_async:
-            sync = AskedToCompare(ClaudeSummarizer(client, named), rest)
+            sync = AskedToCompare(ClaudeSummarizer(client, named, rest.refused), rest)
         if isinstance(client, AsyncAnthropic) or is_async:
-            on_loop = AskedOnLoop(AsyncClaudeSummarizer(client, named), rest)
+            on_loop = AskedOnLoop(AsyncClaudeSummarizer(client, named, rest.refused), rest)
         return cls(sync, on_loop)

@@ -159,8 +159,11 @@ class Backfill:
         self._of = max(self._of, len(jobs))
         return jobs
 
-    def accept(self, job: SummaryJob, outcome: Outcome) -> None:
+    def accept(self, job: SummaryJob, outcome: Outcome) -> bool | None:
         """Write what the answer to one of the jobs of `advance` makes.
+
+        Returns:
+            Whether it was of use; see `FoldBuilder.take`.
 
         Raises:
             StoreError: the ledger could not be written.
@@ -168,7 +171,7 @@ class Backfill:
         assert self._folding is not None
         with self._accepting:  # no worker goes on to the next before its own is written
             before = len(self._folding.wrote)
-            self._folding.take(job, outcome)
+            of_use = self._folding.take(job, outcome)
             self._leaves = len(self._folding.wrote)
             if is_outdated(self._archive):
                 self._archive.take_back(self._folding.wrote)
@@ -176,6 +179,7 @@ class Backfill:
                 self._progress("summaries", self._leaves, self._of)
             if self._lease is not None:
                 self._lease = self._leases.renew(self._lease) or self._lease
+        return of_use
 
     def items(self) -> list[Item]:
         """The items to be compared; none where that was done, or there is only one leaf.

@@ -19,7 +19,7 @@ from turnfold.summarizers.driver import (
     Sleep,
     SummarizeAsync,
 )
-from turnfold.summarizers.in_parallel import side_by_side
+from turnfold.summarizers.in_parallel import Judged, side_by_side
 from turnfold.summarizers.protocol import Summarizer
 from turnfold.upkeep.backfill import Backfill, BackfillReport
 
@@ -53,8 +53,13 @@ def filled(filling: Backfill, *, compares: bool) -> Script[BackfillReport]:
         filling.let_go()
 
 
-def fill(filling: Backfill, summarize: Summarizer | None) -> BackfillReport:
+def fill(filling: Backfill, summarize: Summarizer | None, judged: Judged) -> BackfillReport:
     """Run a backfill.
+
+    Args:
+        filling: what is done, step by step.
+        summarize: asked for summaries.
+        judged: told what each answer was worth.
 
     Raises:
         TurnfoldError: there is no one to ask for summaries.
@@ -62,12 +67,14 @@ def fill(filling: Backfill, summarize: Summarizer | None) -> BackfillReport:
     """
     if summarize is None:
         raise TurnfoldError("backfill wants a sync client; abackfill takes an async one")
-    player = Player(summarize, _side_by_side)
+    player = Player(summarize, _side_by_side, judged=judged)
     return player.play(filled(filling, compares=player.compares))
 
 
-async def afill(filling: Backfill, summarize: SummarizeAsync | None) -> BackfillReport:
-    """Run a backfill on an event loop; stores and embedder run in threads.
+async def afill(
+    filling: Backfill, summarize: SummarizeAsync | None, judged: Judged
+) -> BackfillReport:
+    """Run a backfill on an event loop; stores and embedder run in threads. See `fill`.
 
     Raises:
         TurnfoldError: there is no one to ask for summaries.
@@ -75,7 +82,7 @@ async def afill(filling: Backfill, summarize: SummarizeAsync | None) -> Backfill
     """
     if summarize is None:
         raise TurnfoldError("abackfill wants an async client; backfill takes a sync one")
-    player = LoopPlayer(summarize, _in_thread)
+    player = LoopPlayer(summarize, _in_thread, judged=judged)
     return await player.play(filled(filling, compares=player.compares))
 
 
