@@ -57,6 +57,8 @@ _NOTE = (
 _HITS = 8
 # Tokens of an answer but for what it quotes.
 _OVERHEAD = 90
+# Letters of a token at most: a part is looked for in no more of a text than it may hold.
+_MOST_LETTERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,12 +257,12 @@ def _parts(text: str, most: int, count: CountText) -> Iterator[str]:
     """A text in parts of at most so many tokens, cut where a line ends if that may be."""
     start = 0
     while start < len(text):
-        rest = text[start:]
+        rest = text[start : start + most * _MOST_LETTERS]
         total = count(rest)
         size = len(rest) if total <= most else max(1, len(rest) * most // total)
         while size > 1 and count(rest[:size]) > most:
             size = size * 3 // 4
-        if size < len(rest):
+        if start + size < len(text):
             line = rest.rfind("\n", size // 2, size)
             size = line + 1 if line >= 0 else size
         yield rest[:size].rstrip("\n")
