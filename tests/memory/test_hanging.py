@@ -104,7 +104,13 @@ async def test_a_part_that_hangs_leaves_few_threads_behind(door, part, stuck):
 
 
 async def test_a_store_that_hangs_is_left_alone_at_once_and_the_receipt_says_so(door, stuck):
-    sick = Sick("ledger", stuck.wait)
+    came_back = []
+
+    def hang():
+        if not stuck.wait(20):
+            came_back.append("by itself")
+
+    sick = Sick("ledger", hang)
     client = sick.memory.wrap(door.client(sick.fake, max_retries=0), conversation="c")
     sick.falls_sick()
     for _ in range(5):
@@ -113,6 +119,7 @@ async def test_a_store_that_hangs_is_left_alone_at_once_and_the_receipt_says_so(
     assert ["within its deadline" in one for one in told] == [True] * 2 + [False] * 3
     assert "what hangs is left alone" in told[-1]
     assert len(sick.trouble.calls) == 2
+    assert not came_back, "no turn waited for it"
 
 
 @pytest.mark.soak

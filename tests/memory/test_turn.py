@@ -688,17 +688,18 @@ async def test_a_turn_waits_no_longer_than_its_deadline(door, caplog):
     """The summarizer hangs until the user has their answer."""
     import threading
 
-    answered, fake = threading.Event(), stand_in()
+    answered, came_back, fake = threading.Event(), threading.Event(), stand_in()
 
     def hang(job):
         answered.wait(20)
+        came_back.set()
         raise OSError("too late anyway")
 
     rules = policy(deadline=0.2)
     with memory(policy=rules, summarizer=hang) as remembering, caplog.at_level(logging.WARNING):
         client = remembering.wrap(door.client(fake), conversation="c")
         told = await door.ask("create", client, ask(history(12)))
-        assert not answered.is_set()
+        assert not came_back.is_set(), "the turn went on while it hung"
         answered.set()
     assert told["content"][0]["text"] == "All right."
     assert "deadline" in caplog.text
