@@ -54,7 +54,9 @@ acts = st.builds(
             "say",
             "say",
             "tools",
-            "tools",
+            "job",
+            "job",
+            "rework",
             "final",
             "final",
             "server",
@@ -119,7 +121,7 @@ def quick(examples):
 everything = (st.lists(persons, min_size=1, max_size=2), policies, modes)
 
 
-@quick(300)
+@quick(200)
 @given(*everything, st.lists(acts, min_size=1, max_size=8))
 def test_every_request_keeps_the_promises(people, policy, mode, actions):
     run(people, policy, mode, actions)
@@ -141,6 +143,16 @@ def test_who_edits_the_first_message_begins_another_history():
     actions = [*said, *[Act("say")] * 5, Act("say", size="large"), Act("say")]
     seen = run([("whole", "", None, 0)], policy, "enforced", actions)
     assert seen["folds"] == 2
+
+
+@pytest.mark.parametrize("mode", ["enforced", "dropped", "unenforced"])
+def test_long_open_exchanges_keep_the_promises(mode):
+    job = Act("job", number=5, size="large")
+    actions = [Act("say"), job, Act("rework", number=4, size="middle", twice=True), Act("say")]
+    actions += [replace(job, number=2, twice=True), Act("restart"), Act("rework", number=1)]
+    actions += [Act("say", size="large"), Act("edit", number=1), job, Act("say", twice=True)]
+    seen = run([("whole", "c", None, 3)], SMALL, mode, actions)
+    assert seen["folds of steps"] > 6
 
 
 def test_documents_are_cited_by_the_numbers_they_have_in_each_request():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.chats import SMALL, Chat, history, memory, said, stand_in, texts
+from support.chats import MODEL, SMALL, Chat, ask, history, memory, said, stand_in, texts
 from support.oblivion import DAY, Clock, Notes, tells, words_of
 from turnfold import Conversation
 from turnfold.archive.kinds import KINDS, kinds_with
@@ -53,6 +53,30 @@ class Long:
             self.clock.now += DAY
         return self
 
+    def work(self, calls, mark="x"):
+        """One turn that takes many calls of a tool, whose oldest are folded."""
+        tools = [{"name": "look", "input_schema": {"type": "object"}}]
+        messages = ask(self.chat.messages, "Look at all of it.")["messages"]
+        for number in range(calls):
+            call = {"type": "tool_use", "id": f"toolu_{mark}{number}", "name": "look", "input": {}}
+            found = {
+                "type": "tool_result",
+                "tool_use_id": call["id"],
+                "content": said(number, mark),
+            }
+            self.chat.client.messages.create(
+                **{"model": MODEL, "messages": messages, "tools": tools, **self.chat.fields}
+            )
+            self.settle()
+            messages = [
+                *messages,
+                {"role": "assistant", "content": [call]},
+                {"role": "user", "content": [found]},
+            ]
+        self.chat.messages = [*messages, {"role": "assistant", "content": "Done."}]
+        self.clock.now += DAY
+        return self
+
     def settle(self):
         """Wait until what is done in the background is done."""
         worker = self.memory._background._thread
@@ -81,7 +105,7 @@ def keep_a_file(remembering):
 def past():
     """A run of 18 days, and the records it left; neither is changed."""
     with open_store("memory:") as opened:
-        long = Long(opened).days(18)
+        long = Long(opened).days(18).work(30)
         note = long.memory.notes(user_id="ada", conversation="c")[0]
         long.memory.retract(note.id, user_id="ada", conversation="c")
         keep_a_file(long.memory)
@@ -111,7 +135,7 @@ def tomorrows(body):
 
 
 def test_whatever_is_written_is_in_the_table(plain):
-    long = Long(plain).days(16)
+    long = Long(plain).days(16).work(30)
     notes = long.memory.notes(user_id="ada", conversation="c")
     long.memory.retract(notes[0].id, user_id="ada", conversation="c")
     long.memory.backfill(
@@ -126,12 +150,13 @@ def test_whatever_is_written_is_in_the_table(plain):
     assert written <= KINDS.keys()
     assert {"plan", "fold", "node", "thought", "indexed", "correction", "reset"} <= written
     assert kinds_with("file") <= written
+    assert "step" in written
     assert {one.kind for one in plain.ledger.scan(STORE_USER)} <= {"store", "indexing"}
 
 
 def test_the_table_says_of_each_kind_what_forgetting_does():
     assert kinds_with("for good") == {"tombstone", "tombstone-key", "forgetting"}
-    assert kinds_with("said") == {"content", "exchange"}
+    assert kinds_with("said") == {"content", "exchange", "step"}
     assert all(kind.name == name for name, kind in KINDS.items())
 
 
@@ -139,7 +164,7 @@ def test_the_table_says_of_each_kind_what_forgetting_does():
 
 
 def test_a_store_with_records_of_tomorrow_serves_today(store):
-    long = Long(store).days(14)
+    long = Long(store).days(14).work(30)
     long.rewrite(lambda one: replace(one, body=tomorrows(one.body)), *BODIES)
     strange = Record("dream:1", "dream", "c", {"of": ["whatever"]}, "amber2x dream", at=1.0)
     store.ledger.put("ada", [strange])
@@ -178,7 +203,7 @@ WRONG = [None, 7, "text", [1, None], {"messages": 3, "nodes": "n", "shown": [[1]
 def serves(again):
     """Whether all that memory does still goes on: turns, search, notes, forgetting."""
     again.days(3, "y", first=20)
-    assert [one.turn for one in again.receipts] == [19, 20, 21], "each turn had memory"
+    assert [one.turn for one in again.receipts] == [20, 21, 22], "each turn had memory"
     again.memory.search("amber3x", user_id="ada")
     again.memory.notes(user_id="ada", conversation="c")
     check(again.store, mend=True)

@@ -265,10 +265,10 @@ def test_a_tool_loop_keeps_its_prefix_however_long_it_grows():
     with memory(on_receipt=receipts.append) as remembering:
         client = remembering.wrap(fake.client(), conversation="c")
         messages = ask(history(9), question(2))["messages"]
-        for number in range(4):
+        for number in range(20):
             client.messages.create(model=MODEL, max_tokens=50, messages=messages, tools=TOOLS)
             call = {"type": "tool_use", "id": f"t{number}", "name": "look", "input": {}}
-            found = {"type": "tool_result", "tool_use_id": f"t{number}", "content": said(8) * 9}
+            found = {"type": "tool_result", "tool_use_id": f"t{number}", "content": said(number)}
             messages = [
                 *messages,
                 {"role": "assistant", "content": [call]},
@@ -276,11 +276,15 @@ def test_a_tool_loop_keeps_its_prefix_however_long_it_grows():
             ]
     bodies = chats(fake)
     assert len(injected(bodies[0])) == 2
-    for before, after in pairwise(bodies):
-        assert flat(after)[: len(flat(before))] == flat(before)
-    assert [receipt.folded > 0 for receipt in receipts] == [True, False, False, False]
-    assert receipts[-1].tokens.sent > 2 * SMALL.fold_at
-    assert len(summaries(fake)) == 1
+    opening = flat(bodies[0])
+    for before, after, receipt in zip(bodies, bodies[1:], receipts[1:], strict=False):
+        kept = opening if receipt.folded_steps else flat(before)
+        assert flat(after)[: len(kept)] == kept
+    assert [receipt.folded > 0 for receipt in receipts] == [True, *[False] * 19]
+    folded = sum(receipt.folded_steps > 0 for receipt in receipts)
+    assert 1 < folded < 5
+    assert receipts[-1].tokens.sent < 0.7 * receipts[-1].tokens.full
+    assert len(summaries(fake)) == 1 + folded
 
 
 def replayed(remembering, bodies_of):

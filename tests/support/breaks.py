@@ -384,8 +384,8 @@ BREAKS = [
         "7. A prompt that is too long is folded, and sent once more",
         "engine/turn.py",
         "Turn.recover_from",
-        "if not self._folds.fold_all(refusal, sent=sent):",
         "if self._folds.fold_all(refusal, sent=sent):",
+        "if not self._folds.fold_all(refusal, sent=sent):",
         "test_mend.py::test_a_prompt_that_is_too_long_is_folded_and_sent_once_more",
     ),
     Break(

@@ -16,6 +16,7 @@ import anthropic
 from turnfold import Memory, Policy
 from turnfold.history.exchanges import seed_of
 from turnfold.history.reader import read
+from turnfold.history.steps import steps_of
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_stores import open_store
 
@@ -44,9 +45,10 @@ class Act:
     Attributes:
         what: say, tools, final (answered by a call, whose result comes with what is said next),
             server (a tool that the API runs), cite (a document that may be cited, and an answer
-            that cites one in view), edit (and drop what came after), amend (and keep it), correct
-            (the answer, and keep what came after), delete (an exchange, and keep what came
-            after), regenerate, back, restart, switch (thinking on or off) or warm (fill the
+            that cites one in view), job (many calls in answer to one opening), rework (go back to
+            one of them, and go on from there), edit (and drop what came after), amend (and keep
+            it), correct (the answer, and keep what came after), delete (an exchange, and keep what
+            came after), regenerate, back, restart, switch (thinking on or off) or warm (fill the
             cache).
         who: number of the person.
         number: which exchange, how many tools, how many answers.
@@ -181,6 +183,13 @@ class World:
             person.exchanges[-1] = [opening]
             self.ask(person, act, self.words(act.size))
             return
+        if act.what == "rework" and (calls := steps_in(person)):
+            person.branched = True
+            del person.exchanges[-1][calls[act.number % len(calls)] :]
+            self.work(person, act, 2 + act.number)
+            self.ask(person, act, self.answer(act, person))
+            person.saved.append(copied(person.exchanges))
+            return
         self.rewrite(person, act)
         said = self.content(act)
         if act.what == "cite" and person.habit == "whole":
@@ -190,6 +199,8 @@ class World:
         person.exchanges.append([{"role": "user", "content": said}])
         for round_ in range(1 + act.number % 2 if act.what == "tools" else 0):
             self.call_tools(person, act, 1 + (act.number + round_) % 3)
+        if act.what == "job":
+            self.work(person, act, 4 + 2 * act.number)
         self.ask(person, act, self.answer(act, person))
         person.saved.append(copied(person.exchanges))
 
@@ -310,14 +321,20 @@ class World:
             return [{"type": "document", "source": plain}, said]
         return [said, {"type": "text", "text": self.words("small")}]
 
-    def call_tools(self, person, act, parallel):
+    def work(self, person, act, rounds):
+        """Call after call; some of several tools, some behind one that the API runs."""
+        for round_ in range(rounds):
+            self.call_tools(person, act, 1 + (act.number + round_) % 3, server=round_ % 4 == 3)
+
+    def call_tools(self, person, act, parallel, *, server=False):
         self.count += 1
         uses = [
             {"type": "tool_use", "id": f"toolu_{self.count}_{n}", "name": "look",
              "input": {"at": self.words("small"), "n": 1.0}}
             for n in range(parallel)
         ]  # fmt: skip
-        self.ask(person, act, [{"type": "text", "text": self.words("small")}, *uses])
+        ran = self.answer(Act("server", size="small"), person)[:2] if server else []
+        self.ask(person, act, [{"type": "text", "text": self.words("small")}, *ran, *uses])
         results = [
             {"type": "tool_result", "tool_use_id": use["id"], "content": self.words(act.size)}
             for use in uses
@@ -429,6 +446,7 @@ class World:
         # The API refuses what was thought before memory came and amended since, too.
         self.seen["amended and repaired" if person.amended else "repaired"] += len(repaired)
         self.seen["folds"] += receipt.folded > 0
+        self.seen["folds of steps"] += receipt.folded_steps > 0
         self.examine_receipt(receipt, calls, repaired)
         known = set(WORD.findall(json.dumps(person.history())))
         for call in calls:
@@ -490,6 +508,37 @@ class World:
         name = f"plan:{exchange.opening_id}"
         return self.record(person, name)
 
+    def newest_plan(self, person, exchange):
+        """The plan of the newest request of an exchange: of a step, or of its opening."""
+        steps = steps_of(exchange)
+        for step in reversed(steps.closed if steps else ()):
+            for revision in ("~1", ""):
+                name = f"plan:{exchange.opening_id}:{step.exchange_id}{revision}"
+                if plan := self.record(person, name):
+                    return plan
+        return self.record(person, f"plan:{exchange.opening_id}~1") or self.plan(person, exchange)
+
+    def within(self, person, plan, exchange):
+        """The steps of an exchange, and the fold that stands for some of them; None for none."""
+        name = plan.get("within", {}).get(exchange.opening_id)
+        return (steps_of(exchange), self.record(person, name)) if name else None
+
+    def shown(self, person, plan, exchange):
+        """The messages of an exchange as they have to be sent, notes on steps among them."""
+        found = self.within(person, plan, exchange)
+        if found is None:
+            return exchange.messages
+        steps, fold = found
+        last = exchange.opening - 1
+        notes = [{"type": "text", "text": text} for text in fold["blocks"]]
+        opening = exchange.messages[last]
+        return [
+            *exchange.messages[:last],
+            {**opening, "content": [*blocks_of(opening), *notes]},
+            *exchange.messages[exchange.opening : steps.starts[0]],
+            *exchange.messages[steps.starts[fold["count"]] :],
+        ]
+
     def record(self, person, name):
         found = self.store.ledger.get(person.name, [name]).get(name)
         return found.body if found else None
@@ -500,7 +549,7 @@ class World:
         kept = ledger.get(person.name, closed)
         assert {kept[name].kind for name in closed} <= {"content"}, "an exchange was not stored"
 
-        plan = self.plan(person, exchanges[-1])
+        plan = self.newest_plan(person, exchanges[-1])
         fold = self.record(person, plan["fold"]) if plan["fold"] else None
         folded = fold["count"] if fold else 0
         head = min(self.policy.keep_first, folded)
@@ -513,7 +562,10 @@ class World:
         shortened = plan.get("summary")
         summary = (fold["blocks"] if shortened is None else shortened) if fold else []
         live = [*exchanges[:head], *exchanges[folded:]]
-        expected = merged([message for one in live for message in one.messages])
+        for one in live:
+            self.examine_steps(person, self.within(person, plan, one))
+        shown = [message for one in live for message in self.shown(person, plan, one)]
+        expected = merged(shown)
         sent_messages = merged(sent["messages"])
         assert len(sent_messages) == len(expected), "messages are missing"
         found = []
@@ -559,6 +611,21 @@ class World:
         assert len(passages) == len(set(names)), "a folded exchange cannot be found"
         assert set(names) <= self.store.index.ids(person.name), "a passage has no vector"
 
+    def examine_steps(self, person, found):
+        """Every folded step is in one node of its notes, and findable word for word."""
+        if found is None:
+            return
+        steps, fold = found
+        contents = [one.content_id for one in steps.closed[: fold["count"]]]
+        assert self.chain(person, fold) == contents, "what is not sent is not what the notes hold"
+        nodes = [self.record(person, name) for name in fold["nodes"]]
+        covered = [step for one in nodes for step in range(one["first"], one["last"] + 1)]
+        assert covered == list(range(1, fold["count"] + 1)), "a step is in no node"
+        if self.indexed:
+            names = {f"{content}:0.0" for content in contents}
+            assert names <= self.store.ledger.get(person.name, names).keys(), "a step is not found"
+            assert names <= self.store.index.ids(person.name), "a passage has no vector"
+
     def examine_growth(self, person, path, sent, plan, recalled):
         """Within an epoch each request is the one before, plus blocks at its end.
 
@@ -573,7 +640,8 @@ class World:
         ]
         steady = [one for one in flat if not moves(one[1], recalled)]
         since = (plan["appends"], person.amended, min(person.cuts, 2))
-        epoch = (plan["fold"], plan.get("summary"))  # a limit may have shortened the summary
+        # A limit may have shortened the summary.
+        epoch = (plan["fold"], plan.get("summary"), sorted(plan.get("within", {}).items()))
         for earlier, fold, then_since, was, was_steady in person.requests:
             if fold != epoch or earlier != path[: len(earlier)]:
                 continue
@@ -586,6 +654,14 @@ class World:
             if len(earlier) == len(path):
                 assert now == then, "the same request is sent differently"
         person.requests.append((path, epoch, since, flat, steady))
+
+
+def steps_in(person):
+    """Where the steps of the newest exchange begin; nothing where it has none to go back to."""
+    newest = person.exchanges[-1] if person.exchanges else []
+    if person.habit != "whole":
+        return []
+    return [n for n, one in enumerate(newest[:-1]) if one["role"] == "assistant"]
 
 
 def copied(exchanges):

@@ -26,6 +26,7 @@ class Account:
     stayed: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     folded: int = 0
+    folded_steps: int = 0
     fold_reason: str = ""
     summary_usage: Usage = field(default_factory=Usage)
     summary_cost: float | None = 0.0
@@ -164,7 +165,8 @@ class Account:
             tokens=tokens,
             usage=usage,
             folded=self.folded,
-            fold_reason=self.fold_reason if self.folded else "",
+            folded_steps=self.folded_steps,
+            fold_reason=self.fold_reason if self.folded or self.folded_steps else "",
             cache_missed=cache_missed,
             in_memory=in_memory,
             hits=tuple(hits),

@@ -71,6 +71,8 @@ class Receipt:
         tokens: estimated tokens by part.
         usage: what the API counted; zeros where it told nothing.
         folded: exchanges this turn moved into memory.
+        folded_steps: steps of the open exchange, calls of tools with their results, that this
+            request moved into memory.
         fold_reason: why it did, in words; "" if it did not.
         in_memory: exchanges in memory at this turn, out of `turn` - 1 closed ones.
         cache_missed: tokens of the request before that this one continues and that were not read
@@ -98,6 +100,7 @@ class Receipt:
     user_id: str = ""
     conversation: str = ""
     folded: int = 0
+    folded_steps: int = 0
     fold_reason: str = ""
     in_memory: int = 0
     cache_missed: int = 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from turnfold_stores import Record
 
+from turnfold.archive.paths import STEP_PLACE_KIND
 from turnfold.archive.record_access import RecordAccess
 from turnfold.history.exchanges import Exchange, Transcript, seed_of
 from turnfold.history.redaction import RedactedExchanges
@@ -62,6 +63,39 @@ class ExchangeRecords(RecordAccess):
             parent = one.exchange_id
         self.store.ledger.put(self.scope.user_id, records)
         self._stored.update((self._name(one), None) for one in new)
+
+    def store_steps(self, opening: Exchange, steps: Sequence[Exchange]) -> None:
+        """Store closed steps of an open exchange, before any of them leaves the request.
+
+        Args:
+            opening: the exchange.
+            steps: all of its closed steps so far, oldest first.
+
+        Raises:
+            StoreError: the ledger could not be written.
+        """
+        known = next(
+            (n for n in range(len(steps), 0, -1) if self._name(steps[n - 1]) in self._stored), 0
+        )
+        if known == len(steps):
+            return
+        kept = self.storable(steps)
+        parent = steps[known - 1].exchange_id if known else ""
+        records: list[Record] = []
+        for index in range(known, len(steps)):
+            one = steps[index]
+            place = {
+                "parent": parent,
+                "content": one.content_id,
+                "number": index + 1,
+                "opening": opening.opening_id,
+            }
+            said = {"messages": list(kept[index].messages)}
+            records.append(self._record(one.content_id, "content", said))
+            records.append(self._record(one.exchange_id, STEP_PLACE_KIND, place))
+            parent = one.exchange_id
+        self.store.ledger.put(self.scope.user_id, records)
+        self._stored.update((self._name(one), None) for one in steps[known:])
 
     def is_stored(self, exchange: Exchange) -> bool:
         """Whether this exchange was seen before, on this very path."""

@@ -19,7 +19,7 @@ from turnfold.archive.conversations import RESET_KIND, SAID_KIND
 from turnfold.archive.leases import LEASE_KIND
 from turnfold.archive.measures import AnsweredRequest
 from turnfold.archive.passages import Passage, place_of
-from turnfold.archive.paths import read_place
+from turnfold.archive.paths import STEP_PLACE_KIND, read_place
 from turnfold.archive.plans import read_fold, read_plan, read_preparation
 from turnfold.archive.tombstones import KEY_KIND, MARK_KIND, TOMBSTONE_KIND
 from turnfold.files.stored_files import (
@@ -95,12 +95,13 @@ def _needs_of_plan(record: Record) -> Iterable[str]:
     plan = read_plan(record)
     places = {shown.id: place_of(shown.id) for shown in plan.shown}
     shown = [content if piece is None else name for name, (content, _, piece) in places.items()]
-    return (*shown, *filter(None, [plan.fold]))
+    return (*shown, *filter(None, [plan.fold]), *plan.within.values())
 
 
 _ALL = (
     Kind("content", "exchange_records", "said", lambda one: messages_in(one.body), derived=False),
     Kind("exchange", "exchange_records", "said", read_place, _needs_of_place, derived=False),
+    Kind(STEP_PLACE_KIND, "exchange_records", "said", read_place, _needs_of_place, derived=False),
     Kind(
         "passage",
         "passage_records",

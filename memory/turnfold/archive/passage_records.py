@@ -28,7 +28,9 @@ _EMBEDDED_IN_HASTE = 16
 class PassageRecords(ExchangeRecords):
     """The passages of a conversation."""
 
-    def store_passages(self, exchanges: Sequence[Exchange], *, first: int) -> None:
+    def store_passages(
+        self, exchanges: Sequence[Exchange], *, first: int, one: bool = False
+    ) -> None:
         """Store the passages of exchanges, and that their vectors are owed.
 
         A passage is dated as its exchange is.
@@ -36,23 +38,24 @@ class PassageRecords(ExchangeRecords):
         Args:
             exchanges: a run of a path.
             first: number of the first of them on the path, from 1.
+            one: whether they are steps of one exchange, which has that number.
 
         Raises:
             StoreError: the ledger could not be written; nothing was.
         """
         exchanges = list(exchanges)
         passages = {
-            one.id: one
+            passage.id: passage
             for turn, exchange in enumerate(exchanges, first)
-            for one in passages_of(exchange, turn)
+            for passage in passages_of(exchange, first if one else turn)
         }
         if not passages:
             return
         now = self.clock()
         times = self._times(exchanges)
         records = [
-            one.to_record(self.scope.conversation, times.get(one.content_id, now))
-            for one in passages.values()
+            passage.to_record(self.scope.conversation, times.get(passage.content_id, now))
+            for passage in passages.values()
         ]
         owed = self._record(f"owed:{next(iter(passages))}", "owed", list(passages), at=now)
         self.store.ledger.put(self.scope.user_id, [*records, owed])

@@ -17,6 +17,8 @@ from turnfold_stores.records.fields import Fields, Reading, messages_in
 from turnfold.archive.conversations import is_alive
 from turnfold.archive.plans import Fold, Plan, fold_name, opening_in, read_fold, read_plan
 
+STEP_PLACE_KIND = "step"
+"""The kind of record that says where a step of an exchange stands: see `store_steps`."""
 LOOK_BACK = 200
 """Folds are looked for from the newest exchange back, this many at a time."""
 
@@ -30,9 +32,10 @@ class ExchangePlace:
         parent: that of the exchange before it; "" for none.
         content: its content id.
         number: its number on the path, from 1.
-        opening: its opening id.
+        opening: its opening id; of a step that of its exchange.
         conversation: in which conversation.
         at: when it was first said there, in seconds since the epoch.
+        is_step: whether it is a step, whose number and parent are within its exchange.
     """
 
     id: str
@@ -42,6 +45,7 @@ class ExchangePlace:
     opening: str
     conversation: str
     at: float
+    is_step: bool = False
 
 
 def read_place(record: Record) -> ExchangePlace:
@@ -59,6 +63,7 @@ def read_place(record: Record) -> ExchangePlace:
         fields.text("opening"),
         record.conversation,
         record.at,
+        record.kind == STEP_PLACE_KIND,
     )
 
 
@@ -101,6 +106,11 @@ class Paths:
     def links(self, conversation: str) -> dict[str, ExchangePlace]:
         """The places of all exchanges of a conversation, by exchange id."""
         scan = self._ledger.scan(self._user_id, kind="exchange", conversation=conversation)
+        return {record.id: link for record, link in self._reading.all(scan, read_place)}
+
+    def steps(self, conversation: str) -> dict[str, ExchangePlace]:
+        """The places of the steps that were stored of its exchanges, by id."""
+        scan = self._ledger.scan(self._user_id, kind=STEP_PLACE_KIND, conversation=conversation)
         return {record.id: link for record, link in self._reading.all(scan, read_place)}
 
     def trodden(self, conversation: str) -> list[Trodden]:
@@ -191,6 +201,11 @@ class Paths:
             path: list[str] = []
             for fold in self.chain(in_force):
                 path[:0] = fold.contents
+            for name in plan.within.values() if plan.root != but else ():
+                steps: list[str] = []
+                for fold in self.chain(self.fold(name)):
+                    steps[:0] = fold.contents
+                path += steps
             paths.append(path)
         return paths
 

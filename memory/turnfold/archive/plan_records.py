@@ -41,6 +41,28 @@ class PlanRecords(RecordAccess):
         plans = self._read(names, read_plan)
         return {opening: plans[name] for name, opening in names.items() if name in plans}
 
+    def step_plans(self, opening: Exchange, steps: Sequence[Exchange]) -> tuple[int, Plan | None]:
+        """The newest plan amid an exchange, and which of its newest steps it hangs on.
+
+        Args:
+            opening: the exchange.
+            steps: its closed steps, oldest first.
+
+        Returns:
+            Index of the step, and its plan; (-1, None) where there is none.
+        """
+        for end in range(len(steps), 0, -LOOK_BACK):
+            names = {
+                plan_id(opening, revision, step=steps[index].exchange_id): index
+                for index in range(max(0, end - LOOK_BACK), end)
+                for revision in (0, 1)
+            }
+            plans = self._read(names, read_plan)
+            for name in reversed(names):
+                if name in plans:
+                    return names[name], plans[name]
+        return -1, None
+
     def store_plan(self, plan: Plan) -> Plan:
         """Write a plan and read back the one that holds: the first ever written."""
         self._stored[plan.id + self.mark] = None
@@ -62,8 +84,7 @@ class PlanRecords(RecordAccess):
         fold = self.fold(plan.fold) if plan.fold else None
         if fold is None:
             return None
-        last = exchanges[fold.count - 1] if fold.count <= len(exchanges) else None
-        return fold if last is not None and fold.id == fold_id(last) else None
+        return fold if is_on(fold, exchanges) else None
 
     def fold_in_force(self, exchanges: Sequence[Exchange], *, previous: Plan | None) -> Fold | None:
         """The newest fold on a path.
@@ -84,6 +105,17 @@ class PlanRecords(RecordAccess):
             if fold is not None:
                 return fold
         return known
+
+    def fold_of_steps(self, steps: Sequence[Exchange], *, known: Fold | None = None) -> Fold | None:
+        """The newest fold of the steps of an exchange.
+
+        Args:
+            steps: its closed steps, oldest first.
+            known: one that holds unless there is a newer one; None for none.
+        """
+        least = known.count if known is not None else 0
+        places = [(one.exchange_id, n) for n, one in enumerate(steps[least:], least + 1)]
+        return self.paths.newest_fold(places) or known
 
     def store_fold(self, fold: Fold) -> Fold:
         """Write a fold and read back the one that holds."""
@@ -135,6 +167,11 @@ class PlanRecords(RecordAccess):
         records.append(self._record(name, "usage", row.to_json(), at=row.at))
         self.store.ledger.put(self.scope.user_id, records)
 
+    def answered_request(self, name: str) -> AnsweredRequest | None:
+        """One answered request, by the id of its row; None where there is none."""
+        read = self._read([name], lambda record: AnsweredRequest.from_json(record.body, record.at))
+        return read.get(name)
+
     def answered_requests(self, exchange: Exchange) -> list[AnsweredRequest]:
         """The answered requests of an exchange, in order."""
         names = [usage_id(exchange, number) for number in range(exchange.replies + 1)]
@@ -163,3 +200,9 @@ class PlanRecords(RecordAccess):
         body = {"messages": len(exchange.messages)}
         name = floor_id(exchange, exchange.replies)
         self.store.ledger.put(self.scope.user_id, [self._record(name, "floor", body)])
+
+
+def is_on(fold: Fold, exchanges: Sequence[Exchange]) -> bool:
+    """Whether a fold stands for the oldest of these exchanges, or steps."""
+    last = exchanges[fold.count - 1] if fold.count <= len(exchanges) else None
+    return last is not None and fold.id == fold_id(last)

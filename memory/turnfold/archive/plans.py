@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from turnfold_stores import Record
@@ -102,6 +103,8 @@ class Plan:
         number: of its exchange in the history, from 1; 0 where an older version wrote it.
         turn: names what it opens with and what was said just before; see
             `turnfold.archive.tombstones.turn_name`. "" where an older version wrote it.
+        within: the folds of steps that are in force, by opening id of the exchange in view that
+            they are folded in.
     """
 
     id: str
@@ -121,11 +124,19 @@ class Plan:
     until: int = 0
     number: int = 0
     turn: str = ""
+    within: Mapping[str, str] = field(default_factory=dict)
 
 
-def plan_id(opening: Exchange, revision: int = 0) -> str:
-    """The id of the plan of an opening; a revision replaces one the API refused."""
-    return f"plan:{opening.opening_id}" + (f"~{revision}" if revision else "")
+def plan_id(opening: Exchange, revision: int = 0, *, step: str = "") -> str:
+    """The id of a plan; a revision replaces one the API refused.
+
+    Args:
+        opening: the exchange it is of.
+        revision: which one it is.
+        step: id of the closed step that it hangs on, amid the exchange; "" for the opening.
+    """
+    name = f"plan:{opening.opening_id}" + (f":{step}" if step else "")
+    return name + (f"~{revision}" if revision else "")
 
 
 def usage_id(opening: Exchange, number: int) -> str:
@@ -164,7 +175,7 @@ def carried_id(node: str, last: Exchange) -> str:
 
 
 def opening_in(name: str) -> str:
-    """The opening id that the id of a plan, a usage row or a floor names."""
+    """The opening id that the id of a plan, of a step's too, a usage row or a floor names."""
     return name.split(":")[1].partition("~")[0]
 
 
@@ -198,7 +209,14 @@ def read_plan(record: Record) -> Plan:
         until=fields.whole("until"),
         number=fields.whole("number"),
         turn=fields.text("turn"),
+        within=_read_within(record.body.get("within", {})),
     )
+
+
+def _read_within(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise DamagedError("the folds of its steps are no object")
+    return {str(name): fold for name, fold in value.items() if isinstance(fold, str)}
 
 
 def _read_shown(row: Any) -> RecalledRef:
@@ -249,7 +267,7 @@ def preparation_body(preparation: Preparation) -> dict[str, Any]:
 
 def plan_body(plan: Plan) -> dict[str, Any]:
     """A plan as it is stored."""
-    body = {
+    body: dict[str, Any] = {
         "parent": plan.parent,
         "root": plan.root,
         "fold": plan.fold,
@@ -265,6 +283,7 @@ def plan_body(plan: Plan) -> dict[str, Any]:
         "until": plan.until,
         "number": plan.number,
         "turn": plan.turn,
+        "within": dict(plan.within),
     }
     return body if plan.summary is None else {**body, "summary": list(plan.summary)}
 

@@ -26,10 +26,12 @@ class ForgottenContents:
     Attributes:
         contents: content ids of these exchanges.
         mark: what `Tombstones.mark` said when they were looked up.
+        open: whether the open exchange was.
     """
 
     contents: Collection[str] = ()
     mark: str = ""
+    open: bool = False
 
 
 class RecordAccess:
@@ -65,6 +67,7 @@ class RecordAccess:
         self.clock = clock
         self.mark = forgotten.mark
         self.forgotten = forgotten.contents
+        self.open_is_forgotten = forgotten.open
         self._stored = stored
         self.redact = redact
         self.reading = Reading()

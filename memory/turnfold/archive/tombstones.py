@@ -99,6 +99,12 @@ def turn_name(opening: Exchange, before: Exchange | None, seed: str) -> str:
     return "turn:" + digest(seed, content, *opening.opening_names)
 
 
+def open_is_forgotten(exchanges: Sequence[Exchange], tombstones: Tombstones, seed: str) -> bool:
+    """Whether the newest of some exchanges was forgotten while it was open."""
+    before = exchanges[-2] if len(exchanges) > 1 else None
+    return bool(tombstones.among({turn_name(exchanges[-1], before, seed)}))
+
+
 def forgotten_of(
     closed: Sequence[Exchange],
     tombstones: Tombstones,

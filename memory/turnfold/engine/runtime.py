@@ -12,7 +12,7 @@ from turnfold_stores import Store
 
 from turnfold.accounting.account import Account
 from turnfold.archive.archive import Archive, ForgottenContents
-from turnfold.archive.tombstones import Tombstones, forgotten_of
+from turnfold.archive.tombstones import Tombstones, forgotten_of, open_is_forgotten
 from turnfold.embedders.background_loading import ModelStart
 from turnfold.engine.cut_history import Course, follow, go_on, looks_cut, starts_anew
 from turnfold.engine.fold_carryover import carry
@@ -171,11 +171,15 @@ class Runtime:
             # A turn may have been cut off before it could take back what it wrote meanwhile.
             forget_again(self.store, self.policy, scope.user_id)
         forgotten = self._shared.forgotten(scope)
+        open_is = False
         if mark:
+            seed = seed_of(scope.user_id, scope.conversation)
+            if transcript.open.replies:
+                open_is = open_is_forgotten(transcript.exchanges, tombstones, seed)
             forgotten |= forgotten_of(
                 transcript.closed,
                 tombstones,
-                seed=seed_of(scope.user_id, scope.conversation),
+                seed=seed,
                 kept=lambda one: one.exchange_id + mark in self._shared.stored,
                 known=forgotten,
             )
@@ -184,7 +188,7 @@ class Runtime:
             scope,
             self._shared.stored,
             self.policy.now,
-            forgotten=ForgottenContents(forgotten, mark),
+            forgotten=ForgottenContents(forgotten, mark, open_is),
             redact=self.policy.redact,
             claims=self._shared.claims,
         )

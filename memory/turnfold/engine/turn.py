@@ -33,20 +33,24 @@ from turnfold.archive.plans import Fold, Plan, RecalledRef, plan_id, usage_id
 from turnfold.archive.tombstones import opening_name, turn_name
 from turnfold.engine.cut_history import Course
 from turnfold.engine.turn_recall import BREAKS, TurnRecall
+from turnfold.engine.turn_steps import TurnSteps
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.folds_in_force import fold_in_force, left_out
 from turnfold.folding.planner import FoldPlanner, ReadRequest, Workers
 from turnfold.folding.preparation import FoldPreparation, take_back
 from turnfold.folding.rule import nears_first_fold
+from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.folding.turn_folds import TurnFolds
 from turnfold.history.citations import Citations
+from turnfold.history.exchanges import Exchange, Transcript
+from turnfold.history.steps import steps_of
 from turnfold.recall.candidates import MessageCache
 from turnfold.recall.recalled_block import recall_block
 from turnfold.request.carried_state import protected_head
 from turnfold.request.refusals import Refusal
 from turnfold.request.rewrite import Sent, build, sources_block
-from turnfold.request.thinking import thinking_ids
+from turnfold.request.thinking import binds_thinking, thinking_ids
 from turnfold.summaries.summary_block import narrowed
 from turnfold.turn_context import TurnContext
 
@@ -80,21 +84,24 @@ class Turn:
         self._count = context.count
         self.account = context.account
         self._revision = 0
+        self._amid = False  # whether exchanges are folded amid the steps of another
         self._strip = False  # all thinking goes: the API refused some of it
         self._found: Sequence[RecalledPassage] | None = None
         self._sent: Sent | None = None
         self._tokens = Tokens()
 
         self._head = protected_head(transcript, context.policy.keep_first)
-        self._citations = Citations(
-            transcript, partial(left_out, archive, transcript, head=self._head)
-        )
+        self._citations = self._citations_in(transcript)
         self._fixed = count_fixed(body, self._count)
         self._request = ReadRequest(body, transcript, self._citations, self._fixed, self._head)
         self._before = self._exchanges[-2] if len(self._exchanges) > 1 else None
         openings = [transcript.open, *([self._before] if self._before else [])]
         plans = archive.plans(openings)
         self._plan = plans.get(transcript.open.opening_id)
+        before = plans.get(self._before.opening_id) if self._before else None
+        previous = self._newest_of(self._before, before) or course.plan
+        steps = TurnSteps(context, self._request, self._plan, previous, workers)
+        self._steps, self._plan = steps, steps.plan
         self._is_first = len(self._exchanges) == 1 and not transcript.open.replies
         self._is_known = bool(
             archive.scope.conversation
@@ -102,27 +109,67 @@ class Turn:
             or (self._before and self._before.opening_id in plans)
         )
         if self._plan is None:
-            previous = plans.get(self._before.opening_id) if self._before else None
-            self._previous = previous or course.plan
+            self._previous = previous
             self._measures = self._measured(self._previous)
             fold = fold_in_force(
-                archive, transcript, self._citations, head=self._head, previous=previous
+                archive,
+                transcript,
+                self._citations,
+                head=self._head,
+                previous=previous if before is not None else None,
             )
         else:
             self._previous = self._plan
             self._measures = self._plan.measures
             fold = self._fold_of(self._plan)
+        self._measures = steps.measured(self._measures)
+        count = fold.count if fold is not None else 0
+        steps.read_folds(range(min(self._head, count), count))
         self._recall = TurnRecall(context, self._request, known, root=self._root)
         self._planner = FoldPlanner(context, self._request, self._measures, workers)
-        self._folds = TurnFolds(
-            context, self._planner, transcript, self._epoch_under(fold), root=self._root
-        )
+        spending = SummaryBudget(context, transcript, self._root)
+        epoch = self._epoch_under(fold)
+        self._folds = TurnFolds(context, self._planner, transcript, epoch, spending)
 
     def begin(self) -> None:
-        """Go by what was planned for this opening, or decide what to fold."""
+        """Go by what was planned for this opening, or step, or decide what to fold."""
         if self._plan is None:
             self._folds.begin()
             self._begin_loading()
+        if not self._folds.is_awaited:
+            self._begin_steps()
+
+    def _begin_steps(self) -> None:
+        self._steps.begin(self._measures, self._epoch, self._plan, self._root)
+        if not self._steps.is_awaited:
+            self._reach_back()
+
+    def _reach_back(self) -> None:
+        """Fold exchanges amid another one, where all that is folded of its steps is not enough."""
+        if (
+            self._steps.newest
+            and not self._steps.is_planned
+            and self._plan is not None
+            and self._planner.is_past_limit(self._epoch)
+            and self._epoch.start < len(self._transcript.closed)
+        ):
+            self._plan, self._amid = None, True
+            self._folds.begin()
+
+    def _newest_of(self, exchange: Exchange | None, plan: Plan | None) -> Plan | None:
+        """The newest plan of a closed exchange: amid its steps, if there is one."""
+        steps = steps_of(exchange) if exchange is not None and exchange.replies > 1 else None
+        if exchange is None or steps is None or plan is None:
+            return plan
+        return self._archive.step_plans(exchange, steps.closed)[1] or plan
+
+    def _citations_in(self, transcript: Transcript) -> Citations:
+        of_path = self._transcript
+        return Citations(
+            transcript,
+            partial(left_out, self._archive, of_path, head=self._head),
+            is_whole=transcript is of_path,
+        )
 
     @property
     def _root(self) -> str:
@@ -132,10 +179,11 @@ class Turn:
 
     @property
     def _epoch(self) -> Epoch:
-        return self._folds.epoch
+        return self._folds.epoch.showing(self._steps.shown)
 
     def _epoch_under(self, fold: Fold | None) -> Epoch:
-        return Epoch.under(fold, self._context, self._transcript, head=self._head)
+        shown = self._steps.shown
+        return Epoch.under(fold, self._context, self._transcript, head=self._head, shown=shown)
 
     def _fold_of(self, plan: Plan) -> Fold | None:
         return self._archive.fold_of(plan, self._transcript.closed)
@@ -164,16 +212,18 @@ class Turn:
 
     def preparation(self) -> FoldPreparation | None:
         """A fold to have written: before the request goes out where it is urgent, or meanwhile."""
-        return self._folds.pending
+        if self._steps.is_awaited:
+            return self._steps.pending
+        return self._folds.pending or self._steps.pending
 
     @property
     def folds(self) -> bool:
         """Whether a fold is wanted before the request can go out; asks no store."""
-        return self._folds.is_awaited
+        return self._folds.is_awaited or self._steps.is_awaited
 
     def is_waiting(self) -> bool:
         """Whether someone else is writing the summaries that this turn cannot do without."""
-        return self._folds.is_waiting()
+        return self._folds.is_waiting() or self._steps.is_waiting()
 
     def settle(self) -> bool:
         """Take what was written of an urgent fold, and fold as far as it reaches.
@@ -182,7 +232,12 @@ class Turn:
             Whether another one is wanted before the request can go out.
         """
         with self._timed("fold"):
-            return self._folds.settle()
+            if self._folds.is_awaited:
+                if not self._folds.settle() and not self._amid:
+                    self._begin_steps()
+            elif not self._steps.settle():
+                self._reach_back()
+            return self.folds
 
     # --- the request --------------------------------------------------------------------------
 
@@ -192,21 +247,25 @@ class Turn:
             if self._plan is None:
                 self._plan = self._planned()
                 take_back(self._archive, self._policy)
+            self._plan = self._planned_step(self._plan)
         with self._timed("build"):
-            epoch = self._epoch
+            epoch, shown = self._epoch, self._steps.shown
+            citations = self._citations
             self._sent = build(
                 self._body,
-                self._transcript,
+                shown,
                 head=self._head,
                 folded=epoch.in_memory,
                 injections=epoch.injections(self._plan),
                 summary=len(epoch.blocks_of(self._plan)),
                 carried=epoch.carried(),
-                citations=self._citations,
+                citations=citations if shown is self._transcript else self._citations_in(shown),
                 proofs=self._archive.proofs(epoch.thinking()),
                 thinking_from=self._thinking_from(),
                 cache=self._planner.is_cached if self._is_within_first else self._plan.cached,
                 marks_end=self._is_known,
+                noted=self._steps.noted,
+                unbound_from=None if binds_thinking(self._request.model) else shown.starts[-2],
             )
             self._tell_of_limit()
         return self._sent.body
@@ -215,7 +274,8 @@ class Turn:
         """Index of the first message whose thinking may stay; what came before was refused."""
         if self._strip:
             return len(self._transcript.messages)
-        return self._recall.floor(self._epoch)
+        floor = self._recall.floor(self._epoch)
+        return self._steps.place(floor) if floor else 0
 
     def _tell_of_limit(self) -> None:
         """Say so where the prompt is over the most it may have."""
@@ -236,13 +296,18 @@ class Turn:
         purse = self._planner.recall_budget(self._epoch)
         room = self._recall.room(self._epoch, limit=self._planner.limit, sources=self._sources())
         budget = min(purse.allows, room)
-        self._found = self._recall.passages(self._epoch, appends=appends, budget=budget)
+        self._found = (
+            ()  # what the opening asks for was recalled when it was new
+            if self._amid
+            else self._recall.passages(self._epoch, appends=appends, budget=budget)
+        )
         recalled = recall_block(self._found)
+        step = self._steps.newest if self._amid else ""
         whole = self._epoch.fold.blocks if self._epoch.fold else ()
         blocks = self._shortened(self._count(recalled))
         left, until = self._left()
         plan = Plan(
-            id=plan_id(self._transcript.open, self._revision),
+            id=plan_id(self._transcript.open, self._revision, step=step),
             parent=self._archive.end_of(self._transcript),
             root=self._root,
             fold=self._epoch.fold_id,
@@ -261,12 +326,28 @@ class Turn:
             until=until,
             number=len(self._exchanges),
             turn=turn_name(self._transcript.open, self._before, self._archive.seed),
+            within=self._steps.in_force(self._epoch.folded),
         )
         holds = self._archive.store_plan(plan)
         if holds != plan:  # someone else planned this opening first
             self._found = None
+            self._steps.go_by(holds)
             self._folds.epoch = self._epoch_under(self._fold_of(holds))
         return holds
+
+    def _planned_step(self, plan: Plan) -> Plan:
+        """The plan of this very request, where it stands amid an exchange that may be folded."""
+        step = self._steps.newest
+        name = plan_id(self._transcript.open, self._revision, step=step)
+        if not step or plan.id == name or (self._steps.is_planned and not self._revision):
+            return plan
+        within = self._steps.in_force(self._epoch.folded)
+        of_step = replace(plan, id=name, within=within)
+        plan = self._archive.store_plan(of_step)
+        take_back(self._archive, self._policy)
+        if plan != of_step:  # someone else planned this request first
+            self._steps.go_by(plan)
+        return plan
 
     def _sources(self) -> str:
         """Names what is cited in view and folded; what this epoch began with goes on."""
@@ -327,13 +408,17 @@ class Turn:
         if refusal.kind == "too_long" and not self._revision:
             self._revision = 1
             sent = self._epoch.tokens(self._plan, fixed=self._fixed).sent
-            if not self._folds.fold_all(refusal, sent=sent):
+            if self._steps.open_all():
+                self._begin_steps()
+            newest = "step" if self._steps.fold_all(refusal, sent=sent) else "exchange"
+            if self._folds.fold_all(refusal, sent=sent):
+                self._plan, self._amid = None, bool(self._steps.newest)
+            elif newest != "step":
                 return False
             self.account.fold_reason = "the API found the prompt too long"
             self.account.degraded.append(
-                "window: the prompt was too long; all but the newest exchange was folded"
+                f"window: the prompt was too long; all but the newest {newest} was folded"
             )
-            self._plan = None
             return True
         return False
 

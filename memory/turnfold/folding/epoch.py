@@ -32,13 +32,23 @@ class Epoch:
         *,
         head: int,
         count: CountText,
+        shown: Transcript | None = None,
     ) -> None:
+        """Args:
+        transcript: the messages as exchanges.
+        fold: see above.
+        earlier: see above.
+        head: see above.
+        count: counts the tokens of a text.
+        shown: the same with notes in place of steps that are folded; None where none are.
+        """
         self.fold = fold
         self.earlier = earlier
         self.head = head
-        self.sizes = [one.size for one in transcript.exchanges]
         self._transcript = transcript
-        self._exchanges = transcript.exchanges
+        self._shown = shown or transcript
+        self._exchanges = self._shown.exchanges
+        self.sizes = [one.size for one in self._exchanges]
         self._count = count
 
     @classmethod
@@ -49,10 +59,12 @@ class Epoch:
         transcript: Transcript,
         *,
         head: int,
+        shown: Transcript | None = None,
     ) -> Epoch:
         """The epoch as far as it has come, with the plans that were made in it."""
         count = context.count
-        if fold is None and context.policy.scope == "conversation":
+        nothing = fold is None and (shown is None or shown is transcript)
+        if nothing and context.policy.scope == "conversation":
             # Nothing was folded, so nothing could be recalled.
             return cls(transcript, fold, {}, head=head, count=count)
         in_memory, name = (fold.count, fold.id) if fold else (0, "")
@@ -63,11 +75,19 @@ class Epoch:
             for index, one in enumerate(live, in_memory)
             if one.opening_id in plans and plans[one.opening_id].fold == name
         }
-        return cls(transcript, fold, earlier, head=head, count=count)
+        return cls(transcript, fold, earlier, head=head, count=count, shown=shown)
 
     def after(self, fold: Fold) -> Epoch:
         """The epoch that a new fold begins."""
-        return Epoch(self._transcript, fold, {}, head=self.head, count=self._count)
+        return self._with(fold, {}, self._shown)
+
+    def showing(self, shown: Transcript) -> Epoch:
+        """The same once steps have been folded."""
+        return self if shown is self._shown else self._with(self.fold, self.earlier, shown)
+
+    def _with(self, fold: Fold | None, earlier: Mapping[int, Plan], shown: Transcript) -> Epoch:
+        transcript, head, count = self._transcript, self.head, self._count
+        return Epoch(transcript, fold, earlier, head=head, count=count, shown=shown)
 
     @property
     def fold_id(self) -> str:
@@ -145,7 +165,7 @@ class Epoch:
             summary=(self._count("\n".join(blocks)) if blocks else 0) + sources,
             recalled=recalled,
             window=sum(self.sizes[self.in_memory :]) + sum(head),
-            full=fixed + sum(self.sizes),
+            full=fixed + sum(one.size for one in self._transcript.exchanges),
         )
 
     def blocks_of(self, plan: Plan) -> tuple[str, ...]:
@@ -171,12 +191,12 @@ class Epoch:
 
     def carried(self) -> Carried:
         """State of what is left out that goes on."""
-        return carried_from(self._exchanges[self.head : self.in_memory])
+        return carried_from(self._transcript.exchanges[self.head : self.in_memory])
 
     @property
     def special(self) -> Iterator[int]:
         """Where those of the exchanges stand that are sent verbatim and are not plain."""
-        return (index for index in self._transcript.special if index not in self.folded)
+        return (index for index in self._shown.special if index not in self.folded)
 
     def thinking(self) -> list[str]:
         """Names of all thinking blocks that may be sent."""

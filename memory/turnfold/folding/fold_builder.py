@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from turnfold.accounting.prices import Usage
 from turnfold.archive.plans import Fold, fold_id
@@ -12,6 +13,7 @@ from turnfold.errors import SummaryError, failure
 from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.history.exchanges import Exchange
+from turnfold.history.steps import steps_of
 from turnfold.history.utterances import utterances
 from turnfold.request.refusals import failure_of
 from turnfold.summaries.draft import NodeDraft, Piece
@@ -62,6 +64,8 @@ class FoldBuilder:
         self._start = wanted.start
         self._head = wanted.head
         self._room = wanted.room
+        self._within = wanted.within
+        self._asked = wanted.asked
         self._runs = wanted.runs
         self.wrote: list[str] = []
         self.came_late = 0
@@ -183,19 +187,42 @@ class FoldBuilder:
             holding, _ = correct(nodes, self._archive.corrections() if nodes else {})
             self._known = live_items(holding.values())
         first, last = self._runs[name]
+        before = utterances(self._exchanges[first - 1].messages) if first else ()
         job = SummaryJob(
             first=first + 1,
             exchanges=[utterances(one.messages) for one in self._exchanges[first:last]],
-            before=utterances(self._exchanges[first - 1].messages) if first else (),
+            before=self._asked or before,
             known=self._known,
             max_tokens=max(256, self._policy.summary_tokens // 2),
+            of_steps=bool(self._within),
         )
-        draft = NodeDraft(job, self._count, self._reads)
+        draft = self._draft_of(job, first, last)
         if len(draft.pieces) > 1:
             kept = {_piece_id(name, one): one for one in draft.pieces}
             for piece_name, node in self._archive.nodes(kept).items():
                 draft.recall(kept[piece_name], node.items)
         return draft
+
+    def _draft_of(self, job: SummaryJob, first: int, last: int) -> NodeDraft:
+        """The draft of a job; of steps that are summarized already their notes are taken over."""
+        noted: list[Item] = []
+        rest = list(job.exchanges)
+        for index in range(first, last) if not self._within else ():
+            steps = steps_of(self._exchanges[index])
+            fold = self._archive.fold_of_steps(steps.closed) if steps else None
+            if steps is None or fold is None:
+                continue
+            holding, _ = correct(self._nodes(fold.nodes), self._archive.corrections())
+            noted += [
+                replace(item, turns=(index + 1,), supersedes=(), id="")
+                for item in live_items(holding.values())
+            ]
+            messages = self._exchanges[index].messages
+            left = [*messages[: steps.starts[0]], *messages[steps.starts[fold.count] :]]
+            rest[index - first] = utterances(left)
+        return NodeDraft(
+            job, self._count, self._reads, asked=replace(job, exchanges=rest), noted=noted
+        )
 
     @property
     def _reads(self) -> Reads:
@@ -281,7 +308,13 @@ class FoldBuilder:
     def _write(self, name: str, draft: NodeDraft) -> None:
         job = draft.job
         named = {one.id: one for one in (item.named(name) for item in draft.items)}
-        node = Node(job.first, job.last, tuple(named.values()), degraded=draft.degraded)
+        node = Node(
+            job.first,
+            job.last,
+            tuple(named.values()),
+            degraded=draft.degraded,
+            of_steps=job.of_steps,
+        )
         node = replace(node, text=render(node, {item.id: item.text for item in job.known}))
         if self._archive.store_node(name, node, model=draft.model):
             self.wrote.append(name)
@@ -315,7 +348,8 @@ class FoldBuilder:
                 self._archive.store_node(name, node, model="")
         part = self._exchanges[self._start : until]
         if not indexed:
-            self._index(part)
+            self.store_passages(part)
+            self._index()
         nodes, blocks = self._rendered(reached, until)
         fold = Fold(
             id=fold_id(part[-1]),
@@ -325,11 +359,18 @@ class FoldBuilder:
             contents=tuple(one.content_id for one in part if not self._archive.is_forgotten(one)),
             previous=self._base.id if self._base else "",
         )
-        self._context.account.folded += len(part)
+        if self._within:
+            self._context.account.folded_steps += len(part)
+        else:
+            self._context.account.folded += len(part)
         return self._archive.store_fold(fold)
 
-    def _index(self, part: Sequence[Exchange]) -> None:
-        self._archive.store_passages(part, first=self._start + 1)
+    def store_passages(self, part: Sequence[Exchange]) -> None:
+        """Store the passages of what is folded; those of steps under their exchange's number."""
+        first = self._start + 1
+        self._archive.store_passages(part, first=self._within or first, one=bool(self._within))
+
+    def _index(self) -> None:
         if self._context.embedder is not None:
             try:
                 seconds = _INDEXING * self._policy.deadline
@@ -365,7 +406,7 @@ class FoldBuilder:
             first, texts = self._start + 1, [node.text for node in new.values()]
             markers = self._unseen(first, until)
             gone = self._forgotten(first, until)
-            more = block_of(texts, first, until, gone, markers=markers, more=True)
+            more = self._block(texts, first, until, gone, markers=markers, more=True)
             blocks = (*base.blocks, more)
             if self._count("\n".join(blocks)) <= budget + FRAME:
                 return tuple(nodes), blocks
@@ -375,7 +416,11 @@ class FoldBuilder:
                 self.wrote.append(name)
         first, texts = self._head + 1, [node.text for node in settled.values()]
         markers, gone = self._unseen(first, until), self._forgotten(first, until)
-        return tuple(settled), (block_of(texts, first, until, gone, markers=markers),)
+        return tuple(settled), (self._block(texts, first, until, gone, markers=markers),)
+
+    @property
+    def _block(self) -> Callable[..., str]:
+        return partial(block_of, of_steps=bool(self._within))
 
     def _unseen(self, first: int, last: int) -> list[tuple[int, str]]:
         """The pictures and files of a run: number of the exchange and marker of each."""

@@ -9,7 +9,7 @@ from turnfold.archive.archive import Archive
 from turnfold.archive.plans import Fold, node_id
 from turnfold.folding.rule import split_by_size
 from turnfold.history.exchanges import Exchange
-from turnfold.history.utterances import utterances
+from turnfold.history.utterances import Utterance, utterances
 from turnfold.summaries.notes import Node
 
 
@@ -24,6 +24,8 @@ class FoldRange:
         head: how many of the oldest exchanges are never folded.
         runs: from which exchange to which each of its nodes is, by node id; oldest first.
         room: tokens that a limit of the prompt leaves to the summary; None for no limit.
+        within: number of the exchange whose steps these are; 0 where they are exchanges.
+        asked: what opened that exchange.
     """
 
     base: Fold | None
@@ -32,6 +34,8 @@ class FoldRange:
     head: int
     runs: Mapping[str, tuple[int, int]]
     room: int | None = None
+    within: int = 0
+    asked: Sequence[Utterance] = ()
 
     @classmethod
     def cut(

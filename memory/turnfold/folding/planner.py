@@ -6,8 +6,8 @@ Nothing is written here, and nobody is asked: `turn_folds` goes by what is decid
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
 
 from turnfold.accounting.context_windows import context_window
 from turnfold.accounting.prices import NEUTRAL, price_of
@@ -18,8 +18,8 @@ from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.preparation import Readiness, Step, leases_of, next_step, prepared, projected
 from turnfold.folding.recall_budget import RecallBudget
 from turnfold.folding.rule import PromptSizes, Rates, fold_until
-from turnfold.history.citations import Citations
 from turnfold.history.exchanges import Exchange, Transcript
+from turnfold.history.utterances import Utterance
 from turnfold.request.cache_breakpoints import has_marks, lasts_an_hour
 from turnfold.request.refusals import Refusal
 from turnfold.summaries.summary_block import FRAME
@@ -35,6 +35,13 @@ _SHARE_OF_LIMIT = 3
 _MOST_RATE = 3.0
 
 
+class Cites(Protocol):
+    """Tells how far exchanges can be folded without folding what those that stay cite."""
+
+    def until(self, head: int, until: int) -> tuple[int, str]:
+        """See `Citations.until`."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
     """A request as it came, and as it was read.
@@ -45,13 +52,18 @@ class ReadRequest:
         citations: of the transcript.
         fixed: tokens of system and tools.
         head: how many of the oldest exchanges are never folded.
+        within: number of the exchange whose steps the transcript holds, in place of exchanges; all
+            else in the prompt is then fixed. 0 for none.
+        asked: what opened that exchange.
     """
 
     body: Mapping[str, Any]
     transcript: Transcript
-    citations: Citations
+    citations: Cites
     fixed: int
     head: int
+    within: int = 0
+    asked: Sequence[Utterance] = ()
 
     @property
     def model(self) -> str:
@@ -187,7 +199,7 @@ class FoldPlanner:
 
     def range_until(self, epoch: Epoch, until: int) -> FoldRange:
         """The exchanges of a fold, cut into runs."""
-        return FoldRange.cut(
+        wanted = FoldRange.cut(
             self._exchanges,
             epoch.fold,
             epoch.start,
@@ -196,6 +208,7 @@ class FoldPlanner:
             leaf_tokens=self._policy.leaf_tokens,
             room=self._summary_room(epoch),
         )
+        return replace(wanted, within=self._request.within, asked=self._request.asked)
 
     def preparation_until(self, epoch: Epoch, until: int) -> Preparation:
         """The preparation of a fold up to there."""

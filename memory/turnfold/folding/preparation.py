@@ -282,8 +282,7 @@ class FoldPreparation:
             self._context.degrade("fold", wrong)
 
     def _index(self) -> None:
-        start = self._preparation.start
-        self._archive.store_passages(self._exchanges[start:], first=start + 1)
+        self._folding.store_passages(self._exchanges[self._preparation.start :])
         if self._context.embedder is not None:
             try:
                 self._archive.embed_owed(self._context.embedder)

@@ -29,15 +29,14 @@ class TurnFolds:
         planner: FoldPlanner,
         transcript: Transcript,
         epoch: Epoch,
-        *,
-        root: str,
+        spending: SummaryBudget,
     ) -> None:
         """Args:
         context: the ledger, the settings, the account.
         planner: decides.
         transcript: the messages as exchanges.
         epoch: the one in force.
-        root: names the history.
+        spending: held against the caps.
         """
         self.epoch = epoch
         self.pending: FoldPreparation | None = None
@@ -45,7 +44,7 @@ class TurnFolds:
         self._planner = planner
         self._transcript = transcript
         self._patience = context.learned.patience
-        self._spending = SummaryBudget(context, transcript, root)
+        self._spending = spending
         self._decision = FoldDecision()
         self._awaited: tuple[Preparation, FoldBuilder] | None = None
         self._waits = False  # whether the turn waits for summaries that it asked for
@@ -216,4 +215,5 @@ class TurnFolds:
             if found is None or found.until != aim:
                 found, readiness = self._planner.preparation_until(self.epoch, aim), "none"
             self._fold_now(self._settled(found, readiness), readiness)
-        return aim > start or self._context.account.folded > 0
+        account = self._context.account
+        return aim > start or account.folded + account.folded_steps > 0

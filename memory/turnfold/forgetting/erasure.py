@@ -16,12 +16,12 @@ from turnfold_stores.records.fields import Reading, messages_in, texts_in
 
 from turnfold.archive.kinds import KINDS, Kind, kinds_with
 from turnfold.archive.passages import content_of
-from turnfold.archive.paths import ExchangePlace, read_place
+from turnfold.archive.paths import STEP_PLACE_KIND, ExchangePlace, read_place
 from turnfold.archive.plans import Plan, exchange_in, opening_in, plan_body, read_plan
 from turnfold.archive.tombstones import Tombstones, turn_name
 from turnfold.errors import StoreCorrupt
 from turnfold.files.stored_files import StoredFile, StoredFiles
-from turnfold.forgetting.erasure_scope import ErasureScope, Forgotten, erasure_scope
+from turnfold.forgetting.erasure_scope import ErasureScope, Forgotten, erasure_scope, steps_in
 from turnfold.forgetting.rebuild import ConversationPath, rebuilt
 from turnfold.history.exchanges import Exchange, seed_of
 from turnfold.history.reader import read
@@ -58,19 +58,23 @@ class Erasure:
     def older_than(self, before: float, names: Collection[str] | None) -> Forgotten:
         """Erase what was first said before then, in these conversations or in all."""
         places = self._places(names)
+        exchanges = [one for one in places.values() if not one.is_step]
         # A history that is edited or cut has new places, at a later time, for what was said.
         first: dict[str, float] = {}
-        for one in places.values():
+        for one in exchanges:
             first[one.content] = min(first.get(one.content, math.inf), one.at)
         contents = frozenset(content for content, at in first.items() if at < before)
-        closed = {one.opening for one in places.values()}
+        closed = {one.opening for one in exchanges}
         # The newest exchange of each history has no place yet: only what it opened with is known.
-        turns = {
-            _name_of(plan)
+        open_ = {
+            opening_in(plan.id): _name_of(plan)
             for record, plan in self._plans(names)
             if record.at < before and opening_in(plan.id) not in closed
         }
-        self._bury(contents | turns)
+        # Steps go with their exchange, and not without it.
+        gone = open_.keys() | {one.opening for one in exchanges if one.content in contents}
+        contents |= steps_in(places, gone)
+        self._bury(contents | set(open_.values()))
         return self._erase(erasure_scope(contents, (), places, before, names))
 
     def turns(self, openings: Collection[str], name: str) -> Forgotten:
@@ -106,6 +110,7 @@ class Erasure:
         known = self._tombstones.among({name for name, _ in names} - {""})
         openings = {opening for name, opening in names if name in known}
         openings |= {one.opening for one in places.values() if one.content in contents}
+        contents |= steps_in(places, openings)
         extent = ErasureScope(contents, frozenset(openings), places, touched, -math.inf, None)
         done = self._buried_files()
         if not contents and not openings:
@@ -176,6 +181,8 @@ class Erasure:
         remaining = {"", *(one.id for one in folds)} - set(new.deleted)
 
         def without(plan: Plan) -> Plan:
+            within = {key: fold for key, fold in plan.within.items() if fold in remaining}
+            plan = plan if len(within) == len(plan.within) else replace(plan, within=within)
             plan = plan if plan.fold in remaining else replace(plan, fold="")
             return plan if plan.summary is None else replace(plan, summary=None)
 
@@ -258,8 +265,10 @@ class Erasure:
                 again.setdefault(record.conversation, [])
                 count += 1
             if record.conversation in again:
+                # What a newer version wrote stays; a summary that the plan has no more does not.
+                body = {name: value for name, value in record.body.items() if name != "summary"}
                 again[record.conversation].append(
-                    replace(record, body={**record.body, **plan_body(changed)})
+                    replace(record, body={**body, **plan_body(changed)})
                 )
         for records in again.values():
             self._store.replace(self._user_id, (), records)
@@ -366,13 +375,18 @@ class Erasure:
             stays = _FOR_GOOD if extent.names is None else _STAYS
             rest = [one.id for one in scan if one.kind not in stays]
             self._delete(rest)
-        return Forgotten(exchanges=len(extent.contents), others=len(dead) + len(rest))
+        steps = {one.content for one in extent.places.values() if one.is_step}
+        said = len(extent.contents - steps)
+        return Forgotten(exchanges=said, others=len(dead) + len(rest))
 
     # --- rows ---------------------------------------------------------------------------------
 
     def _places(self, names: Collection[str] | None) -> dict[str, ExchangePlace]:
-        scan = self._scan("exchange", names)
-        return {record.id: link for record, link in self._reading.all(scan, read_place)}
+        return {
+            record.id: link
+            for kind in ("exchange", STEP_PLACE_KIND)
+            for record, link in self._reading.all(self._scan(kind, names), read_place)
+        }
 
     def _plans(self, names: Collection[str] | None) -> Iterator[tuple[Record, Plan]]:
         return self._reading.all(self._scan("plan", names), read_plan)

@@ -109,3 +109,10 @@ def erasure_scope(
         before,
         names,
     )
+
+
+def steps_in(places: Mapping[str, ExchangePlace], openings: Collection[str]) -> frozenset[str]:
+    """Content ids of the steps of exchanges, by the opening ids of these."""
+    return frozenset(
+        one.content for one in places.values() if one.is_step and one.opening in openings
+    )

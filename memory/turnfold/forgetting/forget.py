@@ -133,7 +133,8 @@ def forget_found(
         wanted.setdefault(name, set()).add(content)
     done = Forgotten()
     for name, contents in wanted.items():
-        links = Paths(store, user_id).links(name).values()
+        paths = Paths(store, user_id)
+        links = [*paths.links(name).values(), *paths.steps(name).values()]
         openings = {one.opening for one in links if one.content in contents}
         done += Erasure(store, policy, user_id).turns(openings, name)
     return _purged(store, user_id, done)

@@ -79,12 +79,16 @@ class _Cited:
 class Citations:
     """The citations of a history, and what may be cited in it."""
 
-    def __init__(self, transcript: Transcript, left_out: LeftOut | None = None) -> None:
+    def __init__(
+        self, transcript: Transcript, left_out: LeftOut | None = None, *, is_whole: bool = True
+    ) -> None:
         """Args:
         transcript: the history.
         left_out: given indexes of exchanges, for each what was left out of the requests that they
             were answered by, where that is known.
+        is_whole: whether nothing is left out of it: steps of its exchanges may be.
         """
+        self._is_whole = is_whole
         self._transcript = transcript
         self._left_out = left_out
         self._counts: dict[tuple[str, range], Sequence[Source]] = {}
@@ -140,7 +144,7 @@ class Citations:
             if one.exchange in gone:
                 continue
             number = numbers.get(one.source) if one.source is not None else None
-            if one.source is None and not gone:
+            if one.source is None and not gone and self._is_whole:
                 continue  # the caller's own affair
             field = _NUMBERS[str(_kind_of(one.citation))]
             if number is None or one.citation[field] != number:

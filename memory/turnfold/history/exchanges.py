@@ -137,6 +137,7 @@ class Exchange:
             user's words beside the results of tools.
         cites: whether an answer in it cites by number; see `citations`.
         citable: whether anything in it may be cited so.
+        sizes: estimated tokens of each of its messages.
     """
 
     messages: Sequence[Message]
@@ -154,6 +155,7 @@ class Exchange:
     joins: bool = False
     cites: bool = False
     citable: bool = False
+    sizes: Sequence[int] = ()
     _content_id: str = ""
 
     @property

@@ -153,6 +153,7 @@ def _exchanges(
             totals[end - begin] - totals[start - begin],
             roles[opening:end].count("assistant"),
             joins=columns.joins[start],
+            sizes=sizes[start:end],
         )
         if others and None in texts[start:end]:
             _note_blocks(exchange)

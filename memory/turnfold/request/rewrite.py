@@ -72,6 +72,8 @@ def build(
     thinking_from: int,
     cache: bool,
     marks_end: bool = True,
+    noted: Sequence[int] = (),
+    unbound_from: int | None = None,
 ) -> Sent:
     """Write the request.
 
@@ -88,10 +90,14 @@ def build(
         thinking_from: thinking in messages before this index of the transcript goes.
         cache: whether to set cache breakpoints.
         marks_end: whether one is to stand at the new end, for the request that goes on from it.
+        noted: indexes of exchanges whose openings end with notes on steps that are left out.
+        unbound_from: thinking in messages from this index of the transcript on is not bound to
+            what stands before it, and stays; None where all of it is bound.
     """
     head = min(head, folded)
     draft = _drafted(transcript, head, folded, injections, carried.uploads, summary=summary)
     _recite(draft, transcript, citations, head, folded)
+    _note_ends(draft, transcript, head, folded, noted)
     if folded > head and carried.system:
         place = transcript.starts[head] + transcript.exchanges[folded].opening
         _insert(draft, place, carried.system)
@@ -115,6 +121,10 @@ def build(
         before=before,
         touched_from=draft.touched_from,
     )
+    if unbound_from is not None:
+        gap = transcript.starts[folded] - transcript.starts[head]
+        kept = max(unbound_from, thinking_from) - gap
+        bare = [index for index in bare if index < kept]
     as_it_came = transcript.came is body["messages"]  # and not made whole from the ledger
     if as_it_came and not cache and not bare and draft.touched_from == len(draft.messages):
         return Sent(body, state.hexdigest())
@@ -125,6 +135,9 @@ def build(
     rewritten: dict[str, Any] = {**body, "messages": messages}
     if cache:
         end = None if draft.summary_at is None else (draft.summary_at, summary - 1)
+        if draft.notes_at is not None:
+            place = places[draft.notes_at]
+            end = (place, len(blocks_of(messages[place])) - 1)
         set_breakpoints(rewritten, summary_end=end, marked=draft.marked, at_end=marks_end)
     if any(not messages[index]["content"] for index in bare):
         last = len(messages) - 1
@@ -148,6 +161,7 @@ class _Draft:
         touched_from: index of the first message that is changed or has a gap before it.
         summary_at: index of the message that begins with the summary.
         joins: indexes of the messages that came as one with the message before them.
+        notes_at: index of the message that the newest notes on steps end; None for none.
     """
 
     messages: list[Message]
@@ -157,6 +171,7 @@ class _Draft:
     touched_from: int
     summary_at: int | None
     joins: list[int]
+    notes_at: int | None = None
 
 
 def _drafted(
@@ -223,6 +238,18 @@ def _recite(
         draft.touched_from = min(draft.touched_from, place)
 
 
+def _note_ends(
+    draft: _Draft, transcript: Transcript, head: int, folded: int, noted: Sequence[int]
+) -> None:
+    """Note which openings end with notes on steps."""
+    gap = transcript.starts[folded] - transcript.starts[head]
+    for index in noted:
+        if not head <= index < folded:
+            place = transcript.starts[index] + transcript.exchanges[index].opening - 1
+            draft.notes_at = place - (gap if index >= folded else 0)
+            draft.touched_from = min(draft.touched_from, draft.notes_at)
+
+
 def _insert(draft: _Draft, place: int, message: Message) -> None:
     """Put a message of ours in; what stands behind it moves on by one."""
     draft.messages.insert(place, message)
@@ -231,6 +258,8 @@ def _insert(draft: _Draft, place: int, message: Message) -> None:
     draft.thoughts = [(i + (i >= place), names) for i, names in draft.thoughts]
     draft.marked = [i + (i >= place) for i in draft.marked]
     draft.joins = [i + (i >= place) for i in draft.joins]
+    if draft.notes_at is not None:
+        draft.notes_at += draft.notes_at >= place
 
 
 def _put_together(draft: _Draft) -> Sequence[int]:

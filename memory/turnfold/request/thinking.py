@@ -8,10 +8,28 @@ a block stays only where today's prefix has that digest.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from turnfold.history.exchanges import Message, blocks_of, digest, is_thinking
+
+# Models whose thinking is bound to nothing; what is not known is taken to be bound.
+_NAME = re.compile(r"claude-(?P<line>[a-z]+)-(?P<major>\d)(?:-(?P<minor>\d)(?!\d))?")
+_BOUND_SINCE = {"fable": (5, 1), "mythos": (5, 1)}
+_OTHERS_SINCE = (5, 5)
+
+
+def binds_thinking(model: str) -> bool:
+    """Whether a model takes thinking back only behind what stood before it when it was made.
+
+    A model that does not may want the thinking of the call whose result it is given.
+    """
+    found = _NAME.search(model)
+    if found is None:
+        return True
+    version = (int(found["major"]), int(found["minor"] or 0))
+    return version >= _BOUND_SINCE.get(found["line"], _OTHERS_SINCE)
 
 
 def thinking_ids(message: Message) -> list[str]:

@@ -65,19 +65,30 @@ class Piece:
 class NodeDraft:
     """From a job to the items of its node."""
 
-    def __init__(self, job: SummaryJob, count: CountText, reads: Reads) -> None:
+    def __init__(
+        self,
+        job: SummaryJob,
+        count: CountText,
+        reads: Reads,
+        *,
+        asked: SummaryJob | None = None,
+        noted: Sequence[Item] = (),
+    ) -> None:
         """Args:
         job: on all turns of the node.
         count: counts the tokens of a text.
         reads: what one request may hold.
+        asked: the same without what is summarized already; None for all of it.
+        noted: the items on that.
         """
         self.job = job
         self.model = ""
         self.degraded = ""
         self._count = count
         self._gate: Gate | None = None
+        self._noted = noted
         self.pieces: list[Piece] = []
-        self._put(0, [Piece(one, one) for one in pieces_of(job, reads, count)])
+        self._put(0, [Piece(one, one) for one in pieces_of(asked or job, reads, count)])
 
     @property
     def due(self) -> tuple[SummaryJob, ...]:
@@ -97,7 +108,7 @@ class NodeDraft:
     @property
     def items(self) -> tuple[Item, ...]:
         """What the node will say, once it is done."""
-        found = [item for one in self.pieces for item in one.items or ()]
+        found = [*self._noted, *(item for one in self.pieces for item in one.items or ())]
         return _completed(self.job, _distinct(found))
 
     @property

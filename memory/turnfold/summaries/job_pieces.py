@@ -108,7 +108,8 @@ def pieces_of(job: SummaryJob, reads: Reads, count: CountText) -> list[SummaryJo
         jobs.append(
             replace(job, first=first, exchanges=exchanges, before=before, max_tokens=answer)
         )
-        before = _tail([said for _, said in part], reads.before, count)
+        if not job.of_steps:
+            before = _tail([said for _, said in part], reads.before, count)
     return jobs
 
 

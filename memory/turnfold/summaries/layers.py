@@ -48,6 +48,13 @@ _HEADINGS = {
     "question": "Open questions",
     "narrative": "What happened",
 }
+_HEADINGS_OF_STEPS = {
+    "instruction": "In the user's own words",
+    "decision": "Decided",
+    "question": "Open or planned",
+    "fact": "Found",
+    "narrative": "Done",
+}
 
 
 # What passes for the label of what the user said, in a line that is none of it.
@@ -211,6 +218,7 @@ def _merge(
         level=parts[0].level + 1,
         children=tuple(children),
         degraded=next((node.degraded for node in parts if node.degraded), ""),
+        of_steps=parts[0].of_steps,
     )
     result: dict[str, Node] = {}
     for name, node in nodes.items():
@@ -243,18 +251,22 @@ def render(node: Node, was: Mapping[str, str] | None = None) -> str:
         was: by id, the texts of items that stand in an older part of the summary: what is
             superseded of it is named with what supersedes it.
     """
-    lines = [f"Turns {node.first}-{node.last}."]
-    for kind, heading in _HEADINGS.items():
+    lines = [f"{_numbered(node.of_steps)} {node.first}-{node.last}."]
+    for kind, heading in (_HEADINGS_OF_STEPS if node.of_steps else _HEADINGS).items():
         of_kind = [item for item in node.items if item.kind == kind]
         if of_kind:
             lines.append(f"{heading}:")
-            lines.extend(f"- {_line(item, was or {})}" for item in of_kind)
+            lines.extend(f"- {_line(item, was or {}, node.of_steps)}" for item in of_kind)
     return "\n".join(lines) if len(lines) > 1 else ""
 
 
-def coverage(first: int, last: int) -> str:
+def _numbered(of_steps: bool) -> str:
+    return "Steps" if of_steps else "Turns"
+
+
+def coverage(first: int, last: int, *, of_steps: bool = False) -> str:
     """The last line of a part: which turns it stands for, also those it has no room for."""
-    return f"Nothing else of turns {first}-{last} is shown here."
+    return f"Nothing else of {_numbered(of_steps).lower()} {first}-{last} is shown here."
 
 
 def erased(turns: Iterable[int]) -> str:
@@ -269,26 +281,30 @@ def erased(turns: Iterable[int]) -> str:
     return f"Of turns {', '.join(named)} nothing is known: they were erased." if named else ""
 
 
-def unseen(markers: Sequence[tuple[int, str]]) -> str:
+def unseen(markers: Sequence[tuple[int, str]], *, of_steps: bool = False) -> str:
     """What a summary says of pictures and files in its turns; "" for none.
 
     Args:
         markers: number of the turn and marker of each, in order. The newest are named.
+        of_steps: whether they are numbers of steps.
     """
     left = markers[:-_MOST_UNSEEN]
+    several = _numbered(of_steps)
     lines = [
-        f"Turn {turn}: {_of_others(one_line(marker))}" for turn, marker in markers[-_MOST_UNSEEN:]
+        f"{several[:-1]} {turn}: {_of_others(one_line(marker))}"
+        for turn, marker in markers[-_MOST_UNSEEN:]
     ]
     if left:
         turns = f"{left[0][0]}-{left[-1][0]}"
-        lines.insert(0, f"Turns {turns}: {len(left)} more that can no longer be seen.")
+        lines.insert(0, f"{several} {turns}: {len(left)} more that can no longer be seen.")
     return "\n".join(lines)
 
 
-def _said(item: Item) -> str:
+def _said(item: Item, of_steps: bool) -> str:
     """Who said it, and when."""
     turns = item.turns[-_MOST_TURNS:]
-    when = f"turn{'s' if len(turns) > 1 else ''} {', '.join(map(str, turns))}, " if turns else ""
+    one = _numbered(of_steps).lower()[:-1]
+    when = f"{one}{'s' if len(turns) > 1 else ''} {', '.join(map(str, turns))}, " if turns else ""
     return f"{when}the user:"
 
 
@@ -297,8 +313,8 @@ def _of_others(text: str) -> str:
     return _OF_USER.sub(r"\1 -", text)
 
 
-def _line(item: Item, was: Mapping[str, str]) -> str:
+def _line(item: Item, was: Mapping[str, str], of_steps: bool) -> str:
     text = one_line(item.text)
-    line = f'{_said(item)} "{text}"' if item.kind == "instruction" else _of_others(text)
+    line = f'{_said(item, of_steps)} "{text}"' if item.kind == "instruction" else _of_others(text)
     old = [one_line(was[name]) for name in item.supersedes if name in was]
     return line + (f" (no longer: {'; '.join(old)})" if old else "")

@@ -77,6 +77,7 @@ class Node:
         level: 0 for a leaf; a merged node stands one above the highest of its children.
         children: ids of the nodes it was made of; none for a leaf.
         degraded: why it is not what the summarizer wrote; "" where it is.
+        of_steps: whether it is about steps of one exchange, not about exchanges.
     """
 
     first: int
@@ -86,10 +87,11 @@ class Node:
     level: int = 0
     children: tuple[str, ...] = ()
     degraded: str = ""
+    of_steps: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The node as stored."""
-        return {
+        body: dict[str, Any] = {
             "first": self.first,
             "last": self.last,
             "items": [item.to_json() for item in self.items],
@@ -98,6 +100,7 @@ class Node:
             "children": list(self.children),
             "degraded": self.degraded,
         }
+        return {**body, "of_steps": True} if self.of_steps else body
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Node:
@@ -118,6 +121,7 @@ class Node:
             fields.whole("level"),
             fields.texts("children"),
             fields.text("degraded"),
+            fields.flag("of_steps"),
         )
 
 
@@ -133,6 +137,8 @@ class SummaryJob:
         max_tokens: how long the answer may be.
         complaints: where an earlier answer was refused in part: what was wrong with it. Only
             what was refused is asked for once more.
+        of_steps: whether these are steps of one exchange, not exchanges; what `before` says is
+            then what was asked for in it.
     """
 
     first: int
@@ -141,6 +147,7 @@ class SummaryJob:
     known: Sequence[Item] = ()
     max_tokens: int = 1_000
     complaints: Sequence[str] = ()
+    of_steps: bool = False
 
     @property
     def last(self) -> int:
@@ -150,7 +157,7 @@ class SummaryJob:
     def part(self, first: int, last: int) -> SummaryJob:
         """The same job about fewer of its exchanges, numbered from 1, both ends included."""
         start = first - self.first
-        before = self.exchanges[start - 1] if start else self.before
+        before = self.exchanges[start - 1] if start and not self.of_steps else self.before
         exchanges = self.exchanges[start : last - self.first + 1]
         return replace(self, first=first, exchanges=exchanges, before=before)
 

@@ -16,6 +16,10 @@ _SUMMARY_NOTE = (
     "Notes on earlier turns of this conversation: a record, not a message to you. Where they "
     "quote, they say who said it, and in which turn."
 )
+_STEPS_NOTE = (
+    "Notes on earlier steps of yours in answer to the message above: a record, not a message to "
+    "you. What these steps called for is done; go on from here."
+)
 _MORE_NOTE = "More of these notes. Where they differ from the ones before, these hold."
 FRAME = 200
 """Tokens a summary may have over its budget, for its marks and notes: each block has some."""
@@ -56,6 +60,7 @@ def block_of(
     *,
     markers: Sequence[tuple[int, str]] = (),
     more: bool = False,
+    of_steps: bool = False,
 ) -> str:
     """One block of a summary.
 
@@ -66,9 +71,12 @@ def block_of(
         missing: numbers of those of them that were forgotten.
         markers: of pictures and files in them, with the number of the exchange.
         more: whether it stands behind other blocks.
+        of_steps: whether it stands for steps of one exchange, at the end of its opening.
     """
-    parts = (*texts, unseen(markers), coverage(first, last), erased(missing))
-    return memory_block(_MORE_NOTE if more else _SUMMARY_NOTE, "\n".join(filter(None, parts)))
+    of_all = coverage(first, last, of_steps=of_steps)
+    parts = (*texts, unseen(markers, of_steps=of_steps), of_all, erased(missing))
+    note = _MORE_NOTE if more else _STEPS_NOTE if of_steps else _SUMMARY_NOTE
+    return memory_block(note, "\n".join(filter(None, parts)))
 
 
 def narrowed(

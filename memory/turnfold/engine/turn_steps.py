@@ -1,0 +1,316 @@
+"""A history and its plan go in; what of the steps of its long exchanges is folded comes out.
+
+An agent makes hundreds of calls in answer to one opening. The oldest closed steps of such an
+exchange are folded as exchanges are, by the same rule, reckoned by the call, and by the same
+workers: `folding` is given the steps in the place of exchanges, and takes all else in the prompt
+for fixed. Their notes stand at the end of the opening. They stay there when the exchange is
+closed, until it is folded as a whole: then its notes go into its leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from turnfold.accounting.context_windows import context_window
+from turnfold.archive.measures import AnsweredRequest, Measures
+from turnfold.archive.plan_records import is_on
+from turnfold.archive.plans import Fold, Plan, usage_id
+from turnfold.folding.epoch import Epoch
+from turnfold.folding.planner import FoldPlanner, ReadRequest, Workers
+from turnfold.folding.preparation import FoldPreparation
+from turnfold.folding.rule import nears_first_fold
+from turnfold.folding.summary_budget import SummaryBudget
+from turnfold.folding.turn_folds import TurnFolds
+from turnfold.history.exchanges import Transcript
+from turnfold.history.steps import Shown, Steps, shown_without, steps_of, transcript_with
+from turnfold.history.utterances import utterances
+from turnfold.policy import Policy
+from turnfold.request.carried_state import carried_from
+from turnfold.request.refusals import Refusal
+from turnfold.turn_context import TurnContext
+
+# The least a prompt may have, whatever a budget leaves to the steps.
+_LEAST_PROMPT = 1_000
+# The part of `fold_at` that steps may grow by from one fold to the next, at the least.
+_GROWTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Uncited:
+    """How far steps can be folded: up to the first that holds what may be cited."""
+
+    least: int
+    number: int
+
+    def until(self, head: int, until: int) -> tuple[int, str]:
+        if self.least >= until:
+            return until, ""
+        return max(head, self.least), (
+            f"step {self.least + 1} of exchange {self.number} holds a source that may be cited"
+        )
+
+
+class TurnSteps:
+    """The steps of one turn's exchanges, as far as they are in view.
+
+    Attributes:
+        plan: the newest plan of the open exchange: of its opening, or of a step; None for none.
+        is_planned: whether that plan is the one for this very request.
+        within: the folds of steps in force, by opening id of their exchange.
+    """
+
+    def __init__(
+        self,
+        context: TurnContext,
+        request: ReadRequest,
+        plan: Plan | None,
+        previous: Plan | None,
+        workers: Workers,
+    ) -> None:
+        """Args:
+        context: the ledger, the settings, the account.
+        request: what was asked.
+        plan: of its opening; None where there is none yet.
+        previous: the newest plan of the exchange before.
+        workers: who may write summaries.
+        """
+        self._context = context
+        self._archive = context.archive
+        self._policy = context.policy
+        self._request = request
+        self._transcript = request.transcript
+        self._workers = workers
+        self._number = len(request.transcript.exchanges)
+        self.plan = plan
+        self.is_planned = plan is not None
+        known = plan or previous
+        self.within: Mapping[str, str] = known.within if known is not None else {}
+        self._shown: dict[int, Shown] = {}
+        self._folds: TurnFolds | None = None
+        self._row: AnsweredRequest | None = None
+        self._seen = request.transcript
+        self._seen_under = ""
+        self._open = steps_of(self._transcript.open) if self._may_fold else None
+        if self._open is not None and plan is not None:
+            index, newest = self._archive.step_plans(self._transcript.open, self._open.closed)
+            self.plan = newest or plan
+            self.is_planned = index == len(self._open.closed) - 1
+            self.within = self.plan.within
+
+    # --- what is in force ---------------------------------------------------------------------
+
+    @property
+    def _may_fold(self) -> bool:
+        """Whether the prompt nears a size at which anything would be folded."""
+        transcript, policy, fixed = self._transcript, self._policy, self._request.fixed
+        said = sum(one.size for one in transcript.exchanges)
+        if not self._may_ever_fold:
+            return False
+        model, windows = self._request.model, self._context.learned.windows
+        most = policy.max_prompt_tokens or windows.get(model, context_window(model))
+        return nears_first_fold(said, fixed, policy) or 2 * (said + fixed) > most
+
+    @property
+    def _may_ever_fold(self) -> bool:
+        open_ = self._transcript.open
+        return bool(open_.replies) and not (open_.compacted or self._archive.open_is_forgotten)
+
+    @property
+    def shown(self) -> Transcript:
+        """The transcript as it is sent, with notes in the place of steps that are folded."""
+        fold = self._folds.epoch.fold if self._folds is not None else None
+        if self._folds is not None and self._seen_under != (fold.id if fold else ""):
+            assert self._open is not None
+            if fold is not None:
+                self._shown[self._number - 1] = self._shown_under(self._open, fold)
+            self._seen_under = fold.id if fold else ""
+            self._seen = transcript_with(self._transcript, self._shown)
+        return self._seen
+
+    @property
+    def noted(self) -> list[int]:
+        """Indexes of the exchanges whose openings end with notes on steps."""
+        return sorted(self._shown)
+
+    def place(self, index: int) -> int:
+        """Where a message of the transcript stands in what is shown of it."""
+        starts = self._transcript.starts
+        number = next((n for n in range(len(starts) - 1) if index < starts[n + 1]), None)
+        if number is None:
+            return len(self.shown.messages)
+        within = index - starts[number]
+        shown = self._shown.get(number)
+        return self.shown.starts[number] + (within if shown is None else shown.place(within))
+
+    def read_folds(self, folded: range) -> None:
+        """Read the folds that are in force.
+
+        Args:
+            folded: indexes of the closed exchanges that are not in view.
+        """
+        for index in range(self._number - 1 if self.within else 0):
+            if index in folded:
+                continue
+            one = self._transcript.exchanges[index]
+            steps = steps_of(one) if one.opening_id in self.within else None
+            fold = self._fold_in_force(steps) if steps is not None else None
+            if steps is not None and fold is not None and not self._archive.is_forgotten(one):
+                self._shown[index] = self._shown_under(steps, fold)
+        self._seen = transcript_with(self._transcript, self._shown)
+
+    def _fold_in_force(self, steps: Steps) -> Fold | None:
+        """The fold of the steps of an exchange that the plan goes by."""
+        name = self.within.get(steps.exchange.opening_id, "")
+        fold = self._archive.fold(name) if name else None
+        return fold if fold is not None and is_on(fold, steps.closed) else None
+
+    def _shown_under(self, steps: Steps, fold: Fold) -> Shown:
+        carried = carried_from(steps.closed[: fold.count])
+        return shown_without(
+            steps,
+            fold.count,
+            fold.blocks,
+            size=self._context.count("\n".join(fold.blocks)),
+            uploads=carried.uploads,
+            system=carried.system,
+        )
+
+    # --- folding ------------------------------------------------------------------------------
+
+    def measured(self, measures: Measures) -> Measures:
+        """What is measured, with what the request before this one has shown of its estimate."""
+        open_ = self._transcript.open
+        name = usage_id(open_, open_.replies - 1)
+        self._row = self._archive.answered_request(name) if self._open is not None else None
+        if self._row is None:
+            return measures
+        return replace(measures, rates=measures.after([self._row], fold="", cached=True).rates)
+
+    def begin(self, measures: Measures, epoch: Epoch, plan: Plan | None, root: str) -> None:
+        """Fold steps at this request, or leave a fold to be prepared.
+
+        Args:
+            measures: what the turns before have shown.
+            epoch: of the exchanges.
+            plan: of the opening, as far as it was made.
+            root: names the history.
+        """
+        steps = self._open
+        if steps is None:
+            return
+        fold = self._fold_in_force(steps)
+        if not self.is_planned:
+            fold = self._archive.fold_of_steps(steps.closed, known=fold)
+        open_ = steps.exchange
+        rest = epoch.tokens(plan, fixed=self._request.fixed).sent - epoch.sizes[-1]
+        rest += open_.size - steps.size
+        request = ReadRequest(
+            self._request.body,
+            steps.transcript,
+            _Uncited(steps.first_citable, self._number),
+            rest,
+            head=0,
+            within=self._number,
+            asked=utterances(self._archive.storable([open_])[0].messages[: open_.opening]),
+        )
+        context = replace(self._context, policy=self._policy_of_steps(rest))
+        # Within an exchange the cache is warm, unless the request before was long ago.
+        calls = Measures(rates=measures.rates)
+        if self._row is not None:
+            calls = calls.after([self._row], fold="", cached=True)
+        planner = FoldPlanner(context, request, calls, self._workers)
+        under = Epoch(steps.transcript, fold, {}, head=0, count=self._context.count)
+        spending = SummaryBudget(self._context, self._transcript, root)
+        self._folds = TurnFolds(context, planner, steps.transcript, under, spending)
+        if not self.is_planned:
+            self._folds.begin()
+            if self._folds.pending is not None or self._folds.is_awaited:
+                self._archive.store_steps(open_, steps.closed)
+
+    def _policy_of_steps(self, rest: int) -> Policy:
+        """The settings for steps.
+
+        Beside what a fold leaves they have room to grow, so that not every call folds where the
+        rest of the prompt is large. Of a budget they have what the exchanges leave of it.
+        """
+        policy = self._policy
+        if policy.fold_at != "auto":
+            left = policy.summary_tokens + policy.keep_tokens + policy.fold_at // _GROWTH
+            policy = replace(policy, fold_at=max(policy.fold_at, rest + left))
+        if policy.budget is None:
+            return policy
+        open_ = self._transcript.open
+        said = sum(open_.sizes[: open_.opening])
+        most = max(
+            _LEAST_PROMPT, policy.keep_tokens + 1, self._request.fixed + said + policy.budget
+        )
+        if policy.max_prompt_tokens is not None:
+            most = min(most, policy.max_prompt_tokens)
+        return replace(policy, budget=None, max_prompt_tokens=most)
+
+    @property
+    def pending(self) -> FoldPreparation | None:
+        """A fold of steps to be written; None for none."""
+        return self._folds.pending if self._folds is not None else None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the request goes by a fold of steps that is not adopted yet."""
+        return self._folds is not None and self._folds.is_awaited
+
+    def is_waiting(self) -> bool:
+        """Whether someone else is writing the summaries of it, and not too long."""
+        return self._folds is not None and self._folds.is_waiting()
+
+    def settle(self) -> bool:
+        """Take what was written of it; whether there is more to be folded, and to wait for."""
+        if self._folds is None:
+            return False
+        more = self._folds.settle()
+        if more and self._open is not None:
+            self._archive.store_steps(self._open.exchange, self._open.closed)
+        return more
+
+    def open_all(self) -> bool:
+        """Look at the steps although the prompt is not near any limit known; whether it is new."""
+        if self._open is None and self._may_ever_fold:
+            self._open = steps_of(self._transcript.open)
+            return self._open is not None
+        return False
+
+    def fold_all(self, refusal: Refusal, *, sent: int) -> bool:
+        """Fold down to the newest step, since the API takes no more; False if it cannot be."""
+        if self._folds is None or self._open is None:
+            return False
+        self._archive.store_steps(self._open.exchange, self._open.closed)
+        return self._folds.fold_all(refusal, sent=sent)
+
+    # --- the plan -----------------------------------------------------------------------------
+
+    @property
+    def newest(self) -> str:
+        """Id of the newest closed step, on which the plan of this request hangs; "" for none."""
+        return self._open.newest if self._open is not None else ""
+
+    def in_force(self, folded: range) -> dict[str, str]:
+        """The folds of steps in force, by opening id of their exchange.
+
+        Args:
+            folded: indexes of the exchanges that are not in view.
+        """
+        exchanges = self._transcript.exchanges
+        seen = {exchanges[index].opening_id for index in self._shown if index not in folded}
+        within = {key: fold for key, fold in self.within.items() if key in seen}
+        fold = self._folds.epoch.fold if self._folds is not None else None
+        return {**within, self._transcript.open.opening_id: fold.id} if fold else within
+
+    def go_by(self, plan: Plan) -> None:
+        """Go by a plan that someone else wrote first."""
+        self.within, self.is_planned = plan.within, True
+        if self._open is None or self._folds is None:
+            return
+        fold = self._fold_in_force(self._open)
+        if (fold.id if fold else "") != self._folds.epoch.fold_id:
+            count = self._context.count
+            self._folds.epoch = Epoch(self._open.transcript, fold, {}, head=0, count=count)

@@ -1,0 +1,241 @@
+"""Long agent turns: the oldest steps are folded as exchanges are, and nothing of it is lost."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from support.agent import Agent
+from support.chats import SMALL, injected, memory, said, summaries, texts, without_marks
+from support.histories import Scripted
+from support.oblivion import tells
+from turnfold.request.thinking import without_thinking
+from turnfold_stores import open_store
+
+POLICY = replace(SMALL, keep_tokens=300)
+MARK = "Notes on earlier steps"
+
+
+@pytest.fixture
+def store():
+    with open_store("memory:") as opened:
+        yield opened
+
+
+class Job:
+    """An agent behind memory, and what arrived of its requests."""
+
+    def __init__(self, store, policy=POLICY, *, fake=None, messages=(), **fields):
+        self.store, self.policy, self.receipts = store, policy, []
+        self.fake = fake or Scripted()
+        self.memory = memory(store, policy=policy, on_receipt=self.receipts.append)
+        client = self.memory.wrap(self.fake.client(max_retries=0), user_id="ada", conversation="c")
+        self.agent = Agent(client, self.fake, messages, **fields)
+
+    @property
+    def bodies(self):
+        return [call.body for call in self.fake.calls if call.kind == "chat"]
+
+    @property
+    def folded(self):
+        return [one.folded_steps for one in self.receipts]
+
+    def again(self):
+        """The same request from another process."""
+        other = Job(self.store, self.policy, fake=self.fake, messages=self.agent.messages)
+        other.agent.fields = self.agent.fields
+        return other
+
+
+def flat(body):
+    """Roles and blocks of a request, in order."""
+    return [(one["role"], block) for one in without_marks(body) for block in one["content"]]
+
+
+def test_the_opening_stays_and_notes_stand_at_its_end(store):
+    job = Job(store)
+    job.agent.open()
+    job.agent.work(30)
+    assert len([one for one in job.folded if one]) >= 2
+    last = without_marks(job.bodies[-1])
+    opening, *notes = [block["text"] for block in last[0]["content"]]
+    assert opening == "Look at all of it, one after the other."
+    assert notes
+    assert MARK in notes[0]
+    assert "Steps 1-" in notes[0]
+    newest = without_marks({"messages": job.agent.messages[:-2]})
+    kept = len(last) - 1
+    assert [without_thinking(one) for one in last[1:]] == [
+        without_thinking(one) for one in newest[-kept:]
+    ]
+    assert job.receipts[-1].tokens.sent < 0.6 * job.receipts[-1].tokens.full
+
+
+def test_between_folds_each_request_is_the_one_before_and_more(store):
+    job = Job(store)
+    job.agent.open()
+    job.agent.work(30)
+    continued = 0
+    for (before, after), folded in zip(pairwise(job.bodies), job.folded[1:], strict=True):
+        if not folded:
+            assert flat(after)[: len(flat(before))] == flat(before)
+            continued += 1
+    assert continued > 20
+
+
+def test_another_process_sends_the_same_bytes_at_every_step(store):
+    job = Job(store)
+    job.agent.open()
+    for _ in range(25):
+        before = list(job.agent.messages)
+        job.agent.step()
+        sent = job.bodies[-1]
+        asked = len(summaries(job.fake))
+        other = job.again()
+        other.agent.messages = before
+        other.agent.ask("So.")
+        assert job.bodies[-1] == sent
+        assert len(summaries(job.fake)) == asked
+        assert job.receipts[-1].tokens == other.receipts[-1].tokens
+    assert sum(job.folded) > 10
+
+
+def test_a_step_sent_again_goes_by_what_held_then(store):
+    job = Job(store)
+    job.agent.open()
+    pasts = []
+    for _ in range(25):
+        pasts.append(list(job.agent.messages))
+        job.agent.step()
+    bodies = job.bodies
+    for past, sent in list(zip(pasts, bodies, strict=True))[::4]:
+        other = job.again()
+        other.agent.messages = past
+        other.agent.ask("So.")
+        assert job.bodies[-1] == sent
+
+
+def test_what_is_folded_of_steps_stays_as_it_is_when_the_exchange_is_closed(store):
+    job = Job(store)
+    job.agent.open()
+    job.agent.work(25)
+    job.agent.close()
+    before = flat(job.bodies[-1])
+    job.agent.open("Thanks.")
+    job.agent.ask("You are welcome.")
+    after = job.bodies[-1]
+    if not job.receipts[-1].folded:
+        assert flat(after)[: len(before)] == before
+    assert sum(MARK in text for text in texts(after)) <= 1
+
+
+def test_nothing_is_summarized_twice(store):
+    """What was noted of steps goes into the leaf of their exchange."""
+    job = Job(store, replace(POLICY, keep_tokens=0, keep_exchanges=0))
+    job.agent.open()
+    job.agent.work(25)
+    noted = sum(job.folded)
+    job.agent.close()
+    asked = len(summaries(job.fake))
+    while not job.receipts[-1].folded:
+        job.agent.open(said(99, "asked"))
+        job.agent.close(said(99, "told"))
+    shown = [str(body) for body in summaries(job.fake)[asked:]]
+    assert shown
+    for number in range(1, noted + 1):
+        assert not any(f"amber{number} birch{number} " in one for one in shown)
+    assert "amber25 birch25 " in shown[0]
+    (block,) = [text for _, _, text in injected(job.bodies[-1]) if "Turns 1-" in text]
+    assert MARK not in str(job.bodies[-1])
+    assert block
+
+
+def test_what_is_folded_is_found_and_forgotten(store):
+    job = Job(store)
+    job.agent.open()
+    job.agent.work(20)
+    assert sum(job.folded) > 5
+    (hit, *_) = job.memory.search("amber2 birch2 cedar2", user_id="ada", conversation="c")
+    assert "amber2 birch2" in hit.text
+    assert hit.turn == 1
+    assert tells(store, "amber2 ")
+    job.memory.forget(hit=hit, user_id="ada", conversation="c")
+    assert not tells(store, "amber2 ")
+    assert not job.memory.search("amber2", user_id="ada")
+    job.agent.work(5)  # it goes on, and nothing of it is kept
+    assert not tells(store, "amber2 ")
+    assert not tells(store, "amber23 ")
+    job.agent.close()
+    job.agent.open("Thanks.")
+    job.agent.ask("You are welcome.")
+    assert not tells(store, "amber2 ")
+
+
+def test_a_closed_exchange_is_forgotten_with_its_steps(store):
+    job = Job(store)
+    job.agent.open()
+    job.agent.work(20)
+    job.agent.close()
+    job.agent.open("Thanks.")
+    job.agent.ask("You are welcome.")
+    assert tells(store, "amber2 ") > 1
+    job.memory.forget(turn=1, user_id="ada", conversation="c")
+    assert not tells(store, "amber2 ")
+
+
+@pytest.mark.parametrize("mode", ["enforced", "dropped", "unenforced"])
+@pytest.mark.parametrize("model", ["claude-sonnet-5-5", "claude-sonnet-4-5"])
+def test_thinking_goes_in_one_run_or_stays_where_it_is_not_bound(store, mode, model):
+    job = Job(store, fake=Scripted(thinking=mode), model=model, max_tokens=4_000,
+              thinking={"type": "enabled", "budget_tokens": 1_024})  # fmt: skip
+    job.agent.open()
+    job.agent.work(25)
+    assert sum(job.folded) > 5
+    assert all(call.status == 200 for call in job.fake.calls)
+    for body, folded in zip(job.bodies, job.folded, strict=True):
+        thinks = [
+            any(block["type"] == "thinking" for block in message["content"])
+            for message in without_marks(body)
+            if message["role"] == "assistant"
+        ]
+        assert thinks == sorted(thinks), "in one run"
+        if "5-5" not in model:
+            assert all(thinks)
+        elif folded:
+            assert not any(thinks)
+
+
+def test_a_limit_holds_amid_an_exchange(store):
+    job = Job(store, replace(POLICY, fold_at="auto", max_prompt_tokens=2_000))
+    job.agent.open()
+    job.agent.work(30, parallel=2)
+    assert max(one.usage.prompt_tokens for one in job.receipts) <= 2_000
+    assert not [why for one in job.receipts for why in one.degraded]
+
+
+def test_a_prompt_that_is_too_long_is_folded_by_steps_and_sent_once_more(store):
+    job = Job(store, replace(POLICY, fold_at=50_000), fake=Scripted(window=4_000), max_tokens=500)
+    job.agent.open()
+    job.agent.work(30, parallel=2)
+    refused = [one for one in job.fake.calls if one.status == 400 and one.kind == "chat"]
+    assert len(refused) == 1, "the window is known from then on"
+    assert any(
+        "all but the newest step was folded" in why for why in job.receipts[-1].degraded
+    ) or any("all but the newest step" in why for one in job.receipts for why in one.degraded)
+
+
+def test_an_exchange_is_folded_amid_another_where_its_steps_are_not_enough(store):
+    history = [
+        one
+        for number in range(12)
+        for one in (
+            {"role": "user", "content": said(number, "asked")},
+            {"role": "assistant", "content": said(number, "told")},
+        )
+    ]
+    policy = replace(POLICY, fold_at=50_000, max_prompt_tokens=2_500, keep_tokens=0)
+    job = Job(store, policy, messages=history)
+    job.agent.open()
+    job.agent.work(6, result=said(77) * 18)
+    assert max(one.usage.prompt_tokens for one in job.receipts) <= 2_500
+    assert sum(one.folded for one in job.receipts) > 0
+    assert sum(job.folded) > 0

@@ -1,0 +1,53 @@
+"""An agent with a loop of its own: one opening, then calls of tools, and the whole history sent."""
+
+from turnfold_fake import Reply
+
+from support.chats import MODEL, said
+from support.histories import TOOLS
+
+
+class Agent:
+    """Sends its history, does what it is told to call, and appends what comes of it.
+
+    The stand-in has to be one that says what it was just told to: `support.histories.Scripted`.
+    """
+
+    def __init__(self, client, fake, messages=(), **fields):
+        self.client = client
+        self.fake = fake
+        self.messages = list(messages)
+        self.fields = {"model": MODEL, "max_tokens": 2_000, "tools": TOOLS, **fields}
+        self.calls = 0
+
+    def open(self, text="Look at all of it, one after the other."):
+        self.messages.append({"role": "user", "content": text})
+
+    def ask(self, content):
+        """One request; what it is answered with is appended."""
+        self.fake.next_reply = Reply(content)
+        answer = self.client.messages.create(messages=self.messages, **self.fields)
+        blocks = [block.model_dump(exclude_none=True) for block in answer.content]
+        self.messages = [*self.messages, {"role": "assistant", "content": blocks}]
+
+    def step(self, result=None, *, parallel=1, name=""):
+        """One step: what is said and called, and its results."""
+        self.calls += 1
+        number = self.calls
+        uses = [
+            {"type": "tool_use", "id": f"toolu_{name}{number}_{n}", "name": "look",
+             "input": {"at": f"place{number}{name}"}}
+            for n in range(parallel)
+        ]  # fmt: skip
+        self.ask([{"type": "text", "text": f"I look at place{number}{name}."}, *uses])
+        results = [
+            {"type": "tool_result", "tool_use_id": use["id"], "content": result or said(number)}
+            for use in uses
+        ]
+        self.messages = [*self.messages, {"role": "user", "content": results}]
+
+    def work(self, steps, **step):
+        for _ in range(steps):
+            self.step(**step)
+
+    def close(self, text="All of it is looked at."):
+        self.ask(text)
