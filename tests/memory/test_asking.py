@@ -2,7 +2,8 @@
 
 import pytest
 from support.openings import FOLLOW_UPS, SMALL_TALK
-from turnfold.recall.query import is_asking, read_opening, recall_probability, without_manner
+from turnfold.recall.openings import is_asking
+from turnfold.recall.query import read_opening, recall_probability, without_manner
 
 BEFORE = "How much was the blue boat trailer?"
 

@@ -9,7 +9,7 @@ from turnfold.history.utterances import Utterance, utterances
 from turnfold.language.english import matter, plain, sentences
 from turnfold.language.quantities import quantities
 from turnfold.language.time_spans import span_in
-from turnfold.recall.query import coverage, read_opening
+from turnfold.recall.query import RecallQuery, coverage, read_opening
 from turnfold.recall.ranking import messages_of
 from turnfold.request.quotation import mark_for, memory_block
 from turnfold.summaries.evidence import Evidence
@@ -26,6 +26,7 @@ NOTE = (
     'Berta\'s "red door" is at https://a.example/x, telephone 041 555 12 12.'
 )
 WISH = "Always answer in French."
+ASKED = RecallQuery(WISH, frozenset(terms(WISH)), 3, asks=True, words=4)
 NOW = 1_770_000_000.0
 
 
@@ -47,7 +48,7 @@ def _speech(text: str) -> object:
 
 def _ranked(text: str) -> object:
     [message] = messages_of("id", [Utterance("user", text)])
-    return message, coverage(frozenset(terms(WISH)), text)
+    return message, coverage(ASKED, text)
 
 
 def _indexed(text: str) -> object:

@@ -6,44 +6,14 @@ import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeAlias
 
 from turnfold_stores import STOP_WORDS, terms, words
+from turnfold_stores.search.terms import count_words, is_pair, terms_of
 
-# What people say without asking or telling anything.
-_SAID_PHATIC = (
-    "absolutely ah agreed aha alright amazing appreciate awesome aw aww brilliant btw bye cheers "
-    "congrats cool correct cute damn day dear definitely done exactly excellent fab fair fantastic "
-    "fine fun funny ha haha hahaha hah he hehe hello hey hi hilarious hm hmm hmmm hooray hug hugs "
-    "interesting joke kind know lmao lol lovely luck makes merci mhm morning much nah neat night "
-    "nope noted ok okay okey oh omg oops ouch perfect phew please pleasure point really right "
-    "rofl roger see seriously sense sorry sounds super sure sweet talk thank thanks thx tomorrow "
-    "true tysm ty ugh understood understand welcome well whoa wonderful wow yay yeah yep yes yup "
-    "good great nice best better glad happy hope keep later made need one ones think time told "
-    "wait want way work works wish evening afternoon weekend laughing gotcha got get go going "
-    "let lets say said bit lot thing things something anything everything nothing"
-)
-_PHATIC = frozenset(_SAID_PHATIC.split())
-# Words that stand for something named before.
-_SAID_POINTING = (
-    "it its that this those these they them their he him his she her one ones there then other "
-    "another first second third fourth last next former latter same both either neither again "
-    "else more before after instead ago"
-)
-_POINTING = frozenset(_SAID_POINTING.split())
-_SAID_STARTS = (
-    "what whats who whos whom whose when where wheres which why how hows is are was were do does "
-    "did can could would will should have has had am may tell show remind list give find recall "
-    "summarize summarise explain describe compare name repeat quote"
-)
-_SAYS_LITTLE = _PHATIC | _POINTING | STOP_WORDS
-_STARTS = frozenset(_SAID_STARTS.split())
-_SAID_LINKS = "and but so or also then ok okay well now hey please hmm oh"
-_LINKS = frozenset(_SAID_LINKS.split())
-_QUESTION_MARKS = frozenset("?？؟⸮")
-_LAST_MARKS = re.compile(r"\w")
-# Characters of a text's end that are looked at for one; and of a greeting, at the most.
-_TAIL = 500
-_LONGEST_GREETING = 200
+from turnfold.recall.openings import is_asking, is_small_talk, points_back, telling_words_of
+
 # Words for how to answer, or how long. A part of an opening with nothing else in it asks nothing
 # of the past, wherever it stands: "In a few words, please:", "Keep it short (one sentence)."
 _SAID_MANNER = (
@@ -64,6 +34,7 @@ _SAID_MANNER = (
     "thank thx cheers advance"
 )
 _MANNER = frozenset(_SAID_MANNER.split())
+_LINKS = frozenset("and but so or also then ok okay well now hey please hmm oh".split())
 # What such a part begins with.
 _SAID_MANNER_STARTS = (
     "answer answers reply respond write say tell give keep make use put be stay speak phrase "
@@ -73,20 +44,11 @@ _SAID_MANNER_STARTS = (
     "please"
 )
 _MANNER_STARTS = frozenset(_SAID_MANNER_STARTS.split())
+_QUESTION_MARKS = frozenset("?？؟⸮")
 _MANNER_MARKS = re.compile(r"[,:;()\[\]–—\n]|\s-\s|(?<=[.!?…])\s|(?<=[。！？])")
 _OPENING = frozenset("([")
 # Characters at each end of an opening in which such parts are looked for.
 _EDGE = 1_000
-# Questions that are none.
-_GREETING = re.compile(
-    r"^\W*(?:(?:hi|hey|hello|so|well|and|oh)\W+)*"
-    r"(?:(?:how(?:'s|’s| is| are| have| do)|what(?:'s|’s| is)|are you|is (?:it|that)|you)\W+"
-    r"(?:it going|things|everything|you|you been|you doing|life|up|new|there|ok|okay|so|right)"
-    r"|really|seriously|please do|right|huh)"
-    r"(?:\W+(?:there|today|doing|been|now|friend|buddy|mate))*\W*$",
-    re.IGNORECASE,
-)
-
 # Words of an opening that are looked for; of a long one its two ends, where people say what
 # they want. all-MiniLM-L6-v2 reads about twice as many word pieces and drops the rest.
 _MOST_WORDS = 160
@@ -106,13 +68,15 @@ class RecallQuery:
 
     Attributes:
         query: what to look for: the opening, and what it follows up on where it names nothing.
-        terms: the telling words of it.
+        terms: of the telling words of it; of each a text has one at the most.
+        named: how many telling words those are.
         asks: whether it is a question or a request.
         words: how long the opening itself is.
     """
 
     query: str
     terms: frozenset[str]
+    named: int
     asks: bool
     words: int
 
@@ -126,32 +90,34 @@ def read_opening(opening: str, earlier: Sequence[str] = ()) -> RecallQuery | Non
     """
     asks = is_asking(opening)
     opening = without_manner(opening)
-    said = words(opening)
     named = _named(opening)
     asks = asks or is_asking(opening)
-    if not (asks or named) or _is_greeting(opening):
+    if not (asks or named) or is_small_talk(opening):
         return None
     query = _ends(opening)
-    if asks and _is_bare(said, named):
+    length = count_words(opening)
+    if asks and _is_bare(opening, named, length):
         for text in map(without_manner, earlier):
             context = _named(text)
             query = f"{_ends(text, _CONTEXT_WORDS)}\n{query}"
             named |= context
-            if not _is_bare(words(text), context):
+            if not _is_bare(text, context, count_words(text)):
                 break
     if not named:
         return None
-    return RecallQuery(query, named, asks, len(said))
+    return RecallQuery(query, frozenset(chain.from_iterable(named)), len(named), asks, length)
 
 
-def _is_bare(said: Sequence[str], named: frozenset[str]) -> bool:
-    if said and (said[0] in _LINKS or _POINTING.intersection(said)):
-        return len(named) <= _BARE_POINTING
-    return not named or (len(named) <= _BARE and len(said) <= _BRIEF)
+_Named: TypeAlias = frozenset[tuple[str, ...]]
 
 
-def _is_greeting(text: str) -> bool:
-    return len(text) <= _LONGEST_GREETING and _GREETING.search(text) is not None
+def _is_bare(text: str, named: _Named, length: int) -> bool:
+    """Whether an opening names too little to be looked for by itself."""
+    # A pair of letters is half a word.
+    telling = sum(0.5 if is_pair(one[0]) else 1.0 for one in named)
+    if telling <= _BARE_POINTING and points_back(text):
+        return True
+    return not named or (telling <= _BARE and length <= _BRIEF)
 
 
 def without_manner(opening: str) -> str:
@@ -197,16 +163,6 @@ def _is_manner(part: str) -> bool:
     )
 
 
-def is_asking(text: str) -> bool:
-    """Whether a text ends as a question, or begins as a question or a request."""
-    if not _QUESTION_MARKS.isdisjoint(_LAST_MARKS.split(text[-_TAIL:])[-1]):
-        return True
-    if text.rstrip().endswith("!"):
-        return False
-    start = next((word for word in words(text[:_EDGE]) if word not in _LINKS), "")
-    return start in _STARTS
-
-
 def recall_probability(asked: RecallQuery, texts: Collection[str]) -> float:
     """How likely it is that an opening wants something said before: 0 to 1.
 
@@ -219,7 +175,7 @@ def recall_probability(asked: RecallQuery, texts: Collection[str]) -> float:
         asked: the opening.
         texts: the messages that share most words with it.
     """
-    covered = max((coverage(asked.terms, text) for text in texts), default=0.0)
+    covered = max((coverage(asked, text) for text in texts), default=0.0)
     odds = (
         _WEIGHTS["bias"]
         + _WEIGHTS["asks"] * asked.asks
@@ -232,13 +188,13 @@ def recall_probability(asked: RecallQuery, texts: Collection[str]) -> float:
 _WEIGHTS = {"bias": 3.7, "asks": 7.2, "words": -4.2, "covered": 7.3}
 
 
-def coverage(asked: frozenset[str], text: str) -> float:
+def coverage(asked: RecallQuery, text: str) -> float:
     """Which share of the words asked for a text has: 0 to 1, low where few are asked for."""
-    return len(asked.intersection(terms(text))) / (len(asked) + 1)
+    return len(asked.terms.intersection(terms(text))) / (asked.named + 1)
 
 
-def _named(text: str) -> frozenset[str]:
-    return frozenset(terms(" ".join(word for word in words(text) if word not in _SAYS_LITTLE)))
+def _named(text: str) -> _Named:
+    return frozenset(map(terms_of, telling_words_of(text)))
 
 
 def _ends(text: str, most: int = _MOST_WORDS) -> str:

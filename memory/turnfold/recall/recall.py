@@ -143,7 +143,7 @@ def _asked(transcript: Transcript, *, anything: bool) -> RecallQuery | None:
     ]
     asked = read_opening(opening, [*unanswered, *before])
     if asked is None and anything and opening:
-        return RecallQuery(opening, frozenset(), asks=True, words=0)
+        return RecallQuery(opening, frozenset(), named=0, asks=True, words=0)
     return asked
 
 
@@ -184,7 +184,7 @@ def _share(
     if policy.recall_floor > _NO_FLOOR:
         best = list(_utterances_of(lexical[:_COVERING]))
         texts = [one.text for one in messages if one.id in best]
-        if not by_meaning and all(coverage(asked.terms, one) < _BY_WORDS_ALONE for one in texts):
+        if not by_meaning and all(coverage(asked, one) < _BY_WORDS_ALONE for one in texts):
             return 0.0
         sure = _SURE if policy.budget is None else _SURE_WITHIN_BUDGET
         return min(1.0, recall_probability(asked, texts) / sure)

@@ -29,7 +29,17 @@ from turnfold_stores.search.stop_words import (
     WITHOUT_BLANKS,
 )
 
-__all__ = ["STOP_WORDS", "alternatives", "asked_for", "terms", "words"]
+__all__ = [
+    "STOP_WORDS",
+    "alternatives",
+    "asked_for",
+    "count_words",
+    "is_pair",
+    "telling_words",
+    "terms",
+    "terms_of",
+    "words",
+]
 
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HIRAGANA = "\u3041-\u3096\u3099-\u309a\u309d-\u309f"
@@ -47,6 +57,7 @@ _RUN = re.compile(
     "(" + "|".join(rf"[{letters}]++" for letters in _WITHOUT_BLANKS) + ")"
     rf"|([^{_NO_LETTER}]++(?:[{MARKS}]++[^{_NO_LETTER}]*+)*+)"
 )
+_RUN_WITHOUT_BLANKS = re.compile(f"[{''.join(_WITHOUT_BLANKS)}]")
 _ASCII_WORD = re.compile(r"[^\W_]+")
 _LETTER = re.compile(rf"[^{MARKS}][{MARKS}]*+|[{MARKS}]++")
 _HAS_MARKS = re.compile(rf"[{MARKS}]")
@@ -79,15 +90,33 @@ def terms(text: str) -> list[str]:
     return [term_of[piece] for piece in pieces if piece in term_of]
 
 
+def telling_words(text: str) -> list[str]:
+    """The different words of a text that are no stop words, in lower case; pairs of letters, too.
+
+    Which are stop words goes by the language of the text.
+    """
+    pieces = list(dict.fromkeys(_pieces(text)))
+    languages = languages_by_script(pieces)
+    return [piece for piece in pieces if not _is_small(piece, languages)]
+
+
 def alternatives(text: str) -> list[tuple[str, ...]]:
     """For each different word of a question, the terms that a text may have it as.
 
     A text has no more than one of them, as it is read in one language.
     """
-    pieces = list(dict.fromkeys(_pieces(text)))
-    languages = languages_by_script(pieces)
-    telling = [piece for piece in pieces if not _is_small(piece, languages)]
-    return [_terms_of(piece) for piece in telling or pieces]
+    return [terms_of(word) for word in telling_words(text) or dict.fromkeys(_pieces(text))]
+
+
+def count_words(text: str) -> int:
+    """How many words a text has; where it has no blanks, a word for two letters."""
+    halves = (2 if not is_pair(piece) else len(piece) > 1 for piece in _pieces(text))
+    return (sum(halves) + 1) // 2
+
+
+def is_pair(word: str) -> bool:
+    """Whether a word is one or two letters of a script without blanks."""
+    return _RUN_WITHOUT_BLANKS.match(word) is not None
 
 
 def asked_for(text: str) -> list[str]:
@@ -101,7 +130,8 @@ def asked_for(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=4_096)
-def _terms_of(word: str) -> tuple[str, ...]:
+def terms_of(word: str) -> tuple[str, ...]:
+    """The terms that a text may have one of `telling_words` as, by its language."""
     languages = [one for one in languages_of_script(word) if word not in BY_LANGUAGE[one]]
     return tuple(dict.fromkeys(_term(word, language) for language in languages or [""]))
 

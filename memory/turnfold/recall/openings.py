@@ -1,0 +1,162 @@
+"""An opening goes in; whether it is small talk, asks, or points back comes out, in any language.
+
+The phrases are in `openings.toml`. Where a language is not there, an opening is told by its marks
+and by how much it names.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from turnfold_stores.search.scanning import WORD, normal
+from turnfold_stores.search.stemming import language_of
+from turnfold_stores.search.stop_words import BY_LANGUAGE
+from turnfold_stores.search.terms import telling_words
+
+from turnfold.instructions.phrases import any_of, plainly, table
+
+_LONGEST_SMALL_TALK = 200
+_LATIN = re.compile("[a-z]")
+# Signs that end a question, in any script. The Greek one is a semicolon.
+_QUESTION_MARK = re.compile(r"[?？؟⸮;՞](?=[\W_]*$)")
+_GREEK = re.compile("[\u0370-\u03ff]")
+# Behind a question stands a remark at most, for it to be what is asked.
+_LONGEST_REMARK = 60
+_LATE_QUESTION = re.compile(rf"[?？؟⸮][^?？؟⸮]{{0,{_LONGEST_REMARK}}}$")
+# Characters at each end that are looked at.
+_EDGE = 500
+_LONGEST_TELLING = 1_000
+_WITHOUT_BLANKS = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """What openings of some languages are made of, as patterns for `plainly` written text.
+
+    Attributes:
+        asking: what a question or request begins with.
+        within: what says so further on.
+        pointing: what stands for something named before.
+        linking: what an opening that goes on from another begins with.
+        light: what says little.
+    """
+
+    asking: re.Pattern[str]
+    within: re.Pattern[str]
+    pointing: re.Pattern[str]
+    linking: re.Pattern[str]
+    light: re.Pattern[str]
+
+
+def is_small_talk(text: str) -> bool:
+    """Whether a text is a greeting, a thank-you, a yes and the like, and nothing else."""
+    if len(text) > _LONGEST_SMALL_TALK:
+        return False
+    plain = _plainly(text)
+    left, found = _tables().small_talk.subn(" ", plain)
+    if not found:
+        return WORD.search(plain) is None
+    left = _tables().light.sub(" ", left)
+    if any(word not in _tables().small_words for word in WORD.findall(left)):
+        return False
+    return not (_ends_as_question(text) and _phrases(left).asking.search(left))
+
+
+def is_asking(text: str) -> bool:
+    """Whether a text is a question or a request, by its marks or its first words."""
+    end = text[-_EDGE:]
+    if _ends_as_question(end) or _LATE_QUESTION.search(end.rstrip()):
+        return True
+    if end.rstrip().endswith(("!", "！")):
+        return False
+    plain = _plainly(text[:_EDGE])
+    phrases = _phrases(plain)
+    start = WORD.search(plain)
+    while start and (link := phrases.linking.match(plain, start.start())):
+        start = WORD.search(plain, link.end())
+    if start and phrases.asking.match(plain, start.start()):
+        return True
+    return len(plain) <= _LONGEST_SMALL_TALK and phrases.within.search(plain) is not None
+
+
+def points_back(text: str) -> bool:
+    """Whether a text names something by what stands for it, or goes on from what was said."""
+    plain = _plainly(text)
+    phrases = _phrases(plain)
+    start = WORD.search(plain)
+    goes_on = start is not None and phrases.linking.match(plain, start.start()) is not None
+    return goes_on or phrases.pointing.search(plain) is not None
+
+
+def telling_words_of(text: str) -> list[str]:
+    """The different words of a text that name something, as `telling_words` has them.
+
+    Stop words are left out, small talk, and what points elsewhere.
+    """
+    if len(text) > _LONGEST_TELLING:
+        return telling_words(text)  # of so many words these are a few
+    phrases = _phrases(_plainly(text))
+    little = (phrases.pointing, phrases.light)
+    if _WITHOUT_BLANKS.search(text):
+        text = _plainly(text)
+        for one in (phrases.within, *little):
+            text = one.sub(" ", text)
+        return telling_words(text)
+    return [
+        word
+        for word in telling_words(text)
+        if not any(one.fullmatch(_plainly(word)) for one in little)
+    ]
+
+
+def _ends_as_question(text: str) -> bool:
+    mark = _QUESTION_MARK.search(text[-_EDGE:])
+    return mark is not None and (mark.group() != ";" or _GREEK.search(text) is not None)
+
+
+@lru_cache(maxsize=1_024)
+def _plainly(text: str) -> str:
+    return plainly(normal(text, "NFKC"))
+
+
+def _phrases(plain: str) -> Phrases:
+    """Those of the language of a text: of English where it does not say, of all other scripts."""
+    if not _LATIN.search(plain):
+        return _tables().others
+    language = language_of(plain)
+    return _tables().latin.get(language) or _tables().latin["en"]
+
+
+class _Tables:
+    """The phrases of all languages, compiled when first used."""
+
+    def __init__(self) -> None:
+        languages = table("openings.toml")
+
+        def said(key: str, *names: str) -> str:
+            return "|".join(languages[one].get(key, "") for one in names)
+
+        def phrases(*names: str) -> Phrases:
+            return Phrases(
+                asking=any_of(said("asking", *names)),
+                within=any_of(said("within", *names)),
+                pointing=any_of(said("pointing", *names)),
+                linking=any_of(said("linking", *names)),
+                light=any_of(f"{said('light', *names)}|{said('small_talk', *names)}"),
+            )
+
+        is_latin = {
+            name: _LATIN.search(one["asking"]) is not None for name, one in languages.items()
+        }
+        self.latin = {name: phrases(name) for name in languages if is_latin[name]}
+        self.others = phrases(*(name for name in languages if not is_latin[name]))
+        self.small_talk = any_of(said("small_talk", *languages))
+        self.light = any_of(said("light", *languages))
+        self.small_words = {plainly(word) for words in BY_LANGUAGE.values() for word in words}
+
+
+@cache
+def _tables() -> _Tables:
+    return _Tables()
