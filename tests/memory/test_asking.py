@@ -58,6 +58,48 @@ def test_a_statement_is_not_taken_for_a_question(text):
     assert not is_asking(text)
 
 
+ANY_LANGUAGE = {
+    "de": ("Herzlichen Dank, sehr gut!", "Und wie viel der zweite?", "Wo wohnt meine Tante?"),
+    "nl": ("Oké, heel goed, bedankt!", "En de andere?", "Waar woont mijn tante?"),
+    "fr": ("Super, merci beaucoup !", "Et combien l'autre ?", "Où habite ma tante ?"),
+    "es": ("¡Perfecto, mil gracias!", "¿Y cuánto el segundo?", "¿Dónde vive mi tía?"),
+    "it": ("Va benissimo, grazie mille!", "E quanto il secondo?", "Dove abita mia zia?"),
+    "pt": ("Tudo bem, muito obrigada!", "E quanto o outro?", "Onde mora a minha tia?"),
+    "pl": ("Super, dzięki wielkie!", "A ile ten drugi?", "Gdzie mieszka moja ciocia?"),
+    "ru": ("Понятно, большое спасибо!", "А сколько второй?", "Где живёт моя тётя?"),
+    "tr": ("Tamam, çok sağ ol!", "Peki ya diğeri ne kadar?", "Teyzem nerede oturuyor?"),
+    "ar": ("تمام، شكرا لك!", "وكم الثاني؟", "أين تسكن خالتي؟"),
+    "hi": ("ठीक है, धन्यवाद!", "और दूसरा कितने का?", "मेरी मौसी कहाँ रहती है?"),
+    "zh": ("好的，谢谢你！", "那第二个呢？", "我阿姨住在哪里？"),
+    "ja": ("なるほど、ありがとう！", "二つ目はいくら？", "叔母はどこに住んでいますか？"),
+    "ko": ("네, 정말 고마워요!", "두 번째는 얼마예요?", "이모는 어디에 사나요?"),
+    "th": ("เข้าใจแล้ว ขอบคุณมากค่ะ", "แล้วอันที่สองเท่าไหร่", "คุณป้าอยู่ที่ไหน"),
+    "uk": ("Чудово, щиро дякую!", "А скільки другий?", "Де живе моя тітка?"),
+    "el": ("Εντάξει, ευχαριστώ πολύ!", "Και το δεύτερο πόσο;", "Πού μένει η θεία μου;"),
+    "he": ("בסדר, תודה רבה!", "וכמה השני?", "איפה גרה דודה שלי?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ANY_LANGUAGE)
+def test_in_any_language(language):
+    small_talk, follow_up, question = ANY_LANGUAGE[language]
+    assert wanted(small_talk, small_talk) == 0
+    assert is_asking(question)
+    assert BEFORE in read_opening(follow_up, [BEFORE]).query
+    assert read_opening(question, [BEFORE]).query == question
+
+
+def test_a_language_that_nobody_wrote_down_is_told_by_its_marks_and_length():
+    assert wanted("ขอบใจหลายๆ เด้อ", BEFORE) < 0.05
+    assert wanted("Tadi mora živi moja tetka?", "Moja tetka živi u Splitu.") > 0.5
+    assert "Splitu" in read_opening("A drugi?", ["Koliko košta stan u Splitu?"]).query
+
+
+def test_a_question_is_still_one_with_a_short_remark_behind():
+    assert is_asking("Wo wohnt meine Tante? Antworte bitte kurz.")
+    assert not is_asking("Ach ja? " + "Wir waren den ganzen Tag am See. " * 4)
+
+
 QUESTION = "In which unit do I want lengths?"
 
 

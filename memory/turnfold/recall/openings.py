@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from turnfold_stores.search.scanning import WORD, normal
+from turnfold_stores.search.scanning import STROKES, WORD, normal
 from turnfold_stores.search.stemming import language_of
 from turnfold_stores.search.stop_words import BY_LANGUAGE
 from turnfold_stores.search.terms import telling_words
@@ -27,7 +27,6 @@ _LONGEST_REMARK = 60
 _LATE_QUESTION = re.compile(rf"[?？؟⸮][^?？؟⸮]{{0,{_LONGEST_REMARK}}}$")
 # Characters at each end that are looked at.
 _EDGE = 500
-_LONGEST_TELLING = 1_000
 _WITHOUT_BLANKS = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]")
 
 
@@ -61,7 +60,7 @@ def is_small_talk(text: str) -> bool:
     left = _tables().light.sub(" ", left)
     if any(word not in _tables().small_words for word in WORD.findall(left)):
         return False
-    return not (_ends_as_question(text) and _phrases(left).asking.search(left))
+    return not (_ends_as_question(text) and _phrases(text).asking.search(left))
 
 
 def is_asking(text: str) -> bool:
@@ -72,7 +71,7 @@ def is_asking(text: str) -> bool:
     if end.rstrip().endswith(("!", "！")):
         return False
     plain = _plainly(text[:_EDGE])
-    phrases = _phrases(plain)
+    phrases = _phrases(text)
     start = WORD.search(plain)
     while start and (link := phrases.linking.match(plain, start.start())):
         start = WORD.search(plain, link.end())
@@ -84,7 +83,7 @@ def is_asking(text: str) -> bool:
 def points_back(text: str) -> bool:
     """Whether a text names something by what stands for it, or goes on from what was said."""
     plain = _plainly(text)
-    phrases = _phrases(plain)
+    phrases = _phrases(text)
     start = WORD.search(plain)
     goes_on = start is not None and phrases.linking.match(plain, start.start()) is not None
     return goes_on or phrases.pointing.search(plain) is not None
@@ -95,9 +94,7 @@ def telling_words_of(text: str) -> list[str]:
 
     Stop words are left out, small talk, and what points elsewhere.
     """
-    if len(text) > _LONGEST_TELLING:
-        return telling_words(text)  # of so many words these are a few
-    phrases = _phrases(_plainly(text))
+    phrases = _phrases(text)
     little = (phrases.pointing, phrases.light)
     if _WITHOUT_BLANKS.search(text):
         text = _plainly(text)
@@ -118,43 +115,52 @@ def _ends_as_question(text: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _plainly(text: str) -> str:
-    return plainly(normal(text, "NFKC"))
+    return plainly(normal(text, "NFKC")).translate(STROKES)
 
 
-def _phrases(plain: str) -> Phrases:
+def _phrases(text: str) -> Phrases:
     """Those of the language of a text: of English where it does not say, of all other scripts."""
-    if not _LATIN.search(plain):
-        return _tables().others
-    language = language_of(plain)
-    return _tables().latin.get(language) or _tables().latin["en"]
+    if not _LATIN.search(_plainly(text[:_EDGE])):
+        return _tables().others()
+    return _tables().latin(language_of(text[:_EDGE]))
 
 
 class _Tables:
-    """The phrases of all languages, compiled when first used."""
+    """The phrases of all languages, each compiled when it is first met."""
 
     def __init__(self) -> None:
-        languages = table("openings.toml")
-
-        def said(key: str, *names: str) -> str:
-            return "|".join(languages[one].get(key, "") for one in names)
-
-        def phrases(*names: str) -> Phrases:
-            return Phrases(
-                asking=any_of(said("asking", *names)),
-                within=any_of(said("within", *names)),
-                pointing=any_of(said("pointing", *names)),
-                linking=any_of(said("linking", *names)),
-                light=any_of(f"{said('light', *names)}|{said('small_talk', *names)}"),
-            )
-
-        is_latin = {
-            name: _LATIN.search(one["asking"]) is not None for name, one in languages.items()
+        self._languages = table("openings.toml")
+        self._latin = {
+            name
+            for name, said in self._languages.items()
+            if _LATIN.search(said["asking"]) is not None
         }
-        self.latin = {name: phrases(name) for name in languages if is_latin[name]}
-        self.others = phrases(*(name for name in languages if not is_latin[name]))
-        self.small_talk = any_of(said("small_talk", *languages))
-        self.light = any_of(said("light", *languages))
+        self.small_talk = any_of(self._said("small_talk", *self._languages))
+        self.light = any_of(self._said("light", *self._languages))
         self.small_words = {plainly(word) for words in BY_LANGUAGE.values() for word in words}
+
+    @cache  # noqa: B019 - there is one, as long as the process
+    def latin(self, language: str) -> Phrases:
+        """Those of a language in Latin letters; of English where it is not known."""
+        return self._phrases(language if language in self._latin else "en")
+
+    @cache  # noqa: B019 - as above
+    def others(self) -> Phrases:
+        """Those of all languages in other letters, which few of them share."""
+        return self._phrases(*(self._languages.keys() - self._latin))
+
+    def _phrases(self, *names: str) -> Phrases:
+        return Phrases(
+            asking=any_of(self._said("asking", *names)),
+            within=any_of(self._said("within", *names)),
+            pointing=any_of(self._said("pointing", *names)),
+            linking=any_of(self._said("linking", *names)),
+            light=any_of(f"{self._said('light', *names)}|{self._said('small_talk', *names)}"),
+        )
+
+    def _said(self, key: str, *names: str) -> str:
+        phrases = "|".join(self._languages[one].get(key, "") for one in names)
+        return phrases.casefold().translate(STROKES)
 
 
 @cache

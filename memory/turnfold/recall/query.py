@@ -55,6 +55,8 @@ _MOST_WORDS = 160
 _CONTEXT_WORDS = 60
 # Letters of a word, on the average: what has no blanks is looked for by its two ends as well.
 _MOST_LETTERS = 20
+# Characters from which on a text tells its language surely, and pointing words are a few of many.
+_LONG = 1_000
 # Telling words up to which an opening is taken to name nothing itself: one that points back or
 # goes on with "and", and one that is this short.
 _BARE_POINTING = 2
@@ -136,13 +138,15 @@ def _without_manner(text: str) -> str:
         kept += text[start : mark.start()], mark.group()
         start = mark.end()
     kept += text[start:], ""
-    for at in range(0, len(kept), 2):
-        if _is_manner(kept[at]):
-            # The question mark behind "in a few words?" is that of the question.
-            asked = asked or next((c for c in kept[at] if c in _QUESTION_MARKS), "")
-            kept[at] = kept[at + 1] = ""
-            if at and kept[at - 1] in _OPENING:
-                kept[at - 1] = ""
+    manner = [at for at in range(0, len(kept), 2) if _is_manner(kept[at])]
+    if not manner:
+        return text
+    for at in manner:
+        # The question mark behind "in a few words?" is that of the question.
+        asked = asked or next((c for c in kept[at] if c in _QUESTION_MARKS), "")
+        kept[at] = kept[at + 1] = ""
+        if at and kept[at - 1] in _OPENING:
+            kept[at - 1] = ""
     rest = "".join(kept).strip(" \n,;:–—-")
     if not words(rest):
         return ""
@@ -175,7 +179,7 @@ def recall_probability(asked: RecallQuery, texts: Collection[str]) -> float:
         asked: the opening.
         texts: the messages that share most words with it.
     """
-    covered = max((coverage(asked, text) for text in texts), default=0.0)
+    covered = max((_covered(asked, text) for text in texts), default=0.0)
     odds = (
         _WEIGHTS["bias"]
         + _WEIGHTS["asks"] * asked.asks
@@ -183,6 +187,13 @@ def recall_probability(asked: RecallQuery, texts: Collection[str]) -> float:
         + _WEIGHTS["covered"] * covered
     )
     return 1 / (1 + math.exp(-odds))
+
+
+def _covered(asked: RecallQuery, text: str) -> float:
+    """`coverage`, but for a text that adds nothing: "thanks!" asks for no other "thanks!"."""
+    if not asked.asks and asked.terms.issuperset(terms(text)):
+        return 0.0
+    return coverage(asked, text)
 
 
 _WEIGHTS = {"bias": 3.7, "asks": 7.2, "words": -4.2, "covered": 7.3}
@@ -194,6 +205,8 @@ def coverage(asked: RecallQuery, text: str) -> float:
 
 
 def _named(text: str) -> _Named:
+    if len(text) > _LONG:
+        return frozenset((term,) for term in terms(text))
     return frozenset(map(terms_of, telling_words_of(text)))
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from turnfold_stores.lazy_numpy import np
+from turnfold_stores.search.stemming import language_of
 
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
+from turnfold.instructions.forms import asks
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -64,9 +66,16 @@ def messages_of(content_id: str, said: Iterable[Utterance]) -> tuple[Candidate, 
     messages = []
     for number, one in enumerate(said):
         size = estimate_text(one.text)
-        wish = one.source == "user" and size <= _SHORT and _WISH.search(one.text) is not None
+        wish = one.source == "user" and size <= _SHORT and _is_wish(one.text)
         messages.append(Candidate(f"{content_id}:{number}", one.source, one.text, size, wish))
     return tuple(messages)
+
+
+def _is_wish(text: str) -> bool:
+    """Whether somebody says how things are always to be."""
+    if _WISH.search(text):
+        return True
+    return language_of(text) not in {"", "en"} and asks(text)
 
 
 def fuse_ranks(*rankings: Iterable[str]) -> dict[str, float]:

@@ -41,6 +41,8 @@ _COVERING = 3
 # will do.
 _SURE = 0.25
 _SURE_WITHIN_BUDGET = 0.05
+# A smaller share than this buys no message: small talk of a language that is not known.
+_LEAST_SHARE = 0.08
 # Where nothing is near in meaning, the share of its words a text must have to be recalled.
 _BY_WORDS_ALONE = 0.5
 # How much more a message counts that was said when the opening says.
@@ -187,7 +189,8 @@ def _share(
         if not by_meaning and all(coverage(asked, one) < _BY_WORDS_ALONE for one in texts):
             return 0.0
         sure = _SURE if policy.budget is None else _SURE_WITHIN_BUDGET
-        return min(1.0, recall_probability(asked, texts) / sure)
+        share = min(1.0, recall_probability(asked, texts) / sure)
+        return share if share >= _LEAST_SHARE else 0.0
     return 1.0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from turnfold_stores import STOP_WORDS
+from turnfold_stores import terms, words
 
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.passages import split
@@ -170,7 +170,7 @@ def _newer_in(
 ) -> Callable[[int], Iterator[int]]:
     """What finds, among some places, newer statements of the user on the matter of another."""
     said = {
-        place: _words_of(messages[place].text) - STOP_WORDS
+        place: frozenset(terms(messages[place].text))
         for place in places
         if messages[place].source == "user"
     }
@@ -185,7 +185,7 @@ def _newer_in(
 
 
 def _words_of(text: str) -> frozenset[str]:
-    return frozenset(text.lower().split())
+    return frozenset(words(text))
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> float:

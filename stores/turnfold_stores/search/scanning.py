@@ -63,11 +63,11 @@ _QUOTATION = re.compile(r'"([^"\n]{2,400}+)"|`([^`\n]{2,200}+)`|(?<!\w)\'([^\'\n
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*+\s++|(?<=[。！？])|\n\s*+")
 # Behind which of these a text is cut into stretches: the first that is found.
 _CUTS = ("\n", ". ", "? ", "! ", "。", " ", "，", "\u3000")
-# Letters with a stroke or tie, which do not come apart in Unicode.
-_STROKES = str.maketrans(
+STROKES = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "ð": "d", "ß": "ss"}
     | {"Ø": "O", "Ł": "L", "Đ": "D", "Æ": "AE", "Œ": "OE", "Ð": "D"}
 )
+"""Letters with a stroke or tie, which do not come apart in Unicode, and what stands for them."""
 # Unicode's stream-safe form allows 30 marks on a letter. Putting them in order takes the square
 # of their number, so no more than some 100 characters are normalized at a time; a slice ends
 # before an ASCII character where there is one, for that never joins what stands before it.
@@ -203,7 +203,7 @@ def without_marks(text: str) -> str:
     if text.isascii():
         return text
     bare = "".join(letter for letter in normal(text, "NFKD") if not _is_accent(letter))
-    return normal(bare.translate(_STROKES), "NFC")
+    return normal(bare.translate(STROKES), "NFC")
 
 
 @lru_cache(maxsize=4_096)

@@ -58,6 +58,7 @@ _RUN = re.compile(
     rf"|([^{_NO_LETTER}]++(?:[{MARKS}]++[^{_NO_LETTER}]*+)*+)"
 )
 _RUN_WITHOUT_BLANKS = re.compile(f"[{''.join(_WITHOUT_BLANKS)}]")
+_WITHOUT_DIGITS = re.compile(r"\D*")
 _ASCII_WORD = re.compile(r"[^\W_]+")
 _LETTER = re.compile(rf"[^{MARKS}][{MARKS}]*+|[{MARKS}]++")
 _HAS_MARKS = re.compile(rf"[{MARKS}]")
@@ -139,8 +140,10 @@ def terms_of(word: str) -> tuple[str, ...]:
 @lru_cache(maxsize=65_536)
 def _term(word: str, language: str) -> str:
     found = stem(word, language)
-    # English and what has no stems are as they are: most stores hold little else.
-    return found if language in {"", "en"} or word.isdecimal() else f"{found}{_OF}{language}"
+    # English, what has no stems, and codes are as they are: most stores hold little else.
+    if language in {"", "en"} or not _WITHOUT_DIGITS.fullmatch(word):
+        return found
+    return f"{found}{_OF}{language}"
 
 
 def _language(word: str, languages: dict[Script, str]) -> str:
