@@ -22,7 +22,7 @@ from turnfold_fake import FakeClaude
 from turnfold_stores import open_store
 
 from turnfold_cli import live, rendering, serving, store_commands
-from turnfold_cli.chat import Chat, in_one_line
+from turnfold_cli.chat import Chat, client_at, in_one_line, policy_of
 from turnfold_cli.demo import ask_claude, run_demo
 from turnfold_cli.exit_codes import BAD_INPUT, told
 from turnfold_cli.replay import ready_embedder, replay, steps_of
@@ -276,16 +276,35 @@ def chat_command(  # noqa: PLR0917 - typer makes options of them
         str, typer.Option(help="Which conversation; a known one is resumed.")
     ] = "chat",
     user: Annotated[str | None, typer.Option(help="Whose; users never see each other's.")] = None,
+    summary_model: Annotated[
+        str,
+        typer.Option(
+            help="The model that writes summaries; auto: claude-haiku-5-5, or the chat's own "
+            "where the server does not have that."
+        ),
+    ] = "auto",
+    fold_at: Annotated[
+        str,
+        typer.Option(help="Fold when the prompt has so many tokens; auto: when it pays."),
+    ] = "auto",
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Another server that speaks the Messages API; else ANTHROPIC_BASE_URL, or "
+            "Claude's own. Few of them want a key."
+        ),
+    ] = None,
     fake: Annotated[
         bool, typer.Option("--fake", help="Talk with a stand-in: no key, no network, no wit.")
     ] = False,
 ) -> None:
     """Talk with Claude; it remembers, also the next time."""
-    if not fake:
+    if not (fake or base_url or os.environ.get("ANTHROPIC_BASE_URL")):
         _need_key()
     with told(), ExitStack() as opened:
-        memory = opened.enter_context(Memory(store, embedder=default_embedder()))
-        client = opened.enter_context(FakeClaude().client() if fake else Anthropic())
+        policy = policy_of(summary_model, fold_at)
+        client = opened.enter_context(FakeClaude().client() if fake else client_at(base_url))
+        memory = opened.enter_context(Memory(store, policy=policy, embedder=default_embedder()))
         talk = Conversation(
             system, model, client=client, memory=memory, user_id=user, id=conversation
         )

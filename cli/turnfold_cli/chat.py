@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from typing import Any
 
-from anthropic import APIConnectionError, APIError, APIStatusError
-from turnfold import Conversation
+from anthropic import Anthropic, APIConnectionError, APIError, APIStatusError
+from turnfold import Conversation, Policy
 
 _MAX_TOKENS = 4_096
 _MOST_HITS = 5
@@ -23,6 +25,38 @@ def in_one_line(wrong: APIError) -> str:
     if isinstance(wrong, APIConnectionError):
         return f"Claude cannot be reached: {' '.join(wrong.message.split())}"
     return " ".join(str(wrong.message).split())
+
+
+def policy_of(summary_model: str, fold_at: str) -> Policy:
+    """The policy of a chat.
+
+    Args:
+        summary_model: a name, or "auto".
+        fold_at: a number of tokens, or "auto".
+
+    Raises:
+        PolicyError: a value does not fit.
+    """
+    changes: dict[str, Any] = {"summary_model": summary_model, "fold_at": fold_at}
+    if fold_at.isdecimal():
+        # What a fold leaves has to be less than what it folds at.
+        tokens = int(fold_at)
+        changes |= {"fold_at": tokens, "keep_tokens": min(Policy().keep_tokens, tokens // 4)}
+    return Policy(**changes)
+
+
+def client_at(base_url: str | None) -> Anthropic:
+    """A client of Claude, or of another server that speaks the Messages API.
+
+    Args:
+        base_url: of that server; None for the environment's, or Claude's own.
+    """
+    has_key = any(os.environ.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
+    url = base_url or os.environ.get("ANTHROPIC_BASE_URL")
+    if has_key or not url:
+        return Anthropic(base_url=base_url)
+    # A server at home asks for none, and the SDK sends something in any case.
+    return Anthropic(base_url=base_url, api_key="none")
 
 
 class Chat:
@@ -82,7 +116,8 @@ class Chat:
             self._write(" … (stopped; neither question nor answer is kept)")
         finally:
             self._write("\n")
-        for reason in self._talk.last.degraded if self._talk.last else ():
+        told = (*self._talk.last.remarks, *self._talk.last.degraded) if self._talk.last else ()
+        for reason in told:
             self._write(f"(memory: {reason})\n")
 
     def _help(self, _: str) -> None:

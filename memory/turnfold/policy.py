@@ -142,7 +142,7 @@ class Policy:
             lost with its process before it was done, as in scripts that end after each turn;
             and it is "off" where a `clock` is given, so that replays come out alike.
         summary_model: the model that writes summaries; "auto" is claude-haiku-5-5 by the name
-            that the client's cloud has for it.
+            that the client's cloud has for it, or the chat's own model on a server without it.
         leaf_tokens: the most one summary call is given to read of the turns; at least 1,000. A
             longer exchange is summarized in pieces. No call passes 100,000 tokens in all.
         turn_cap: the most that one turn may spend on summaries, also of a fold it has prepared

@@ -7,10 +7,12 @@ import sys
 
 import pytest
 from support.models import DEFAULT
+from support.other_servers import OtherServer
 from support.services import EmbeddingService
 from support.talks import messages_of, talk
 from turnfold import Conversation, Memory, open_store
 from turnfold_cli import app as app_module
+from turnfold_cli import chat as chat_module
 from turnfold_cli.chat import Chat
 from turnfold_fake import FakeClaude, Fault
 
@@ -242,6 +244,44 @@ def test_a_chat_without_a_key(command, monkeypatch, tmp_path):
     for text in ("ANTHROPIC_API_KEY", "--fake", "turnfold demo"):
         assert text in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_chat_with_another_server(command, quick, monkeypatch, tmp_path):
+    """It has models of its own, wants no key, and folds where it is told to."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+    server = OtherServer()
+    monkeypatch.setattr(chat_module, "Anthropic", server.client)
+    long = messages_of(1)[0]["content"] * 30 + "\n"
+    done = command(
+        *("chat", "--base-url", "http://127.0.0.1:8080", "--model", "qwen2.5-1.5b"),
+        *("--fold-at", "3000", "--store", f"sqlite:{tmp_path / 'memory.db'}"),
+        input=long * 8 + "/memory\n",
+    )
+    assert done.exit_code == 0, done.output
+    assert "All right." in done.stdout
+    assert done.stdout.count("the chat's own model") == 1
+    assert "exchanges are in memory" in done.stdout
+    assert {body["model"] for _, body in server.asked} == {"qwen2.5-1.5b"}
+
+
+def test_a_chat_says_who_writes_its_summaries(command, quick, monkeypatch, tmp_path):
+    server = OtherServer(models=())
+    monkeypatch.setattr(chat_module, "Anthropic", server.client)
+    long = messages_of(1)[0]["content"] * 30 + "\n"
+    command(
+        *("chat", "--base-url", "http://127.0.0.1:8080", "--summary-model", "mistral"),
+        *("--fold-at", "3000", "--store", f"sqlite:{tmp_path / 'memory.db'}"),
+        input=long * 8,
+    )
+    assert {body["model"] for _, body in server.summaries()} == {"mistral"}
+
+
+@pytest.mark.parametrize("wrong", ["ten", "-5", "10"])
+def test_a_chat_folds_at_a_number_of_tokens(command, wrong):
+    done = command("chat", "--fake", "--store", "memory:", "--fold-at", wrong)
+    assert done.exit_code == 2
+    assert "fold_at" in done.stderr
 
 
 def test_an_error_of_the_api_does_not_end_the_chat(command, quick, monkeypatch):

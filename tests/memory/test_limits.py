@@ -96,7 +96,7 @@ def test_below_the_limit_nothing_is_folded_without_a_summary():
 
 
 def test_after_a_while_it_is_asked_again():
-    fake = stand_in(faults=[Fault("not_found", on="summary")])
+    fake = stand_in(faults=[Fault("forbidden", on="summary")])
     receipts, now = [], [0.0]
     with memory(on_receipt=receipts.append) as remembering:
         remembering._rests.clock = lambda: now[0]

@@ -67,6 +67,7 @@ class Runtime:
         *,
         background: bool = False,
         policy: Policy | None = None,
+        summary_model: str | None = None,
     ) -> Turn | None:
         """Start the turn of a request; None where memory had better keep out.
 
@@ -75,6 +76,7 @@ class Runtime:
             scope: whose memory.
             background: whether there is a worker for what `Turn.preparation` gives.
             policy: the settings of this turn, where they are not those of the process.
+            summary_model: likewise the model that writes summaries.
 
         Raises:
             TranscriptError: the messages cannot be read.
@@ -113,6 +115,8 @@ class Runtime:
         account.leave_to(partial(self._shared.spent_apart, scope))
         self._shared.settle(scope, account)
         context = replace(self.context(archive, account), policy=policy or self.policy)
+        if summary_model is not None:
+            context = replace(context, summary_model=summary_model)
         workers: Workers = "background" if background else "turn"
         if not self._has_writers:
             workers = "none"

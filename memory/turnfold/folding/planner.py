@@ -33,6 +33,10 @@ _LEAST_SUMMARY = 60
 _SHARE_OF_LIMIT = 3
 # What a refusal says of a prompt corrects the estimate by this much at the most.
 _MOST_RATE = 3.0
+# Where a refusal does not tell of the window, it is taken to be this part of what was refused, and
+# so many tokens at the least.
+_SOMEWHAT_LESS = 0.9
+_LEAST_WINDOW = 2_000
 
 
 class Cites(Protocol):
@@ -265,8 +269,14 @@ class FoldPlanner:
             refusal: what it said.
             sent: tokens we had estimated.
         """
+        windows, model = self._context.learned.windows, self._request.model
         if refusal.window is not None:
-            self._context.learned.windows[self._request.model] = refusal.window
+            windows[model] = refusal.window
+        elif refusal.of_tokens:
+            # It does not say how much it takes: somewhat less than this.
+            counted = refusal.counted or int(sent * self._rate)
+            known = windows.get(model, context_window(model))
+            windows[model] = min(known, max(_LEAST_WINDOW, int(counted * _SOMEWHAT_LESS)))
         if refusal.counted is not None and sent:
             self._rate_found = min(refusal.counted / sent, _MOST_RATE)
 

@@ -24,6 +24,7 @@ from turnfold.sdk.deadline import Deadline
 from turnfold.sdk.part_threads import Bounds
 from turnfold.sdk.turn_without_memory import TurnWithoutMemory
 from turnfold.summarizers.driver import Script
+from turnfold.summarizers.writers import Writers
 
 logger = logging.getLogger("turnfold")
 
@@ -38,6 +39,8 @@ class Attempt:
         body: the request, as the caller gave it.
         sends: the request as it is sent.
         turn: what memory made of it; None where it goes without.
+        writers: who writes summaries for it.
+        remarks: what its receipt is to say besides.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Attempt:
         whose: Whose,
         policy: Policy | None,
         on_receipt: Sequence[OnReceipt],
-        remark: str = "",
+        writers: Writers,
     ) -> None:
         """Args:
         body: the request, one that memory may touch.
@@ -58,7 +61,7 @@ class Attempt:
         whose: memory, and which conversation of theirs.
         policy: the settings of its turn; None for those of the process.
         on_receipt: called with the receipt.
-        remark: what its receipt is to say besides; "" for nothing.
+        writers: who writes summaries for it.
         """
         self.body = body
         self.sends = body
@@ -68,7 +71,8 @@ class Attempt:
         self._whose = whose
         self._policy = policy
         self._on_receipt = on_receipt
-        self._remark = remark
+        self.writers = writers
+        self.remarks: list[str] = []
         self._limit = Deadline(process.policy.deadline)
         self._span: Any = None
 
@@ -94,7 +98,13 @@ class Attempt:
     def begin(self, *, background: bool) -> Turn | None:
         """Begin its turn; None where memory had better keep out."""
         scope = self._whose.scope_of(self.body)
-        turn = self._process.begin(self.body, scope, background=background, policy=self._policy)
+        turn = self._process.begin(
+            self.body,
+            scope,
+            background=background,
+            policy=self._policy,
+            summary_model=self.writers.model,
+        )
         if turn is not None:
             self._limit.on_giving_up(partial(self._process.leave, turn, scope))
         return turn
@@ -102,8 +112,7 @@ class Attempt:
     def made(self, turn: Turn, sends: Mapping[str, Any]) -> None:
         """Memory is ready: this is what is sent."""
         self.turn, self.sends = turn, sends
-        if self._remark:
-            turn.account.remarks.append(self._remark)
+        turn.account.remarks += self.remarks
         self._bounds.store.worked()
 
     def without_thinking(self, refusal: Refusal | None) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
 from turnfold.folding.preparation import FoldPreparation
 from turnfold.policy import Policy
-from turnfold.request.refusals import read_refusal
+from turnfold.request.refusals import REFUSING, read_refusal
 from turnfold.resilience.worker_threads import on_asyncio
 from turnfold.scope import Whose
 from turnfold.sdk.attempt import Attempt, OnReceipt, as_sent
@@ -256,9 +256,10 @@ class MemoryMiddleware(Middleware):
             case Sleep(seconds):
                 time.sleep(seconds)
             case Await(preparation, seconds):
-                self._background.work_for(preparation, self._player(several=True), seconds)
+                player = self._player(attempt.writers, several=True)
+                self._background.work_for(preparation, player, seconds)
             case Prepare(preparation):
-                self._background.start(preparation, self._player())
+                self._background.start(preparation, self._player(attempt.writers))
             case Load(response):
                 load(response)
             case Close(response):
@@ -270,8 +271,8 @@ class MemoryMiddleware(Middleware):
                 step()
         return None
 
-    def _player(self, *, several: bool = False) -> Player:
-        writers, watching = self._writers, self._bounds.summarizer.watching
+    def _player(self, writers: Writers, *, several: bool = False) -> Player:
+        watching = self._bounds.summarizer.watching
         assert writers.sync is not None
         at_once = self._several if several else None
         return Player(writers.sync, at_once, watching=watching, judged=writers.judged)
@@ -320,10 +321,10 @@ class MemoryMiddleware(Middleware):
                 await anyio.sleep(seconds)
             case Await(preparation, seconds):
                 folds = self._background.folds.do_async
-                player = self._loop_player(folds)
+                player = self._loop_player(attempt.writers, folds)
                 await self._background.work_for_on_loop(preparation, player, seconds)
             case Prepare(preparation):
-                player = self._loop_player(self._background.crew.do_async)
+                player = self._loop_player(attempt.writers, self._background.crew.do_async)
                 self._background.start_on_loop(preparation, player)
             case Load(response):
                 await aload(response)
@@ -336,8 +337,8 @@ class MemoryMiddleware(Middleware):
                 await anyio.to_thread.run_sync(step)
         return None
 
-    def _loop_player(self, in_thread: InThread) -> LoopPlayer:
-        writers, watching = self._writers, self._bounds.summarizer.watching
+    def _loop_player(self, writers: Writers, in_thread: InThread) -> LoopPlayer:
+        watching = self._bounds.summarizer.watching
         if writers.on_loop is not None:
             return LoopPlayer(writers.on_loop, in_thread, watching=watching, judged=writers.judged)
         asked = writers.sync
@@ -373,16 +374,19 @@ class MemoryMiddleware(Middleware):
         return body
 
     def _attempt(self, body: Mapping[str, Any]) -> Attempt:
-        remark, self._remark = self._remark, ""
-        return Attempt(
+        writers = self._writers.beside(str(body.get("model") or ""))
+        attempt = Attempt(
             body,
             process=self._process,
             bounds=self._bounds,
             whose=self.whose,
             policy=self._policy,
             on_receipt=self._on_receipt,
-            remark=remark,
+            writers=writers,
         )
+        remark, self._remark = self._remark, ""
+        attempt.remarks += filter(None, (remark, writers.take_remark()))
+        return attempt
 
     @property
     def _has_background(self) -> bool:
@@ -401,7 +405,7 @@ def _sent_on(
 def _refused(response: object) -> httpx2.Response | None:
     """The response, if the API refused the request for what stands in it."""
     raw = raw_response(response)
-    return raw if raw is not None and raw.status_code == httpx2.codes.BAD_REQUEST else None
+    return raw if raw is not None and raw.status_code in REFUSING else None
 
 
 def _show(attempt: Attempt, raw: httpx2.Response | None) -> None:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from turnfold.accounting.receipt import Receipt
 from turnfold.errors import TurnfoldError
 from turnfold.memory import Memory
+from turnfold.request.refusals import REFUSING
 from turnfold.sdk.tool_runner import asks_for_thread, with_history
 from turnfold.sdk.turn_requests import other_than_turn, sends_messages
 from turnfold.serve.callers import Caller, caller_of
@@ -167,7 +168,7 @@ async def _aside(size: int, step: Callable[[], Any]) -> Any:
 
 async def _kept(response: httpx2.Response) -> httpx2.Response:
     """A response that memory may have to read before it is passed on keeps its bytes."""
-    if response.status_code != httpx2.codes.BAD_REQUEST:
+    if response.status_code not in REFUSING:
         return response
     try:
         read = b"".join([chunk async for chunk in response.aiter_raw()])

@@ -10,6 +10,7 @@ door, and so is what a request to it must do without.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,9 +21,11 @@ from turnfold_stores.bounded import BoundedDict
 
 from turnfold.errors import SummaryError
 from turnfold.history.exchanges import digest
-from turnfold.request.refusals import Resting, Useless, failure_of
+from turnfold.request.refusals import Resting, Useless, failure_of, lacks_model
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold.summarizers.reconciling import Supersessions
+
+logger = logging.getLogger("turnfold")
 
 # Seconds that one which is away is left alone.
 AWAY = 600.0
@@ -44,10 +47,13 @@ class Rest:
 
     Attributes:
         refused: fields of a request that are left out there, since they were refused.
+        is_replaced: whether another one is asked, since there is no such model there.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.refused: set[str] = set()
+        self.is_replaced = False
+        self._remark = ""
         self._clock = clock
         self._until = 0.0
         self._why = ""
@@ -79,6 +85,29 @@ class Rest:
         with self._lock:
             self._failures = 0
             self._until = 0.0
+
+    def replace(self, model: str, other: str) -> None:
+        """Leave it to another one for good, and say so once.
+
+        Args:
+            model: its name.
+            other: who is asked instead.
+        """
+        with self._lock:
+            if self.is_replaced:
+                return
+            self.is_replaced = True
+            self._remark = (
+                f"this server has no model {model!r}: summaries are written by the chat's own "
+                f"model, {other!r}; Policy(summary_model=...) names another"
+            )
+        logger.warning("%s", self._remark)
+
+    def take_remark(self) -> str:
+        """What is to be said of it once; "" for nothing, and from the second time on."""
+        with self._lock:
+            remark, self._remark = self._remark, ""
+        return remark
 
     def judged(self, *, of_use: bool) -> None:
         """An answer was paid for, and was held against the turns.
@@ -131,9 +160,26 @@ class Rests:
 class Asked:
     """A summarizer that is asked only while it may answer."""
 
-    def __init__(self, summarizer: Callable[[SummaryJob], SummaryDraft], rest: Rest) -> None:
-        self._summarizer = summarizer
+    def __init__(
+        self,
+        summarizer: Callable[[SummaryJob], SummaryDraft],
+        rest: Rest,
+        model: str = "",
+        instead: Asked | None = None,
+        other: str = "",
+    ) -> None:
+        """Args:
+        summarizer: who is asked.
+        rest: what is known of it.
+        model: its name.
+        instead: asked where the server has no such model; None for nobody.
+        other: the name of that one.
+        """
+        self._summarizer: Any = summarizer
         self._rest = rest
+        self._model = model
+        self._instead = instead
+        self._other = other
 
     def __call__(self, job: SummaryJob) -> SummaryDraft:
         """Answer a job.
@@ -142,10 +188,15 @@ class Asked:
             Resting: it was not asked.
             Exception: what the summarizer raises.
         """
+        if self._instead is not None and self._rest.is_replaced:
+            return self._instead(job)
         self._rest.check()
         try:
-            draft = self._summarizer(job)
+            draft: SummaryDraft = self._summarizer(job)
         except Exception as wrong:
+            if self._instead is not None and lacks_model(wrong):
+                self._rest.replace(self._model, self._other)
+                return self._instead(job)
             self._rest.failed(wrong)
             raise
         self._rest.worked()
@@ -153,7 +204,10 @@ class Asked:
 
     def judged(self, *, of_use: bool) -> None:
         """See `Rest.judged`."""
-        self._rest.judged(of_use=of_use)
+        if self._instead is not None and self._rest.is_replaced:
+            self._instead.judged(of_use=of_use)
+        else:
+            self._rest.judged(of_use=of_use)
 
     async def on_loop(self, job: SummaryJob) -> SummaryDraft:
         """The same for an event loop, in a thread."""
@@ -163,10 +217,10 @@ class Asked:
 class AskedToCompare(Asked):
     """One that can compare items, too."""
 
-    _summarizer: Any
-
     def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """See `turnfold.summarizers.reconciling.Reconciler`."""
+        if isinstance(self._instead, AskedToCompare) and self._rest.is_replaced:
+            return self._instead.reconcile(items)
         self._rest.check()
         compared: Supersessions = self._summarizer.reconcile(items)
         return compared
@@ -175,9 +229,20 @@ class AskedToCompare(Asked):
 class AskedOnLoop:
     """The same on an event loop."""
 
-    def __init__(self, summarizer: Any, rest: Rest) -> None:
+    def __init__(
+        self,
+        summarizer: Any,
+        rest: Rest,
+        model: str = "",
+        instead: AskedOnLoop | None = None,
+        other: str = "",
+    ) -> None:
+        """See `Asked`."""
         self._summarizer = summarizer
         self._rest = rest
+        self._model = model
+        self._instead = instead
+        self._other = other
 
     async def __call__(self, job: SummaryJob) -> SummaryDraft:
         """Answer a job.
@@ -186,11 +251,16 @@ class AskedOnLoop:
             Resting: it was not asked.
             Exception: what the summarizer raises.
         """
+        if self._instead is not None and self._rest.is_replaced:
+            return await self._instead(job)
         self._rest.check()
         answer: Awaitable[SummaryDraft] = self._summarizer(job)
         try:
             draft = await answer
         except Exception as wrong:
+            if self._instead is not None and lacks_model(wrong):
+                self._rest.replace(self._model, self._other)
+                return await self._instead(job)
             self._rest.failed(wrong)
             raise
         self._rest.worked()
@@ -198,10 +268,15 @@ class AskedOnLoop:
 
     def judged(self, *, of_use: bool) -> None:
         """See `Rest.judged`."""
-        self._rest.judged(of_use=of_use)
+        if self._instead is not None and self._rest.is_replaced:
+            self._instead.judged(of_use=of_use)
+        else:
+            self._rest.judged(of_use=of_use)
 
     async def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """See `turnfold.summarizers.reconciling.AsyncReconciler`."""
+        if self._instead is not None and self._rest.is_replaced:
+            return await self._instead.reconcile(items)
         self._rest.check()
         compared: Supersessions = await self._summarizer.reconcile(items)
         return compared

@@ -10,6 +10,11 @@ DEFAULT_MODEL = "claude-haiku-5-5"
 """Writes summaries where nothing else is asked for; by this name where no cloud has another."""
 
 
+# Clients that are given a base URL, and where the API is.
+_PLAIN = frozenset({"Anthropic", "AsyncAnthropic"})
+_HOST = "anthropic.com"
+
+
 @dataclass(frozen=True, slots=True)
 class SummaryModel:
     """A model as one cloud has it.
@@ -21,6 +26,22 @@ class SummaryModel:
 
     name: str
     structured: bool = True
+
+
+def is_expected_at(client: object, chat: str) -> bool:
+    """Whether the usual model may be there, on a server where chats are with another one.
+
+    A gateway to Claude has a host of its own, too; a server where chats are with a model that is
+    no Claude has, we take it, no Claude at all.
+
+    Args:
+        client: a client of the SDK.
+        chat: the model of the chat.
+    """
+    if "claude" in chat.lower() or type(client).__name__ not in _PLAIN:
+        return True
+    host = str(getattr(getattr(client, "base_url", ""), "host", ""))
+    return host == _HOST or host.endswith(f".{_HOST}")
 
 
 def summary_model(client: object, wanted: str) -> SummaryModel:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from anthropic import Anthropic, AsyncAnthropic
@@ -10,8 +12,8 @@ from anthropic import Anthropic, AsyncAnthropic
 from turnfold.summarizers.claude import AsyncClaudeSummarizer, ClaudeSummarizer
 from turnfold.summarizers.protocol import Summarizer
 from turnfold.summarizers.reconciling import Reconciler
-from turnfold.summarizers.resting import Asked, AskedOnLoop, AskedToCompare, Rests, door_of
-from turnfold.summarizers.summary_model import summary_model
+from turnfold.summarizers.resting import Asked, AskedOnLoop, AskedToCompare, Rest, Rests, door_of
+from turnfold.summarizers.summary_model import SummaryModel, is_expected_at, summary_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +23,14 @@ class Writers:
     Attributes:
         sync: asked in a thread; None where nobody can be.
         on_loop: asked on an event loop; None where nobody can be, or in a thread.
+        model: the model that writes; "" where it costs nothing.
     """
 
     sync: Asked | None = None
     on_loop: AskedOnLoop | None = None
-
-    def judged(self, of_use: bool | None) -> None:
-        """Take what an answer was worth; see `Rest.judged`."""
-        asked = self.on_loop or self.sync
-        if asked is not None and of_use is not None:
-            asked.judged(of_use=of_use)
+    model: str = ""
+    _for_chat: Callable[[str], Writers] | None = None
+    _usual: Rest | None = None
 
     @classmethod
     def of(cls, client: Any, summarizer: Summarizer | None, *, model: str, rests: Rests) -> Writers:
@@ -49,11 +49,61 @@ class Writers:
             kind = AskedToCompare if isinstance(summarizer, Reconciler) else Asked
             return cls(sync=kind(summarizer, rests.of("")))
         named = summary_model(client, model)
-        rest = rests.of(door_of(client, named.name))
-        is_async = hasattr(client, "__aenter__")
-        sync = on_loop = None
-        if isinstance(client, Anthropic) or not is_async:
-            sync = AskedToCompare(ClaudeSummarizer(client, named, rest.refused), rest)
-        if isinstance(client, AsyncAnthropic) or is_async:
-            on_loop = AskedOnLoop(AsyncClaudeSummarizer(client, named, rest.refused), rest)
-        return cls(sync, on_loop)
+        usual = _by_way_of(client, named, rests)
+        if model != "auto":
+            return usual
+        return replace(usual, _for_chat=partial(_beside, client, named, rests))
+
+    def beside(self, chat: str) -> Writers:
+        """Who writes for chats with a model.
+
+        Where nobody said who, the server may not have the one we would ask: then it is the chat's
+        own model, since that one is there.
+
+        Args:
+            chat: the model's name in the request; "" where that is not known.
+        """
+        return self if self._for_chat is None or not chat else self._for_chat(chat)
+
+    def take_remark(self) -> str:
+        """What a receipt is to say of who writes, once; "" for nothing."""
+        return "" if self._usual is None else self._usual.take_remark()
+
+    def judged(self, of_use: bool | None) -> None:
+        """Take what an answer was worth; see `Rest.judged`."""
+        asked = self.on_loop or self.sync
+        if asked is not None and of_use is not None:
+            asked.judged(of_use=of_use)
+
+
+def _beside(client: Any, named: SummaryModel, rests: Rests, chat: str) -> Writers:
+    own = _by_way_of(client, SummaryModel(chat, structured=named.structured), rests)
+    rest = rests.of(door_of(client, named.name))
+    if not rest.is_replaced and not is_expected_at(client, chat):
+        rest.replace(named.name, chat)
+    writers = own if rest.is_replaced else _by_way_of(client, named, rests, instead=own)
+    return replace(writers, _usual=rest)
+
+
+def _by_way_of(
+    client: Any, model: SummaryModel, rests: Rests, instead: Writers | None = None
+) -> Writers:
+    """A model, by way of a client.
+
+    Args:
+        client: without memory.
+        model: who writes.
+        rests: what is known of it.
+        instead: who does where the server does not have it.
+    """
+    rest = rests.of(door_of(client, model.name))
+    other = instead or Writers()
+    is_async = hasattr(client, "__aenter__")
+    sync = on_loop = None
+    if isinstance(client, Anthropic) or not is_async:
+        asked = ClaudeSummarizer(client, model, rest.refused)
+        sync = AskedToCompare(asked, rest, model.name, other.sync, other.model)
+    if isinstance(client, AsyncAnthropic) or is_async:
+        asked_on_loop = AsyncClaudeSummarizer(client, model, rest.refused)
+        on_loop = AskedOnLoop(asked_on_loop, rest, model.name, other.on_loop, other.model)
+    return Writers(sync, on_loop, model.name)

@@ -1,0 +1,210 @@
+"""Servers that speak the Messages API in their own way: other models, errors, windows, usage."""
+
+import json
+import logging
+
+import pytest
+from support.chats import MODEL, ask, history, memory, said, stand_in
+from support.drawing import drawn
+from support.models import SUMMARY
+from support.other_servers import OtherServer, is_summary
+from turnfold import Policy
+from turnfold.request.refusals import lacks_model
+from turnfold_fake import Fault
+
+QWEN = "qwen2.5-1.5b"
+BY_ITSELF = Policy(background="off")
+
+
+async def talk(door, server, turns, *, policy=BY_ITSELF, model=QWEN, name="c", **options):
+    """The receipts of a chat whose exchanges have some 130 tokens."""
+    receipts, messages = [], []
+    with memory(policy=policy, on_receipt=receipts.append, **options) as remembering:
+        client = remembering.wrap(door.client(server), conversation=name)
+        for number in range(1, turns + 1):
+            asked = ask(messages, said(number), model=model, max_tokens=100)
+            await door.ask("create", client, asked)
+            messages = [*asked["messages"], {"role": "assistant", "content": said(number, "told")}]
+    return receipts
+
+
+# --- who writes summaries ---------------------------------------------------------------------
+
+SMALL_AT = Policy(fold_at=1_000, keep_tokens=300, background="off")
+
+
+async def test_where_chats_are_with_no_claude_the_chats_own_model_writes(door, caplog):
+    """It is not asked for a model that is not there, and that is said once."""
+    server = OtherServer()
+    with caplog.at_level(logging.WARNING, "turnfold"):
+        receipts = await talk(door, server, 20, policy=SMALL_AT)
+    assert receipts[-1].in_memory > 10
+    assert {body["model"] for _, body in server.asked} == {QWEN}
+    assert {status for status, _ in server.asked} == {200}
+    assert caplog.text.count("the chat's own model") == 1
+    assert "Policy(summary_model=...)" in caplog.text
+    assert not any(receipt.degraded for receipt in receipts)
+    assert sum("own model" in str(receipt.remarks) for receipt in receipts) == 1
+
+
+NO_SUCH_MODEL = {
+    "the API": (404, "model: {model}"),
+    "vLLM": (404, "The model `{model}` does not exist."),
+    "LiteLLM": (
+        400,
+        (
+            "/v1/messages: Invalid model name passed in model={model}. Call `/v1/models` to view "
+            "available models for your key."
+        ),
+    ),
+    "Ollama": (404, "model '{model}' not found, try pulling it first"),
+    "a gateway": (422, "Model {model} is not supported by this route"),
+}
+
+
+@drawn(every={"words"}, words=NO_SUCH_MODEL)
+async def test_a_gateway_that_lacks_the_usual_model_has_the_chats_own_write(door, words, caplog):
+    server = OtherServer(models=(MODEL,), unknown=words)
+    with caplog.at_level(logging.WARNING, "turnfold"):
+        receipts = await talk(door, server, 20, policy=SMALL_AT, model=MODEL)
+    assert receipts[-1].in_memory > 10
+    asked = [body["model"] for _, body in server.summaries()]
+    assert asked.count(SUMMARY) == 1
+    assert asked.count(MODEL) >= 2
+    assert caplog.text.count("the chat's own model") == 1
+    assert not any(receipt.degraded for receipt in receipts)
+
+
+async def test_who_was_named_is_not_replaced(door):
+    server = OtherServer()
+    policy = Policy(fold_at=1_000, keep_tokens=300, background="off", summary_model="mistral")
+    receipts = await talk(door, server, 12, policy=policy)
+    assert {body["model"] for _, body in server.summaries()} == {"mistral"}
+    assert any("mistral" in why for receipt in receipts for why in receipt.degraded)
+
+
+def test_at_the_api_itself_the_usual_model_writes_for_any_chat():
+    fake = stand_in()
+    with memory() as remembering:
+        client = remembering.wrap(fake.client())
+        client.messages.create(**ask(history(12)))
+    assert [call.body["model"] for call in fake.calls if call.kind == "summary"] == [SUMMARY]
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500])
+def test_other_failures_say_nothing_of_the_model(status):
+    wrong = RuntimeError("the server is overloaded")
+    wrong.status_code = status
+    assert not lacks_model(wrong)
+
+
+# --- a prompt that is too long, in other words ------------------------------------------------
+
+OVERFLOWS = {
+    "llama-server": (
+        400,
+        (
+            '{"error": {"code": 400, "message": "request ({n} tokens) exceeds the available '
+            'context size ({window} tokens), try increasing it", '
+            '"type": "exceed_context_size_error", '
+            '"n_prompt_tokens": {n}, "n_ctx": {window}}}'
+        ),
+    ),
+    "LiteLLM": (
+        400,
+        (
+            '{"error": {"message": "litellm.ContextWindowExceededError: litellm.BadRequestError: '
+            "OpenAIException - This model's maximum context length is {window} tokens. However, "
+            'you requested {n} tokens", "type": null, "param": null, "code": "400"}}'
+        ),
+    ),
+    "LiteLLM, as a failure of its own": (
+        500,
+        (
+            '{"error": {"message": "litellm.ContextWindowExceededError: the prompt does not fit", '
+            '"type": "api_error"}}'
+        ),
+    ),
+    "llama-cpp-python": (
+        500,
+        '{"error": {"message": "Requested tokens ({n}) exceed context window of {window}"}}',
+    ),
+    "vLLM": (
+        400,
+        "The decoder prompt (length {n}) is longer than the maximum model length of {window}.",
+    ),
+    "FastAPI": (422, '{"detail": "prompt too long; exceeded max context length by 12 tokens"}'),
+    "a message and no more": (400, '{"error": "context length exceeded"}'),
+    "LM Studio": (
+        400,
+        (
+            '{"error": "The model is loaded with context length of only {window} tokens, which is '
+            'not enough. Trying to keep the first {n} tokens when context the overflows."}'
+        ),
+    ),
+    "a gateway by size": (413, "Request entity too large: context window exceeded"),
+    "Bedrock": (400, "Input is too long for requested model."),
+    "Vertex": (
+        400,
+        "The input token count ({n}) exceeds the maximum number of tokens allowed ({window}).",
+    ),
+}
+
+
+@drawn(every={"words"}, words=OVERFLOWS, window=[4_096, 8_192, 12_000])
+async def test_a_prompt_that_is_too_long_is_folded_whatever_the_server_calls_it(
+    door, words, window
+):
+    """Every turn is answered, by few refusals, and what is sent from then on fits."""
+    server = OtherServer(window=window, overflow=words)
+    exchanges = window // 110
+    receipts, messages = [], history(exchanges)
+    with memory(policy=BY_ITSELF, on_receipt=receipts.append) as remembering:
+        client = remembering.wrap(door.client(server), conversation="c")
+        for number in range(1, 16):
+            asked = ask(messages, said(number, mark="x"), model=QWEN, max_tokens=200)
+            await door.ask("create", client, asked)
+            answer = {"role": "assistant", "content": said(number, "told", "x")}
+            messages = [*asked["messages"], answer]
+    assert len(server.chats()) == 15
+    refused = [body for status, body in server.asked if status != 200 and not is_summary(body)]
+    assert len(refused) <= (1 if "{window}" in words[1] else 3)
+    assert receipts[-1].in_memory > exchanges // 2
+
+
+@drawn(window=[4_096, 8_192, 12_000])
+async def test_requests_for_summaries_fit_a_small_window_too(door, window):
+    """The window was read from the first refusal; a long exchange is cut to what fits."""
+    server = OtherServer(window=window, overflow=OVERFLOWS["llama-server"])
+    log = "".join(f"worker {n} lost its lease on shard {n}.\n" for n in range(window // 6))
+    long = [{"role": "user", "content": f"Read. {log}"}, {"role": "assistant", "content": "Read."}]
+    with memory(policy=BY_ITSELF) as remembering:
+        client = remembering.wrap(door.client(server), conversation="c")
+        asked = ask([*history(3), *long, *history(3, "x")], model=QWEN, max_tokens=200)
+        await door.ask("create", client, asked)
+    statuses = [status for status, _ in server.summaries()]
+    assert statuses.count(400) == 0
+    assert len(statuses) > 1
+
+
+# --- what it says of usage --------------------------------------------------------------------
+
+
+async def test_without_cache_fields_receipts_count_what_there_is(door):
+    server = OtherServer()
+    receipts = await talk(door, server, 30, policy=Policy(fold_at=3_000, background="off"))
+    assert all(receipt.usage.prompt_tokens > 0 for receipt in receipts)
+    assert all(receipt.usage.cache_read == 0 for receipt in receipts)
+    assert not any(receipt.degraded for receipt in receipts)
+    assert receipts[-1].unpriced == (QWEN,)
+    assert json.dumps(server.asked[-1][1])
+
+
+async def test_a_fault_of_the_api_that_only_sounds_alike_is_the_callers(door):
+    """Nothing is folded, and the error goes through."""
+    fake = stand_in(faults=[Fault("server_error", on="chat", message="Internal error, context")])
+    with memory() as remembering:
+        client = remembering.wrap(door.client(fake, max_retries=0))
+        with pytest.raises(Exception, match="Internal error"):
+            await door.ask("create", client, ask(history(3)))
+    assert [call.status for call in fake.calls] == [500]
