@@ -11,6 +11,7 @@ from turnfold.archive.leases import Leases
 from turnfold.resilience.summary_wait import Patience
 from turnfold.scope import Scope
 from turnfold.summaries.notes import Item, SummaryDraft
+from turnfold.summarizers.resting import AskedOnLoop, Rests
 from turnfold.summarizers.writers import Writers
 from turnfold_stores import open_store
 
@@ -84,7 +85,7 @@ async def test_so_it_is_on_an_event_loop():
 
     remembering = memory(policy=HASTY, on_receipt=receipts.append)
     client = remembering.wrap(stand_in().async_client(), conversation="c")
-    client.middleware[0]._writers = Writers(on_loop=Writer())
+    client.middleware[0]._writers = Writers(on_loop=AskedOnLoop(Writer(), Rests().of("")))
     for exchanges in range(8, 16):
         await client.messages.create(**ask(history(exchanges)))
     assert Writer.asked == 1
