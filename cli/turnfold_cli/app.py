@@ -22,14 +22,15 @@ from turnfold_fake import FakeClaude
 from turnfold_stores import open_store
 
 from turnfold_cli import live, rendering, serving, store_commands
+from turnfold_cli.agents.provider import AGENT_STRATEGIES
 from turnfold_cli.chat import Chat, client_at, in_one_line, policy_of
 from turnfold_cli.demo import ask_claude, run_demo
 from turnfold_cli.exit_codes import BAD_INPUT, told
-from turnfold_cli.replay import ready_embedder, replay, steps_of
+from turnfold_cli.replay import AT_WORK, ready_embedder, replay, steps_of
 from turnfold_cli.replay_results import MODEL, Result
 from turnfold_cli.strategies import STRATEGIES, Strategy, strategies_named
 from turnfold_cli.transcripts import Conversation as Transcript
-from turnfold_cli.transcripts import packaged_demo, read_transcript
+from turnfold_cli.transcripts import packaged_demo, packaged_job, read_transcript
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -161,7 +162,7 @@ def replay_command(  # noqa: PLR0917 - typer makes options of them
 
 
 @app.command("demo")
-def demo_command(
+def demo_command(  # noqa: PLR0917 - typer makes options of them
     plain: Annotated[bool, typer.Option("--plain", help="Plain text, line by line.")] = False,
     as_json: JsonOption = False,
     turns: Annotated[
@@ -173,12 +174,15 @@ def demo_command(
     real: Annotated[
         bool, typer.Option("--real", help="Put some questions to Claude, too. This costs money.")
     ] = False,
+    agent: Annotated[
+        bool, typer.Option("--agent", help="An agent's long job instead of a conversation.")
+    ] = False,
 ) -> None:
-    """Show memory at work on a long conversation. Needs no key and no network."""
+    """Show memory at work on a long conversation, or job. Needs no key and no network."""
     if real:
         _need_key()
     console = rendering.console_for(sys.stdout, plain=plain)
-    conversation = packaged_demo()
+    conversation = packaged_job() if agent else packaged_demo()
     if turns is not None:
         conversation = conversation.first(turns)
     with told(), ExitStack() as opened:
@@ -189,7 +193,14 @@ def demo_command(
             live.print_opening(console, conversation)
         embedder = ready_embedder()
         with live.shown(console, quiet=as_json) as show:
-            results = run_demo(conversation, embedder=embedder, store=kept, on_frame=show)
+            results = run_demo(
+                conversation,
+                embedder=embedder,
+                store=kept,
+                on_frame=show,
+                strategies=AGENT_STRATEGIES if agent else STRATEGIES,
+                conditions=AT_WORK if agent else None,
+            )
         if as_json:
             rendering.print_json(rendering.replay_as_json(conversation.title, results))
             return

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from anthropic import Anthropic
+from anthropic import Anthropic, omit
 from turnfold import Embedder, Memory
 from turnfold.accounting.prices import Price, price_of
 from turnfold_stores import Store
 
-from turnfold_cli.replay import Replay
+from turnfold_cli.replay import Conditions, Replay
 from turnfold_cli.replay_results import MODEL, SUMMARY_MODEL, Result
 from turnfold_cli.strategies import STRATEGIES, Strategy
 from turnfold_cli.transcripts import Conversation
@@ -36,6 +36,7 @@ class Frame:
         sent: input tokens of each turn so far, the summarizer's included, by strategy title.
         news: what memory did in this turn; "" for nothing.
         asked: questions asked so far.
+        unit: what a turn is called here.
     """
 
     turn: int
@@ -43,6 +44,7 @@ class Frame:
     sent: Mapping[str, Sequence[int]]
     news: str = ""
     asked: int = 0
+    unit: str = "turn"
 
 
 def run_demo(
@@ -52,6 +54,7 @@ def run_demo(
     store: Store,
     on_frame: Callable[[Frame], None],
     strategies: Sequence[Strategy] = STRATEGIES,
+    conditions: Conditions | None = None,
 ) -> list[Result]:
     """Hold the conversation under all strategies at once.
 
@@ -61,6 +64,7 @@ def run_demo(
         store: where `turnfold` remembers; the others' memory ends with the demo.
         on_frame: called after each turn and each question.
         strategies: which to compare.
+        conditions: see `Replay`.
     """
     turns = sum(1 for _ in conversation.turns())
     with ExitStack() as opened:
@@ -71,6 +75,7 @@ def run_demo(
                     conversation,
                     embedder=embedder,
                     store=store if one.name == "turnfold" else None,
+                    conditions=conditions,
                 )
             )
             for one in strategies
@@ -81,10 +86,11 @@ def run_demo(
             for run, one in zip(runs, figures, strict=True):
                 sent[run.strategy.title].append(one.input_tokens)
                 if one.folded and run.strategy.name == "turnfold":
-                    news = f"turn {turn}: {one.folded} exchanges moved into memory"
-            on_frame(Frame(turn, turns, sent, news))
+                    what = "steps" if conversation.is_agent else "exchanges"
+                    news = f"{conversation.unit} {turn}: {one.folded} {what} moved into memory"
+            on_frame(Frame(turn, turns, sent, news, unit=conversation.unit))
         for asked, _ in enumerate(zip_longest(*(run.ask() for run in runs)), 1):
-            on_frame(Frame(turns, turns, sent, asked=asked))
+            on_frame(Frame(turns, turns, sent, asked=asked, unit=conversation.unit))
         return [run.result() for run in runs]
 
 
@@ -146,6 +152,7 @@ def ask_claude(
                 max_tokens=_MAX_REAL_TOKENS,
                 system=conversation.system or "",
                 messages=messages,
+                tools=list(conversation.tools) or omit,
                 thinking={"type": "disabled"},
             )
             text = "".join(block.text for block in answer.content if block.type == "text")

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from turnfold_cli.agents.provider import SIMULATED
 from turnfold_cli.demo import Answered, Frame, estimate_dollars, real_questions
 from turnfold_cli.rendering import ROOMY, plain_table, print_parts, print_remarks, strategy_table
 from turnfold_cli.replay_results import Result
@@ -37,12 +38,15 @@ class Show(Protocol):
 def print_opening(console: Console, conversation: Conversation) -> None:
     """What is about to be shown, and with what."""
     turns = sum(1 for _ in conversation.turns())
-    console.print(f"{conversation.title}: {turns} turns", style="bold", markup=False)
+    told = f"{conversation.title}: {turns} {conversation.unit}s"
+    console.print(told, style="bold", markup=False)
     console.print(
         "The real Anthropic SDK, a real store and real embeddings; no key and no network. "
         "Answers come from the transcript. Summaries come from a stand-in that only copies "
         "sentences: with Claude they are better."
     )
+    if conversation.is_agent:
+        console.print(SIMULATED)
     console.print()
 
 
@@ -78,7 +82,7 @@ def _tell(console: Console, frame: Frame) -> None:
         console.print(frame.news)
     if frame.turn % _TOLD_EVERY == 0 or frame.turn == frame.turns:
         sent = ", ".join(f"{name} {n[-1]:,}" for name, n in frame.sent.items())
-        console.print(f"turn {frame.turn} of {frame.turns}, tokens sent: {sent}")
+        console.print(f"{frame.unit} {frame.turn} of {frame.turns}, tokens sent: {sent}")
 
 
 def _drawn(frame: Frame, news: Sequence[str], width: int) -> RenderableType:
@@ -86,7 +90,7 @@ def _drawn(frame: Frame, news: Sequence[str], width: int) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("tokens sent", no_wrap=True)
     table.add_column("", no_wrap=True, width=width)
-    table.add_column("this turn", justify="right")
+    table.add_column(f"this {frame.unit}", justify="right")
     table.add_column("in all", justify="right")
     for name, sizes in frame.sent.items():
         style = "bold green" if name == "turnfold" else ""
@@ -97,7 +101,7 @@ def _drawn(frame: Frame, news: Sequence[str], width: int) -> RenderableType:
             f"{sum(sizes):,}",
             style=style,
         )
-    where = f"turn {frame.turn} of {frame.turns}"
+    where = f"{frame.unit} {frame.turn} of {frame.turns}"
     if frame.asked:
         where += f", question {frame.asked}"
     bar = ProgressBar(total=frame.turns, completed=frame.turn, width=width)

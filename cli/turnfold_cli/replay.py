@@ -20,12 +20,13 @@ from turnfold import Embedder, Memory, Policy, Receipt
 from turnfold.accounting.prices import Usage
 from turnfold.embedders import Vectors, default_embedder
 from turnfold.errors import MissingDependency
-from turnfold_fake import Call, FakeClaude, replies_from
+from turnfold_fake import Call, FakeClaude
 from turnfold_stores import Store
 
+from turnfold_cli.agents.provider import asking_for_summary, said_in, stand_in_summary
 from turnfold_cli.evidence import Prompt
 from turnfold_cli.replay_results import MODEL, Asked, Parts, Result, TurnFigures
-from turnfold_cli.strategies import Strategy
+from turnfold_cli.strategies import Api, Strategy, plain_message
 from turnfold_cli.transcripts import Conversation, Question, Turn
 
 USER = "replay"
@@ -92,10 +93,20 @@ class Conditions:
         pauses: share of turns that come after a pause in which the cache runs out, 0 to 1; the
             same turns under every strategy.
         cached: whether the prompt cache is used.
+        seconds: from one turn to the next, where there is no pause.
+        window: the context window in tokens; None for the model's.
+        max_tokens: what each request asks for.
     """
 
     pauses: float = 0.0
     cached: bool = True
+    seconds: float = _SECONDS_BETWEEN_TURNS
+    window: int | None = None
+    max_tokens: int = _MAX_TOKENS
+
+
+AT_WORK = Conditions(seconds=5, max_tokens=8_000)
+"""An agent's calls follow each other within seconds."""
 
 
 class Replay:
@@ -124,11 +135,18 @@ class Replay:
         self.conversation = conversation
         # Ids of answers follow from the seed: in one store no two conversations may share them.
         self.fake = FakeClaude(
-            replies_from(conversation.messages), seed=zlib.crc32(conversation.id.encode())
+            lambda _body: self._says,
+            seed=zlib.crc32(conversation.id.encode()),
+            window=conditions.window,
+        )
+        self._says: Sequence[Any] | None = None
+        self._max_tokens = conditions.max_tokens
+        self._cut = (
+            strategy.cutter(Api(self._count, self._summarized)) if strategy.cutter else strategy.cut
         )
         chance = random.Random(conversation.id)
         self._waits = (
-            _PAUSE if chance.random() < conditions.pauses else _SECONDS_BETWEEN_TURNS
+            _PAUSE if chance.random() < conditions.pauses else conditions.seconds
             for _ in itertools.count()
         )
         self._history: list[dict[str, Any]] = []
@@ -213,19 +231,38 @@ class Replay:
 
     def _take(self, turn: Turn) -> TurnFigures:
         self._history += turn.said
-        answer, calls = self._send(self._history, _MAX_TOKENS)
+        self._says = [block for message in turn.answered for block in said_in(message)] or None
+        answer, calls = self._send(self._history, self._max_tokens)
+        self._says = None
         if answer is not None:
             self._history.append({"role": "assistant", "content": answer.content})
         else:
             self._history += turn.answered
         self.fake.clock.advance(next(self._waits))
-        return self._figures(calls)
+        return replace(self._figures(calls), answered=answer is not None)
+
+    def _summarized(self, messages: list[Any]) -> str:
+        """A summary of messages by the model asked, which has all of them to read for it."""
+        summary = stand_in_summary(messages)
+        says, self._says = self._says, [{"type": "text", "text": summary}]
+        try:
+            asked: Any = asking_for_summary(messages)
+            self._client.messages.create(
+                model=MODEL, max_tokens=self._max_tokens, messages=asked, **self._extra
+            )
+        finally:
+            self._says = says
+        return summary
+
+    def _count(self, messages: list[Any]) -> int:
+        plain = {"messages": [plain_message(one) for one in messages]}
+        return self.fake.count_tokens({"model": MODEL, **self._extra, **plain})
 
     def _send(self, history: list[Any], max_tokens: int) -> tuple[Any, Sequence[Call]]:
         before, told = len(self.fake.calls), len(self._receipts)
         answer = None
         try:
-            messages: Any = self.strategy.cut(history)
+            messages: Any = self._cut(history)
             answer = self._client.messages.create(
                 model=MODEL, max_tokens=max_tokens, messages=messages, **self._extra
             )

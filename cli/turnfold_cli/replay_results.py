@@ -55,6 +55,7 @@ class TurnFigures:
         parts: where the input tokens went; None without memory.
         folded: exchanges that moved into memory.
         seconds: what memory added to the time of the turn.
+        answered: whether the API took the request in the end.
     """
 
     usage: Usage
@@ -63,6 +64,7 @@ class TurnFigures:
     parts: Parts | None = None
     folded: int = 0
     seconds: float = 0.0
+    answered: bool = True
 
     @property
     def summary_usage(self) -> Usage:
@@ -180,6 +182,11 @@ class Result:
     def summary_tokens(self) -> int:
         """The summarizer's input tokens."""
         return sum(turn.summary_usage.prompt_tokens for turn in self.turns)
+
+    @property
+    def unanswered(self) -> int:
+        """Turns that the API refused, for good."""
+        return sum(not turn.answered for turn in self.turns)
 
     @property
     def tokens_per_turn(self) -> float:

@@ -13,8 +13,24 @@ from turnfold import Policy, Summarizer
 from turnfold.accounting.tokens import count_message, estimate_text
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 
+from turnfold_cli.transcripts import answers_tools
+
 Message = dict[str, Any]
 Cut = Callable[[list[Message]], list[Message]]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What a cut may ask of the API, at its price.
+
+    Attributes:
+        count: tokens of a prompt with these messages, as the API counts them.
+        summarize: has the model read messages and summarize them.
+    """
+
+    count: Callable[[list[Message]], int]
+    summarize: Callable[[list[Message]], str]
+
 
 WINDOW_MESSAGES = 20
 WINDOW_TOKENS = 8_000
@@ -37,12 +53,15 @@ class Strategy:
         name: as written on the command line.
         title: as written in a table.
         cut: what of the history is sent.
+        cutter: makes a cut that remembers what it did, anew for each replay. None where `cut`
+            is all.
         memory: the memory behind the client; None for a bare client.
     """
 
     name: str
     title: str
     cut: Cut = lambda history: history
+    cutter: Callable[[Api], Cut] | None = None
     memory: MemorySetup | None = None
 
 
@@ -57,32 +76,25 @@ def last_messages(history: list[Message]) -> list[Message]:
 
 def within_tokens(history: list[Message]) -> list[Message]:
     """The first message and the newest ones: the oldest pairs go while it is over the budget."""
-    sizes = [count_message(_plain(message), estimate_text) for message in history]
+    sizes = [count_message(plain_message(message), estimate_text) for message in history]
     total, start = sum(sizes), 1
     while total > WINDOW_TOKENS and start + 2 < len(history):
         total -= sum(sizes[start : start + 2])
         start += 2
     # A pair may have been half of a tool call.
-    while start < len(history) - 1 and _answers_tools(history[start]):
+    while start < len(history) - 1 and answers_tools(history[start]):
         start += 1
     return [*history[:1], *history[start:]] if start > 1 else history
 
 
 def _from_user_turn(part: list[Message], history: list[Message]) -> list[Message]:
     for start, message in enumerate(part):
-        if message["role"] == "user" and not _answers_tools(message):
+        if message["role"] == "user" and not answers_tools(message):
             return part[start:]
     return history
 
 
-def _answers_tools(message: Message) -> bool:
-    content = message["content"]
-    return not isinstance(content, str) and any(
-        block["type"].endswith("tool_result") for block in content if isinstance(block, dict)
-    )
-
-
-def _plain(message: Message) -> Message:
+def plain_message(message: Message) -> Message:
     """The message with the SDK's own blocks, as replies carry them, as plain objects."""
     if isinstance(message["content"], str):
         return message
@@ -123,14 +135,16 @@ STRATEGIES: Sequence[Strategy] = (
 )
 
 
-def strategies_named(names: Sequence[str]) -> Sequence[Strategy]:
+def strategies_named(
+    names: Sequence[str], among: Sequence[Strategy] = STRATEGIES
+) -> Sequence[Strategy]:
     """The strategies of these names, in the usual order; all for none.
 
     Raises:
         KeyError: one is not known.
     """
-    known = {one.name for one in STRATEGIES}
+    known = {one.name for one in among}
     for name in names:
         if name not in known:
             raise KeyError(name)
-    return [one for one in STRATEGIES if not names or one.name in names]
+    return [one for one in among if not names or one.name in names]

@@ -7,6 +7,7 @@ and `tools`); JSONL with one `{"role", "content"}` a line; and conversations wit
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from turnfold.errors import TranscriptError
+from turnfold.history.block_text import words_of
 
 Message = dict[str, Any]
 
 BEGINS = "(the conversation begins)"
 """Put before a conversation that an assistant opens: the API wants a user first."""
+
+CUT = "(The transcript is cut here.)"
+"""What an assistant says in the end whose last words were calls of tools."""
 
 _ROLES = ("user", "assistant", "system")
 # Their gold turns are known to be unreliable, or there are none.
@@ -104,16 +109,52 @@ class Conversation:
             (answered or said).append(message)
         yield Turn(tuple(said), tuple(answered))
 
+    @property
+    def is_agent(self) -> bool:
+        """Whether most of its turns are the results of tools, not words of a user."""
+        asked = [message for message in self.messages if message["role"] == "user"]
+        return 2 * sum(answers_tools(message) for message in asked) > len(asked)
+
+    @property
+    def unit(self) -> str:
+        """What one of its turns is called: of an agent, a call of the model."""
+        return "call" if self.is_agent else "turn"
+
     def first(self, turns: int) -> Conversation:
-        """Its first turns, with the questions whose evidence lies in them."""
+        """Its first turns, with the questions whose evidence lies in them.
+
+        A call of a tool at the very end goes: its result would be of the next turn.
+        """
         kept = [
             message
             for turn in islice(self.turns(), turns)
             for message in (*turn.said, *turn.answered)
         ]
+        if kept and kept[-1]["role"] == "assistant":
+            kept[-1] = _without_calls(kept[-1])
         texts = {_text(message) for message in kept}
-        asked = tuple(one for one in self.questions if texts.issuperset(one.evidence))
+        whole = "\n".join(words_of(message["content"]) for message in kept)
+        asked = tuple(
+            one
+            for one in self.questions
+            if texts.issuperset(one.evidence) and all(word in whole for word in one.words)
+        )
         return replace(self, messages=tuple(kept), questions=asked)
+
+
+def _without_calls(message: Message) -> Message:
+    if isinstance(message["content"], str):
+        return message
+    blocks = [block for block in message["content"] if not block["type"].endswith("tool_use")]
+    return {**message, "content": blocks or [{"type": "text", "text": CUT}]}
+
+
+def answers_tools(message: Message) -> bool:
+    """Whether a message gives results of tools."""
+    content = message["content"]
+    return not isinstance(content, str) and any(
+        block["type"].endswith("tool_result") for block in content if isinstance(block, dict)
+    )
 
 
 def read_transcript(path: str | Path) -> list[Conversation]:
@@ -174,6 +215,13 @@ def packaged_demo() -> Conversation:
     """The long conversation that comes with turnfold."""
     name = "demo_conversation.json"
     text = (files("turnfold_cli") / name).read_text(encoding="utf-8")
+    return parse_transcript(text, name=name)[0]
+
+
+def packaged_job() -> Conversation:
+    """The long job of an agent that comes with turnfold: `zcat` shows it, it is plain JSON."""
+    name = "agent_job.json"
+    text = gzip.decompress((files("turnfold_cli") / f"{name}.gz").read_bytes()).decode("utf-8")
     return parse_transcript(text, name=name)[0]
 
 
