@@ -21,10 +21,10 @@ from typing import Any, NoReturn
 from turnfold import Embedder, Memory, Policy
 from turnfold.embedders import FastEmbedder
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
+from turnfold_cli.replay_results import MODEL
 from turnfold_fake import FakeClaude, Reply
 
 DATA = Path(__file__).parent / "languages"
-MODEL = "claude-sonnet-5-5"
 Row = Mapping[str, str]
 _EXCHANGES = 300
 # Where the first fact stands, and how far apart they are: all of them are folded.

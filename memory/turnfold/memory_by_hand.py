@@ -16,6 +16,7 @@ from turnfold.archive.archive import Archive
 from turnfold.archive.conversations import generations, present_name
 from turnfold.archive.passages import content_of
 from turnfold.embedders.background_loading import ModelStart
+from turnfold.embedders.protocol import query_vector
 from turnfold.engine.runtime import Runtime
 from turnfold.errors import TurnfoldError, failure
 from turnfold.forgetting.forget import (
@@ -104,7 +105,7 @@ class MemoryByHand:
             return []
         vector = None
         if self._embedder is not None and self._embedder.wait():
-            vector = self._embedder.embed([query])[0]
+            vector = query_vector(self._embedder, query)
         return self._hits(query, vector, user_id, conversation, limit)
 
     def _hits(
@@ -170,7 +171,7 @@ class MemoryByHand:
             vector = None
             try:
                 if self._embedder is not None:
-                    vector = self._embedder.embed([query])[0]
+                    vector = query_vector(self._embedder, query)
             except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
                 failure(wrong)  # still loading, or broken: words find it
             return self._hits(query, vector, user_id, conversation, limit)

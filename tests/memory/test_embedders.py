@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.embedders import HashedWords
 from support.services import EmbeddingService
+from support.tiny_models import WORDS, make_onnx, make_xlm_roberta
 from turnfold.embedders import (
     DEFAULT_MODEL,
     Embedder,
@@ -26,6 +27,7 @@ from turnfold.embedders import (
 from turnfold.embedders.background_loading import ModelNotReady, ModelStart
 from turnfold.embedders.caching import RememberedEmbedder
 from turnfold.embedders.minilm import carried_model
+from turnfold.embedders.protocol import query_vector
 from turnfold.errors import EmbedderError
 
 TEXTS = [
@@ -119,7 +121,7 @@ def test_a_folder_may_hold_the_model(fast, tmp_path):
 @pytest.mark.parametrize(
     ("config", "why"),
     [
-        ({"model_type": "roberta"}, "SentenceTransformerEmbedder"),
+        ({"model_type": "distilbert"}, "SentenceTransformerEmbedder"),
         ({"hidden_act": "relu"}, "SentenceTransformerEmbedder"),
         ({"num_hidden_layers": 7}, "no tensor 'encoder.layer.6"),
     ],
@@ -127,6 +129,83 @@ def test_a_folder_may_hold_the_model(fast, tmp_path):
 def test_a_model_of_another_kind_is_refused(tmp_path, config, why):
     with pytest.raises(EmbedderError, match=why):
         FastEmbedder(copy_of_the_model(tmp_path / "other", **config)).load()
+
+
+# --- other models, without torch: tiny ones, for no hub is reached here -----------------------
+
+SAID = ["a cat", "a Katze", "a dog", "x " * 60, ""]
+
+
+@pytest.mark.parametrize("pooling", ["mean_tokens", "cls_token"])
+def test_an_encoder_like_xlm_roberta_gives_what_sentence_transformers_gives(tmp_path, pooling):
+    folder = make_xlm_roberta(tmp_path / "tiny", pooling=pooling, around="")
+    fast, slow = FastEmbedder(folder), SentenceTransformerEmbedder(folder)
+    assert fast.model == slow.model
+    assert np.allclose(fast.embed(SAID), slow.embed(SAID), atol=1e-4)
+    assert np.allclose(fast.embed_query("a cat"), slow.embed_query("a cat"), atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["F16", "BF16"])
+def test_weights_of_half_the_size_and_of_a_model_around_the_encoder_are_read(tmp_path, dtype):
+    whole = FastEmbedder(make_xlm_roberta(tmp_path / "whole", around=""))
+    half = FastEmbedder(make_xlm_roberta(tmp_path / "half", dtype=dtype, around="roberta."))
+    assert np.sum(whole.embed(SAID) * half.embed(SAID), axis=1).min() > 0.99
+
+
+@pytest.mark.parametrize("pooling", ["mean_tokens", "cls_token"])
+def test_any_other_encoder_is_read_from_an_onnx_file(tmp_path, pooling):
+    folder, table = make_onnx(tmp_path / "tiny", pooling=pooling)
+    embedder = FastEmbedder(folder)
+    found = embedder.embed(SAID)
+    ids = [0, WORDS.index("▁a"), WORDS.index("▁cat"), 2]
+    expected = table[ids].mean(axis=0) if pooling == "mean_tokens" else table[0]
+    assert np.allclose(found[0], expected / np.linalg.norm(expected), atol=1e-5)
+    assert np.allclose(lengths(found), 1)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "query", "passage"),
+    [
+        ({"query": "query: ", "passage": "passage: "}, "query: ", "passage: "),
+        ({"query": "query: ", "document": ""}, "query: ", ""),
+        (None, "", ""),
+    ],
+)
+def test_what_stands_before_a_text_is_what_the_model_says(tmp_path, prompts, query, passage):
+    folder, _ = make_onnx(tmp_path / "tiny", prompts=prompts)
+    plain, _ = make_onnx(tmp_path / "plain")
+    embedder, bare = FastEmbedder(folder), FastEmbedder(plain)
+    assert np.allclose(embedder.embed_query("a cat"), bare.embed([f"{query}a cat"])[0])
+    assert np.allclose(embedder.embed(["a cat"]), bare.embed([f"{passage}a cat"]))
+
+
+def test_a_family_whose_folders_do_not_say_it_is_known_by_name(tmp_path):
+    folder, _ = make_onnx(tmp_path / "multilingual-e5-small")
+    plain, _ = make_onnx(tmp_path / "plain")
+    embedder, bare = FastEmbedder(folder), FastEmbedder(plain)
+    assert np.allclose(embedder.embed_query("a cat"), bare.embed(["query: a cat"])[0])
+    assert np.allclose(embedder.embed(["a cat"]), bare.embed(["passage: a cat"]))
+
+
+def test_questions_reach_the_model_as_such_through_what_wraps_it(tmp_path):
+    folder, _ = make_onnx(tmp_path / "multilingual-e5-small")
+    embedder = FastEmbedder(folder)
+    started = ModelStart(RememberedEmbedder(embedder))
+    assert started.wait()
+    for _ in range(2):  # made, then remembered
+        assert np.array_equal(query_vector(started, "a cat"), embedder.embed_query("a cat"))
+        assert np.array_equal(started.embed(["a cat"]), embedder.embed(["a cat"]))
+    words = HashedWords()
+    assert np.array_equal(query_vector(words, "a cat"), words.embed(["a cat"])[0])
+
+
+def test_what_a_model_does_that_the_fast_path_does_not_is_told(tmp_path):
+    folder, _ = make_onnx(tmp_path / "tiny")
+    steps = json.loads((folder / "modules.json").read_text())
+    dense = {"idx": 2, "path": "2_Dense", "type": "sentence_transformers.models.Dense"}
+    (folder / "modules.json").write_text(json.dumps([*steps, dense]))
+    with pytest.raises(EmbedderError, match="Dense"):
+        FastEmbedder(folder).load()
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08" + b"\0" * 7 + b"not json", b"\xff" * 64])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from turnfold_stores.process.fork import at_fork
 
 from turnfold.embedders.caching import RememberedEmbedder
-from turnfold.embedders.protocol import Embedder, Loadable, Vectors
+from turnfold.embedders.protocol import Embedder, Loadable, Vector, Vectors, query_vector
 from turnfold.errors import EmbedderError, failure
 from turnfold.resilience.circuit_breaker import CircuitBreaker
 from turnfold.resilience.worker_threads import current_task
@@ -92,14 +92,25 @@ class ModelStart:
         Raises:
             ModelNotReady: the model is still loading, or could not be loaded.
         """
+        return self._watched(lambda: self._inner.embed(texts))
+
+    def embed_query(self, text: str) -> Vector:
+        """The unit vector of a question; see `query_vector`.
+
+        Raises:
+            ModelNotReady: as `embed`.
+        """
+        return self._watched(lambda: query_vector(self._inner, text))
+
+    def _watched(self, embed: Callable[[], Vectors]) -> Vectors:
         if not self.ready:
             self.begin()
             if not self._patient or not self.wait():
                 raise self._excuse()
         if current_task() is None:
-            return self._inner.embed(texts)  # no turn waits for it: who asks wants to know
+            return embed()  # no turn waits for it: who asks wants to know
         with self._breaker.watching():
-            return self._inner.embed(texts)
+            return embed()
 
     def _load(self) -> None:
         assert self._loadable is not None

@@ -1,24 +1,25 @@
-"""A BERT encoder of sentence-transformers, from its files to what OpenVINO runs.
+"""An encoder like BERT or XLM-RoBERTa, from its weights to what OpenVINO runs.
 
 The graph is written out below, so no exporter and no converted copy of the weights is needed:
 `model.safetensors` is mapped into memory, and the model is ready in a fraction of a second.
 
 Sources: Devlin et al. 2019 (arXiv:1810.04805) for the encoder; Reimers and Gurevych 2019
-(arXiv:1908.10084) for the mean over its outputs; github.com/huggingface/safetensors for the file.
+(arXiv:1908.10084) for the mean over its outputs; Conneau et al. 2020 (arXiv:1911.02116) for
+XLM-RoBERTa; github.com/huggingface/safetensors for the file.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from turnfold_stores.lazy_numpy import np
 
-from turnfold.embedders.minilm import WEIGHTS
+from turnfold.embedders.model_folder import WEIGHTS, ModelFolder, Pooling, first_place
 from turnfold.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -27,8 +28,27 @@ if TYPE_CHECKING:
 Table: TypeAlias = "npt.NDArray[np.float32]"
 Tensors: TypeAlias = Mapping[str, "Table"]
 
-FILES = ("config.json", "tokenizer.json", WEIGHTS, "sentence_bert_config.json", "1_Pooling/*")
-"""What of a model's folder is read."""
+_WORDS = "embeddings.word_embeddings.weight"
+_READ: Mapping[str, Callable[[Any], Table]] = {
+    "F32": lambda raw: raw.view(np.float32),
+    "F16": lambda raw: raw.view(np.float16).astype(np.float32),
+    # The upper half of a float32.
+    "BF16": lambda raw: (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32),
+}
+
+# Encoders of one build: RoBERTa and those after it differ in where positions begin.
+_KINDS = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
+
+
+def can_build(folder: ModelFolder) -> bool:
+    """Whether an encoder is of the kind that is built here, and its weights are there."""
+    config = folder.config
+    return (
+        folder.kind in _KINDS
+        and config.get("hidden_act", "gelu") == "gelu"
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and (folder.path / WEIGHTS).exists()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +61,8 @@ class Shape:
         width: numbers of a token's vector, which is also the dimension of the embedding.
         epsilon: added to a variance before its root is taken.
         most_tokens: longer texts are cut here, marks at both ends included.
+        first_place: the number of the first token's position.
+        pooling: how the vectors of tokens become that of the text.
     """
 
     layers: int
@@ -48,43 +70,35 @@ class Shape:
     width: int
     epsilon: float
     most_tokens: int
+    first_place: int
+    pooling: Pooling
 
 
-def read_shape(folder: Path) -> Shape:
-    """The measures of the model in a folder.
+def read_shape(folder: ModelFolder) -> Shape:
+    """The measures of a model.
 
     Raises:
-        EmbedderError: a file is missing, or it is another kind of model than is built here.
+        EmbedderError: its configuration does not say them.
     """
-    config = _read_json(folder / "config.json")
-    pooling = _read_json(folder / "1_Pooling" / "config.json")
-    limit = _read_json(folder / "sentence_bert_config.json").get("max_seq_length")
-    wanted = {"model_type": "bert", "hidden_act": "gelu"}
-    other = {key: config.get(key) for key, value in wanted.items() if config.get(key) != value}
-    if config.get("position_embedding_type", "absolute") != "absolute":
-        other["position_embedding_type"] = config["position_embedding_type"]
-    modes = [key for key, on in pooling.items() if key.startswith("pooling_mode") and on is True]
-    if modes != ["pooling_mode_mean_tokens"]:
-        other["pooling"] = modes
-    if other:
-        raise EmbedderError(
-            f"the fast path reads BERT encoders with mean pooling, and the model in "
-            f"{str(folder)!r} has {other}: load it with SentenceTransformerEmbedder"
-        )
+    config = folder.config
     try:
         return Shape(
             layers=config["num_hidden_layers"],
             heads=config["num_attention_heads"],
             width=config["hidden_size"],
             epsilon=config["layer_norm_eps"],
-            most_tokens=min(limit or 512, config["max_position_embeddings"]),
+            most_tokens=folder.most_tokens,
+            first_place=first_place(config),
+            pooling=folder.pooling,
         )
     except KeyError as missing:
-        raise EmbedderError(f"{str(folder / 'config.json')!r} says no {missing}") from None
+        raise EmbedderError(f"{str(folder.path / 'config.json')!r} says no {missing}") from None
 
 
 def read_tensors(path: Path) -> Tensors:
-    """The float32 tensors of a safetensors file by name, mapped, not read.
+    """The tensors of a safetensors file by name, as float32: those that are so are mapped.
+
+    Names are those of the encoder itself, without that of a model around it ("roberta.").
 
     Raises:
         EmbedderError: it is no such file.
@@ -94,12 +108,14 @@ def read_tensors(path: Path) -> Tensors:
         mapped = np.memmap(path, dtype=np.uint8, mode="c")
         (length,) = struct.unpack("<Q", mapped[:8].tobytes())
         header = json.loads(mapped[8 : 8 + length].tobytes())
+        around = next((n[: -len(_WORDS)] for n in header if n.endswith(_WORDS)), "")
         tensors = {}
         for name, entry in header.items():
-            if name == "__metadata__" or entry["dtype"] != "F32":
+            if name == "__metadata__" or entry["dtype"] not in _READ:
                 continue
             start, end = (8 + length + offset for offset in entry["data_offsets"])
-            tensors[name] = mapped[start:end].view(np.float32).reshape(entry["shape"])
+            numbers = _READ[entry["dtype"]](mapped[start:end]).reshape(entry["shape"])
+            tensors[name.removeprefix(around)] = numbers
     except (OSError, ValueError, KeyError, TypeError, struct.error) as wrong:
         raise EmbedderError(f"{str(path)!r} cannot be read as safetensors: {wrong}") from None
     return tensors
@@ -151,8 +167,11 @@ def build(tensors: Tensors, shape: Shape) -> Any:
         x = attention(x, f"{layer}.attention")
         wide = op.gelu(linear(x, f"{layer}.intermediate.dense"), "erf")
         x = norm(op.add(linear(wide, f"{layer}.output.dense"), x), f"{layer}.output.LayerNorm")
-    mean = op.reduce_mean(x, np.array([1]))
-    return openvino.Model([op.normalize_l2(mean, np.array([1]), 1e-12, "max")], [entry])
+    if shape.pooling == "mean":
+        pooled = op.reduce_mean(x, np.array([1]))
+    else:
+        pooled = op.gather(x, np.array(0), np.array(1))
+    return openvino.Model([op.normalize_l2(pooled, np.array([1]), 1e-12, "max")], [entry])
 
 
 def tables(tensors: Tensors, shape: Shape) -> tuple[Table, Table]:
@@ -161,9 +180,10 @@ def tables(tensors: Tensors, shape: Shape) -> tuple[Table, Table]:
     Raises:
         EmbedderError: a tensor is missing.
     """
-    places = _tensor(tensors, "embeddings.position_embeddings.weight")[: shape.most_tokens]
+    places = _tensor(tensors, "embeddings.position_embeddings.weight")
+    places = places[shape.first_place : shape.first_place + shape.most_tokens]
     first_type = _tensor(tensors, "embeddings.token_type_embeddings.weight")[0]
-    return _tensor(tensors, "embeddings.word_embeddings.weight"), places + first_type
+    return _tensor(tensors, _WORDS), places + first_type
 
 
 def _tensor(tensors: Tensors, name: str) -> Table:
@@ -171,13 +191,3 @@ def _tensor(tensors: Tensors, name: str) -> Table:
         return tensors[name]
     except KeyError:
         raise EmbedderError(f"the model's weights have no tensor {name!r}") from None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as wrong:
-        raise EmbedderError(f"{str(path)!r} cannot be read: {wrong}") from None
-    if not isinstance(found, dict):
-        raise EmbedderError(f"{str(path)!r} holds no JSON object")
-    return found

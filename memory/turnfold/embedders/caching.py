@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from turnfold_stores.lazy_numpy import np
 from turnfold_stores.process.fork import at_fork
 
-from turnfold.embedders.protocol import Embedder, Vectors
+from turnfold.embedders.protocol import Embedder, EmbedsQuestions, Vector, Vectors
 
 
 class RememberedEmbedder:
@@ -41,12 +41,29 @@ class RememberedEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of the texts; see `Embedder.embed`."""
-        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+        return self._remembered(texts, self.inner.embed)
+
+    def embed_query(self, text: str) -> Vector:
+        """The unit vector of a question; see `query_vector`."""
+        if isinstance(self.inner, EmbedsQuestions):
+            ask = self.inner.embed_query
+            rows = self._remembered([text], lambda texts: np.stack([ask(texts[0])]), mark=b"?")
+        else:
+            rows = self.embed([text])
+        vector: Vector = rows[0]
+        return vector
+
+    def _remembered(
+        self, texts: Sequence[str], embed: Callable[[Sequence[str]], Vectors], mark: bytes = b""
+    ) -> Vectors:
+        keys = [
+            mark + hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts
+        ]
         with self._lock:
             have = {key: self._kept[key] for key in keys if key in self._kept}
         lacking = {key: text for key, text in zip(keys, texts, strict=True) if key not in have}
         if lacking:
-            made = self.inner.embed(list(lacking.values()))
+            made = embed(list(lacking.values()))
             # Copies: a row that is kept must not keep a whole batch in memory.
             have |= {key: row.copy() for key, row in zip(lacking, made, strict=True)}
         with self._lock:
@@ -56,5 +73,5 @@ class RememberedEmbedder:
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         if not keys:
-            return self.inner.embed([])
+            return embed([])
         return np.stack([have[key] for key in keys])

