@@ -286,7 +286,7 @@ class Replay:
             summaries,
             next((call.body["model"] for call in calls if call.kind == "summary"), ""),
             None if self._memory is None else _parts_of(usage, sum(summaries, Usage()), receipt),
-            receipt.folded if receipt else 0,
+            receipt.folded + receipt.folded_steps if receipt else 0,
             sum(receipt.seconds.values()) if receipt else 0.0,
         )
 

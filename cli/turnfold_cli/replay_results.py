@@ -53,7 +53,7 @@ class TurnFigures:
         summaries: and for each of the summaries written in this turn.
         summary_model: who wrote them.
         parts: where the input tokens went; None without memory.
-        folded: exchanges that moved into memory.
+        folded: exchanges, or steps of an open one, that moved into memory.
         seconds: what memory added to the time of the turn.
         answered: whether the API took the request in the end.
     """

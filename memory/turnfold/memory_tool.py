@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import anyio.to_thread
 from anthropic.lib.tools import (
@@ -18,6 +18,8 @@ from anthropic.lib.tools import (
     BetaBuiltinFunctionTool,
     ToolError,
 )
+from anthropic.types import ToolParam, ToolResultBlockParam
+from anthropic.types.beta import BetaToolParam
 
 from turnfold.accounting.tokens import CountText
 from turnfold.errors import TurnfoldError, failure
@@ -161,13 +163,13 @@ class MemoryTool(BetaBuiltinFunctionTool):
         self._definition = _definition(name)
 
     @property
-    def definition(self) -> dict[str, Any]:
+    def definition(self) -> ToolParam:
         """What stands in `tools` of a request."""
-        return _copied(self._definition)
+        return cast("ToolParam", _copied(self._definition))
 
-    def to_dict(self) -> Any:
+    def to_dict(self) -> BetaToolParam:
         """The definition, as the SDK asks for it."""
-        return self.definition
+        return cast("BetaToolParam", _copied(self._definition))
 
     def call(self, input: object) -> str:  # noqa: A002 - the SDK's name
         """What an input of the tool is answered.
@@ -182,7 +184,7 @@ class MemoryTool(BetaBuiltinFunctionTool):
         kind, name = _field(block, "type"), _field(block, "name")
         return bool(kind == "tool_use" and name == self._definition["name"])
 
-    def tool_result(self, block: Any) -> dict[str, Any]:
+    def tool_result(self, block: Any) -> ToolResultBlockParam:
         """The block to send back for a call of this tool. Never raises: errors are results.
 
         Args:
@@ -198,13 +200,13 @@ class AsyncMemoryTool(BetaAsyncBuiltinFunctionTool):
         self._tool = MemoryTool(lookup, name)
 
     @property
-    def definition(self) -> dict[str, Any]:
+    def definition(self) -> ToolParam:
         """What stands in `tools` of a request."""
         return self._tool.definition
 
-    def to_dict(self) -> Any:
+    def to_dict(self) -> BetaToolParam:
         """The definition, as the SDK asks for it."""
-        return self._tool.definition
+        return self._tool.to_dict()
 
     async def call(self, input: object) -> str:  # noqa: A002 - the SDK's name
         """What an input of the tool is answered; see `MemoryTool.call`."""
@@ -214,7 +216,7 @@ class AsyncMemoryTool(BetaAsyncBuiltinFunctionTool):
         """Whether a block of a reply is a call of this tool."""
         return self._tool.answers(block)
 
-    async def tool_result(self, block: Any) -> dict[str, Any]:
+    async def tool_result(self, block: Any) -> ToolResultBlockParam:
         """The block to send back for a call of this tool; see `MemoryTool.tool_result`."""
         return await anyio.to_thread.run_sync(self._tool.tool_result, block)
 
@@ -235,12 +237,13 @@ def _field(block: Any, name: str) -> Any:
     return block.get(name) if isinstance(block, Mapping) else getattr(block, name, None)
 
 
-def _result(block: Any, call: Callable[[], str]) -> dict[str, Any]:
-    result = {"type": "tool_result", "tool_use_id": _field(block, "id")}
+def _result(block: Any, call: Callable[[], str]) -> ToolResultBlockParam:
+    call_id = str(_field(block, "id"))
     try:
-        return {**result, "content": call()}
+        return {"type": "tool_result", "tool_use_id": call_id, "content": call()}
     except ToolError as told:
-        return {**result, "content": told.content, "is_error": True}
+        text = str(told)
+        return {"type": "tool_result", "tool_use_id": call_id, "content": text, "is_error": True}
 
 
 def _whole(value: object, name: str) -> int:

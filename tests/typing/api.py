@@ -18,7 +18,7 @@ from anthropic import (
     MessageStreamManager,
     Stream,
 )
-from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types import Message, RawMessageStreamEvent, ToolResultBlockParam
 from anthropic.types.beta import BetaMessage
 from turnfold import (
     AsyncConversation,
@@ -194,6 +194,25 @@ def ones_own_parts_fit() -> None:
     summarizer = no_summarizer  # type: ignore[assignment]
     Memory(embedder=embedder, summarizer=summarizer)
     Memory(embedder=MyEmbedder(), summarizer=my_summarizer)
+
+
+# --- tools ------------------------------------------------------------------------------------
+
+
+def a_tool_for_runners_and_for_loops() -> None:
+    client, recall = with_memory(Anthropic()), Memory().tool(user_id="ada", conversation="c")
+    client.beta.messages.tool_runner(model="m", max_tokens=1, messages=[], tools=[recall])
+    message = client.messages.create(
+        model="m", max_tokens=1, messages=[], tools=[recall.definition]
+    )
+    results = [recall.tool_result(one) for one in message.content if recall.answers(one)]
+    client.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": results}])
+
+
+async def an_async_tool() -> None:
+    client, recall = with_memory(AsyncAnthropic()), Memory().atool(user_id="ada")
+    client.beta.messages.tool_runner(model="m", max_tokens=1, messages=[], tools=[recall])
+    assert_type(await recall.tool_result({}), ToolResultBlockParam)
 
 
 # --- conversations ----------------------------------------------------------------------------
