@@ -23,9 +23,9 @@ from turnfold_stores import open_store
 
 from turnfold_cli import live, rendering, serving, store_commands
 from turnfold_cli.agents.provider import AGENT_STRATEGIES
-from turnfold_cli.chat import Chat, client_at, in_one_line, policy_of
+from turnfold_cli.chat import Chat, client_at, in_one_line, need_key, policy_of
 from turnfold_cli.demo import ask_claude, run_demo
-from turnfold_cli.exit_codes import BAD_INPUT, told
+from turnfold_cli.exit_codes import told
 from turnfold_cli.replay import AT_WORK, ready_embedder, replay, steps_of
 from turnfold_cli.replay_results import MODEL, Result
 from turnfold_cli.strategies import STRATEGIES, Strategy, strategies_named
@@ -180,7 +180,7 @@ def demo_command(  # noqa: PLR0917 - typer makes options of them
 ) -> None:
     """Show memory at work on a long conversation, or job. Needs no key and no network."""
     if real:
-        _need_key()
+        need_key()
     console = rendering.console_for(sys.stdout, plain=plain)
     conversation = packaged_job() if agent else packaged_demo()
     if turns is not None:
@@ -211,15 +211,6 @@ def demo_command(  # noqa: PLR0917 - typer makes options of them
             console.print(live.offer(conversation, mine))
         if real or _offered(console, conversation, mine):
             _ask_claude(console, conversation, embedder)
-
-
-def _need_key() -> None:
-    if not any(os.environ.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")):
-        rendering.complain(
-            "Claude needs a key: set ANTHROPIC_API_KEY. Without one there is the stand-in: "
-            "`turnfold chat --fake`, or `turnfold demo`, which shows memory at work"
-        )
-        raise typer.Exit(BAD_INPUT)
 
 
 def _offered(console: Console, conversation: Transcript, mine: Result) -> bool:
@@ -310,8 +301,8 @@ def chat_command(  # noqa: PLR0917 - typer makes options of them
     ] = False,
 ) -> None:
     """Talk with Claude; it remembers, also the next time."""
-    if not (fake or base_url or os.environ.get("ANTHROPIC_BASE_URL")):
-        _need_key()
+    if not fake:
+        need_key(base_url)
     with told(), ExitStack() as opened:
         policy = policy_of(summary_model, fold_at)
         client = opened.enter_context(FakeClaude().client() if fake else client_at(base_url))

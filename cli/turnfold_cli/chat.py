@@ -6,8 +6,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import typer
 from anthropic import Anthropic, APIConnectionError, APIError, APIStatusError
 from turnfold import Conversation, Policy
+
+from turnfold_cli import rendering
+from turnfold_cli.exit_codes import BAD_INPUT
 
 _MAX_TOKENS = 4_096
 _MOST_HITS = 5
@@ -51,12 +55,33 @@ def client_at(base_url: str | None) -> Anthropic:
     Args:
         base_url: of that server; None for the environment's, or Claude's own.
     """
-    has_key = any(os.environ.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
-    url = base_url or os.environ.get("ANTHROPIC_BASE_URL")
-    if has_key or not url:
+    if _has_key() or not _elsewhere(base_url):
         return Anthropic(base_url=base_url)
     # A server at home asks for none, and the SDK sends something in any case.
     return Anthropic(base_url=base_url, api_key="none")
+
+
+def need_key(base_url: str | None = None) -> None:
+    """End the command with one clear line where there is no key, and Claude is to be asked.
+
+    Args:
+        base_url: of another server, which may want none.
+    """
+    if _has_key() or _elsewhere(base_url):
+        return
+    rendering.complain(
+        "Claude needs a key: set ANTHROPIC_API_KEY. Without one there is the stand-in: "
+        "`turnfold chat --fake`, or `turnfold demo`, which shows memory at work"
+    )
+    raise typer.Exit(BAD_INPUT)
+
+
+def _has_key() -> bool:
+    return any(os.environ.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
+
+
+def _elsewhere(base_url: str | None) -> bool:
+    return bool(base_url or os.environ.get("ANTHROPIC_BASE_URL"))
 
 
 class Chat:

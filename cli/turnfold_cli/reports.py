@@ -6,6 +6,7 @@ from rich.console import Console
 from turnfold.forgetting.forget import Forgotten
 from turnfold.upkeep.checkup import Checkup, Finding
 
+from turnfold_cli.account_check import AccountCheck
 from turnfold_cli.rendering import plain_table
 
 _WHAT_TO_DO = {
@@ -39,6 +40,18 @@ def print_checkup(console: Console, url: str, found: Checkup) -> None:
         console.print("All is as it should be.")
     elif found.sound:
         console.print("All of it was mended.")
+
+
+def print_account(console: Console, found: AccountCheck) -> None:
+    """Whether caching, thinking and summaries work, and how it showed."""
+    words = {True: "works", False: "does not work", None: "not seen"}
+    for one in found.verdicts:
+        console.print(f"{one.name}: {words[one.works]}: {one.told}", markup=False, soft_wrap=True)
+    console.print(f"{found.model} said: {found.answer}", markup=False, soft_wrap=True)
+    for remark in found.remarks:
+        console.print(remark, markup=False, soft_wrap=True)
+    spent = "an unknown price" if found.cost is None else f"${found.cost:.4f} at list prices"
+    console.print(f"That was {spent}.", markup=False)
 
 
 def _finding(one: Finding) -> str:

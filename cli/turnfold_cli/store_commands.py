@@ -16,6 +16,7 @@ from tempfile import mkstemp
 from typing import IO, Annotated
 
 import typer
+from anthropic import APIError
 from turnfold import Policy, TurnfoldError
 from turnfold.accounting.price_list import stale
 from turnfold.errors import StoreError
@@ -26,8 +27,10 @@ from turnfold_stores import Store, open_store
 from turnfold_stores.masking import without_secret
 from turnfold_stores.upkeep.transfer import export_lines, import_lines
 
-from turnfold_cli import rendering, reports
+from turnfold_cli import account_check, rendering, reports
+from turnfold_cli.chat import client_at, in_one_line, need_key
 from turnfold_cli.exit_codes import FAILED, told
+from turnfold_cli.replay_results import MODEL
 
 app = typer.Typer()
 
@@ -40,14 +43,64 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 @app.command()
-def doctor(
-    url: UrlArgument,
+def doctor(  # noqa: PLR0917 - typer makes options of them
+    url: Annotated[
+        str | None, typer.Argument(help="The store: a folder, sqlite:FILE, postgresql://…")
+    ] = None,
     mend: Annotated[
         bool, typer.Option("--mend", help="Put right what can be derived anew, such as the index.")
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Ask Claude: five small turns say whether caching, thinking and summaries work "
+            "on this account. Asks before it spends.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --live: spend without asking.")] = False,
+    model: Annotated[str, typer.Option(help="With --live: the model to talk with.")] = MODEL,
+    summary_model: Annotated[
+        str, typer.Option(help="With --live: the model that writes summaries.")
+    ] = "auto",
+    base_url: Annotated[
+        str | None, typer.Option(help="With --live: another server than Claude's own.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Hold the ledger of a store against its index. Exit code 1 where something is wrong."""
+    if (url is None) != live:
+        raise typer.BadParameter("give a store, or --live without one", param_hint="URL")
+    if url is not None:
+        sound = _check_store(url, mend=mend, as_json=as_json)
+    else:
+        sound = _check_account(model, summary_model, base_url, yes=yes, as_json=as_json)
+    if not sound:
+        raise typer.Exit(FAILED)
+
+
+def _check_account(
+    model: str, summary_model: str, base_url: str | None, *, yes: bool, as_json: bool
+) -> bool:
+    need_key(base_url)
+    cost = f"about ${account_check.estimated_dollars(model):.2f}"
+    question = f"Five small turns with {model} cost {cost} at list prices. Shall they be sent?"
+    if not yes and not typer.confirm(question, err=True):
+        raise typer.Exit(FAILED)
+    with told(), client_at(base_url) as client:
+        try:
+            found = account_check.check_account(client, model, summary_model=summary_model)
+        except APIError as wrong:
+            rendering.complain(in_one_line(wrong))
+            raise typer.Exit(FAILED) from None
+    if as_json:
+        rendering.print_json({"sound": found.sound, **asdict(found)})
+    else:
+        reports.print_account(rendering.console_for(sys.stdout), found)
+    return found.sound
+
+
+def _check_store(url: str, *, mend: bool, as_json: bool) -> bool:
     with told(), _opened(url) as store:
         found = check(store, mend=mend)
     old = stale(datetime.now(UTC).date())
@@ -57,8 +110,7 @@ def doctor(
         reports.print_checkup(rendering.console_for(sys.stdout), without_secret(url), found)
         if old:
             rendering.remark(old)
-    if not found.sound:
-        raise typer.Exit(FAILED)
+    return found.sound
 
 
 @app.command("export")

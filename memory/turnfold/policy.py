@@ -141,6 +141,8 @@ class Policy:
             that passes `fold_at`. "auto" is "on", but folds within the turn where a worker was
             lost with its process before it was done, as in scripts that end after each turn;
             and it is "off" where a `clock` is given, so that replays come out alike.
+        diagnose_cache: whether each request asks the API why the prompt cache could not serve all
+            of the request before; `Receipt.cache_miss_reason` has the answer. It costs nothing.
         summary_model: the model that writes summaries; "auto" is claude-haiku-5-5 by the name
             that the client's cloud has for it, or the chat's own model on a server without it.
         leaf_tokens: the most one summary call is given to read of the turns; at least 1,000. A
@@ -188,6 +190,7 @@ class Policy:
     placement: Placement = "auto"
     cache: CacheMode = "auto"
     background: BackgroundMode = "auto"
+    diagnose_cache: bool = False
     summary_model: str = "auto"
     leaf_tokens: int = 24_000
     turn_cap: Cap | None = None
@@ -256,6 +259,8 @@ class Policy:
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise PolicyError(f"{name} must be a function from {shape}, or None")
+        if not isinstance(self.diagnose_cache, bool):
+            raise PolicyError(f"diagnose_cache={self.diagnose_cache!r} must be True or False")
         if not isinstance(self.summary_model, str) or not self.summary_model:
             raise PolicyError(
                 f"summary_model={self.summary_model!r} must name a model, e.g. 'claude-haiku-5-5', "

@@ -19,6 +19,7 @@ from turnfold_fake.answering import (
 )
 from turnfold_fake.cache import PromptCache, Reading
 from turnfold_fake.clock import Clock
+from turnfold_fake.diagnosis import Diagnoses
 from turnfold_fake.errors import Refusal
 from turnfold_fake.faults import DROPPED, SPOILED, Fault, Faults, FaultSource, Kind
 from turnfold_fake.models import Model, find_model, model_info
@@ -132,6 +133,7 @@ class FakeClaude:
         self._lock = RLock()
         self._reader = Reader()
         self._cache = PromptCache()
+        self._diagnoses = Diagnoses(self._reader)
         self._signer = Signer(f"turnfold_fake:{seed}", self._reader)
         # Tool calls that were given out together with thinking; a dict for its order.
         self._thoughtful: dict[str, None] = {}
@@ -268,6 +270,7 @@ class FakeClaude:
             complete(content, message_id, self._signer, accepted.check)
             usage = usage_of(accepted.reading, content)
             message = message_of(message_id, body["model"], content, stop, usage)
+            message["diagnostics"] = self._diagnoses.diagnose(body, message_id)
             if accepted.dropped is not None:
                 message["input_transformations"] = accepted.dropped
             self._remember_calls(content)

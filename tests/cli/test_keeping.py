@@ -8,7 +8,10 @@ import stat
 import numpy as np
 import pytest
 from support.chats import Chat, memory, said, stand_in
+from support.other_servers import OtherServer
 from turnfold.archive.tombstones import KINDS
+from turnfold_cli import chat as chat_module
+from turnfold_fake import FakeClaude, Fault
 from turnfold_stores import Entry, Record, open_store
 
 
@@ -80,6 +83,78 @@ def test_doctor_leaves_what_it_cannot_mend_and_says_so(command, url):
     done = command("doctor", url, "--mend")
     assert done.exit_code == 1
     assert "dangling of 'ada'" in done.stdout
+
+
+# --- doctor --live --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def account(monkeypatch, quick):
+    """Has a stand-in answer for Claude."""
+
+    def given(fake, key="fake"):
+        for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
+            monkeypatch.delenv(name, raising=False)
+        if key:
+            monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+        monkeypatch.setattr(chat_module, "Anthropic", lambda **_: fake.client(max_retries=0))
+        return fake
+
+    return given
+
+
+def test_doctor_live_says_what_works_on_an_account(command, account):
+    fake = account(FakeClaude())
+    done = command("doctor", "--live", "--yes")
+    assert done.exit_code == 0, done.output
+    for name in ("caching", "thinking", "summaries"):
+        assert f"{name}: works: " in done.stdout
+    assert "the API found each request to continue the one before" in done.stdout
+    assert "at list prices" in done.stdout
+    assert sum(call.kind == "chat" for call in fake.calls) == 5
+
+
+def test_doctor_live_asks_before_it_spends(command, account):
+    fake = account(FakeClaude())
+    done = command("doctor", "--live", input="n\n")
+    assert done.exit_code == 1
+    assert "Shall they be sent?" in done.stderr
+    assert fake.calls == []
+    assert command("doctor", "--live", input="y\n").exit_code == 0
+    assert fake.calls
+
+
+@pytest.mark.parametrize(
+    ("fake", "told"),
+    [
+        (lambda: FakeClaude(summary="Much was said."), "summaries: does not work"),
+        (lambda: FakeClaude(faults=[Fault("bad_signature", on="chat")]), "thinking: does not work"),
+        (lambda: OtherServer(models=()), "caching: does not work"),
+        (lambda: FakeClaude(faults=[Fault("unauthorized")]), "Claude answered 401"),
+    ],
+    ids=["summaries", "thinking", "caching", "the key"],
+)
+def test_doctor_live_says_what_does_not_work(command, account, fake, told):
+    account(fake())
+    done = command("doctor", "--live", "--yes")
+    assert done.exit_code == 1
+    assert told in done.output
+
+
+def test_doctor_live_as_json(command, account):
+    account(FakeClaude())
+    told = json.loads(command("doctor", "--live", "--yes", "--json").stdout)
+    assert told["sound"]
+    assert [one["name"] for one in told["verdicts"]] == ["caching", "thinking", "summaries"]
+
+
+def test_doctor_wants_a_store_or_a_key(command, account, url):
+    account(FakeClaude(), key="")
+    assert command("doctor").exit_code == 2
+    assert command("doctor", url, "--live").exit_code == 2
+    done = command("doctor", "--live", "--yes")
+    assert done.exit_code == 2
+    assert "ANTHROPIC_API_KEY" in done.stderr
 
 
 # --- export and import ----------------------------------------------------------------------

@@ -511,6 +511,35 @@ def test_until_it_is_loaded_a_model_is_not_waited_for(caplog):
     assert "Memory.load()" in warning.getMessage()
 
 
+def unloaded(kind, *arguments):
+    """An embedder of a kind whose model is still loading."""
+
+    class Late(kind):
+        loaded = False
+
+    return Late(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("embedder", "advised"),
+    [
+        (unloaded(SentenceTransformerEmbedder), True),
+        (unloaded(SentenceTransformerEmbedder, "BAAI/bge-small-en-v1.5"), False),
+        (unloaded(FastEmbedder), False),
+        (Slow(), False),
+    ],
+    ids=["the same model by torch", "another model", "the fast one itself", "one's own"],
+)
+def test_the_fast_embedder_is_advised_to_whom_it_is_of_use(embedder, advised, caplog):
+    start = ModelStart(embedder)
+    start.begin = lambda: None  # it loads, and is not done
+    with pytest.raises(ModelNotReady):
+        start.embed(["a"])
+    [warning] = caplog.records
+    assert "Memory.load()" in warning.getMessage()
+    assert ("embedder='fast'" in warning.getMessage()) == advised
+
+
 def test_a_patient_start_waits():
     inner = Slow()
     inner.may_load.set()

@@ -77,6 +77,9 @@ class Receipt:
         in_memory: exchanges in memory at this turn, out of `turn` - 1 closed ones.
         cache_missed: tokens of the request before that this one continues and that were not read
             from the cache, counted by the API.
+        cache_miss_reason: where the API was asked (`Policy(diagnose_cache=True)`, or `diagnostics`
+            in the request): why the cache could not serve all of the request before, in its own
+            word; "" where it found nothing; None where it was not asked, or has not said.
         hits: what was recalled for this turn.
         summary_usage: tokens spent on writing summaries in this turn, and before it in the
             background or for turns that went without memory.
@@ -104,6 +107,7 @@ class Receipt:
     fold_reason: str = ""
     in_memory: int = 0
     cache_missed: int = 0
+    cache_miss_reason: str | None = None
     hits: tuple[Recalled, ...] = ()
     summary_usage: Usage = field(default_factory=Usage)
     cost: float | None = None

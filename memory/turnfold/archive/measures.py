@@ -37,23 +37,32 @@ class AnsweredRequest:
         usage: what the API counted.
         estimated: what we had estimated the prompt at.
         at: when it was answered, in seconds since the epoch.
+        message: the id of the answer; "" where it had none.
     """
 
     model: str
     usage: Usage
     estimated: int
     at: float
+    message: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The row as stored."""
-        return {"model": self.model, "usage": self.usage.to_list(), "estimated": self.estimated}
+        row = {"model": self.model, "usage": self.usage.to_list(), "estimated": self.estimated}
+        return {**row, "message": self.message} if self.message else row
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any], at: float) -> AnsweredRequest:
         """The row as it was stored."""
         fields = Fields(body)
         counts = fields.wholes("usage")[: len(Usage().to_list())]
-        return cls(fields.text("model"), Usage(*counts), fields.whole("estimated"), at)
+        return cls(
+            fields.text("model"),
+            Usage(*counts),
+            fields.whole("estimated"),
+            at,
+            fields.text("message"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

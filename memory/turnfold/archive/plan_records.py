@@ -178,6 +178,13 @@ class PlanRecords(RecordAccess):
         rows = self._read(names, lambda record: AnsweredRequest.from_json(record.body, record.at))
         return [rows[name] for name in names if name in rows]
 
+    def last_message(self, exchanges: Sequence[Exchange]) -> str:
+        """The id of the newest answer that is known of the last of these; "" for none."""
+        for exchange in reversed(exchanges[-2:]):
+            if rows := self.answered_requests(exchange):
+                return rows[-1].message
+        return ""
+
     def thinking_refused_until(self, transcript: Transcript, *, first: int) -> int:
         """Index in the transcript before which thinking was refused; 0 for none.
 

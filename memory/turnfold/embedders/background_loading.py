@@ -10,13 +10,16 @@ from collections.abc import Callable, Sequence
 from turnfold_stores.process.fork import at_fork
 
 from turnfold.embedders.caching import RememberedEmbedder
+from turnfold.embedders.minilm import DEFAULT_MODEL, full_name
 from turnfold.embedders.protocol import Embedder, Loadable, Vector, Vectors, query_vector
+from turnfold.embedders.sentence_transformers import SentenceTransformerEmbedder
 from turnfold.errors import EmbedderError, failure
 from turnfold.resilience.circuit_breaker import CircuitBreaker
 from turnfold.resilience.worker_threads import current_task
 
 logger = logging.getLogger("turnfold")
 
+_DEFAULT = full_name(DEFAULT_MODEL)
 # A hub that could not be reached is asked again after so many seconds.
 _AGAIN_AFTER = 60.0
 
@@ -132,12 +135,22 @@ class ModelStart:
             )
         if not self._warned:
             self._warned = True
-            advice = (
-                "What is stored meanwhile gets its vectors later"
-                if self._failure
-                else "To have it from the first turn, call Memory.load() at start-up, or use the "
-                "fast embedder, which loads in about a second: pip install 'turnfold[fast]' "
-                "and Memory(embedder='fast')"
-            )
-            logger.warning("%s. %s", wrong, advice)
+            logger.warning("%s. %s", wrong, self._advice())
         return wrong
+
+    def _advice(self) -> str:
+        if self._failure:
+            return "What is stored meanwhile gets its vectors later"
+        advice = "To have it from the first turn, call Memory.load() at start-up"
+        if not self._has_faster:
+            return advice
+        return (
+            f"{advice}, or use the fast embedder, which loads the same model in about a second: "
+            f"pip install 'turnfold[fast]' and Memory(embedder='fast')"
+        )
+
+    @property
+    def _has_faster(self) -> bool:
+        """Whether the fast embedder would be of use: it is the same model, and another program."""
+        embedder = self._loadable
+        return isinstance(embedder, SentenceTransformerEmbedder) and embedder.model == _DEFAULT

@@ -47,6 +47,7 @@ from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.steps import steps_of
 from turnfold.recall.candidates import MessageCache
 from turnfold.recall.recalled_block import recall_block
+from turnfold.request.cache_diagnosis import FIELD, asking, reason_in
 from turnfold.request.carried_state import protected_head
 from turnfold.request.refusals import Refusal
 from turnfold.request.rewrite import Sent, build, sources_block
@@ -268,6 +269,8 @@ class Turn:
                 unbound_from=None if binds_thinking(self._request.model) else shown.starts[-2],
             )
             self._tell_of_limit()
+        if self._policy.diagnose_cache:
+            return asking(self._sent.body, self._archive.last_message(self._exchanges))
         return self._sent.body
 
     def _thinking_from(self) -> int:
@@ -439,7 +442,11 @@ class Turn:
         with self._timed("finish"):
             if message is not None and self._sent is not None:
                 row = AnsweredRequest(
-                    self._request.model, usage, tokens.sent, self._archive.clock()
+                    self._request.model,
+                    usage,
+                    tokens.sent,
+                    self._archive.clock(),
+                    str(message.get("id") or ""),
                 )
                 opening = self._transcript.open
                 try:
@@ -462,6 +469,7 @@ class Turn:
             tokens=tokens,
             usage=usage,
             cache_missed=self._missed(usage),
+            cache_miss_reason=reason_in(message) if self._asks else None,
             hits=[
                 Recalled(one.turn, one.passage.source, one.passage.text, one.score)
                 for one in self._hits()
@@ -469,6 +477,11 @@ class Turn:
         )
         self._context.learned.tell_unpriced(receipt.unpriced)
         return receipt
+
+    @property
+    def _asks(self) -> bool:
+        """Whether the API was asked why the cache could not serve the request."""
+        return self._policy.diagnose_cache or self._body.get(FIELD) is not None
 
     def _missed(self, usage: Usage) -> int:
         """Tokens this request had in common with the one before and did not find in the cache."""

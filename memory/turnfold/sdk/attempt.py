@@ -149,9 +149,9 @@ class Attempt:
             message: the answer; None where that is not known.
         """
         if receipt is None:
-            receipt = TurnWithoutMemory(self.body, self._scope, self._limit.reason).answered(
-                message
-            )
+            policy = self._policy or self._process.policy
+            without = TurnWithoutMemory(self.body, self._scope, self._limit.reason, policy.prices)
+            receipt = without.answered(message)
         report(receipt, self._span)
         for each in self._on_receipt:
             each(receipt)

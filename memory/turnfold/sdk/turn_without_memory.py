@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnfold.accounting.account import Account
-from turnfold.accounting.prices import Usage
+from turnfold.accounting.prices import Price, Usage
 from turnfold.accounting.receipt import Receipt, Tokens
 from turnfold.accounting.tokens import count_fixed, count_message, estimate_text
 from turnfold.scope import Scope
@@ -15,10 +15,23 @@ from turnfold.scope import Scope
 class TurnWithoutMemory:
     """Stands in for the turn of such a request."""
 
-    def __init__(self, body: Mapping[str, Any], scope: Scope, reason: str) -> None:
+    def __init__(
+        self,
+        body: Mapping[str, Any],
+        scope: Scope,
+        reason: str,
+        prices: Mapping[str, Price] | None = None,
+    ) -> None:
+        """Args:
+        body: the request.
+        scope: whose memory it would have been.
+        reason: why it went without.
+        prices: what models cost, where it is not the list price.
+        """
         self._body = body
         self._scope = scope
         self._reason = reason
+        self._prices = prices
 
     def answered(self, message: Mapping[str, Any] | None) -> Receipt:
         """The receipt. Asks nothing of any part of memory."""
@@ -26,7 +39,7 @@ class TurnWithoutMemory:
         sizes = [count_message(one, estimate_text) for one in self._body["messages"]]
         fixed = count_fixed(self._body, estimate_text)
         tokens = Tokens(fixed=fixed, window=sum(sizes), full=fixed + sum(sizes))
-        account = Account(degraded=[self._reason])
+        account = Account(self._prices, degraded=[self._reason])
         return account.receipt(
             model=str(self._body.get("model", "")),
             user_id=self._scope.user_id,
