@@ -89,7 +89,7 @@ class Long:
     def faults(self):
         """What did not work, but for summaries that say too much."""
         told = [why for one in self.receipts for why in one.degraded]
-        return [why for why in told if "extractive" not in why]
+        return [why for why in told if "extractive" not in why and "of no use" not in why]
 
     def rewrite(self, change, *kinds):
         """Write records of some kinds as another hand would have written them."""
