@@ -34,8 +34,9 @@ _LEAST = {
     "summary_tokens": 100,
     "recall_tokens": 0,
     "leaf_tokens": 1_000,
+    "result_tokens": 100,
 }
-_OPTIONAL = frozenset({"max_prompt_tokens", "budget"})
+_OPTIONAL = frozenset({"max_prompt_tokens", "budget", "result_tokens"})
 _CHOICES = {
     "scope": RecallScope,
     "placement": Placement,
@@ -143,6 +144,10 @@ class Policy:
             and it is "off" where a `clock` is given, so that replays come out alike.
         diagnose_cache: whether each request asks the API why the prompt cache could not serve all
             of the request before; `Receipt.cache_miss_reason` has the answer. It costs nothing.
+        result_tokens: in a long turn of an agent, what a result of a tool may have once it is
+            not the newest: at a fold, a larger one is cut to its beginning and its end, and one
+            that was given again leaves only the newest. All of it stays in memory. At least 100;
+            None cuts nothing.
         summary_model: the model that writes summaries; "auto" is claude-haiku-5-5 by the name
             that the client's cloud has for it, or the chat's own model on a server without it.
         leaf_tokens: the most one summary call is given to read of the turns; at least 1,000. A
@@ -193,6 +198,7 @@ class Policy:
     diagnose_cache: bool = False
     summary_model: str = "auto"
     leaf_tokens: int = 24_000
+    result_tokens: int | None = 1_000
     turn_cap: Cap | None = None
     conversation_cap: Cap | None = None
     summary_rounds: float | None = 1.5

@@ -164,7 +164,7 @@ def test_the_table_says_of_each_kind_what_forgetting_does():
 
 
 def test_a_store_with_records_of_tomorrow_serves_today(store):
-    long = Long(store).days(14).work(30)
+    long = Long(store).days(14)
     long.rewrite(lambda one: replace(one, body=tomorrows(one.body)), *BODIES)
     strange = Record("dream:1", "dream", "c", {"of": ["whatever"]}, "amber2x dream", at=1.0)
     store.ledger.put("ada", [strange])

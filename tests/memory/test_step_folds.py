@@ -239,3 +239,107 @@ def test_an_exchange_is_folded_amid_another_where_its_steps_are_not_enough(store
     assert max(one.usage.prompt_tokens for one in job.receipts) <= 2_500
     assert sum(one.folded for one in job.receipts) > 0
     assert sum(job.folded) > 0
+
+
+def test_what_was_found_early_comes_back_when_it_is_asked_for(store):
+    job = Job(store, replace(POLICY, recall_floor=-1.0))
+    job.agent.open()
+    job.agent.step("The safe in the north tower opens with 4711, said the porter.")
+    job.agent.work(24)
+    job.agent.close()
+    job.agent.open("What opens the safe in the north tower?")
+    job.agent.ask("4711.")
+    assert any("4711, said the porter" in text for _, _, text in injected(job.bodies[-1]))
+    assert {(hit.turn, hit.role) for hit in job.receipts[-1].hits} <= {
+        (1, "tool"),
+        (1, "assistant"),
+    }
+    assert job.receipts[-1].hits
+
+
+def test_what_a_step_goes_back_to_comes_with_the_fold(store):
+    job = Job(store, replace(POLICY, recall_floor=-1.0, recall_tokens=1_000))
+    job.agent.open()
+    hidden = "The porter keeps the key of the north tower under a stone."
+    job.agent.step(f"{said(1)} {said(2)} {hidden}")
+    while not sum(job.folded):
+        job.agent.step(name=" where the porter keeps the key of the north tower")
+    brought = [text for _, _, text in injected(job.bodies[-1]) if hidden in text]
+    assert any(MARK not in text for text in brought)
+    before = flat(job.bodies[-1])
+    job.agent.step()
+    assert flat(job.bodies[-1])[: len(before)] == before
+
+
+def results_in(body):
+    """What the results of a request say, by call."""
+    return {
+        block["tool_use_id"]: block["content"]
+        for _, block in flat(body)
+        if block["type"] == "tool_result"
+    }
+
+
+def test_a_large_result_behind_a_fold_is_cut_and_kept_whole(store):
+    policy = replace(POLICY, fold_at=4_000, result_tokens=100, keep_exchanges=2, keep_tokens=0)
+    job = Job(store, policy)
+    job.agent.open()
+    large = " ".join(said(number) for number in range(100, 110))
+    while not sum(job.folded):
+        job.agent.step(f"{large} {len(job.bodies)}")
+    sent = results_in(job.bodies[-1])
+    *cut, newest = sent.values()
+    assert cut
+    for call, text in list(sent.items())[:-1]:
+        assert text.startswith(large[:100])
+        assert text.endswith(large[-20:] + " " + text.rpartition(" ")[2])
+        assert f"The whole result of {call} is kept" in text
+        assert len(text) < len(large) / 3
+        tool = job.memory.tool(user_id="ada", conversation="c")
+        whole = tool.call({"id": call})
+        assert "amber105 birch105" in whole
+    assert newest.startswith(large)
+    before = flat(job.bodies[-1])
+    job.agent.step("Nothing.")
+    assert flat(job.bodies[-1])[: len(before)] == before
+    again = job.again()
+    again.agent.messages = job.agent.messages[:-2]
+    again.agent.ask("So.")
+    assert job.bodies[-1] == job.bodies[-2]
+
+
+def test_a_result_that_was_given_again_leaves_only_the_newest(store):
+    job = Job(store, replace(POLICY, keep_exchanges=2, keep_tokens=0))
+    job.agent.open()
+    large = " ".join(said(number) for number in range(100, 103))
+    while not sum(job.folded):
+        job.agent.step(large)
+    *before, (newest, text) = results_in(job.bodies[-1]).items()
+    assert before
+    assert text == large
+    assert {one for _, one in before} == {f"[The same as the result of {newest}, below.]"}
+
+
+def test_without_a_size_nothing_is_cut(store):
+    job = Job(store, replace(POLICY, result_tokens=None, keep_exchanges=2, keep_tokens=0))
+    job.agent.open()
+    large = " ".join(said(number) for number in range(100, 110))
+    while not sum(job.folded):
+        job.agent.step(large)
+    assert set(results_in(job.bodies[-1]).values()) == {large}
+
+
+def test_the_list_of_what_is_to_do_is_carried_as_it_was_last_written(store):
+    job = Job(store)
+    job.agent.open()
+    for written in ("north", "south", "east"):
+        job.agent.call("todo_write", {"todos": [{"content": f"look {written}", "status": "open"}]})
+    while not sum(job.folded):
+        job.agent.step()
+    carried = [text for _, _, text in injected(job.bodies[-1]) if "todo_write" in text]
+    assert len([one for one in carried if MARK not in one]) == 1
+    assert '{"todos": [{"content": "look east", "status": "open"}]}' in str(carried)
+    before = flat(job.bodies[-1])
+    job.agent.call("todo_write", {"todos": [{"content": "look up", "status": "open"}]})
+    job.agent.step()
+    assert flat(job.bodies[-1])[: len(before)] == before

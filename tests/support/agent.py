@@ -45,6 +45,14 @@ class Agent:
         ]
         self.messages = [*self.messages, {"role": "user", "content": results}]
 
+    def call(self, tool, given):
+        """One step that calls a certain tool."""
+        self.calls += 1
+        use = {"type": "tool_use", "id": f"toolu_{self.calls}", "name": tool, "input": given}
+        self.ask([use])
+        result = {"type": "tool_result", "tool_use_id": use["id"], "content": "Noted."}
+        self.messages = [*self.messages, {"role": "user", "content": [result]}]
+
     def work(self, steps, **step):
         for _ in range(steps):
             self.step(**step)

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import anthropic
 from turnfold import Memory, Policy
+from turnfold.accounting.tokens import estimate_text
 from turnfold.history.exchanges import seed_of
 from turnfold.history.reader import read
+from turnfold.history.results import with_cut_results
 from turnfold.history.steps import steps_of
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_stores import open_store
@@ -530,13 +532,31 @@ class World:
             return exchange.messages
         steps, fold = found
         last = exchange.opening - 1
-        notes = [{"type": "text", "text": text} for text in fold["blocks"]]
+        brought = plan.get("brought", {}).get(exchange.opening_id)
+        texts = [*fold["blocks"], *([brought] if brought else [])]
+        notes = [{"type": "text", "text": text} for text in texts]
         opening = exchange.messages[last]
         return [
             *exchange.messages[:last],
             {**opening, "content": [*blocks_of(opening), *notes]},
             *exchange.messages[exchange.opening : steps.starts[0]],
-            *exchange.messages[steps.starts[fold["count"]] :],
+            *[message for step in self.behind(plan, exchange, steps, fold) for message in step],
+            *exchange.messages[steps.starts[-1] :],
+        ]
+
+    def behind(self, plan, exchange, steps, fold):
+        """The messages of the steps behind a fold; large results are cut."""
+        cut = plan.get("cuts", {}).get(exchange.opening_id)
+        changed = (
+            with_cut_results(
+                steps.closed, fold["count"], cut["until"], tokens=cut["tokens"], count=estimate_text
+            )
+            if cut
+            else {}
+        )
+        return [
+            changed.get(index, steps.closed[index]).messages
+            for index in range(fold["count"], len(steps.closed))
         ]
 
     def record(self, person, name):

@@ -8,14 +8,22 @@ regenerated, or left when something was deleted from the history.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from turnfold_stores import Record, Store, latest_record
 from turnfold_stores.records.fields import Fields, Reading, messages_in
 
 from turnfold.archive.conversations import is_alive
-from turnfold.archive.plans import Fold, Plan, fold_name, opening_in, read_fold, read_plan
+from turnfold.archive.plans import (
+    Fold,
+    Plan,
+    exchange_in,
+    fold_name,
+    opening_in,
+    read_fold,
+    read_plan,
+)
 
 STEP_PLACE_KIND = "step"
 """The kind of record that says where a step of an exchange stands: see `store_steps`."""
@@ -74,10 +82,12 @@ class Trodden:
     Attributes:
         plan: its newest plan.
         links: its closed exchanges, oldest first.
+        conversation: which one it is of.
     """
 
     plan: Plan
     links: tuple[ExchangePlace, ...]
+    conversation: str = ""
 
     @property
     def turns(self) -> list[tuple[int, str]]:
@@ -113,11 +123,21 @@ class Paths:
         scan = self._ledger.scan(self._user_id, kind=STEP_PLACE_KIND, conversation=conversation)
         return {record.id: link for record, link in self._reading.all(scan, read_place)}
 
+    def open_steps(self, path: Trodden) -> list[ExchangePlace]:
+        """The stored steps of the open exchange of a path, under the exchange's number."""
+        plan = path.plan
+        opening = opening_in(plan.id)
+        if opening not in plan.within or any(one.opening == opening for one in path.links):
+            return []
+        cut, fold = plan.cuts.get(opening), exchange_in(plan.within[opening])
+        places = path_to(cut.step if cut is not None else fold, self.steps(path.conversation))
+        return [replace(one, number=plan.number) for one in places]
+
     def trodden(self, conversation: str) -> list[Trodden]:
         """The living path of each history of a conversation, the newest last."""
         plans = self.newest_plans(conversation)
         links = self.links(conversation) if plans else {}
-        return [Trodden(plan, tuple(path_to(plan.parent, links))) for plan in plans]
+        return [Trodden(plan, tuple(path_to(plan.parent, links)), conversation) for plan in plans]
 
     def path_to(self, exchange_id: str, conversation: str) -> list[ExchangePlace]:
         """The path from its beginning to this exchange; [] where it is not known."""

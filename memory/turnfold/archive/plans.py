@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from turnfold_stores import Record
@@ -79,6 +79,31 @@ class RecalledRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultCut:
+    """How results of tools are cut behind a fold of steps, when it came into force.
+
+    Attributes:
+        step: id of the newest step there was then; it is stored, and all before it.
+        until: up to which step results are cut: all but that one.
+        tokens: what a result may have; 0 where nothing is cut.
+    """
+
+    step: str
+    until: int
+    tokens: int
+
+    @classmethod
+    def from_json(cls, body: object) -> ResultCut:
+        """A cut as it was stored.
+
+        Raises:
+            DamagedError: it is none.
+        """
+        fields = Fields(body)
+        return cls(fields.text("step"), fields.whole("until"), fields.whole("tokens"))
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What was decided for one opening, for good.
 
@@ -105,6 +130,9 @@ class Plan:
             `turnfold.archive.tombstones.turn_name`. "" where an older version wrote it.
         within: the folds of steps that are in force, by opening id of the exchange in view that
             they are folded in.
+        brought: what was recalled for the step at which such a fold was made, rendered, by the
+            same; it stands behind the notes on the steps.
+        cuts: how results are cut in the steps behind such a fold, by the same.
     """
 
     id: str
@@ -125,6 +153,8 @@ class Plan:
     number: int = 0
     turn: str = ""
     within: Mapping[str, str] = field(default_factory=dict)
+    brought: Mapping[str, str] = field(default_factory=dict)
+    cuts: Mapping[str, ResultCut] = field(default_factory=dict)
 
 
 def plan_id(opening: Exchange, revision: int = 0, *, step: str = "") -> str:
@@ -209,13 +239,22 @@ def read_plan(record: Record) -> Plan:
         until=fields.whole("until"),
         number=fields.whole("number"),
         turn=fields.text("turn"),
-        within=_read_within(record.body.get("within", {})),
+        within=_read_texts(record.body.get("within", {})),
+        brought=_read_texts(record.body.get("brought", {})),
+        cuts=_read_cuts(record.body.get("cuts", {})),
     )
 
 
-def _read_within(value: Any) -> dict[str, str]:
+def _read_cuts(value: Any) -> dict[str, ResultCut]:
     if not isinstance(value, Mapping):
-        raise DamagedError("the folds of its steps are no object")
+        raise DamagedError("how it cuts results is no object")
+    named = {key: one for key, one in value.items() if isinstance(one, Mapping) and "until" in one}
+    return {str(name): ResultCut.from_json(one) for name, one in named.items()}
+
+
+def _read_texts(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise DamagedError("what it says of steps is no object")
     return {str(name): fold for name, fold in value.items() if isinstance(fold, str)}
 
 
@@ -284,6 +323,8 @@ def plan_body(plan: Plan) -> dict[str, Any]:
         "number": plan.number,
         "turn": plan.turn,
         "within": dict(plan.within),
+        "brought": dict(plan.brought),
+        "cuts": {name: asdict(one) for name, one in plan.cuts.items()},
     }
     return body if plan.summary is None else {**body, "summary": list(plan.summary)}
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,10 +28,10 @@ from turnfold.accounting.receipt import Outlook, Recalled, Receipt, Tokens
 from turnfold.accounting.tokens import count_fixed
 from turnfold.archive.measures import AnsweredRequest, Measures
 from turnfold.archive.passages import RecalledPassage
-from turnfold.archive.plans import Fold, Plan, RecalledRef, plan_id, usage_id
-from turnfold.archive.tombstones import opening_name, turn_name
+from turnfold.archive.plans import Fold, Plan, usage_id
 from turnfold.engine.cut_history import Course
-from turnfold.engine.turn_recall import BREAKS, TurnRecall
+from turnfold.engine.turn_plans import Known, TurnPlans
+from turnfold.engine.turn_recall import TurnRecall
 from turnfold.engine.turn_steps import TurnSteps
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
@@ -46,13 +45,11 @@ from turnfold.history.citations import Citations
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.steps import steps_of
 from turnfold.recall.candidates import MessageCache
-from turnfold.recall.recalled_block import recall_block
 from turnfold.request.cache_diagnosis import FIELD, asking, reason_in
 from turnfold.request.carried_state import protected_head
 from turnfold.request.refusals import Refusal
-from turnfold.request.rewrite import Sent, build, sources_block
+from turnfold.request.rewrite import Sent, build
 from turnfold.request.thinking import binds_thinking, thinking_ids
-from turnfold.summaries.summary_block import narrowed
 from turnfold.turn_context import TurnContext
 
 
@@ -128,6 +125,15 @@ class Turn:
         steps.read_folds(range(min(self._head, count), count))
         self._recall = TurnRecall(context, self._request, known, root=self._root)
         self._planner = FoldPlanner(context, self._request, self._measures, workers)
+        self._plans = TurnPlans(
+            context,
+            self._request,
+            course=course,
+            recall=self._recall,
+            planner=self._planner,
+            steps=steps,
+            known=Known(self._previous, self._measures, self._root),
+        )
         spending = SummaryBudget(context, transcript, self._root)
         epoch = self._epoch_under(fold)
         self._folds = TurnFolds(context, self._planner, transcript, epoch, spending)
@@ -136,6 +142,7 @@ class Turn:
         """Go by what was planned for this opening, or step, or decide what to fold."""
         if self._plan is None:
             self._folds.begin()
+        if self._plan is None or self._steps.newest:
             self._begin_loading()
         if not self._folds.is_awaited:
             self._begin_steps()
@@ -213,7 +220,7 @@ class Turn:
 
     def preparation(self) -> FoldPreparation | None:
         """A fold to have written: before the request goes out where it is urgent, or meanwhile."""
-        if self._steps.is_awaited:
+        if self._steps.is_awaited and not self._folds.is_awaited:
             return self._steps.pending
         return self._folds.pending or self._steps.pending
 
@@ -248,7 +255,7 @@ class Turn:
             if self._plan is None:
                 self._plan = self._planned()
                 take_back(self._archive, self._policy)
-            self._plan = self._planned_step(self._plan)
+            self._plan = self._planned_amid(self._plan)
         with self._timed("build"):
             epoch, shown = self._epoch, self._steps.shown
             citations = self._citations
@@ -294,43 +301,7 @@ class Turn:
 
     def _planned(self) -> Plan:
         """Decide the rest, write it down, and go by what then holds."""
-        cached = self._planner.is_cached
-        appends = self._recall.appends(self._epoch, cached=cached)
-        purse = self._planner.recall_budget(self._epoch)
-        room = self._recall.room(self._epoch, limit=self._planner.limit, sources=self._sources())
-        budget = min(purse.allows, room)
-        self._found = (
-            ()  # what the opening asks for was recalled when it was new
-            if self._amid
-            else self._recall.passages(self._epoch, appends=appends, budget=budget)
-        )
-        recalled = recall_block(self._found)
-        step = self._steps.newest if self._amid else ""
-        whole = self._epoch.fold.blocks if self._epoch.fold else ()
-        blocks = self._shortened(self._count(recalled))
-        left, until = self._left()
-        plan = Plan(
-            id=plan_id(self._transcript.open, self._revision, step=step),
-            parent=self._archive.end_of(self._transcript),
-            root=self._root,
-            fold=self._epoch.fold_id,
-            appends=appends,
-            # Nothing is written to the cache for a one-shot, which never reads it: a conversation
-            # is marked from its second request on.
-            cached=cached and not self._is_first,
-            recalled=recalled,
-            shown=tuple(RecalledRef(one.passage.id, one.turn, one.score) for one in self._found),
-            measures=replace(self._measures, purse=purse.spend(self._count(recalled))),
-            words=opening_name(self._transcript.open, self._archive.seed),
-            sources=self._sources(),
-            summary=None if blocks == whole else blocks,
-            missing=self._course.missing,
-            left=left,
-            until=until,
-            number=len(self._exchanges),
-            turn=turn_name(self._transcript.open, self._before, self._archive.seed),
-            within=self._steps.in_force(self._epoch.folded),
-        )
+        plan, self._found = self._plans.of_opening(self._epoch, self._revision, amid=self._amid)
         holds = self._archive.store_plan(plan)
         if holds != plan:  # someone else planned this opening first
             self._found = None
@@ -338,53 +309,18 @@ class Turn:
             self._folds.epoch = self._epoch_under(self._fold_of(holds))
         return holds
 
-    def _planned_step(self, plan: Plan) -> Plan:
+    def _planned_amid(self, plan: Plan) -> Plan:
         """The plan of this very request, where it stands amid an exchange that may be folded."""
-        step = self._steps.newest
-        name = plan_id(self._transcript.open, self._revision, step=step)
-        if not step or plan.id == name or (self._steps.is_planned and not self._revision):
+        of_step, found = self._plans.of_step(plan, self._epoch, self._revision)
+        if of_step is plan:
             return plan
-        within = self._steps.in_force(self._epoch.folded)
-        of_step = replace(plan, id=name, within=within)
+        if found:
+            self._found = [*self._hits(), *found]
         plan = self._archive.store_plan(of_step)
         take_back(self._archive, self._policy)
         if plan != of_step:  # someone else planned this request first
             self._steps.go_by(plan)
         return plan
-
-    def _sources(self) -> str:
-        """Names what is cited in view and folded; what this epoch began with goes on."""
-        epoch = self._epoch
-        if epoch.earlier:
-            return next(iter(epoch.earlier.values())).sources
-        head = min(self._head, epoch.in_memory)
-        return sources_block(self._citations.lost(head, epoch.in_memory))
-
-    def _shortened(self, recalled: int) -> tuple[str, ...]:
-        """The summary, or as much of it as the limit of the prompt leaves room for."""
-        epoch = self._epoch
-        tokens = epoch.tokens(None, fixed=self._fixed)
-        room = self._planner.limit - tokens.sent + tokens.summary - recalled - BREAKS
-        if epoch.fold is None or tokens.summary <= room:
-            return epoch.blocks
-        nodes = self._archive.nodes(epoch.fold.nodes)
-        ordered = [nodes[name] for name in epoch.fold.nodes if name in nodes]
-        self.account.note("limit: the summary was shortened, so that the prompt fits")
-        return narrowed(
-            ordered,
-            self._exchanges,
-            is_forgotten=self._archive.is_forgotten,
-            last=epoch.fold.count,
-            room=room,
-            count=self._count,
-        )
-
-    def _left(self) -> tuple[str, int]:
-        """The path this history left, as long as that may have been a cut; see `Plan.left`."""
-        said = self._course if self._course.plan is not None else self._previous
-        if said is None or not said.left or len(self._transcript.closed) > said.until:
-            return "", 0
-        return said.left, said.until
 
     @property
     def outlook(self) -> Outlook:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from turnfold.accounting.tokens import count_message
 from turnfold.archive.passages import RecalledPassage
+from turnfold.archive.plans import Plan
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.planner import ReadRequest
-from turnfold.recall.candidates import MessageCache
+from turnfold.recall.candidates import MessageCache, Past
 from turnfold.recall.recall import look_up
 from turnfold.recall.recalled_block import recall_block
 from turnfold.request.cache_breakpoints import has_marks
@@ -48,19 +49,39 @@ class TurnRecall:
         thinks = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
         return cached or has_marks(self._request.body) or thinks or bool(epoch.thinking())
 
-    def passages(self, epoch: Epoch, *, appends: bool, budget: int) -> Sequence[RecalledPassage]:
-        """What bears on the opening; nothing where that fails."""
+    def passages(
+        self,
+        epoch: Epoch,
+        past: Past,
+        *,
+        appends: bool,
+        budget: int,
+        doing: str = "",
+        plan: Plan | None = None,
+    ) -> Sequence[RecalledPassage]:
+        """What bears on the opening; nothing where that fails.
+
+        Args:
+            epoch: the one in force.
+            past: the path, with what of it is in memory.
+            appends: whether what was recalled for openings before stays where it stood.
+            budget: tokens to spend.
+            doing: what the assistant is at amid the exchange, to look for that instead.
+            plan: of the opening, where that was made already.
+        """
         appended = [plan for plan in epoch.earlier.values() if appends and plan.appends]
+        appended += [plan] if plan is not None else []
         try:
             looked_up = look_up(
                 self._context,
                 self._transcript,
-                folded=range(self._request.head, epoch.in_memory),
+                past=past,
                 shown={shown.id for plan in appended for shown in plan.shown},
                 summary=epoch.fold.summary if epoch.fold else "",
                 known=self._known,
                 root=self._root,
                 budget=budget,
+                doing=doing,
             )
         except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
             self._context.degrade("recall", failure(wrong))

@@ -15,23 +15,30 @@ from dataclasses import dataclass, replace
 from turnfold.accounting.context_windows import context_window
 from turnfold.archive.measures import AnsweredRequest, Measures
 from turnfold.archive.plan_records import is_on
-from turnfold.archive.plans import Fold, Plan, usage_id
+from turnfold.archive.plans import Fold, Plan, ResultCut, usage_id
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.planner import FoldPlanner, ReadRequest, Workers
 from turnfold.folding.preparation import FoldPreparation
 from turnfold.folding.rule import nears_first_fold
 from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.folding.turn_folds import TurnFolds
-from turnfold.history.exchanges import Transcript
+from turnfold.history.citations import Source
+from turnfold.history.exchanges import Exchange, Transcript
+from turnfold.history.results import with_cut_results
 from turnfold.history.steps import Shown, Steps, shown_without, steps_of, transcript_with
+from turnfold.history.task_lists import task_lists
 from turnfold.history.utterances import utterances
 from turnfold.policy import Policy
+from turnfold.recall.candidates import Past
 from turnfold.request.carried_state import carried_from
 from turnfold.request.refusals import Refusal
+from turnfold.summaries.summary_block import list_block
 from turnfold.turn_context import TurnContext
 
 # The least a prompt may have, whatever a budget leaves to the steps.
 _LEAST_PROMPT = 1_000
+# Characters of what an assistant said and called by which the past is searched for a step.
+_MOST_DOING = 1_500
 # The part of `fold_at` that steps may grow by from one fold to the next, at the least.
 _GROWTH = 4
 
@@ -50,6 +57,9 @@ class _Uncited:
             f"step {self.least + 1} of exchange {self.number} holds a source that may be cited"
         )
 
+    def lost(self, _head: int, _folded: int) -> list[Source]:
+        return []  # citations of what is folded all the same go: see `Citations.rewritten`
+
 
 class TurnSteps:
     """The steps of one turn's exchanges, as far as they are in view.
@@ -58,6 +68,8 @@ class TurnSteps:
         plan: the newest plan of the open exchange: of its opening, or of a step; None for none.
         is_planned: whether that plan is the one for this very request.
         within: the folds of steps in force, by opening id of their exchange.
+        brought: what was recalled when they were made, likewise.
+        cuts: how results are cut behind them, likewise.
     """
 
     def __init__(
@@ -86,17 +98,19 @@ class TurnSteps:
         self.is_planned = plan is not None
         known = plan or previous
         self.within: Mapping[str, str] = known.within if known is not None else {}
+        self.brought = dict(known.brought) if known is not None else {}
+        self.cuts = dict(known.cuts) if known is not None else {}
         self._shown: dict[int, Shown] = {}
         self._folds: TurnFolds | None = None
         self._row: AnsweredRequest | None = None
         self._seen = request.transcript
-        self._seen_under = ""
+        self._seen_under: tuple[str, str, ResultCut | None] | None = None
         self._open = steps_of(self._transcript.open) if self._may_fold else None
         if self._open is not None and plan is not None:
             index, newest = self._archive.step_plans(self._transcript.open, self._open.closed)
             self.plan = newest or plan
             self.is_planned = index == len(self._open.closed) - 1
-            self.within = self.plan.within
+            self._take_over(self.plan)
 
     # --- what is in force ---------------------------------------------------------------------
 
@@ -120,11 +134,18 @@ class TurnSteps:
     def shown(self) -> Transcript:
         """The transcript as it is sent, with notes in the place of steps that are folded."""
         fold = self._folds.epoch.fold if self._folds is not None else None
-        if self._folds is not None and self._seen_under != (fold.id if fold else ""):
-            assert self._open is not None
+        if self._open is None or self._folds is None:
+            return self._seen
+        under = (
+            (fold.id, self._brought_under(self._open, fold), self._cut_under(self._open, fold))
+            if fold
+            else None
+        )
+        if self._seen_under != under:
+            self._shown.pop(self._number - 1, None)
             if fold is not None:
                 self._shown[self._number - 1] = self._shown_under(self._open, fold)
-            self._seen_under = fold.id if fold else ""
+            self._seen_under = under
             self._seen = transcript_with(self._transcript, self._shown)
         return self._seen
 
@@ -167,14 +188,88 @@ class TurnSteps:
 
     def _shown_under(self, steps: Steps, fold: Fold) -> Shown:
         carried = carried_from(steps.closed[: fold.count])
+        notes = [*fold.blocks, *self._behind_notes(steps, fold)]
         return shown_without(
             steps,
             fold.count,
-            fold.blocks,
-            size=self._context.count("\n".join(fold.blocks)),
+            notes,
+            size=self._context.count("\n".join(notes)),
             uploads=carried.uploads,
             system=carried.system,
+            cut=self._cut_results(steps, fold),
         )
+
+    def _cut_results(self, steps: Steps, fold: Fold) -> dict[int, Exchange]:
+        """The steps behind a fold whose results are cut, by index."""
+        cut = self._cut_under(steps, fold)
+        if cut is None or not cut.tokens:
+            return {}
+        until, count = min(cut.until, len(steps.closed) - 1), self._context.count
+        return with_cut_results(steps.closed, fold.count, until, tokens=cut.tokens, count=count)
+
+    def _cut_under(self, steps: Steps, fold: Fold) -> ResultCut | None:
+        name = steps.exchange.opening_id
+        return self.cuts.get(name) if self.within.get(name) == fold.id else None
+
+    def _behind_notes(self, steps: Steps, fold: Fold) -> list[str]:
+        """What stands behind the notes: lists of what is to do, and what was recalled."""
+        cut = self._cut_under(steps, fold)
+        known = cut.until + 1 if cut is not None else len(steps.closed)
+        lists = task_lists(steps.closed, fold.count, known).items()
+        brought = self._brought_under(steps, fold)
+        return [*(list_block(name, text) for name, text in lists), *filter(None, [brought])]
+
+    def _brought_under(self, steps: Steps, fold: Fold) -> str:
+        """What was recalled when this fold was made: with another one it goes."""
+        name = steps.exchange.opening_id
+        return self.brought.get(name, "") if self.within.get(name) == fold.id else ""
+
+    def past(self, folded: range) -> Past:
+        """The path as recall sees it.
+
+        Args:
+            folded: indexes of the exchanges that are not in view.
+        """
+        parts: list[Exchange] = []
+        numbers: list[int] = []
+        gone: list[int] = []
+        seen = self.shown.exchanges
+        for index, one in enumerate(self._transcript.exchanges):
+            shown = self._shown.get(index) if index not in folded else None
+            steps = steps_of(one) if shown is not None else None
+            left_out = steps.closed[: steps.starts.index(shown.end)] if steps and shown else ()
+            gone += range(len(parts), len(parts) + len(left_out) + (index in folded))
+            parts += [*left_out, one if index in folded else seen[index]]
+            numbers += [index + 1] * (len(left_out) + 1)
+        return Past(parts, numbers, frozenset(gone))
+
+    def _is_folded_now(self) -> bool:
+        """Whether a fold has come into force since the request before."""
+        fold = self._folds.epoch.fold if self._folds is not None else None
+        name = self._transcript.open.opening_id
+        return not self.is_planned and fold is not None and self.within.get(name) != fold.id
+
+    def cut(self) -> str:
+        """Cut results behind a fold that has come into force at this request.
+
+        Returns:
+            What the assistant is at, what it last said and called; "" where there is no such fold.
+        """
+        if self._open is None or not self._is_folded_now():
+            return ""
+        name, until = self._transcript.open.opening_id, len(self._open.closed) - 1
+        self.within = {**self.within, **self.in_force(range(0))}
+        self.brought.pop(name, None)
+        self.cuts.pop(name, None)
+        self.cuts[name] = ResultCut(self._open.newest, until, self._policy.result_tokens or 0)
+        self._archive.store_steps(self._open.exchange, self._open.closed)
+        newest = self._archive.storable(self._open.closed[-1:])[0]
+        said = [one for one in newest.messages if one.get("role") == "assistant"]
+        return "\n".join(one.text for one in utterances(said))[-_MOST_DOING:]
+
+    def bring(self, recalled: str) -> None:
+        """Let what was recalled for this step stand behind the notes that are new with it."""
+        self.brought[self._transcript.open.opening_id] = recalled
 
     # --- folding ------------------------------------------------------------------------------
 
@@ -205,6 +300,7 @@ class TurnSteps:
         open_ = steps.exchange
         rest = epoch.tokens(plan, fixed=self._request.fixed).sent - epoch.sizes[-1]
         rest += open_.size - steps.size
+        rest += self._context.count("\n".join(self._behind_notes(steps, fold))) if fold else 0
         request = ReadRequest(
             self._request.body,
             steps.transcript,
@@ -220,7 +316,7 @@ class TurnSteps:
         if self._row is not None:
             calls = calls.after([self._row], fold="", cached=True)
         planner = FoldPlanner(context, request, calls, self._workers)
-        under = Epoch(steps.transcript, fold, {}, head=0, count=self._context.count)
+        under = self._epoch_of(steps, fold)
         spending = SummaryBudget(self._context, self._transcript, root)
         self._folds = TurnFolds(context, planner, steps.transcript, under, spending)
         if not self.is_planned:
@@ -305,12 +401,40 @@ class TurnSteps:
         fold = self._folds.epoch.fold if self._folds is not None else None
         return {**within, self._transcript.open.opening_id: fold.id} if fold else within
 
+    def written_in(self, plan: Plan, folded: range) -> Plan:
+        """A plan with what is in force of steps.
+
+        Args:
+            plan: the plan.
+            folded: indexes of the exchanges that are not in view.
+        """
+        within = self.in_force(folded)
+        holds = {key for key, fold in within.items() if self.within.get(key) == fold}
+        brought = {key: text for key, text in self.brought.items() if text and key in holds}
+        cuts = {key: cut for key, cut in self.cuts.items() if key in holds}
+        return replace(plan, within=within, brought=brought, cuts=cuts)
+
     def go_by(self, plan: Plan) -> None:
         """Go by a plan that someone else wrote first."""
-        self.within, self.is_planned = plan.within, True
+        self.is_planned = True
+        self._take_over(plan)
         if self._open is None or self._folds is None:
             return
         fold = self._fold_in_force(self._open)
         if (fold.id if fold else "") != self._folds.epoch.fold_id:
-            count = self._context.count
-            self._folds.epoch = Epoch(self._open.transcript, fold, {}, head=0, count=count)
+            self._folds.epoch = self._epoch_of(self._open, fold)
+
+    def _take_over(self, plan: Plan) -> None:
+        self.within, self.brought, self.cuts = plan.within, dict(plan.brought), dict(plan.cuts)
+
+    def _epoch_of(self, steps: Steps, fold: Fold | None) -> Epoch:
+        cut = self._cut_results(steps, fold) if fold is not None else {}
+        shown = [cut.get(index, one) for index, one in enumerate(steps.closed)]
+        return Epoch(
+            steps.transcript,
+            fold,
+            {},
+            head=0,
+            count=self._context.count,
+            shown=Transcript.of(shown) if cut else None,
+        )

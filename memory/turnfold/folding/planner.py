@@ -18,6 +18,7 @@ from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.preparation import Readiness, Step, leases_of, next_step, prepared, projected
 from turnfold.folding.recall_budget import RecallBudget
 from turnfold.folding.rule import PromptSizes, Rates, fold_until
+from turnfold.history.citations import Source
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.utterances import Utterance
 from turnfold.request.cache_breakpoints import has_marks, lasts_an_hour
@@ -44,6 +45,9 @@ class Cites(Protocol):
 
     def until(self, head: int, until: int) -> tuple[int, str]:
         """See `Citations.until`."""
+
+    def lost(self, head: int, folded: int) -> list[Source]:
+        """See `Citations.lost`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,8 +235,7 @@ class Erasure:
             return names.setdefault(root, f"erased:{secrets.token_hex(8)}")
 
         def bare(plan: Plan) -> Plan:
-            if any(content_of(shown.id) in gone for shown in plan.shown):
-                plan = replace(plan, recalled="", shown=())
+            plan = _without_recalled(plan, gone)
             if extent.goes(plan.parent):
                 plan = replace(plan, parent=extent.heir(plan.parent))
             if extent.goes(exchange_in(plan.measures.fold)):
@@ -398,6 +397,14 @@ class Erasure:
     def _delete(self, ids: Iterable[str]) -> None:
         for batch in _batches(ids):
             self._ledger.delete(self._user_id, batch)
+
+
+def _without_recalled(plan: Plan, gone: Collection[str]) -> Plan:
+    """A plan without what it recalled of some contents."""
+    if any(content_of(shown.id) in gone for shown in plan.shown):
+        plan = replace(plan, recalled="", shown=())
+    # What was brought for a step goes whatever it holds: it does not say where it is from.
+    return replace(plan, brought={}) if gone and plan.brought else plan
 
 
 def _name_of(plan: Plan) -> str:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 from turnfold.history.citations import citable_in
@@ -28,6 +29,7 @@ from turnfold.history.exchanges import (
     path_name,
 )
 
+_NOTHING: Mapping[int, Exchange] = MappingProxyType({})
 _SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
 
 
@@ -181,6 +183,7 @@ def shown_without(
     size: int,
     uploads: Sequence[Any] = (),
     system: Message | None = None,
+    cut: Mapping[int, Exchange] = _NOTHING,
 ) -> Shown:
     """An exchange with notes at the end of its opening in place of its oldest steps.
 
@@ -191,6 +194,7 @@ def shown_without(
         size: tokens of these texts.
         uploads: files of what is left out that go on, for the opening.
         system: a system message that goes on, to follow the opening.
+        cut: by index, steps behind those whose results are cut.
     """
     one, start, end = steps.exchange, steps.starts[0], steps.starts[until]
     last = one.opening - 1
@@ -203,11 +207,16 @@ def shown_without(
     names[name] = bytes.fromhex(digest(bytes(names[name]), _json(blocks)))
     for message in ours:
         names += message_name(canonical(message) + _json(message.get("output_config")))
-    names += one.names[end * DIGEST_SIZE :]
     shown = Shown(one, start, end, len(ours))
     messages = [*one.messages[:last], opening, *one.messages[one.opening : start], *ours]
-    messages += one.messages[end:]
     dropped = sum(steps.closed[index].size for index in range(until))
+    for index in range(until, len(steps.closed)):
+        step = cut.get(index, steps.closed[index])
+        messages += step.messages
+        names += step.names
+        dropped += steps.closed[index].size - step.size
+    messages += one.messages[steps.starts[-1] :]
+    names += one.names[steps.starts[-1] * DIGEST_SIZE :]
     exchange = replace(
         one.known_as(one),  # names what was said, not what is shown
         messages=messages,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from turnfold_stores import Hit, Record
@@ -10,7 +11,7 @@ from turnfold_stores.bounded import BoundedDict
 
 from turnfold.archive.archive import Archive
 from turnfold.archive.passages import content_of
-from turnfold.history.exchanges import Transcript
+from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import utterances
 from turnfold.recall.ranking import Candidate, messages_of
 
@@ -59,6 +60,21 @@ class RecallFilter:
         return 0 if content in self._elsewhere[record.conversation] else None
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A path as recall sees it: exchanges, and in the place of one in view its folded steps.
+
+    Attributes:
+        parts: in order; of an exchange whose steps are folded these, and last what is in view.
+        numbers: number on the path of the exchange that each of them is, or is a step of.
+        folded: indexes of those that are in memory.
+    """
+
+    parts: Sequence[Exchange]
+    numbers: Sequence[int]
+    folded: Collection[int]
+
+
 class Candidates:
     """The exchanges that may be recalled: those folded on this path, and of other conversations.
 
@@ -68,8 +84,7 @@ class Candidates:
     def __init__(
         self,
         archive: Archive,
-        transcript: Transcript,
-        folded: range,
+        past: Past,
         *,
         closed: bool,
         known: MessageCache,
@@ -77,14 +92,14 @@ class Candidates:
     ) -> None:
         """Args:
         archive: the ledger.
-        transcript: the whole path.
-        folded: indexes of the exchanges that are in memory.
+        past: the whole path.
         closed: whether nothing but this path may be recalled.
         known: messages that were made of exchanges before.
         root: names the history of this path.
         """
         self._archive = archive
-        exchanges = transcript.exchanges
+        exchanges, folded = past.parts, past.folded
+        self._numbers = past.numbers
         self._kept = archive.storable(exchanges)
         self._sent = exchanges
         self._folded = folded
@@ -99,7 +114,7 @@ class Candidates:
         }
         self._eligible = RecallFilter(
             archive,
-            turns={content: index + 1 for content, index in self._indexes.items()},
+            turns={one: self._numbers[index] for one, index in self._indexes.items()},
             live=live,
             root=root,
         )
@@ -156,7 +171,8 @@ class Candidates:
 
     def turn(self, content_id: str) -> int:
         """The number of an exchange on this path, from 1; 0 for one of another."""
-        return self._indexes.get(content_id, -1) + 1
+        index = self._indexes.get(content_id)
+        return 0 if index is None else self._numbers[index]
 
     def _said(self, index: int) -> tuple[Candidate, ...]:
         content = self._sent[index].content_id

@@ -110,6 +110,15 @@ def read_opening(opening: str, earlier: Sequence[str] = ()) -> RecallQuery | Non
     return RecallQuery(query, frozenset(chain.from_iterable(named)), len(named), asks, length)
 
 
+def read_step(doing: str) -> RecallQuery | None:
+    """Read what an assistant is at, its words and its calls; None where that names nothing."""
+    named = _named(doing)
+    if not named:
+        return None
+    terms = frozenset(chain.from_iterable(named))
+    return RecallQuery(_ends(doing), terms, len(named), True, count_words(doing))
+
+
 _Named: TypeAlias = frozenset[tuple[str, ...]]
 
 

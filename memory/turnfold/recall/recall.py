@@ -19,8 +19,14 @@ from turnfold.history.utterances import utterances
 from turnfold.language.days import known_day
 from turnfold.language.time_spans import span_in
 from turnfold.policy import Policy
-from turnfold.recall.candidates import Candidates, MessageCache
-from turnfold.recall.query import RecallQuery, coverage, read_opening, recall_probability
+from turnfold.recall.candidates import Candidates, MessageCache, Past
+from turnfold.recall.query import (
+    RecallQuery,
+    coverage,
+    read_opening,
+    read_step,
+    recall_probability,
+)
 from turnfold.recall.ranking import Candidate, Floats, fuse_ranks, relevance, value
 from turnfold.recall.recalled_block import RECALL_OVERHEAD
 from turnfold.recall.selection import Chosen, choose
@@ -75,67 +81,71 @@ def look_up(
     context: TurnContext,
     transcript: Transcript,
     *,
-    folded: range,
+    past: Past,
     shown: Collection[str],
     summary: str,
     known: MessageCache,
     root: str,
     budget: int,
+    doing: str = "",
 ) -> LookedUp:
-    """What bears on the newest opening, out of the exchanges that are no longer in view.
+    """What bears on the newest opening, or step, out of what is no longer in view.
 
     Args:
         context: the ledger and index, the settings, what makes the query's vector.
         transcript: the whole path.
-        folded: indexes of the exchanges that are in memory.
+        past: the same, with what of it is in memory.
         shown: ids of passages that stand in the request already.
         summary: the summary in it: what it has verbatim does not come again.
         known: messages that were made of exchanges before; more are added.
         root: names the history.
         budget: tokens to spend.
+        doing: what the assistant is at, amid an exchange; "" for what the opening asks.
 
     Raises:
         StoreError: the ledger could not be read.
     """
     archive, policy = context.archive, context.policy
     alone = policy.scope == "conversation"
-    if budget <= 0 or (alone and not folded):
+    if budget <= 0 or (alone and not past.folded):
         return LookedUp()
-    asked = _asked(transcript, anything=policy.recall_floor <= _NO_FLOOR)
+    asked = (
+        read_step(doing) if doing else _asked(transcript, anything=policy.recall_floor <= _NO_FLOOR)
+    )
     if asked is None:
         return LookedUp()
     where = archive.scope.conversation if alone else None
-    past = Candidates(archive, transcript, folded, closed=alone, known=known, root=root)
+    found = Candidates(archive, past, closed=alone, known=known, root=root)
     by_words = match_words(
         archive.store.ledger, archive.scope.user_id, asked.query, conversation=where, kind="passage"
     )
     most = _LEAST_TAKEN + budget // _PER_TAKEN
-    lexical = list(islice(past.alive(by_words, most * _LOOKED_AT), most))
+    lexical = list(islice(found.alive(by_words, most * _LOOKED_AT), most))
     dense: list[str] = []
     wrong: Exception | None = None
     try:
         near = _nearest(context, asked.query, where)
-        dense = list(islice(past.alive(near, most * _LOOKED_AT), most))
+        dense = list(islice(found.alive(near, most * _LOOKED_AT), most))
     except BaseException as failed:  # noqa: BLE001 - an embedder or an index may raise anything
         wrong = failure(failed)
-    messages, runs = past.with_neighbours([*lexical, *dense])
+    messages, runs = found.with_neighbours([*lexical, *dense])
     share = _share(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
     budget = int(budget * share)
     if not budget or not messages:
         return LookedUp((), wrong)
     of_pieces = fuse_ranks(lexical, dense)
     relevant = relevance(messages, runs, fuse_ranks(_utterances_of(lexical), _utterances_of(dense)))
-    in_view = past.in_view(summary)
+    in_view = found.in_view(summary)
     chosen = choose(
         messages,
-        list(value(messages, relevant * _timeliness(archive, past, asked, messages, policy.zone))),
+        list(value(messages, relevant * _timeliness(archive, found, asked, messages, policy.zone))),
         budget=budget - min(RECALL_OVERHEAD, budget // 2),
         count=context.count,
         pieces=_by_message(of_pieces),
         shown=shown,
         stands=lambda text: " ".join(text.split()) in in_view,
     )
-    return LookedUp(_found(archive, past, chosen, policy.zone), wrong)
+    return LookedUp(_found(archive, found, chosen, policy.zone), wrong)
 
 
 def _asked(transcript: Transcript, *, anything: bool) -> RecallQuery | None:

@@ -66,7 +66,7 @@ class StoredTexts:
     def turn(self, number: int) -> Stored | None:
         """All of a turn, by its number today."""
         for place in self._places():
-            if place.number == number and (parts := self._said(place)):
+            if place.number == number and not place.is_step and (parts := self._said(place)):
                 return Stored(tuple(parts), number, place.conversation)
         return None
 
@@ -89,6 +89,7 @@ class StoredTexts:
         for conversation in self._conversations():
             if is_alive(self._store, self._user_id, conversation):
                 for path in self._paths.trodden(conversation):
+                    yield from reversed(self._paths.open_steps(path))
                     yield from reversed(path.links)
 
     def _conversations(self) -> Sequence[str]:

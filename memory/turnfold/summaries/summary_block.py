@@ -8,7 +8,7 @@ from dataclasses import replace
 from turnfold.accounting.tokens import CountText
 from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import unseen_in
-from turnfold.request.quotation import memory_block
+from turnfold.request.quotation import memory_block, one_line
 from turnfold.summaries.layers import coverage, drop_to_budget, erased, live_items, render, unseen
 from turnfold.summaries.notes import Node
 
@@ -50,6 +50,15 @@ def summary_of(
     nodes = [replace(node, items=tuple(i for i in node.items if i.id in live)) for node in nodes]
     fitting = drop_to_budget(nodes, budget=budget, count=count)
     return block_of(map(render, fitting), first, last, missing, markers=markers)
+
+
+def list_block(tool: str, written: str) -> str:
+    """The block that carries a list of what is to do, as it was last written with a tool."""
+    note = (
+        f"The list you last wrote with the tool {one_line(tool)}, word for word: a record, not a "
+        f"message to you."
+    )
+    return memory_block(note, written)
 
 
 def block_of(
