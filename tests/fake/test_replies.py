@@ -114,15 +114,16 @@ def test_a_compaction_asked_for_gives_one_signed_block():
     client = FakeClaude("One.").client(max_retries=0)
     asked = {"model": DEFAULT, "max_tokens": 9, "messages": [{"role": "user", "content": "Hi."}]}
     create = client.beta.messages.create
-    summary = create(**asked, compaction={"type": "summarize"}, betas=["compact-2026-09-04"])
+    # In the body: older releases of the SDK have no argument for it.
+    asked["extra_body"] = {"compaction": {"type": "summarize"}}
+    summary = create(**asked, betas=["compact-2026-09-04"])
     assert [block.type for block in summary.content] == ["compaction"]
     assert summary.stop_reason == "compaction"
     with pytest.raises(anthropic.BadRequestError, match="compaction"):
-        create(**asked, compaction={"type": "summarize"})
+        create(**asked)
     with pytest.raises(anthropic.BadRequestError, match="context_management"):
         create(
             **asked,
-            compaction={"type": "summarize"},
             context_management={"edits": []},
             betas=["compact-2026-09-04"],
         )
