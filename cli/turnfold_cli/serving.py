@@ -12,7 +12,9 @@ from turnfold import Memory, Policy
 from turnfold.errors import MissingDependency
 from turnfold.scope import LOCAL_USER
 from turnfold.serve import ServeSettings
+from turnfold_stores.masking import without_secret
 
+from turnfold_cli import rendering
 from turnfold_cli.exit_codes import told
 from turnfold_cli.store_commands import check_is_there
 
@@ -87,6 +89,10 @@ def serve_command(  # noqa: PLR0917 - typer makes options of them
         )
         threshold: Any = int(fold_at) if fold_at.isdigit() else fold_at
         _speak()
+        rendering.remark(
+            f"memory is kept in {without_secret(store)}, {upstream} answers; clients take "
+            f"http://{host}:{port} as their base URL"
+        )
         run(store, settings, fold_at=threshold, workers=workers)
 
 
