@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from turnfold.history.utterances import Utterance
-from turnfold.language.english import sentences
+from turnfold.language.words import sentences
 from turnfold.summaries.gate import judge
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 

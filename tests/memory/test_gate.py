@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from turnfold.errors import SummaryError
 from turnfold.history.utterances import Utterance
-from turnfold.language.english import sentences
+from turnfold.language.words import sentences
 from turnfold.language.quantities import quantities
 from turnfold.summaries.evidence import Evidence
 from turnfold.summaries.gate import add_missed_instructions, judge

@@ -14,7 +14,7 @@ from support.readers import READERS
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
 from turnfold.instructions.enclosed import between_marks
-from turnfold.language.english import plain
+from turnfold.language.words import plain
 from turnfold.language.quantities import _GRAMMAR, _read_by_rules, read_phrase
 from turnfold.summaries import evidence
 from turnfold.summaries.evidence import Evidence

@@ -6,7 +6,7 @@ from turnfold.accounting.tokens import estimate_text
 from turnfold.archive.passages import split
 from turnfold.history.exchanges import canonical
 from turnfold.history.utterances import Utterance, utterances
-from turnfold.language.english import matter, plain, sentences
+from turnfold.language.words import matter, plain, sentences
 from turnfold.language.quantities import quantities
 from turnfold.language.time_spans import span_in
 from turnfold.recall.query import RecallQuery, coverage, read_opening

@@ -1,4 +1,4 @@
-"""How numbers are written: digits, what groups them, and words go in; one form comes out.
+"""How numbers are written in figures: digits, what groups them, and Chinese numerals go in.
 
 A number is a text in its shortest decimal form, and as such has no size to fear.
 """
@@ -7,35 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from decimal import Context, Decimal
 
 from turnfold_stores.search.scanning import LONGEST_RUN
 
-ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-VALUE = {word: number for number, word in enumerate(ONES)} | {
-    word: 10 * number for number, word in enumerate(_TENS, 2)
-}
-SCALE = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "dozen": 12}
-ORDINAL = {
-    word: number
-    for number, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
-        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth "
-        "twentieth".split(),
-        1,
-    )
-} | {
-    word: 10 * number
-    for number, word in enumerate(
-        "thirtieth fortieth fiftieth sixtieth seventieth eightieth ninetieth hundredth".split(), 3
-    )
-}
-SUFFIX = {"k": 1_000, "m": 10**6, "mn": 10**6, "bn": 10**9, "b": 10**9, "tn": 10**12}
+SUFFIX = {"k": 3, "m": 6, "mn": 6, "bn": 9, "b": 9, "tn": 12}
+"""Letters behind a figure, each with the zeros it stands for."""
 
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d+)?")
 _DECIMALS = re.compile(r"\d+\.\d+")
@@ -58,11 +35,11 @@ def number(digits: str) -> Number:
     return f"{whole}.{decimals}" if decimals else whole
 
 
-def times(one: Number, by: int) -> Number:
-    """A number so many times; itself where it is too long to be meant as one."""
+def with_zeros(one: Number, zeros: int) -> Number:
+    """A number times a power of ten; itself where it is too long to be meant as one."""
     if len(one) > LONGEST_RUN:
         return one
-    return number(format(_EXACT.multiply(Decimal(one), by), "f"))
+    return number(format(_EXACT.multiply(Decimal(one), 10**zeros), "f"))
 
 
 def readings(digits: str) -> set[Number]:
@@ -85,15 +62,71 @@ def readings(digits: str) -> set[Number]:
     return read
 
 
-def sum_of(words: Sequence[str]) -> int:
-    """The number that is spelt in words."""
-    total = current = 0
-    for word in words:
-        if word in VALUE:
-            current += VALUE[word]
-        elif word == "hundred":
-            current = max(current, 1) * 100
+# --- Chinese, Japanese and Korean -------------------------------------------------------------
+
+_DIGIT = {**dict(zip("〇零一二三四五六七八九", "00123456789", strict=True)), "两": "2", "兩": "2"}
+_ZEROS = {"十": 1, "百": 2, "千": 3, "십": 1, "백": 2, "천": 3}
+_MYRIADS = {"万": 4, "萬": 4, "亿": 8, "億": 8, "兆": 12, "만": 4, "억": 8, "조": 12}
+_HAN = "".join(one for one in (*_DIGIT, *_ZEROS, *_MYRIADS) if one < "가")
+_HANGUL = "".join(one for one in (*_ZEROS, *_MYRIADS) if one >= "가")
+_NUMERAL = re.compile(
+    rf"\d[\d.,]*+\s?(?:[{_HAN}]|[{_HANGUL}](?![가-힣]*[은는이가을를]\b))[\d.,{_HAN}{_HANGUL}]*+"
+    rf"(?:\s\d[\d.,]*[{_HANGUL}]++)*+"
+    rf"|[{_HAN}]++"
+)
+_PART = re.compile(rf"[\d.,]+|[{''.join(_DIGIT)}]+|[{_HAN}{_HANGUL}]")
+# What is counted: without one of these behind it a single numeral may be part of a name.
+_COUNTED = re.compile(
+    r"[天日号號月年周週岁歳歲个個人元円塊块张張章条條项項点點时時次倍件本枚匹杯冊册名位戸户床楼层階間间页頁泊晩晚円]"
+    r"|分[钟鐘]|小[时時]|公[里斤]|キロ|か月|ヶ月|世纪"
+)
+# What means no number, though it is written with numerals.
+_IDIOMS = frozenset("万一 千万 萬一 千萬 万千 万万 一一 三三 七七 八八 千百 百万".split())
+_SHORTEST_OF_DIGITS = 3
+
+
+def in_digits(text: str) -> str:
+    """A text with ASCII's digits in place of Chinese numerals, and of what multiplies a figure.
+
+    A single numeral is one only where something is counted by it: "三天", but not "三亚".
+    """
+    return _NUMERAL.sub(_as_digits, text)
+
+
+def _as_digits(found: re.Match[str]) -> str:
+    shown = found.group()
+    if not shown[0].isdecimal():
+        if shown in _IDIOMS:
+            return shown
+        if len(shown) == 1 and (shown == "一" or not _COUNTED.match(found.string, found.end())):
+            return shown
+        of_digits = all(one in _DIGIT for one in shown)
+        if of_digits and 1 < len(shown) < _SHORTEST_OF_DIGITS and not set("〇零") & set(shown):
+            return shown  # "三四天" is three or four
+    try:
+        return _value(shown)
+    except ArithmeticError:
+        return shown
+
+
+def _value(shown: str) -> str:
+    total = section = Decimal(0)
+    last: Decimal | None = None
+    for part in _PART.findall(shown):
+        if part in _ZEROS:
+            section += (Decimal(1) if last is None else last) * 10 ** _ZEROS[part]
+        elif part in _MYRIADS:
+            section += last or 0
+            total += (section or 1) * 10 ** _MYRIADS[part]
+            section = Decimal(0)
+        elif part[0] in _DIGIT:
+            digits = "".join(_DIGIT[one] for one in part)
+            if len(digits) == len(shown):
+                return digits  # digit by digit: a year, or what is left of a long number
+            last = Decimal(digits)
+            continue
         else:
-            total += max(current, 1) * SCALE[word]
-            current = 0
-    return total + current
+            last = Decimal(part.strip(".,").replace(",", "") or "0")
+            continue
+        last = None
+    return number(format(total + section + (last or 0), "f"))

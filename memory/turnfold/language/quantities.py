@@ -1,142 +1,71 @@
 """Numbers, dates and times as they are written go in; values that can be compared come out.
 
-Two steps. Where a text may speak of an amount or a time, one pattern finds the *phrase*: digits,
-number words, months, and the small words between them. Only phrases, which are short, are read
-by the grammar of dates, times and numbers; and since texts repeat their phrases, most are read
-once.
+A text is cut into figures and the words that say a number, a month or a day in its language. What
+these are, and what stands between them, tells dates from times and amounts: so one small grammar
+does for all languages, and each piece is looked at a bounded number of times.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from turnfold_stores.search.scanning import LONGEST_RUN, stretches
+from turnfold_stores.search.scanning import MARKS, stretches
+from turnfold_stores.search.stemming import language_of
 
-from turnfold.language.numerals import (
-    ONES,
-    ORDINAL,
-    SCALE,
-    SUFFIX,
-    VALUE,
-    Number,
-    number,
-    readings,
-    sum_of,
-    times,
-)
+from turnfold.language.number_words import Languages, NumberWords, number_words
+from turnfold.language.numerals import SUFFIX, Number, number, readings, with_zeros
+from turnfold.language.words import bare
 
-_MONTHS = (
-    "january february march april may june july august september october november december"
-).split()
-_MONTH = {name: number for number, name in enumerate(_MONTHS, 1)} | {
-    name[:3]: number for number, name in enumerate(_MONTHS, 1)
-}
-_MONTH["sept"] = 9
-_DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
-
-# Words that say a number without being one: a text with them may be retold with the figure.
-_SAID_AS = {
-    "a": (1,), "an": (1,), "once": (1,), "single": (1,), "couple": (2,), "pair": (2,),
-    "both": (2,), "twice": (2,), "double": (2,), "doubled": (2,), "twins": (2,), "triple": (3,),
-    "thrice": (3,), "half": (0.5, 50, 30), "quarter": (0.25, 25, 15),
-    "fortnight": (14, 2), "fortnightly": (14, 2), "decade": (10,), "biweekly": (2,), "noon": (12,),
-    "midday": (12,), "midnight": (12, 0), "nobody": (0,), "none": (0,), "no": (0,),
-}  # fmt: skip
-# Said of no quantity as often as of one; not asked for where notes say it.
-_LOOSE = frozenset({"one", "first", "second", "zero"})
-
-_MONTH_NAME = r"(?P<month>" + "|".join([*_MONTHS, "sept?", *(m[:3] for m in _MONTHS)]) + r")\.?"
-_DAY = (
-    r"\d{1,2}(?:st|nd|rd|th)?|(?:twenty|thirty)[- ](?:"
-    + "|".join([*ORDINAL][:9])
-    + ")|"
-    + "|".join(ORDINAL)
+_PIECE = re.compile(
+    r"((?<![\w.,])\d{1,3}(?:[ ']\d{3})++(?![\d'])(?:[.,]\d+)?"
+    r"|\d+(?:[.,:/_'-]\d+|h\d\d(?!\d))*+)"
+    rf"|[^\W\d_](?:[^\W\d_]|[{MARKS}'])*+"
 )
-_MORE = rf"(?:(?P<from>{_DAY})\s*(?:-|to|and|or|until|till|through|&|,)\s*(?:the\s+)?)?"
-_THEN_YEAR = r"(?:,?\s+(?P<year>\d{4}))?"
-_YEAR_FIRST = re.compile(
-    r"(?<![\d/.-])(?P<year>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d/-])"
+_YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
+_YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})")
+_TIME = re.compile(r"(\d{1,2})[:h](\d{2})(?::\d{2})?")
+_TIME_IN_WORDS = re.compile(r"(\d{1,2})(?:[.:](\d{2}))?")
+_HALF = re.compile(r"\s?([ap])\.?m\b\.?", re.IGNORECASE)
+_OCLOCK = re.compile(r"\s?(?:uhr|uur)\b", re.IGNORECASE)
+_SUFFIX = re.compile(r"\s?(k|mn|m|bn|b|tn)(?![^\W_])", re.IGNORECASE)
+_PART = re.compile(r"[^-/:_]+")
+# In Chinese, Japanese and Korean.
+_HAN_DATE = re.compile(
+    r"(?:(\d{4})\s?[年년]\s?)?(?<!\d)(\d{1,2})\s?[月월](?:\s?(\d{1,2})\s?[日号號일](?!\s?[间間]))?"
 )
-_YEAR_LAST = re.compile(
-    r"(?<![\d/.-])(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<year>\d{4}|\d{2})(?![\d/-])"
-)
-_DATED = re.compile(r"[-/.]\d{1,2}[-/.]")  # what both hold
-_DATES_IN_WORDS = [
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"\b{_MORE}(?P<day>{_DAY})(?:\s+of)?\s+{_MONTH_NAME}(?!\w){_THEN_YEAR}",
-        rf"\b{_MONTH_NAME}\s+(?:the\s+)?{_MORE}(?P<day>{_DAY})(?!\w)(?!:\d){_THEN_YEAR}",
-        rf"\b{_MONTH_NAME},?\s+(?:of\s+)?(?P<year>\d{{4}})\b",
-        rf"\b{_MONTH_NAME}\b",
-    )
-]
-_WEEKDAY = re.compile(
-    r"\b(?:(mon|tues|wednes|thurs|fri|satur|sun)days?|(Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)\.?)(?!\w)",
-    re.IGNORECASE,
-)
-_TIME = re.compile(
-    r"(?<![\d.:])(?P<h>\d{1,2})(?:(?P<sep>[:.h])(?P<m>\d{2}))?\s*(?P<half>[ap])\.?m\b\.?"
-    r"|(?<![\d.:])(?P<H>\d{1,2})[:h](?P<M>\d{2})(?::\d{2})?(?!\d)",
-    re.IGNORECASE,
-)
+_HAN_DAY = re.compile(r"(?:周|週|星期|礼拜|禮拜)([一二三四五六日天])|([月火水木金土日])曜|([월화수목금토일])요일")
+_HAN_DAYS = "一二三四五六日月火水木金土日월화수목금토일"
+# In English: "half past two".
 _CLOCK = re.compile(
-    r"\b(?P<part>half|quarter|five|ten|twenty|twenty-five|\d{1,2})\s+(?P<side>past|to)\s+"
-    r"(?P<hour>" + "|".join(ONES[1:13]) + r"|\d{1,2})\b(?!\s*[ap]\.?m)",
+    r"\b(half|quarter|five|ten|twenty|twenty-five|\d{1,2})\s+(past|to)\s+([a-z]+|\d{1,2})\b"
+    r"(?!\s*[ap]\.?m)",
     re.IGNORECASE,
 )
-_AMOUNT = (
-    r"(?<![\w.])(?P<sign>[-+]?)(?P<money>[$€£¥])?\s?(?P<n>\d(?:[\d,.'_]*\d)?(?: \d{3}(?!\d))*)"
+_MINUTES = {"half": 30, "quarter": 15, "twenty-five": 25}
+# What may stand between the day and the month, either way; between the month and the year;
+# between two days of a month; and between the words of one number.
+_DAY_THEN_MONTH = re.compile(
+    r"(?:[.º°ª]|'?-?[^\W\d_]{1,4})??[\s-]*(?:\s(?:of|del?|di|d')\s?(?:the\s)?)?"
 )
-_FIGURE = re.compile(
-    rf"{_AMOUNT}(?:\s?(?P<suffix>k|mn|m|bn|b|tn)(?![a-z])|(?:st|nd|rd|th)\b"
-    r"|\s*(?P<scale>hundred|thousand|million|billion|dozen)\b)?",
-    re.IGNORECASE,
+_MONTH_THEN_DAY = re.compile(r"\.?\s(?:the\s)?")
+_THEN_YEAR = re.compile(r"\.?,?\s(?:(?:of|del?|di)\s)?")
+_DAY_THEN_DAY = re.compile(
+    r"(?:\.|st|nd|rd|th)?(?:\s?[-/&,+]\s?|\s[^\W\d_]{1,7}\s(?:(?:the|el|al|il|le)\s)?)"
 )
-# The same where no letters belong to it.
-_PLAIN_AMOUNT = re.compile(r"((?<![\w.])[-+]?[$€£¥]?\s?(\d(?:[\d,.'_]*\d)?(?: \d{3}(?!\d))*))")
-_SPELT = re.compile(
-    r"\b(?:(?:" + "|".join([*VALUE, *SCALE, "and"]) + r")(?:[\s-]+|\b))+", re.IGNORECASE
-)
-# A phrase: digits with what stands close to them, and words that say a number or a time, with
-# no more than a few small words in between. A new line with a figure begins another.
-_SAYINGS = [
-    *(rf"{name}s?" for name in [*VALUE, *SCALE]),
-    *ORDINAL,
-    *_MONTHS,
-    "sept?",
-    *(m[:3] for m in _MONTHS),
-    *(rf"{day}s?" for day in _DAYS),
-    *"tues? wed thu(?:rs?)? mon fri sat sun half quarter".split(),
-]
-
-
-def _any_of(patterns: Iterable[str]) -> str:
-    """One pattern, by first letters, so that what is none of them is soon left."""
-    of: dict[str, list[str]] = {}
-    for one in patterns:
-        of.setdefault(one[0], []).append(one[1:])
-    return "|".join(rf"{letter}(?:{'|'.join(rest)})" for letter, rest in sorted(of.items()))
-
-
-_SAYING = _any_of(_SAYINGS)
-_ATOM = (
-    rf"(?:[-+$€£¥./:(]{{0,3}}(?<!\w)\d[\w.,:'/-]{{0,{LONGEST_RUN}}}+(?:\ ?[ap]\.?m\b\.?)?"
-    rf"|\b(?:{_SAYING})\b\.?(?:-\w{{1,12}}+)?)"
-)
-_SMALL = r"(?:(?:of|the|and|to|or|until|till|through|past)\b[\ \n]){1,2}+"
-_GLUE = rf"(?:\ ?[-–,&]?\ ?|\n(?=[^\W\d_])|\ ?,?[\ \n]{_SMALL}|\ (?:k|mn|m|bn|b|tn)\b\ ?)"
-_MOST_ATOMS = 16
-# Longer phrases are hardly ever said twice: to keep them is work for the garbage collector.
-_MAY_COME_AGAIN = 16
-_PHRASE = re.compile(rf"{_ATOM}(?:{_GLUE}{_ATOM}|\ (?:k|mn|m|bn|b|tn)\b){{0,{_MOST_ATOMS}}}+")
-_DIGITS = re.compile(r"\d+")
-_LATIN = re.compile(r"[a-z]+")
-_IMPLIED = {word: tuple(f"{value:g}" for value in values) for word, values in _SAID_AS.items()}
-for _said in (ORDINAL, VALUE):
-    _IMPLIED |= {word: (*_IMPLIED.get(word, ()), str(value)) for word, value in _said.items()}
+_LONGEST_GAP = 12
+_JOINED = re.compile(r"\s?-?\s?|[\s-](?:and|y|e|et|en|und|og|och|i|и|ו|و)[\s-]")
+_LAST_DAY, _LAST_MONTH, _LAST_HOUR, _LAST_MINUTE, _HALF_A_DAY = 31, 12, 23, 59, 12
+_TENS, _DIGITS_OF_YEAR, _CENTURY = (20, 30), 4, 2_000
+# Months that are other words as well: by themselves no month without a capital.
+_ALSO_WORDS = frozenset("march may mars mart marts mai ocak ekim aralik kasim marc lis".split())
+_SHORTEST_ALONE = 4
+# Letters that tell a language among others.
+_TELLS_LANGUAGE = 100
+# Said of no quantity as often as of one; not asked for where notes say it.
+_LOOSE = frozenset({0, 1, 2})
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,221 +97,316 @@ class Quantities:
 
     Attributes:
         dates: each with what it may mean.
-        weekdays: as the first three letters.
+        weekdays: as numbers from 0 for Monday.
         times: of the day.
         numbers: each with what it may mean.
-        rest: the text without them.
+        rest: the text with blanks for them.
     """
 
-    dates: list[tuple[str, list[Date]]]
-    weekdays: list[tuple[str, str]]
-    times: list[tuple[str, Time]]
-    numbers: list[tuple[str, frozenset[Number]]]
-    rest: str
+    dates: list[tuple[str, list[Date]]] = field(default_factory=list)
+    weekdays: list[tuple[str, int]] = field(default_factory=list)
+    times: list[tuple[str, Time]] = field(default_factory=list)
+    numbers: list[tuple[str, frozenset[Number]]] = field(default_factory=list)
+    rest: str = ""
 
 
-def quantities(text: str) -> Quantities:
-    """All that a text says in numbers. The text is `plain`."""
-    found = Quantities([], [], [], [], "")
-    rest: list[str] = []
-    for stretch in stretches(text):
-        at = 0
-        for phrase in _PHRASE.finditer(stretch.replace("İ", "I").lower()):
-            said = stretch[phrase.start() : phrase.end()]
-            read = read_phrase(said) if len(said) <= _MAY_COME_AGAIN else _read(said)
-            found.numbers.extend(read.numbers)
-            if read.dates:
-                found.dates.extend(read.dates)
-            if read.times:
-                found.times.extend(read.times)
-            if read.weekdays:
-                found.weekdays.extend(read.weekdays)
-            rest += stretch[at : phrase.start()], read.rest
-            at = phrase.end()
-        rest.append(stretch[at:])
+def quantities(text: str, languages: Languages | None = None) -> Quantities:
+    """All that a text says in numbers.
+
+    Args:
+        text: as `plain` gives it.
+        languages: whose words for numbers count; None for those of the language it is in.
+    """
+    words = number_words(languages_of(text) if languages is None else languages)
+    found = Quantities()
+    rest = [_Stretch(stretch, words, found).read() for stretch in stretches(text)]
     return Quantities(found.dates, found.weekdays, found.times, found.numbers, "".join(rest))
 
 
-@lru_cache(maxsize=4_096)
-def read_phrase(text: str) -> Quantities:
-    """What a phrase says in numbers; shared, so not to be changed."""
-    return _read(text)
+def languages_of(*texts: str) -> Languages:
+    """The languages of some texts, that of most of them first; English where none says."""
+    whole = language_of("\n".join(texts))
+    long = (language_of(text) for text in texts if len(text) >= _TELLS_LANGUAGE)
+    return tuple(dict.fromkeys(one for one in (whole, *long) if one)) or ("en",)
 
 
-def _read(text: str) -> Quantities:
-    if text.isdigit():
-        return Quantities([], [], [], [(text, frozenset({number(text)}))], " ")
-    if not _SPOKEN.search(text.lower()) and (read := _read_figures(text)) is not None:
-        return read
-    return _read_by_rules(text)
+class _Piece(NamedTuple):
+    """A figure, or a word for a number.
 
-
-def _read_by_rules(text: str) -> Quantities:
-    found, low = Quantities([], [], [], [], ""), text.lower()
-    for shows, pattern, take in _GRAMMAR:
-        if shows.search(low):
-            text = _taken(text, pattern, partial(take, found))
-    return Quantities(found.dates, found.weekdays, found.times, found.numbers, text)
-
-
-def _read_figures(text: str) -> Quantities | None:
-    """What a phrase says in which no letters mean a number; None where it takes the rules.
-
-    Rows of tables are such phrases, each another: they are read in the fewest steps.
+    Attributes:
+        kind: "figure" for digits; else see `Said`.
+        value: what it means; of a figure that is no whole number -1.
+        start: where it begins.
+        end: where it ends.
     """
-    dates: list[tuple[str, list[Date]]] = []
-    if _DATED.search(text):
-        for found in _YEAR_FIRST.finditer(text):
-            year, month, day = map(int, found.groups())
-            if not (1 <= month <= 12 and 1 <= day <= 31):
-                return None
-            dates.append((found.group(), [Date(year, month, day)]))
-        text = _YEAR_FIRST.sub(" ", text)
-        if _YEAR_LAST.search(text):
-            return None
-    numbers = [
-        (shown.strip(), frozenset(readings(digits)))
-        for shown, digits in _PLAIN_AMOUNT.findall(text)
-    ]
-    if not all(values for _, values in numbers):
-        return None
-    return Quantities(dates, [], [], numbers, _PLAIN_AMOUNT.sub(" ", text))
+
+    kind: str
+    value: int
+    start: int
+    end: int
+
+    @property
+    def is_day(self) -> bool:
+        """Whether it may be the day of a month."""
+        return self.kind in {"figure", "ordinal"} and 1 <= self.value <= _LAST_DAY
 
 
-def implied(text: str) -> Iterator[Number]:
-    """Numbers a text holds without being asked for: in identifiers, and in words for them."""
-    yield from map(number, set(_DIGITS.findall(text)))
-    for word in set(_LATIN.findall(text.casefold())):
-        yield from _IMPLIED.get(word, ())
+class _Stretch:
+    """A piece of a text, read from its beginning to its end."""
 
+    def __init__(self, text: str, words: NumberWords, found: Quantities) -> None:
+        self._text = text
+        self._words = words
+        self._found = found
+        self._taken: list[tuple[int, int]] = []
 
-def _taken(text: str, pattern: re.Pattern[str], take: Callable[[re.Match[str]], bool]) -> str:
-    """The text with blanks for what was taken."""
+    def read(self) -> str:
+        """Take in what is said in numbers; the text with blanks for it."""
+        if not self._text.isascii():
+            self._in_han()
+        if self._words.tells_clock and " " in self._text:
+            self._clocks()
+        text = self._rest()
+        pieces = list(self._pieces(text))
+        left = self._months(pieces)
+        self._amounts(left)
+        return self._rest()
 
-    def one(found: re.Match[str]) -> str:
-        return " " * len(found.group()) if take(found) else found.group()
+    def _rest(self) -> str:
+        if not self._taken:
+            return self._text
+        parts, at = [], 0
+        for start, end in sorted(self._taken):
+            if start >= at:
+                parts += self._text[at:start], " " * (end - start)
+                at = end
+        return "".join([*parts, self._text[at:]])
 
-    return pattern.sub(one, text)
+    def _take(self, start: int, end: int) -> str:
+        self._taken.append((start, end))
+        return self._text[start:end].strip()
 
+    def _pieces(self, text: str) -> Iterator[_Piece]:
+        """Figures and words for numbers, in order; dates and times in figures are taken."""
+        for found in _PIECE.finditer(text):
+            start, end = found.span()
+            if found.lastindex:
+                yield from self._figures(found.group(), start, end)
+            elif said := self._words.meaning(bare(found.group())):
+                yield _Piece(said.kind, said.value, start, end)
 
-def _dates(found: Quantities, match: re.Match[str]) -> bool:
-    groups = match.groupdict()
-    year = int(groups["year"]) if groups.get("year") else None
-    if year is not None and len(groups["year"]) == 2:
-        year += 2000
-    if "m" in groups:
-        days = [(int(groups["m"]), int(groups["d"]))]
-    elif "a" in groups:
-        a, b = int(groups["a"]), int(groups["b"])
-        days = [(a, b), (b, a)]
-    else:
-        name = groups["month"]
-        # "may", "march" and "mar" are verbs and more where they have no capital.
-        if groups.get("day") is None and not name[0].isupper():
+    def _figures(self, shown: str, start: int, end: int) -> Iterator[_Piece]:
+        if shown.isdecimal() and len(shown) <= _DIGITS_OF_YEAR:
+            if not self._hour(shown, start, end):
+                yield _Piece("figure", int(shown), start, end)
+            return
+        if self._date(shown, start, end) or self._hour(shown, start, end):
+            return
+        if not any(mark in shown for mark in "-/:_h"):
+            yield _Piece("figure", -1, start, end)
+            return
+        for part in _PART.finditer(shown.replace("h", ":")):
+            value = int(part.group()) if len(part.group()) <= 2 else -1  # noqa: PLR2004
+            yield _Piece("figure", value, start + part.start(), start + part.end())
+
+    def _date(self, shown: str, start: int, end: int) -> bool:
+        if found := _YEAR_FIRST.fullmatch(shown):
+            year, days = int(found[1]), [(int(found[3]), int(found[4]))]
+        elif found := _YEAR_LAST.fullmatch(shown):
+            year, a, b = int(found[4]), int(found[1]), int(found[3])
+            year += _CENTURY if len(found[4]) == len("27") else 0
+            days = [(a, b), (b, a)]
+        else:
             return False
-        if groups.get("day") is None and year is None and len(name) < 4 and name != "May":
+        meant = [
+            Date(year, month, day)
+            for month, day in days
+            if 1 <= month <= _LAST_MONTH and 1 <= day <= _LAST_DAY
+        ]
+        if meant:
+            self._found.dates.append((self._take(start, end), meant))
+        return bool(meant)
+
+    def _hour(self, shown: str, start: int, end: int) -> bool:
+        half = _HALF.match(self._text, end)
+        is_told = half or _OCLOCK.match(self._text, end)
+        found = (_TIME_IN_WORDS if is_told else _TIME).fullmatch(shown) or _TIME.fullmatch(shown)
+        if not found:
             return False
-        month = _MONTH[name.casefold().rstrip(".")]
-        if groups.get("day") is None:
-            found.dates.append((match.group().strip(), [Date(year, month, None)]))
-            return True
-        day = _day(groups["day"])
-        if groups.get("from"):
-            found.dates.append((match.group().strip(), [Date(year, month, _day(groups["from"]))]))
-        days = [(month, day)]
-    meant = [Date(year, m, d) for m, d in days if 1 <= m <= 12 and 1 <= d <= 31]
-    if meant:
-        found.dates.append((match.group().strip(), meant))
-    return bool(meant)
+        hour, minute = int(found[1]), int(found[2] or 0)
+        if hour > _LAST_HOUR or minute > _LAST_MINUTE:
+            return False
+        if half:
+            hour = hour % _HALF_A_DAY + (_HALF_A_DAY if half[1] in "pP" else 0)
+        end = is_told.end() if is_told else end
+        time = Time(60 * hour + minute, bool(half) or hour > _HALF_A_DAY)
+        self._found.times.append((self._take(start, end), time))
+        return True
+
+    def _clocks(self) -> None:
+        for found in _CLOCK.finditer(self._text):
+            part, side, told = (one.casefold() for one in found.groups())
+            hour, minutes = self._counted(told), _MINUTES.get(part) or self._counted(part)
+            if not 0 < hour <= _HALF_A_DAY or not 0 < minutes <= _MINUTES["half"]:
+                continue
+            if part.isdigit() and (minutes % 5 or side == "to"):
+                continue  # "from 10 to 12"
+            total = 60 * hour + (minutes if side == "past" else -minutes)
+            self._found.times.append((self._take(*found.span()), Time(total % 720, sure=False)))
+
+    def _counted(self, word: str) -> int:
+        if word.isdecimal():
+            return int(word)
+        said = self._words.said.get(word)
+        return said.value if said and said.kind == "number" else 0
+
+    def _in_han(self) -> None:
+        for found in _HAN_DATE.finditer(self._text):
+            year, month, day = (int(one) if one else None for one in found.groups())
+            if month and month <= _LAST_MONTH and (day or 1) <= _LAST_DAY:
+                date = Date(year, month, day)
+                self._found.dates.append((self._take(*found.span()), [date]))
+        for found in _HAN_DAY.finditer(self._text):
+            day_name = found[found.lastindex or 0].replace("天", "日")
+            day_of_week = "一二三四五六日月火水木金土日월화수목금토일".index(day_name)
+            self._found.weekdays.append((self._take(*found.span()), day_of_week % 7))
+
+    def _months(self, pieces: Sequence[_Piece]) -> list[_Piece]:
+        """Take the dates with the name of a month, and weekdays; what is left of the pieces."""
+        used: set[int] = set()
+        for at, piece in enumerate(pieces):
+            if piece.kind in {"month", "short month"}:
+                self._month(pieces, at, used)
+            elif piece.kind in {"day", "short day"}:
+                if piece.kind == "day" or self._text[piece.start].isupper():
+                    shown = self._take(piece.start, piece.end)
+                    self._found.weekdays.append((shown, piece.value))
+                used.add(at)
+        return [piece for at, piece in enumerate(pieces) if at not in used]
+
+    def _month(self, pieces: Sequence[_Piece], at: int, used: set[int]) -> None:
+        month = pieces[at]
+        first = last = at
+        days: list[int] = []
+        if self._joins(pieces, at - 1, _DAY_THEN_MONTH, used) and pieces[at - 1].is_day:
+            first = at - 1
+            days = [self._ordinal(pieces, first)]
+            first -= days[0] != pieces[first].value
+            before = first - 1
+            if self._joins(pieces, before, _DAY_THEN_DAY, used) and pieces[before].is_day:
+                days.append(pieces[before].value)
+                first = before
+        elif self._words.month_first and self._joins(pieces, at, _MONTH_THEN_DAY, used):
+            last = at + 1
+            if pieces[last].is_day:
+                days = [pieces[last].value]
+                if self._joins(pieces, last, _DAY_THEN_DAY, used) and pieces[last + 1].is_day:
+                    last += 1
+                    days.append(pieces[last].value)
+            elif pieces[last].kind == "number" and pieces[last].value in _TENS:
+                last += 1
+                days = [self._ordinal(pieces, last)] if last < len(pieces) else []
+            last = last if days and days[0] <= _LAST_DAY else at
+        year = None
+        if self._joins(pieces, last, _THEN_YEAR, used):
+            then = pieces[last + 1]
+            if then.kind == "figure" and then.end - then.start == _DIGITS_OF_YEAR:
+                last, year = last + 1, then.value
+        used.update(range(first, last + 1))
+        if not days and year is None and not self._stands_alone(month):
+            return
+        shown = self._take(pieces[first].start, pieces[last].end)
+        for day in days or [None]:
+            self._found.dates.append((shown, [Date(year, month.value, day)]))
+
+    def _joins(
+        self, pieces: Sequence[_Piece], at: int, gap: re.Pattern[str], used: set[int]
+    ) -> bool:
+        """Whether a piece is there, and joined to the next one by no more than a gap."""
+        if at < 0 or at + 1 >= len(pieces) or at in used:
+            return False
+        start, end = pieces[at].end, pieces[at + 1].start
+        return end - start <= _LONGEST_GAP and bool(gap.fullmatch(self._text, start, end))
+
+    def _ordinal(self, pieces: Sequence[_Piece], at: int) -> int:
+        """The day at a place: "fifth", "twenty-fifth"."""
+        one = pieces[at]
+        if at and one.kind == "ordinal" and one.value < 10:  # noqa: PLR2004
+            tens = pieces[at - 1]
+            near = one.start - tens.end == 1
+            if near and tens.kind == "number" and tens.value in _TENS:
+                return tens.value + one.value
+        return one.value
+
+    def _stands_alone(self, month: _Piece) -> bool:
+        """Whether the name of a month is one without a day or a year."""
+        shown = self._text[month.start : month.end]
+        if month.kind == "short month" and len(shown) < _SHORTEST_ALONE:
+            return False
+        return shown[0].isupper() or (month.kind == "month" and bare(shown) not in _ALSO_WORDS)
+
+    def _amounts(self, pieces: Sequence[_Piece]) -> None:
+        at = 0
+        while at < len(pieces):
+            piece = pieces[at]
+            at += 1
+            if piece.kind == "figure":
+                zeros, end = 0, piece.end
+                values = readings(self._text[piece.start : end])
+                while at < len(pieces) and self._scales(end, pieces[at]):
+                    zeros, end = zeros + pieces[at].value, pieces[at].end
+                    at += 1
+                suffix = None if zeros else _SUFFIX.match(self._text, end)
+                if suffix:
+                    zeros, end = SUFFIX[suffix[1].casefold()], suffix.end()
+                meant = {with_zeros(value, zeros) for value in values} if zeros else values
+                if suffix and suffix[1] in "mMbB":
+                    meant = meant | values  # metres, bytes
+                if meant:
+                    self._found.numbers.append((self._take(piece.start, end), frozenset(meant)))
+            elif piece.kind in {"number", "scale"}:
+                run = [piece]
+                while at < len(pieces) and self._goes_on(run[-1], pieces[at]):
+                    run.append(pieces[at])
+                    at += 1
+                self._spelt(run)
+
+    def _scales(self, end: int, piece: _Piece) -> bool:
+        return piece.kind == "scale" and self._text[end : piece.start] in {"", " ", "-"}
+
+    def _goes_on(self, one: _Piece, then: _Piece) -> bool:
+        near = then.kind in {"number", "scale"} and then.start - one.end <= _LONGEST_GAP
+        return near and bool(_JOINED.fullmatch(self._text, one.end, then.start))
+
+    def _spelt(self, run: Sequence[_Piece]) -> None:
+        """Take the numbers that some words spell: "two hundred and fifty", "two and three"."""
+        shown = self._take(run[0].start, run[-1].end)
+        numbers: list[int] = []
+        total, current = 0, -1
+        for piece in run:
+            if piece.kind == "scale":
+                by = 10**piece.value
+                if piece.value == 2:  # noqa: PLR2004 - hundreds are a part of thousands
+                    current = max(current, 1) * by
+                else:
+                    total, current = total + max(current, 1) * by, 0
+            elif current == 4 and piece.value == 20:  # noqa: PLR2004 - "quatre-vingt"
+                current = 80
+            elif current < 0 or (current == 0 and total) or _adds(current, piece.value):
+                current = max(current, 0) + piece.value
+            else:
+                numbers.append(total + current)
+                total, current = 0, piece.value
+        numbers.append(total + max(current, 0))
+        for one in numbers:
+            if len(run) > 1 or one not in _LOOSE:
+                self._found.numbers.append((shown, frozenset({number(str(one))})))
 
 
-def _day(text: str) -> int:
-    digits = re.match(r"\d+", text)
-    if digits:
-        return int(digits.group())
-    tens, _, ones = text.casefold().replace("-", " ").partition(" ")
-    return VALUE[tens] + ORDINAL[ones] if ones else ORDINAL[tens]
-
-
-def _weekday(found: Quantities, match: re.Match[str]) -> bool:
-    short = match.group(2)
-    if short and not short[0].isupper():
-        return False
-    found.weekdays.append((match.group(), match.group().casefold()[:3]))
-    return True
-
-
-def _time(found: Quantities, match: re.Match[str]) -> bool:
-    half = match["half"]
-    hour = int(match["h"] or match["H"])
-    minute = int(match["m"] or match["M"] or 0)
-    if hour > 23 or minute > 59:
-        return False
-    if half:
-        hour = hour % 12 + (12 if half.casefold() == "p" else 0)
-    found.times.append((match.group().strip(), Time(60 * hour + minute, bool(half) or hour > 12)))
-    return True
-
-
-def _clock(found: Quantities, match: re.Match[str]) -> bool:
-    part, hour = match["part"].casefold(), match["hour"].casefold()
-    minutes = {"half": 30, "quarter": 15, "twenty-five": 25}.get(part) or VALUE.get(part)
-    minutes = int(part) if minutes is None else minutes
-    hours = VALUE[hour] if hour in VALUE else int(hour)
-    if hours > 12 or minutes > 30 or (part.isdigit() and minutes % 5):
-        return False  # "from 10 to 12"
-    if part.isdigit() and match["side"] == "to":
-        return False
-    total = 60 * hours + (minutes if match["side"].casefold() == "past" else -minutes)
-    found.times.append((match.group(), Time(total % 720, sure=False)))
-    return True
-
-
-def _figure(found: Quantities, match: re.Match[str]) -> bool:
-    digits, suffix, scale = match.group("n", "suffix", "scale")
-    values = read = readings(digits)
-    if suffix or scale:
-        by = SUFFIX[suffix.casefold()] if suffix else SCALE[scale.casefold()]
-        values = {times(value, by) for value in read}
-        if suffix and suffix.casefold() in {"m", "b"}:
-            values |= read  # metres, bytes
-    if not values:
-        return False
-    found.numbers.append((match.group().strip(), frozenset(values)))
-    return True
-
-
-def _spelt(found: Quantities, match: re.Match[str]) -> bool:
-    words = re.findall(r"[a-z]+", match.group().casefold())
-    if not set(words) & set(SCALE):  # "two and three" are two numbers
-        runs = [run.split() for run in " ".join(words).split("and")]
-    else:
-        runs = [[word for word in words if word != "and"]]
-    found.numbers.extend(
-        (" ".join(run), frozenset({str(sum_of(run))}))
-        for run in runs
-        if run and (len(run) > 1 or run[0] not in _LOOSE)
-    )
-    return any(runs)
-
-
-_GRAMMAR = [
-    *((_DATED, pattern, _dates) for pattern in (_YEAR_FIRST, _YEAR_LAST)),
-    *(
-        (re.compile("|".join(m[:3] for m in _MONTHS)), pattern, _dates)
-        for pattern in _DATES_IN_WORDS
-    ),
-    (re.compile("|".join(day[:3] for day in _DAYS)), _WEEKDAY, _weekday),
-    (re.compile(r"\d(?:[:h]|\s*[ap]\.?m)"), _TIME, _time),
-    (re.compile("past|to"), _CLOCK, _clock),
-    (re.compile(r"\d"), _FIGURE, _figure),
-    (re.compile("|".join([*VALUE, *SCALE])), _SPELT, _spelt),
-]
-"""The grammar of a phrase, in the order it is read: what has to stand in it, in small letters, for
-a rule to find anything; the rule's pattern; and what is taken of it."""
-
-# Any of what the rules with letters need, in small letters; and times of day, and suffixes.
-_SPOKEN = re.compile(
-    _any_of([*(name[:3] for name in (*_MONTHS, *_DAYS)), "past", "to", *VALUE, *SCALE])
-    + r"|\d(?:[:h]|\s*[ap]\.?m|\s?(?:k|mn?|bn?|tn|st|nd|rd|th)(?![a-z]))"
-)
+def _adds(current: int, value: int) -> bool:
+    """Whether a word for a number goes on with what stands before it: twenty-five."""
+    if current % 100 == 0:
+        return current > 0 and value < 100  # noqa: PLR2004
+    if current in {60, 80}:  # "soixante-dix"
+        return value < 20  # noqa: PLR2004
+    return current % 10 == 0 and value < 10  # noqa: PLR2004

@@ -18,7 +18,7 @@ from turnfold_stores.cached_value import cached_property
 from turnfold.history.utterances import Utterance
 from turnfold.instructions.enclosed import SENTENCE_END, complement
 from turnfold.instructions.own_voice import own_words
-from turnfold.language.english import bare, carries_matter, stem
+from turnfold.language.words import bare, carries_matter, stem
 from turnfold.summaries.notes import Item, SummaryJob
 from turnfold.summaries.readings import Reading
 

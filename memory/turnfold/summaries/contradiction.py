@@ -1,6 +1,6 @@
 """A note and what it is about go in; out comes whether one denies what the other says.
 
-No parser. For each word that matters it is read from the source whether it is ever affirmed, or
+No parser, and only in the languages of `negation.toml`. For each word that matters it is read from the source whether it is ever affirmed, or
 only denied. A note that affirms mostly what is only denied contradicts it, and so does one that
 denies mostly what is only affirmed. Words that deny by their meaning (refuse, except, closed)
 settle nothing either way: what is said with them may be retold with a "not" or without. So a
@@ -14,137 +14,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
-from typing import NamedTuple
 
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD
 
-from turnfold.language.english import (
-    CONJUNCTIONS,
-    bare,
-    carries_matter,
-    clauses,
-    is_abbreviated,
-    sentences,
-    stem,
-)
+from turnfold.language.negation import Denial, Word, denial_in
+from turnfold.language.words import clauses, is_abbreviated, sentences, stem
 
-_NEGATORS = frozenset(
-    """
-    not no never none nothing nobody neither nor without cannot nowhere hardly cant dont wont isnt
-    doesnt didnt wasnt arent couldnt shouldnt wouldnt
-    """.split()
-)
-# What is read as something else, and as what. The first are negators that deny nothing.
-_HARMLESS = (
-    r"\b(?:(?:can(?:no|')t|cannot|couldn't) wait|not only"
-    r"|no (?:later|earlier|more|less|fewer|sooner|other) than"
-    r"|not (?:later|earlier|more|less) than"
-    r"|no (?:doubt|problem|worries|matter)|not (?:just|bad|to mention|until|sure)|nothing but"
-    r"|never mind|(?:do not|don't|never) (?:forget|worry)(?: to)?|why not|whether or not|or not"
-    r"|without fail|couldn't agree more|can't help|no need to thank"
-    r"|(?:did|is|do|are|does|would|wo|was|have|has)n't (?:we|it|you|he|she|they|i)\b"
-    r"|no\.(?=\s*\d))"
-)
+# What is read as something else, and as what, in English.
 _READ_AS = (
-    ("", _HARMLESS, " "),
     (" up", r"\bg(?:ave|ive|iven|iving) up\b", "quit"),
     ("at ", r"\bat (?:most|least|the (?:most|least|earliest|latest))\b", "limit"),
     (" but", r"\b(every\w+|all|any\w+|nobody) but\b", r"\1 except"),
 )
 # Each with letters without which it need not be looked for.
-_IN_SMALL = [(letters, re.compile(pattern), instead) for letters, pattern, instead in _READ_AS]
-_IN_ANY_CASE = [
-    ("", re.compile(pattern, re.IGNORECASE), instead) for _, pattern, instead in _READ_AS
+_MEANT = [
+    (letters, re.compile(pattern, re.IGNORECASE), instead) for letters, pattern, instead in _READ_AS
 ]
-_DENYING = frozenset(
-    """
-    abandon absent against allergic allergy avoid ban banned barred broken cancel cancelled
-    closed dead decline denied deny dislike ditch drop dropped dropping end ended except exclude
-    fail failed forbid forbidden former formerly free gone hate hates impossible incapable
-    ineligible instead intolerant lack less limit lose lost maximum minimum miss missing neglect
-    off omit only oppose opposed out prevent prohibit quit rather refuse refused reject rejected
-    resist scrap scrapped skip stop stopped than unable vegan vegetarian veto void withdraw
-    withdrawn wrong zero
-    """.split()
-)
-_DENYING_STEMS = frozenset(map(stem, _DENYING))
-# What ends a thing: what was said of it before may be retold with a "not".
-_ENDING = frozenset(map(stem, "stop quit cancel end drop abandon scrap".split()))
-# What a word says is not so.
-_OPPOSITE = {
-    stem(word): tuple(map(stem, others.split()))
-    for word, others in {
-        "closed": "open opened", "refuse": "accept accepted agree", "reject": "accept accepted",
-        "decline": "accept accepted", "forbid": "allow allowed", "ban": "allow allowed",
-        "exclude": "include included", "dislike": "like likes", "hate": "like love",
-        "failed": "passed", "absent": "present", "deny": "admit", "cancelled": "confirmed",
-    }.items()
-}  # fmt: skip
 _AUXILIARY = (
     r"\b(?:is|are|was|were|be|been|being|has|have|had|will|would|can|could|must|should|may|did|does|do)"
     r"\s+(?:also\s+|still\s+|already\s+|now\s+)?(?=(\w+))"
 )
-_NEGATIVE_FORM = re.compile(r"un(?!it|i[qvo]|der|til|cle|less)")
 # Said of what someone is called, these take the side of the name.
-_NAMING = frozenset({"call", "nam"})
-
+_NAMING = frozenset({"call", "name"})
+# Words that must speak against a note in languages other than English, where fewer of the words
+# that deny by what they mean are known.
+_MOST_CAUTIOUS = 2
+_HALF = 0.5
 
 _OPAQUE = re.compile(rf"[^\W_]{{{LONGEST_RUN + 1},}}")
 # Words, and the marks that end a clause or a sentence.
 _TOKEN = re.compile(
-    r"[^\W_]++(?:'[^\W_]++)*+|[.!?…][\"')\]]*+(?=\s|$)|\n\s*+|[。！？]|[;()\[\]]++|[,:](?!\d)|(?<=\s)-(?=\s)"
+    rf"{WORD.pattern}|[.!?…][\"')\]]*+(?=\s|$)|\n\s*+|[。！？]|[;()\[\]]++|[,:](?!\d)|(?<=\s)-(?=\s)"
 )
-# Words of what is read as something else, where there is no negator in it.
-_MAY_BE_READ = frozenset("up most least earliest latest but".split())
 _ENDS_SENTENCE = frozenset(".!?…。！？\n")
 _QUESTIONS = frozenset("?？")
 _AFFIRMED, _DENIED, _OPEN = 1, 2, 4
 _STEM, _TURNS = attrgetter("stem"), attrgetter("turns")
-
-
-class _Word(NamedTuple):
-    """What a word does in a sentence.
-
-    Attributes:
-        stem: what it is about; "" for a word that is about nothing.
-        negates: whether it is a negator.
-        denies: whether it denies by its meaning.
-        ends: whether it ends a thing: what was said of it before may be retold with a "not".
-        opposites: stems of what it says is not so.
-        turns: whether it may make a sentence more than a plain statement.
-        parts: whether it ends a clause: a conjunction, or a mark.
-    """
-
-    stem: str
-    negates: bool
-    denies: bool
-    ends: bool
-    opposites: tuple[str, ...]
-    turns: bool
-    parts: bool
-
-
-@lru_cache(maxsize=16_384)
-def _word(word: str) -> _Word:
-    low, short = bare(word), stem(word)
-    negates = low in _NEGATORS or low.endswith("n't")
-    denies = low in _DENYING or short in _DENYING_STEMS or low.endswith("less")
-    opposites = _OPPOSITE.get(short, ())
-    if len(low) > 6 and _NEGATIVE_FORM.match(low):  # "untouched", of "touched"
-        denies, opposites = True, (stem(low[2:]),)
-    ends = short in _ENDING
-    return _Word(
-        short if carries_matter(word) and not negates else "",
-        negates,
-        denies,
-        ends,
-        opposites,
-        negates or denies or ends or bool(opposites) or low in _MAY_BE_READ,
-        low in CONJUNCTIONS or not word[:1].isalnum(),
-    )
 
 
 class Clause:
@@ -154,24 +61,26 @@ class Clause:
         said: its words, in order.
         text: the same as written.
         stems: what it is about, in order.
-        negator: which of the words denies in it; two negators cancel out. None for none.
+        negator: which of the words denies in it. None for none.
         loaded: which is the first that denies by its meaning. None for none.
         denied: what its negator stands before; all of it where nothing follows.
+        scope: of what it denies that before a "since" or "until".
     """
 
-    def __init__(self, said: Sequence[_Word], text: str = "") -> None:
+    def __init__(self, said: Sequence[Word], text: str = "") -> None:
         self.said = said
         self.text = text
         self.stems = _about(said)
-        negators = [at for at, word in enumerate(said) if word.negates]
-        self.negator = negators[0] if len(negators) % 2 else None
+        self.negator = next((at for at, word in enumerate(said) if word.negates), None)
         self.loaded = next((at for at, word in enumerate(said) if word.denies), None)
         self.denied = self._from(self.negator)
+        until = next((at for at, word in enumerate(said) if word.bounds), len(said))
+        self.scope = (self.negator is not None and _about(said[self.negator + 1 : until])) or self.denied
 
     @classmethod
-    def of(cls, text: str) -> Clause:
+    def of(cls, text: str, how: Denial) -> Clause:
         """The clause that is written so."""
-        return cls(list(map(_word, WORD.findall(text))), text)
+        return cls(list(map(how.word, WORD.findall(text))), text)
 
     def _from(self, at: int | None) -> dict[str, None]:
         """What stands behind a word; all that the clause is about where nothing does."""
@@ -199,7 +108,12 @@ class Clause:
         return self.negator == 0
 
 
-def _about(said: Sequence[_Word]) -> dict[str, None]:
+def _bounds(said: Iterable[Word]) -> frozenset[str]:
+    """What says since or until when something is not so."""
+    return frozenset(word.bounds for word in said if word.bounds)
+
+
+def _about(said: Sequence[Word]) -> dict[str, None]:
     """What words are about, in order."""
     return dict.fromkeys([word.stem for word in said if word.stem])
 
@@ -207,13 +121,19 @@ def _about(said: Sequence[_Word]) -> dict[str, None]:
 class Sides:
     """On which sides the words of a source stand: affirmed, denied, or open."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: str) -> None:
+        """Args:
+        language: of the source, an ISO 639-1 code.
+        """
+        self._how = denial_in(language)
         self._affirmed: set[str] = set()
         self._denied: set[str] = set()
         self._open: set[str] = set()
         # What each sentence denies, and all it is about: stems between blanks. As two texts they
         # take the room of the sentence; as pairs of words, its square.
         self._denials: list[tuple[str, str]] = []
+        self._clauses: list[str] = []
+        self._bounds: dict[str, list[frozenset[str]]] = {}
         self.denies = False
 
     def read(self, text: str, words: Iterable[str]) -> None:
@@ -223,17 +143,16 @@ class Sides:
             text: as `plain` gives it; it ends with a sentence.
             words: those of it, in any order.
         """
-        words = list(words)
-        known = [_word(word) for word in words if len(word) <= LONGEST_RUN]
-        if "?" not in text and not any(map(_TURNS, known)):
-            self._affirmed.update(map(_STEM, known))
+        if (how := self._how) is None:
             return
+        words = list(words)
+        known = [how.word(word) for word in words if len(word) <= LONGEST_RUN]
         if len(known) < len(words):
             text = _OPAQUE.sub(" ", text)
-        tokens = _TOKEN.findall(_read(text.lower(), _IN_SMALL))
-        said = [_word(token) for token in tokens]
-        sentence: list[Sequence[_Word]] = []
-        start = 0
+        tokens = _TOKEN.findall(_meant(text.lower(), how))
+        said = [how.word(token) for token in tokens]
+        sentence: list[Sequence[Word]] = []
+        start = begin = 0
         for at in [at for at, word in enumerate(said) if word.parts]:
             mark = tokens[at][0]
             if mark == "." and at and is_abbreviated(tokens[at - 1]):
@@ -242,9 +161,14 @@ class Sides:
             start = at + 1
             if mark in _ENDS_SENTENCE:
                 if mark not in _QUESTIONS:
-                    self._settle(sentence)
-                sentence = []
-        self._settle([*sentence, said[start:]])
+                    self._settle(sentence, _bounds(said[begin:at]))
+                sentence, begin = [], at + 1
+        self._settle([*sentence, said[start:]], _bounds(said[begin:]))
+
+    @property
+    def language(self) -> str:
+        """The language of the source, where denials are compared in it; else ""."""
+        return self._how.language if self._how else ""
 
     def _stands(self, stems: Collection[str], sides: int) -> None:
         if sides & _AFFIRMED:
@@ -254,9 +178,12 @@ class Sides:
         if sides & _OPEN:
             self._open.update(stems)
 
-    def _settle(self, sentence: Sequence[Sequence[_Word]]) -> None:
+    def _settle(self, sentence: Sequence[Sequence[Word]], bounds: frozenset[str]) -> None:
         """Read a sentence, clause by clause."""
         turning = [any(map(_TURNS, clause)) for clause in sentence]
+        for clause, turns in zip(sentence, turning, strict=True):
+            if not turns:
+                self._clauses.append(f" {' '.join(word.stem for word in clause if word.stem)} ")
         if not any(turning):
             self._affirmed.update(map(_STEM, chain(*sentence)))
             return
@@ -291,6 +218,8 @@ class Sides:
                     self._stands(word.opposites, _DENIED if part.negator is None else _AFFIRMED)
             before = part
         if denied:
+            for one in denied:
+                self._bounds.setdefault(one, []).append(bounds)
             together = " ".join(dict.fromkeys(map(_STEM, chain(*sentence))))
             self._denials.append((f" {' '.join(denied)} ", f" {together} "))
 
@@ -302,26 +231,57 @@ class Sides:
             | _OPEN * (one in self._open)
         )
 
+    def denies_within(self, one: str, bounds: frozenset[str]) -> bool:
+        """Whether a stem is denied at all times, or within the bounds of a note: "before 2028"."""
+        if one not in self._bounds:
+            return one in self._denied
+        return any(not those or those & bounds for those in self._bounds[one])
+
+    def denies_both(self, stems: Sequence[str], bounds: frozenset[str]) -> bool:
+        """Whether two stems are denied by one sentence, and affirmed together by none."""
+        for denied, _ in self._denials:
+            found = [one for one in stems if f" {one} " in denied and self.denies_within(one, bounds)]
+            if len(found) > 1 and not any(self.affirms_with(one, found) for one in found):
+                return True
+        return False
+
+    def affirms_with(self, one: str, others: Iterable[str]) -> bool:
+        """Whether a clause that denies nothing is about a stem and one of the others."""
+        beside = [clause for clause in self._clauses if f" {one} " in clause]
+        return any(f" {other} " in clause for other in others if other != one for clause in beside)
+
     def denied_with(self, one: str, others: Iterable[str]) -> bool:
         """Whether a sentence denies a stem that is about one of the others, too."""
         beside = [together for denied, together in self._denials if f" {one} " in denied]
         return any(f" {other} " in together for other in others for together in beside)
 
 
-def contradicted(note: str, sources: Sequence[Sides]) -> str:
-    """The part of a note that says the opposite of what its sources say; "" for none."""
-    for sentence in sentences(_read(note)):
+def contradicted(note: str, sources: Sequence[Sides], language: str) -> str:
+    """The part of a note that says the opposite of what its sources say; "" for none.
+
+    Args:
+        note: as `plain` gives it.
+        sources: what it is about.
+        language: of the note, an ISO 639-1 code. Sources in another one tell nothing.
+    """
+    sources = [one for one in sources if one.language == language]
+    how = denial_in(language)
+    if how is None or not sources:
+        return ""
+    fewest = 1 if language == "en" else _MOST_CAUTIOUS
+    for sentence in sentences(_meant(note, how)):
         if _asks(sentence):
             continue
-        parts = [Clause.of(part) for part in clauses(sentence)]
-        denials = {one for part in parts if part.denies for one in part.stems}
+        bounds = _bounds([how.word(word) for word in WORD.findall(sentence)])
+        parts = [Clause.of(part, how) for part in clauses(sentence, how.conjunctions)]
+        denials = {one for part in parts if part.negator is not None for one in part.stems}
         for part in parts:
             if part.negator is not None:
-                wrong = _denies_wrongly(part, sources)
+                wrong = _denies_wrongly(part, sources, fewest)
             elif part.loaded is not None:
                 wrong = False
             else:
-                wrong = _affirms_wrongly(part, sources, denials)
+                wrong = _affirms_wrongly(part, sources, denials, bounds, fewest)
             if wrong:
                 return part.text.strip()
     return ""
@@ -334,7 +294,13 @@ def _sides(one: str, sources: Iterable[Sides]) -> int:
     return sides
 
 
-def _affirms_wrongly(part: Clause, sources: Sequence[Sides], denials: set[str]) -> bool:
+def _affirms_wrongly(
+    part: Clause,
+    sources: Sequence[Sides],
+    denials: set[str],
+    bounds: frozenset[str],
+    fewest: int,
+) -> bool:
     """Whether a clause affirms mostly what is only denied.
 
     Args:
@@ -342,28 +308,50 @@ def _affirms_wrongly(part: Clause, sources: Sequence[Sides], denials: set[str]) 
         sources: on which sides each stem stands.
         denials: what the rest of its sentence denies: if that is what was denied with them, the
             denial was read.
+        bounds: words of its sentence that say since or until when.
+        fewest: words that must speak against it.
     """
     sides = {one: _sides(one, sources) for one in part.stems}
     known = [one for one, side in sides.items() if side not in {0, _OPEN} and one != part.subject]
-    against = [one for one in known if sides[one] & _DENIED and not sides[one] & _AFFIRMED]
-    if not against:
+    against = [
+        one
+        for one in known
+        if sides[one] & _DENIED
+        and not sides[one] & _AFFIRMED
+        and any(source.denies_within(one, bounds) for source in sources)
+    ]
+    both = [one for one in known if sides[one] & _DENIED]
+    bold = not any(source.denied_with(one, denials) for source in sources for one in both)
+    if bold and fewest == 1 and any(source.denies_both(both, bounds) for source in sources):
+        return True
+    if len(against) < fewest:
         return False
-    bold = not any(source.denied_with(one, denials) for source in sources for one in against)
-    if bold and any(_is_predicate(one, part.text) for one in against):
+    if fewest == 1 and bold and any(_is_predicate(one, part.text) for one in against):
         return True
     if len(known) == 3 and known[0] not in against:
         known = known[1:]  # of what it is said
-    return len(against) >= (0.5 if bold else 0.67) * len(known)
+    share = 0.75 if fewest > 1 else _HALF if bold else 0.67
+    return len(against) >= share * len(known)
 
 
-def _denies_wrongly(part: Clause, sources: Sequence[Sides]) -> bool:
-    """Whether a clause denies mostly what is only affirmed."""
-    sides = {one: _sides(one, sources) for one in part.denied}
+def _denies_wrongly(part: Clause, sources: Sequence[Sides], fewest: int) -> bool:
+    """Whether a clause denies mostly what is only affirmed, and affirmed of the same matter."""
+    sides = {one: _sides(one, sources) for one in part.scope}
     known = [one for one, side in sides.items() if side and one != part.subject]
     if not known:  # the same in other words: someone must have denied something
-        return not any(source.denies for source in sources)
-    against = [one for one in known if sides[one] == _AFFIRMED]
-    return len(against) > 0.5 * len(known)
+        return fewest == 1 and not any(source.denies for source in sources)
+    if sides[known[0]] & _DENIED:
+        return False  # the denial was read
+    matter = [one for one in part.stems if _sides(one, sources)]
+    against = [
+        one
+        for one in known
+        if sides[one] == _AFFIRMED
+        and (len(matter) == 1 or any(one_of.affirms_with(one, matter) for one_of in sources))
+    ]
+    is_open = any(sides[one] & _OPEN for one in known)
+    share = len(against) / len(known)
+    return len(against) >= fewest and (share > _HALF or (share == _HALF and not is_open))
 
 
 def _is_predicate(one: str, text: str) -> bool:
@@ -379,9 +367,11 @@ def _asks(sentence: str) -> bool:
     return sentence.rstrip("\"') ").endswith("?")
 
 
-def _read(text: str, how: Iterable[tuple[str, re.Pattern[str], str]] = _IN_ANY_CASE) -> str:
+def _meant(text: str, how: Denial) -> str:
     """A text with what is meant in place of what only looks like a denial. It is `plain`."""
-    for letters, pattern, instead in how:
-        if letters in text:
-            text = pattern.sub(instead, text)
+    text = how.harmless.sub(" ", text)
+    if how.language == "en":
+        for letters, pattern, instead in _MEANT:
+            if letters in text:
+                text = pattern.sub(instead, text)
     return text

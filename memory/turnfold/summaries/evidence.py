@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
+from turnfold_stores.cached_value import cached_property
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD, Token, quotations, scan
 
 from turnfold.history.utterances import LABEL
-from turnfold.language.english import SmallWords, bare, flat, opens_without_name, plain, sentences
+from turnfold.language.number_words import Languages, inflects
 from turnfold.language.numerals import Number
-from turnfold.language.quantities import Date, Quantities, Time, quantities
+from turnfold.language.quantities import Date, Quantities, Time, languages_of, quantities
+from turnfold.language.words import bare, flat, plain
 from turnfold.summaries.contradiction import contradicted
+from turnfold.summaries.names import (
+    Name,
+    has_form_of,
+    is_taken_for_another,
+    katakana_in,
+    names_in,
+)
 from turnfold.summaries.readings import Reading, readable
 
 # Longer than any note; what takes that long says more than can be checked.
@@ -23,14 +33,24 @@ _PHONE = re.compile(r"(?<![\w.])\+?\(?\d[\d ()./-]{6,40}\d(?!\w)")
 _GROUPED_OR_WHOLE = re.compile(r"\d{1,3}(?: \d{3})+|[1-9]\d*")
 _NOT_DIGITS = re.compile(r"\D++")
 _LINK_ENDS = re.compile(r"^https?://(?:www\.)?|^www\.", re.IGNORECASE)
-# After the first word of a sentence: what shows that it is no name.
-_LABEL = re.compile(r"\s*:|\s+(?:of|for|per|with)\b")
+# An amount with its unit or ending: "4.9kW", "120s", "8m41s", "78-year-old", "15-го".
+_MEASURE = re.compile(
+    r"\d[\d.,]*-?[^\W\d_A-Z]++(?:-[^\W\d_]++)*+|(?:\d+[dhms]|\d+min){2,}"
+    r"|\d[\d.,]*(?:x\d[\d.,]*)+"
+)
+# "web-07", "tyo-batch-3", "12F"; but not "mid-2027"
+_NUMBERED = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)+-\d+|[A-Za-z]+-0\d+|\d+(?![KMB]$)[A-Z]{1,3}")
+_GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _TITLES = frozenset(
-    "mr mrs ms dr prof sir miss st i i'm i'd i've i'll ok am pm "
-    "eur usd gbp chf "
-    "wifi pdf url usb tv pc id faq gps".split()
+    "mr mrs ms dr prof sir miss st bey hanim pan pani i i'm i'd i've i'll ok am pm m mme mlle sr sra don dona herr frau "
+    "eur usd gbp chf wifi pdf url usb tv pc id faq gps".split()
 )
 _NATION = "s n y an ian ns ans ians ese ish i er ers es en".split()
+_EMPTY_NAMES = frozenset(
+    {"user", "users", "assistant", "claude", "ai", "the", "a", "an", "and", "of"}
+)
+_FEW_WORDS = 2
+_TELL_LANGUAGE = 8
 
 
 class Evidence:
@@ -41,43 +61,65 @@ class Evidence:
         texts: what was said, verbatim; each may have been read before.
         """
         self._said = [Reading(one) if isinstance(one, str) else one for one in texts]
-        small = sum((one.small for one in self._said), SmallWords())
-        self._english = small.tell_english
-        # In German, every noun bears a capital.
-        self._names_show = not small.may_tell_german
+
+    @property
+    def languages(self) -> Languages:
+        """The languages of the texts."""
+        return tuple(dict.fromkeys(chain.from_iterable(one.languages for one in self._said)))
 
     def complaints(self, note: str, *, names: Evidence | None = None) -> list[str]:
         """What of a note does not occur here, in words; [] for none.
 
         Args:
             note: a sentence or two.
-            names: where a name or an identifier may stand as well.
+            names: where a name, an identifier, a link or a quotation may stand as well.
         """
         if len(note) > _LONGEST_NOTE:
             return [f"is {len(note)} characters long; a note has {_LONGEST_NOTE} at the most"]
+        if self._holds(note):
+            return []
         text = shown = plain(note)
         if not WORD.search(text) or self._says(text) or self._says(LABEL.sub("", text, count=1)):
             return []
+        more = Evidence([*self._said, *(names._said if names else ())])
+        languages = _in_order(languages_of(text), more.languages, text)
         wrong = [
             f"the quotation {words!r} does not occur in the turns it cites"
             for words in quotations(text)
-            if WORD.search(words) and not self._says(words)
+            if WORD.search(words) and not more.quotes(words, languages)
         ]
         text = self._without_phones(readable(text), wrong)
-        text = self._without_codes(text, wrong, names)
-        found = quantities(text)
-        wrong += self._quantities(found, shown)
-        wrong += self._names(found.rest, names)
-        if not wrong and self._english:
-            denied = contradicted(shown, [one.sides for one in self._said])
+        text = more.without_codes(text, wrong)
+        found = quantities(text, languages)
+        wrong += self._quantities(found, shown, more)
+        wrong += self._wrong_names(found.rest, shown, languages, more)
+        if not wrong:
+            denied = contradicted(shown, [one.sides for one in self._said], languages[0])
             if denied:
                 wrong.append(f"{denied!r} says the opposite of what was said")
         return wrong
+
+    def _holds(self, note: str) -> bool:
+        """Whether a note stands here as it is, with or without who said it."""
+        shown = {note.strip(), LABEL.sub("", note, count=1).strip()}
+        return any(one.holds(text) for one in self._said for text in shown if text)
 
     def _says(self, text: str) -> bool:
         """Whether the words of a text stand here in their order."""
         words = flat(text)
         return any(one.says(words) for one in self._said)
+
+    def quotes(self, words: str, languages: Languages) -> bool:
+        """Whether a quotation stands here; one or two words may be in another form."""
+        if self._says(words) or self.has_run(words):
+            return True
+        said = WORD.findall(words)
+        return len(said) <= _FEW_WORDS and all(self.has_name(word, languages) for word in said)
+
+    def has_run(self, text: str) -> bool:
+        """Whether letters of a script without blanks stand here, one after the other."""
+        letters = flat(text).replace(" ", "")
+        return any(one.has_run(letters) for one in self._said)
 
     def _without_phones(self, text: str, wrong: list[str]) -> str:
         """The text without telephone numbers; those that do not occur here are added."""
@@ -85,7 +127,7 @@ class Evidence:
         def phone(found: re.Match[str]) -> str:
             shown = found.group()
             digits = _NOT_DIGITS.sub("", shown)
-            if quantities(shown).dates or len(digits) < 7 or _GROUPED_OR_WHOLE.fullmatch(shown):
+            if quantities(shown, ()).dates or len(digits) < 7 or _GROUPED_OR_WHOLE.fullmatch(shown):  # noqa: PLR2004
                 return shown
             if not any(one.has_phone(digits[-9:].lstrip("0")) for one in self._said):
                 wrong.append(f"{shown!r} does not occur in the turns it cites")
@@ -93,7 +135,7 @@ class Evidence:
 
         return _PHONE.sub(phone, text)
 
-    def _without_codes(self, text: str, wrong: list[str], names: Evidence | None) -> str:
+    def without_codes(self, text: str, wrong: list[str]) -> str:
         """The text without links and identifiers; those that do not occur here are added."""
         rest: list[str] = []
 
@@ -108,9 +150,9 @@ class Evidence:
             if token.kind == "link":
                 shown = token.text.rstrip(".,;:!?)'\"")
                 known = self._says(_LINK_ENDS.sub("", shown))
-            elif token.kind == "code" and _is_code(token):
+            elif _is_code(token):
                 shown = token.text.strip(".-:/")
-                known = self.has_code(shown) or bool(names and names.has_code(shown))
+                known = self.has_code(shown)
             else:
                 continue
             if not known:
@@ -123,33 +165,61 @@ class Evidence:
         """Whether an identifier occurs, whatever separates its parts."""
         return any(one.has_code(code) for one in self._said)
 
-    def _quantities(self, found: Quantities, note: str) -> Iterator[str]:
+    def _quantities(self, found: Quantities, note: str, more: Evidence) -> Iterator[str]:
         for shown, meant in found.dates:
-            if not any(self._has_date(date) for date in meant):
+            if not (self._stands(shown) or any(self._has_date(date, more) for date in meant)):
                 yield f"the date {shown!r} does not occur in the turns it cites"
         for shown, day in found.weekdays:
-            if not any(day in one.weekdays for one in self._said):
+            if not (self._stands(shown) or any(day in one.weekdays for one in self._said)):
                 yield f"{shown!r} does not occur in the turns it cites"
         for shown, time in found.times:
             if not self._has_time(time):
                 yield f"the time {shown!r} does not occur in the turns it cites"
         for shown, values in found.numbers:
-            if not self._has_number(values) and not _is_counted(values, shown, note):
+            if not (
+                self._has_number(values)
+                or _is_counted(values, shown, note)
+                or (shown.isalpha() and self._has_inflected(bare(shown)))
+                or self._stands(shown)
+            ):
                 yield f"the number {shown!r} does not occur in the turns it cites"
+
+    def _stands(self, shown: str) -> bool:
+        """Whether a word for a number stands here as it is, be it in another language."""
+        return shown.isalpha() and self._has_word((bare(shown),))
 
     def _has_number(self, values: Iterable[Number]) -> bool:
         return any(value in one.numbers for value in values for one in self._said)
 
-    def _has_date(self, date: Date) -> bool:
+    def _has_inflected(self, word: str) -> bool:
+        """Whether a word for a number stands here with an ending: "üçe" for "üç"."""
+        return any(
+            other.startswith(word)
+            for one in self._said
+            if any(map(inflects, one.languages))
+            for other in one.words
+        )
+
+    def _has_date(self, date: Date, more: Evidence) -> bool:
+        """Whether a date was said, be it its day here and its month or year in another turn."""
+
         def fits(mine: int | None, theirs: int | None) -> bool:
             if mine is None or mine == theirs:
                 return True
             return theirs is None and self._has_number([str(mine)])
 
-        return any(
+        if any(
             month == date.month and fits(date.year, year) and fits(date.day, day)
             for one in self._said
             for year, month, day in one.dates
+        ):
+            return True
+        if not any(date.day in one.days for one in self._said):
+            return False
+        return any(
+            month == date.month and date.year in {None, year}
+            for one in more._said
+            for year, month, _ in one.dates
         )
 
     def _has_time(self, time: Time) -> bool:
@@ -157,38 +227,49 @@ class Evidence:
             return True
         hour, minute = divmod(time.minutes, 60)
         hours = {str(hour), str(hour % 12)}
-        return minute == 0 and any(hours & one.figures for one in self._said)
+        if minute == 0:
+            return any(hours & one.figures for one in self._said)
+        return any(f"{hour}.{minute:02}" in one.figures for one in self._said)
 
-    def _names(self, text: str, more: Evidence | None) -> Iterator[str]:
-        if not self._names_show:
-            return
-        for sentence in sentences(text):
-            for number, found in enumerate(WORD.finditer(sentence)):
-                word = found.group()
-                if not word[0].isupper() or bare(word) in _TITLES:
-                    continue
-                first = number == 0 or sentence[: found.start()].rstrip()[-1:] in {":", '"', "("}
-                if first and (opens_without_name(word) or _LABEL.match(sentence[found.end() :])):
-                    continue
-                if not self.has_name(word) and not (more and more.has_name(word)):
-                    yield f"the name {word!r} does not occur in the turns it cites"
+    def _wrong_names(
+        self, text: str, note: str, languages: Languages, more: Evidence
+    ) -> Iterator[str]:
+        mentioned = {bare(word) for word in WORD.findall(note)}
+        capitals = [one.capitals for one in self._said]
+        for name in names_in(text, languages[0]):
+            if bare(name.word) in _TITLES or more.has_name(name.word, languages):
+                continue
+            if name.shows or is_taken_for_another(name, capitals, mentioned, languages[0]):
+                yield f"the name {name.word!r} does not occur in the turns it cites"
+        for name in katakana_in(text):
+            if more.has_run(name.word):
+                continue
+            if name.shows or any(one.puts_another(name, text) for one in more._said):
+                yield f"the name {name.word!r} does not occur in the turns it cites"
 
-    def has_name(self, word: str) -> bool:
+    def has_name(self, word: str, languages: Languages = ("en",)) -> bool:
         """Whether a name occurs, in any case, as its adjective or by its initials."""
         name = bare(word)
         if name in _EMPTY_NAMES or self._has_word((name, name + "s")):
             return True
-        if word.isupper() and len(word) > 1:
-            return any(one.spells(name) for one in self._said)
-        return len(name) >= 4 and self._has_word(_nation(name))
+        if word.isupper():
+            return len(word) == 1 or any(one.spells(name) for one in self._said)
+        if len(name) >= 4 and self._has_word(_nation(name)):  # noqa: PLR2004
+            return True
+        return any(map(inflects, languages)) and has_form_of(name, self._words_in_order)
+
+    @cached_property
+    def _words_in_order(self) -> list[str]:
+        return sorted(set().union(*(one.words for one in self._said)))
 
     def _has_word(self, words: Iterable[str]) -> bool:
         return any(word in one.words for word in words for one in self._said)
 
 
-_EMPTY_NAMES = frozenset(
-    {"user", "users", "assistant", "claude", "ai", "the", "a", "an", "and", "of"}
-)
+def _in_order(told: Languages, said: Languages, note: str) -> Languages:
+    """The languages of a note and its turns, the note's first: few words tell little."""
+    is_told = told[0] in said or len(WORD.findall(note)) >= _TELL_LANGUAGE
+    return tuple(dict.fromkeys((*told, *said) if is_told else (*said, *told)))
 
 
 def _nation(name: str) -> Iterator[str]:
@@ -197,18 +278,22 @@ def _nation(name: str) -> Iterator[str]:
         yield one
         for ending in _NATION:
             yield one + ending
-            if one.endswith(ending) and len(one) - len(ending) >= 4:
+            if one.endswith(ending) and len(one) - len(ending) >= 4:  # noqa: PLR2004
                 yield one[: -len(ending)]
     if name.endswith("ian"):
         yield name[:-3] + "y"
 
 
 def _is_code(token: Token) -> bool:
-    """Whether a token that looks like an identifier is no date, no time and no title."""
+    """Whether a token that looks like an identifier is no date, no amount and no title."""
     shown = token.text.strip(".-:/")
-    if bare(shown) in _TITLES:
+    if token.kind == "number":
+        return bool(_NUMBERED.fullmatch(shown))
+    if token.kind != "code":
         return False
-    found = quantities(shown)
+    if bare(shown) in _TITLES or _MEASURE.fullmatch(shown) or _GROUPED.fullmatch(shown):
+        return False
+    found = quantities(shown, ())
     if shown.startswith("#") or shown.replace(".", "").isdigit():
         return not found.dates
     return not (found.dates or found.times)
@@ -219,7 +304,7 @@ def _is_counted(values: frozenset[Number], shown: str, note: str) -> bool:
     at = note.find(shown)
     after = note[at + len(shown) : at + len(shown) + _LONGEST_LIST] if at >= 0 else ""
     head, colon, listed = after.partition(":")
-    if not colon or len(WORD.findall(head)) > 4:
+    if not colon or len(WORD.findall(head)) > 4:  # noqa: PLR2004
         return False
     listed = re.split(r"[.;()]", listed)[0]
     things = [

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from turnfold.errors import SummaryError
+from turnfold.language.quantities import languages_of
 from turnfold.summaries.attribution import Speakers, as_said, is_attributed
 from turnfold.summaries.evidence import Evidence
 from turnfold.summaries.notes import KINDS, Item, SummaryDraft, SummaryJob
@@ -75,9 +76,12 @@ class Gate:
         self._known = {item.id: item for item in job.known if item.id}
         self._wishes = Wishes(job.exchanges, job.first)
         self._readings: dict[str, Reading] = {}
-        self._speakers = Speakers(job, self._reading)
+        said = [one for exchange in job.exchanges for one in exchange]
+        self._languages = languages_of(*(one.text for one in said))
         before = [as_said(one) for one in job.before]
-        self._names = Evidence(["\n".join([*before, *(item.text for item in job.known)])])
+        known = "\n".join([*before, *(item.text for item in job.known)])
+        self._speakers = Speakers(job, self._reading)
+        self._names = Evidence([known, *(self._reading(as_said(one)) for one in said)])
 
     def judge(self, items: Iterable[Item]) -> Verdict:
         """Check some items.
@@ -156,7 +160,7 @@ class Gate:
 
     def _reading(self, text: str) -> Reading:
         if text not in self._readings:
-            self._readings[text] = Reading(text)
+            self._readings[text] = Reading(text, self._languages)
         return self._readings[text]
 
 

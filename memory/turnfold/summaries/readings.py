@@ -1,4 +1,4 @@
-"""A text goes in; what notes may say because of it comes out.
+"""What was said goes in; what notes may say because of it comes out.
 
 Each text is read once, stretch by stretch, whatever notes cite it. What a note asks of it is
 then looked up: in sets, or by a plain search for a few words.
@@ -11,18 +11,33 @@ from collections import Counter
 
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD, stretches, without_links
 
-from turnfold.language.english import SmallWords, bare, plain
-from turnfold.language.numerals import Number
-from turnfold.language.quantities import Time, implied, quantities
+from turnfold.language.number_words import Languages, number_words
+from turnfold.language.numerals import Number, number
+from turnfold.language.quantities import Time, languages_of, quantities
+from turnfold.language.words import UNSPACED, bare, plain
 from turnfold.summaries.contradiction import Sides
+from turnfold.summaries.names import KATAKANA, Capitals, Name
 
 # A tool call is shown as JSON.
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[nrtbf\"\\])")
 _HYPHENATED = re.compile(r"(?<![^\W_])[^\W_]++(?:-[^\W_]++)++")
+_DIGITS = re.compile(r"\d+")
 _UNIT = re.compile(r"(\d)\s?(?:°\s?[CF]|[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b")
-_SIZE = re.compile(r"(\d)\s?[x×✕*]\s?(?=\d)")
-_DIGIT = re.compile(r"\d")
-_FRACTIONS = (("1/4", "a quarter"), ("1/2", "half"), ("3/4", "three quarters"))
+_FRACTION = re.compile(r"(?<![\d/])([13]/4|1/2)(?![\d/])")
+_FRACTIONS = {"1/4": "a quarter", "1/2": "half", "3/4": "three quarters"}
+# A day of a month that is not named: "the 19th", "le 6.", "15'inde", "4日".
+_DAY_ALONE = re.compile(
+    r"(?<![\w.,:/-])([12]?\d|3[01])(?:(?:st|nd|rd|th|er?|[ºª°.]|'[^\W\d_]+|-[^\W\d_]{1,3})(?![\w])"
+    r"|\s?(?:[日号號일]|तारीख)|(?=\s*(?:[,;!?)]|$))"
+    r"|(?=\s(?:at|to|in|on|and|um|zu|bis|und|à|et|por|para|al|y|e|i|в|на|и|o|do|en|ve)\s))"
+    r"|(?:วันที่|ngày)\s?([12]?\d|3[01])(?!\d)"
+)
+# Hashes and UUIDs: what their digits are is chance. A run that changes so often between letters
+# and digits is one; times such as 1h23m45s are not.
+_RANDOM = re.compile(r"(?<![^\W_])[0-9a-zA-Z]{7,}+(?:-[0-9a-zA-Z]{2,}+)*+")
+_CHANGE = re.compile(r"(?<=\d)[a-zA-Z]|(?<=[a-zA-Z])\d")
+_FEWEST_CHANGES = 3
+_DURATION = re.compile(r"(?:\d+(?:d|h|m|min|s|ms))+")
 # What may stand between the parts of an identifier, and what ends it.
 _JOINT = re.compile(r"[-_\s./\\:#@+~]++")
 _SEAM = "\x1f"
@@ -36,24 +51,28 @@ class Reading:
     """What one text says.
 
     Attributes:
+        languages: those it is read in.
         words: its words, as `bare` gives them.
         figures: numbers that are not part of a date or time.
         dates: year, month and day, as far as they are told.
         times: of the day.
-        weekdays: as the first three letters.
+        days: of a month that is not named.
+        weekdays: from 0 for Monday.
         numbers: all of them, those of dates and times included.
         sides: which words are affirmed and which denied.
-        small: how many of its words are the small ones of a language.
+        capitals: its words with a capital, and what they stand beside.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, languages: Languages | None = None) -> None:
+        self.languages = languages_of(text) if languages is None else languages
         self.words: set[str] = set()
         self.figures: set[Number] = set()
         self.dates: set[tuple[int | None, int, int | None]] = set()
         self.times: set[Time] = set()
-        self.weekdays: set[str] = set()
-        self.sides = Sides()
-        self.small = SmallWords()
+        self.days: set[int] = set()
+        self.weekdays: set[int] = set()
+        self.sides = Sides(self.languages[0])
+        self.capitals = Capitals()
         self._text = text
         self._identifiers: _Identifiers | None = None
         in_order: list[str] = []
@@ -65,6 +84,7 @@ class Reading:
                 initials.append("".join([word[:1] for word in said]))
         self._in_order = f" {' '.join(in_order)} "
         self._initials = " ".join(initials)
+        self._unbroken = self._in_order.replace(" ", "") if UNSPACED.search(text) else ""
         parts = {str(one) for year, _, day in self.dates for one in (year, day) if one is not None}
         whole = {time.minutes // 60 for time in self.times if time.minutes % 60 == 0}
         hours = {str(hour) for one in whole for hour in (one, one % 12)}
@@ -75,26 +95,59 @@ class Reading:
         said = WORD.findall(text)
         words = Counter(said)
         low = {word: bare(word) for word in words}
-        self.words.update(low.values())
-        # "e-mail" is "email", "Wi-Fi" is "wifi".
+        fresh = set(low.values())
+        # "e-mail" is "email", "Wi-Fi" is "wifi"; "l'Abbaye" and "Eylül'de" are two words.
         if "-" in text:
-            self.words.update(bare(one.replace("-", "")) for one in _HYPHENATED.findall(text))
-        small = SmallWords.among(words)
-        self.small += small
-        if small.tell_english and words:
+            fresh.update(bare(one.replace("-", "")) for one in _HYPHENATED.findall(text))
+        if "'" in text:
+            fresh.update(bare(part) for word in words if "'" in word for part in word.split("'"))
+        self.words |= fresh
+        if words:
             self.sides.read(text, words)
-        found = quantities(readable(without_links(text)))
+        self.capitals.read(text, words)
+        found = quantities(without_random(readable(without_links(text))), self.languages)
         self.dates.update((d.year, d.month, d.day) for _, meant in found.dates for d in meant)
         self.weekdays.update(day for _, day in found.weekdays)
         self.times.update(time for _, time in found.times)
         for _, values in found.numbers:
             self.figures |= values
-        self.figures.update(implied(found.rest))
+        digits = {*_DIGITS.findall(found.rest)}
+        digits.update(d for said, _ in found.numbers if " " in said for d in _DIGITS.findall(said))
+        self.figures.update(map(number, digits))
+        self.days.update(int(a or b) for a, b in _DAY_ALONE.findall(text))
+        implied = number_words(self.languages).implied
+        for word in fresh & implied.keys():
+            self.figures.update(implied[word])
         return [low[word] for word in said]
+
+    def holds(self, text: str) -> bool:
+        """Whether a text stands here as it is, and no word of it is cut."""
+        at = self._text.find(text)
+        while at >= 0:
+            before, after = self._text[at - 1 : at], self._text[at + len(text) :][:1]
+            if not (before + text[:1]).isalnum() or not before:
+                if not (text[-1:] + after).isalnum() or not after:
+                    return True
+            at = self._text.find(text, at + 1)
+        return False
 
     def says(self, words: str) -> bool:
         """Whether words, as `flat` gives them, stand here in this order."""
         return words in self._in_order
+
+    def has_run(self, letters: str) -> bool:
+        """Whether letters of a script without blanks stand here."""
+        return letters in self._unbroken
+
+    def puts_another(self, name: Name, note: str) -> bool:
+        """Whether behind the same letters another word in katakana stands, which a note lacks."""
+        at = self._unbroken.find(name.left) if len(name.left) > 1 else -1
+        while at >= 0:
+            found = KATAKANA.match(self._unbroken, at + len(name.left))
+            if found and found.group() not in note:
+                return True
+            at = self._unbroken.find(name.left, at + 1)
+        return False
 
     def spells(self, name: str) -> bool:
         """Whether words here, one after the other, begin with the letters of a name."""
@@ -143,12 +196,22 @@ class _Identifiers:
 
 
 def readable(text: str) -> str:
-    """A text without units, with sizes as two numbers, and with fractions in words."""
-    if not _DIGIT.search(text):
+    """A text without units, and with fractions in words."""
+    if not _DIGITS.search(text):
         return text
-    for shown, said in _FRACTIONS:
-        text = text.replace(shown, said)
-    return _SIZE.sub(r"\1 by ", _UNIT.sub(r"\1 ", text))
+    text = _FRACTION.sub(lambda one: _FRACTIONS[one.group()], text)
+    return _UNIT.sub(r"\1 ", text)
+
+
+def without_random(text: str) -> str:
+    """A text without hashes and UUIDs: a digit in one of them is no number."""
+    return _RANDOM.sub(_kept, text)
+
+
+def _kept(found: re.Match[str]) -> str:
+    shown = found.group()
+    is_random = len(_CHANGE.findall(shown)) >= _FEWEST_CHANGES and not _DURATION.fullmatch(shown)
+    return " " * len(shown) if is_random else shown
 
 
 def _ways_to_read(stretch: str) -> list[str]:

@@ -13,19 +13,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from heapq import heapify, heappop, heapreplace
 
+from turnfold_stores import terms
 from turnfold_stores.search.scanning import WORD
 
 from turnfold.accounting.tokens import CountText, estimate_text
 from turnfold.history.utterances import LABEL
-from turnfold.language.english import (
-    bare,
-    carries_matter,
-    flat,
-    opens_without_name,
-    plain,
-    sentences,
-    stem,
-)
+from turnfold.language.words import bare, flat, plain, sentences
 from turnfold.summaries.attribution import SENT, parts_of
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold.summaries.standing_instructions import standing_instructions
@@ -154,7 +147,7 @@ def _read(job: SummaryJob) -> Iterator[_Sentence]:
                         said.source,
                         text,
                         frozenset(telling - {""}),
-                        frozenset({stem(word) for word in words if carries_matter(word)} - {""}),
+                        frozenset(terms(text)),
                     )
 
 
@@ -163,7 +156,7 @@ def _telling(word: str, first: bool) -> str:
     """The number or name that a word is, the first of its sentence or not; "" for none."""
     if any(c.isdigit() for c in word):
         return f"#{word}"
-    if word[0].isupper() and word != "I" and not (first and opens_without_name(word)):
+    if word[0].isupper() and word != "I" and not first:
         return f"@{bare(word)}"
     return ""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from turnfold.accounting.prices import Usage
-from turnfold.language.english import matter
+from turnfold.language.words import matter
 from turnfold.request.quotation import mark_for, memory_block, one_line
 from turnfold.summaries.notes import Item
 from turnfold.summarizers.structured_output import json_request, rows_of

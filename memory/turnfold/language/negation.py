@@ -1,0 +1,130 @@
+"""A word and its language go in; whether it denies comes out.
+
+The words are in `negation.toml`, for the languages in which denials are compared.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from turnfold.language.words import bare, carries_matter, stem
+
+_NEGATIVE_FORM = re.compile(r"un(?!it|i[qvo]|der|til|cle|less)")
+_SHORTEST_FORM = 6
+# In English, words of what may be read as something else, where there is no negator in it.
+_MAY_BE_READ = frozenset("up most least earliest latest but".split())
+
+
+class Denial(NamedTuple):
+    """How a language denies.
+
+    Attributes:
+        language: an ISO 639-1 code.
+        negators: words that say "not", as `bare` gives them.
+        denying: stems of words that deny by what they mean.
+        ending: stems of what ends a thing.
+        opposites: for a stem, those of what it says is not so.
+        bounds: words that say since, or until, when something is not so.
+        conjunctions: what a clause begins with.
+        harmless: what only looks like a denial.
+    """
+
+    language: str
+    negators: frozenset[str]
+    denying: frozenset[str]
+    ending: frozenset[str]
+    opposites: dict[str, tuple[str, ...]]
+    bounds: frozenset[str]
+    conjunctions: frozenset[str]
+    harmless: re.Pattern[str]
+
+    def word(self, word: str) -> Word:
+        """What a word of the language does in a sentence."""
+        return _word(word, self.language)
+
+
+class Word(NamedTuple):
+    """What a word does in a sentence.
+
+    Attributes:
+        stem: what it is about; "" for a word that is about nothing.
+        negates: whether it is a negator.
+        denies: whether it denies by its meaning.
+        ends: whether it ends a thing: what was said of it before may be retold with a "not".
+        opposites: stems of what it says is not so.
+        bounds: itself, where it says since or until when something is not so; else "".
+        turns: whether it may make a sentence more than a plain statement.
+        parts: whether it ends a clause: a conjunction, or a mark.
+    """
+
+    stem: str
+    negates: bool
+    denies: bool
+    ends: bool
+    opposites: tuple[str, ...]
+    bounds: str
+    turns: bool
+    parts: bool
+
+
+@lru_cache(maxsize=32)
+def denial_in(language: str) -> Denial | None:
+    """How a language denies; None where denials are not compared."""
+    words = _words().get(language)
+    if words is None:
+        return None
+
+    def stems(key: str) -> frozenset[str]:
+        return frozenset(stem(word, language) for word in words.get(key, "").split())
+
+    opposites: dict[str, tuple[str, ...]] = {}
+    for one in words.get("opposites", "").split():
+        word, _, others = one.partition("=")
+        opposites[stem(word, language)] = tuple(stem(o, language) for o in others.split("/"))
+    return Denial(
+        language,
+        frozenset(map(bare, words["negators"].split())),
+        stems("denying"),
+        stems("ending"),
+        opposites,
+        frozenset(map(bare, words["bounds"].split())),
+        frozenset(words["conjunctions"].split()),
+        re.compile(rf"\b(?:{'|'.join(words['harmless'])})", re.IGNORECASE),
+    )
+
+
+@lru_cache(maxsize=32_768)
+def _word(word: str, language: str) -> Word:
+    how = denial_in(language)
+    if how is None:
+        return Word("", False, False, False, (), "", False, False)  # noqa: FBT003
+    low, short = bare(word), stem(word, language)
+    negates = low in how.negators or low.endswith("n't") or low.startswith("n'")
+    denies = short in how.denying
+    opposites = how.opposites.get(short, ())
+    turns = language == "en" and low in _MAY_BE_READ
+    if language == "en":
+        denies |= low.endswith("less")
+        if len(low) > _SHORTEST_FORM and _NEGATIVE_FORM.match(low):  # "untouched", of "touched"
+            denies, opposites = True, (stem(low[2:]),)
+    ends = short in how.ending
+    about = not negates and carries_matter(word, language)
+    return Word(
+        short if about else "",
+        negates,
+        denies,
+        ends,
+        opposites,
+        low if low in how.bounds else "",
+        turns or negates or denies or ends or bool(opposites),
+        low in how.conjunctions or not word[:1].isalnum(),
+    )
+
+
+@lru_cache(maxsize=1)
+def _words() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(files(__package__).joinpath("negation.toml").read_text("utf-8"))

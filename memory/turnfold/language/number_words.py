@@ -1,0 +1,117 @@
+"""Languages go in; what their words for numbers, months and days mean comes out.
+
+The words are in `number_words.toml`. Libraries that have them were measured: see decision 0034.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from turnfold.language.numerals import Number, number
+from turnfold.language.words import bare
+
+Kind = Literal["month", "short month", "day", "short day", "number", "ordinal", "scale"]
+Languages: TypeAlias = tuple[str, ...]
+"""ISO 639-1 codes; of words with several meanings, that of the first counts."""
+
+_CALENDAR: tuple[tuple[str, Kind, int], ...] = (
+    ("months", "month", 1),
+    ("short_months", "short month", 1),
+    ("days", "day", 0),
+    ("short_days", "short day", 0),
+)
+# An ending on the name of a month or day has so many letters at most, and leaves so many.
+_LONGEST_ENDING = 3
+_SHORTEST_NAME = 4
+
+
+class Said(NamedTuple):
+    """What a word means.
+
+    Attributes:
+        kind: what it is a word for.
+        value: a month from 1, a weekday from 0 for Monday, a number, or the zeros of a scale.
+    """
+
+    kind: Kind
+    value: int
+
+
+class NumberWords:
+    """The words for numbers of some languages.
+
+    Attributes:
+        said: what a word means, as `bare` gives it.
+        implied: numbers that a word says without being one.
+        month_first: whether the day may follow the month.
+        tells_clock: whether half past two is a time.
+    """
+
+    def __init__(self, languages: Languages) -> None:
+        self.said: dict[str, Said] = {}
+        self.implied: dict[str, tuple[Number, ...]] = {}
+        self.month_first = False
+        self.tells_clock = "en" in languages
+        self._names: dict[str, Said] = {}
+        for language in languages:
+            if words := _words().get(language):
+                self._add(words)
+
+    def _add(self, words: dict[str, Any]) -> None:
+        for key, kind, first in _CALENDAR:
+            for value, form in _forms(words.get(key, ""), first):
+                self.said.setdefault(form, Said(kind, value))
+                if words.get("inflects") and kind in {"month", "day"}:
+                    self._names.setdefault(form, Said(kind, value))
+                    self._names.setdefault(form[:-1], Said(kind, value))
+        numbers: tuple[tuple[str, Kind, int], ...] = (("numbers", "number", 0), ("ordinals", "ordinal", 1))
+        for key, kind, first in numbers:
+            for value, form in _forms(words.get(key, ""), first):
+                self.said.setdefault(form, Said(kind, value))
+                self.implied.setdefault(form, (str(value),))
+        self.month_first |= bool(words.get("month_first"))
+        for one in words.get("scales", "").split():
+            word, _, zeros = one.partition("=")
+            self.said.setdefault(bare(word), Said("scale", int(zeros)))
+        for one in words.get("implied", "").split():
+            word, _, values = one.partition("=")
+            self.implied.setdefault(bare(word), tuple(map(number, values.split("/"))))
+
+    def meaning(self, word: str) -> Said | None:
+        """What a word means, as `bare` gives it, with whatever ending; None for nothing."""
+        if found := self.said.get(word):
+            return found
+        for ending in range(1, _LONGEST_ENDING + 1 if self._names else 1):
+            if len(word) - ending < _SHORTEST_NAME:
+                return None
+            if found := self._names.get(word[:-ending]):
+                return found
+        # "Mondays", "montags"
+        found = self.said.get(word[:-1]) if word.endswith("s") else None
+        return found if found and found.kind in {"day", "scale"} else None
+
+
+def _forms(words: str, first: int = 0) -> Iterator[tuple[int, str]]:
+    for value, forms in enumerate(words.split(), first):
+        if forms != "-":
+            yield from ((value, bare(form)) for form in forms.split("/"))
+
+
+@lru_cache(maxsize=64)
+def number_words(languages: Languages) -> NumberWords:
+    """The words for numbers of some languages; shared, so not to be changed."""
+    return NumberWords(languages)
+
+
+@lru_cache(maxsize=1)
+def _words() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(files(__package__).joinpath("number_words.toml").read_text("utf-8"))
+
+
+def inflects(language: str) -> bool:
+    """Whether a language puts endings on names."""
+    return bool(_words().get(language, {}).get("inflects"))

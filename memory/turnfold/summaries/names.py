@@ -1,0 +1,211 @@
+"""Words with a capital go in; which of them name something, and whether it is another's, comes out.
+
+A capital tells a name only inside a sentence, and in German not even there. A word that a
+sentence begins with, or a German noun, is taken for a wrong name only where it stands in the
+place of a name of the turns that the note does not have: beside the same word, or nearly alike.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
+from difflib import SequenceMatcher
+from itertools import islice
+from os.path import commonprefix
+from typing import NamedTuple
+
+from turnfold_stores.search.scanning import WORD
+from turnfold_stores.search.stop_words import BY_LANGUAGE
+
+from turnfold.language.words import bare, sentences
+
+_OPENS_SENTENCE = re.compile(r"[.!?…:\n\"•*。！？]")
+_JOINS = frozenset({" ", "-"})
+# Words that stand near another one, on either side.
+_NEAR = 2
+_SHORTEST_TELLING = 3
+# So alike are a name and what it was taken for; more so where nouns have capitals.
+_ALIKE, _ALIKE_IN_GERMAN = 0.4, 0.65
+_SHORTEST_ALIKE = 4
+# Behind these in German stands a name, where it is no noun with an article.
+_BARE_IN_GERMAN = frozenset("in nach aus bei mit von fur an zu uber durch gegen ohne".split())
+# What stands before a word that opens something, within three characters of it.
+_OPENS = re.compile(r"[:\"(\[/•*]\s*$|(?:^|\s)-+\s*$")
+_LABEL = re.compile(r"\s*:")
+_WITHOUT_CAPITALS = frozenset("ar fa he hi th zh ja ko ta".split())
+KATAKANA = re.compile(r"[ァ-ヺー・]{2,}")
+_HONORIFIC = re.compile(r"\s?(?:さん|様|氏|君|くん|ちゃん|先生)")
+_VOWELS = re.compile(r"[aeiouyаеёиоуыэюяіїє]")
+# Words with one beginning that are compared.
+_MOST_ALIKE = 64
+_SHORTEST_BEGINNING = 3
+_LONGEST_ENDING = 4
+
+
+class Capitals:
+    """The words of a text that have a capital, and what they stand near."""
+
+    def __init__(self) -> None:
+        self._inside: set[str] = set()
+        self._opening: set[str] = set()
+        self._small: set[str] = set()
+        self._left: dict[str, set[str]] = {}
+        self._right: dict[str, set[str]] = {}
+        self._near: dict[str, set[str]] = {}
+
+    def read(self, text: str, words: Collection[str]) -> None:
+        """Take in a part of the text, which is `plain`."""
+        self._small.update(bare(word) for word in words if word[0].islower())
+        if not any(word[0].isupper() for word in words):
+            return
+        found = [(one.group(), *one.span()) for one in WORD.finditer(text)]
+        low = [bare(word) for word, _, _ in found]
+        for at, (word, start, end) in enumerate(found):
+            if not word[0].isupper():
+                continue
+            name = low[at]
+            if not word[1:].islower():
+                continue
+            gap = text[found[at - 1][2] : start] if at else "."
+            (self._opening if _OPENS_SENTENCE.search(gap) else self._inside).add(name)
+            if gap in _JOINS:
+                self._left.setdefault(low[at - 1], set()).add(name)
+            if text[end : end + 1] in _JOINS and at + 1 < len(low):
+                self._right.setdefault(low[at + 1], set()).add(name)
+            for near in (*low[max(0, at - _NEAR) : at], *low[at + 1 : at + 1 + _NEAR]):
+                self._near.setdefault(near, set()).add(name)
+
+    @property
+    def names(self) -> set[str]:
+        """Words that have a capital inside a sentence, and never stand without."""
+        return self._inside - self._small
+
+    @property
+    def opening(self) -> set[str]:
+        """Words that sentences open with, and that never stand without a capital."""
+        return self._opening - self._small
+
+    def behind(self, word: str) -> set[str]:
+        """Words with a capital that stand right behind another."""
+        return self._left.get(word, set())
+
+    def before(self, word: str) -> set[str]:
+        """Words with a capital that stand right before another."""
+        return self._right.get(word, set())
+
+    def near(self, word: str) -> set[str]:
+        """Words with a capital that stand near another."""
+        return self._near.get(word, set())
+
+
+class Name(NamedTuple):
+    """A word of a note that may name something.
+
+    Attributes:
+        word: as it is written.
+        shows: whether the note shows that it is a name.
+        left: the word before it, as it is written; "" for none.
+        right: the words behind it in its sentence, as `bare` gives them.
+    """
+
+    word: str
+    shows: bool
+    left: str = ""
+    right: tuple[str, ...] = ()
+
+
+def names_in(text: str, language: str) -> Iterator[Name]:
+    """The words of a note that may name something; it is `plain`, and without its numbers."""
+    small = BY_LANGUAGE.get(language, frozenset())
+    is_cased = language not in _WITHOUT_CAPITALS
+    for sentence in sentences(text):
+        found = list(WORD.finditer(sentence))
+        for number, one in enumerate(found):
+            before = sentence[max(0, one.start() - 3) : one.start()]
+            opens = is_cased and (number == 0 or bool(_OPENS.search(before)))
+            if opens and _LABEL.match(sentence, one.end()):
+                continue
+            left = "" if opens or not number else found[number - 1].group()
+            near = _NEAR + (sentence[one.end() : one.end() + 1] == ",")
+            right = tuple(bare(word.group()) for word in found[number + 1 : number + 1 + near])
+            for word in one.group().split("'"):
+                if word and word[0].isupper() and word.casefold() not in small:
+                    yield Name(word, not opens and language != "de", left, right)
+
+
+def katakana_in(text: str) -> Iterator[Name]:
+    """Words in katakana, each with the two letters before it."""
+    for found in KATAKANA.finditer(text):
+        left = text[max(0, found.start() - 3) : found.start()].rstrip()[-2:]
+        yield Name(found.group(), bool(_HONORIFIC.match(text, found.end())), left)
+
+
+def is_taken_for_another(
+    name: Name, others: Sequence[Capitals], mentioned: Collection[str], language: str
+) -> bool:
+    """Whether a word stands in the place of a name that the note does not have.
+
+    Args:
+        name: a word that the turns do not say.
+        others: what has a capital in them.
+        mentioned: the words of the note, as `bare` gives them.
+        language: of the note.
+    """
+    small = BY_LANGUAGE.get(language, frozenset())
+    low = bare(name.word)
+    for one in others:
+        names = {other for other in one.names if other not in mentioned}
+        if language == "de":
+            left = bare(name.left)
+            if name.left[:1].isupper() or left in _BARE_IN_GERMAN:
+                if not names.isdisjoint(one.behind(left)):
+                    return True
+            names |= {other for other in one.opening if other not in mentioned}
+            names = {other for other in names if not low.startswith(other[:_SHORTEST_ALIKE])}
+        elif name.right:
+            telling = [
+                word
+                for word in name.right
+                if len(word) >= _SHORTEST_TELLING and word not in small and word not in one.names
+            ]
+            if any(not names.isdisjoint(one.near(word)) for word in telling):
+                return True
+            if not names.isdisjoint(one.before(name.right[0])):
+                return True
+        least = _ALIKE_IN_GERMAN if language == "de" else _ALIKE
+        if any(is_alike(low, other, least) for other in names):
+            return True
+    return False
+
+
+def is_alike(one: str, other: str, least: float) -> bool:
+    """Whether a name may have been taken for another one; `least` is between 0 and 1."""
+    if one[0] != other[0] or abs(len(one) - len(other)) > _LONGEST_ENDING:
+        return False
+    if len(one) < _SHORTEST_ALIKE:
+        return False
+    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= least
+
+
+def is_form_of(one: str, other: str) -> bool:
+    """Whether two words may be one name with different endings: Marek, Marka; Anna, Annou."""
+    same = len(commonprefix((one, other)))
+    ends = sorted((len(one) - same, len(other) - same))
+    if ends[1] > _LONGEST_ENDING or same < min(_SHORTEST_BEGINNING, len(one) - 1, len(other) - 1):
+        return False
+    if ends[0] <= 1 or (same > _LONGEST_ENDING and ends[1] < _LONGEST_ENDING):
+        return True
+    bones, others = _VOWELS.sub("", one), _VOWELS.sub("", other)
+    return bones == others
+
+
+def has_form_of(word: str, words: Sequence[str]) -> bool:
+    """Whether a form of a name is among words in their order."""
+    beginning = word[: min(_SHORTEST_BEGINNING, max(2, len(word) - 1))]
+    at = bisect_left(words, beginning)
+    return any(
+        is_form_of(word, other)
+        for other in islice(words, at, at + _MOST_ALIKE)
+        if other.startswith(beginning)
+    )
