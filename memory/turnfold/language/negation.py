@@ -26,6 +26,7 @@ class Denial(NamedTuple):
         language: an ISO 639-1 code.
         negators: words that say "not", as `bare` gives them.
         denying: stems of words that deny by what they mean.
+        choosing: of these, stems of what prefers one thing to another.
         ending: stems of what ends a thing.
         opposites: for a stem, those of what it says is not so.
         bounds: words that say since, or until, when something is not so.
@@ -36,6 +37,7 @@ class Denial(NamedTuple):
     language: str
     negators: frozenset[str]
     denying: frozenset[str]
+    choosing: frozenset[str]
     ending: frozenset[str]
     opposites: dict[str, tuple[str, ...]]
     bounds: frozenset[str]
@@ -54,6 +56,7 @@ class Word(NamedTuple):
         stem: what it is about; "" for a word that is about nothing.
         negates: whether it is a negator.
         denies: whether it denies by its meaning.
+        chooses: whether what stands before it holds, and what stands behind it does not.
         ends: whether it ends a thing: what was said of it before may be retold with a "not".
         opposites: stems of what it says is not so.
         bounds: itself, where it says since or until when something is not so; else "".
@@ -64,6 +67,7 @@ class Word(NamedTuple):
     stem: str
     negates: bool
     denies: bool
+    chooses: bool
     ends: bool
     opposites: tuple[str, ...]
     bounds: str
@@ -89,6 +93,7 @@ def denial_in(language: str) -> Denial | None:
         language,
         frozenset(map(bare, words["negators"].split())),
         stems("denying"),
+        stems("choosing"),
         stems("ending"),
         opposites,
         frozenset(map(bare, words["bounds"].split())),
@@ -101,7 +106,7 @@ def denial_in(language: str) -> Denial | None:
 def _word(word: str, language: str) -> Word:
     how = denial_in(language)
     if how is None:
-        return Word("", False, False, False, (), "", False, False)  # noqa: FBT003
+        return Word("", False, False, False, False, (), "", False, False)  # noqa: FBT003
     low, short = bare(word), stem(word, language)
     negates = low in how.negators or low.endswith("n't") or low.startswith("n'")
     denies = short in how.denying
@@ -117,6 +122,7 @@ def _word(word: str, language: str) -> Word:
         short if about else "",
         negates,
         denies,
+        short in how.choosing,
         ends,
         opposites,
         low if low in how.bounds else "",

@@ -92,6 +92,16 @@ class Clause:
         return self.negator is not None or self.loaded is not None
 
     @property
+    def denies_twice(self) -> bool:
+        """Whether it denies a denial: "won't quit"."""
+        return self.negator is not None and self.loaded is not None and self.negator < self.loaded
+
+    @property
+    def doubt(self) -> int:
+        """The side of what stands before a word that denies by its meaning."""
+        return 0 if self.loaded is None or self.said[self.loaded].chooses else _OPEN
+
+    @property
     def open(self) -> dict[str, None]:
         """What stands behind the word that denies by its meaning."""
         return self._from(self.loaded)
@@ -199,9 +209,10 @@ class Sides:
                 continue
             part = Clause(clause)
             self.denies |= part.denies
-            if part.negator is None:
+            if part.negator is None or part.denies_twice:
                 loaded = part.open
-                self._stands([one for one in part.stems if one not in loaded], affirmed)
+                # "Off the table", "is closed": what comes before it is hardly affirmed.
+                self._stands([one for one in part.stems if one not in loaded], affirmed | part.doubt)
                 self._stands(loaded, _OPEN)
             else:
                 self._stands(
@@ -237,13 +248,13 @@ class Sides:
             return one in self._denied
         return any(not those or those & bounds for those in self._bounds[one])
 
-    def denies_both(self, stems: Sequence[str], bounds: frozenset[str]) -> bool:
-        """Whether two stems are denied by one sentence, and affirmed together by none."""
+    def denied_together(self, stems: Sequence[str], bounds: frozenset[str]) -> list[str]:
+        """Two stems or more that one sentence denies; [] for none."""
         for denied, _ in self._denials:
             found = [one for one in stems if f" {one} " in denied and self.denies_within(one, bounds)]
-            if len(found) > 1 and not any(self.affirms_with(one, found) for one in found):
-                return True
-        return False
+            if len(found) > 1:
+                return found
+        return []
 
     def affirms_with(self, one: str, others: Iterable[str]) -> bool:
         """Whether a clause that denies nothing is about a stem and one of the others."""
@@ -276,7 +287,9 @@ def contradicted(note: str, sources: Sequence[Sides], language: str) -> str:
         parts = [Clause.of(part, how) for part in clauses(sentence, how.conjunctions)]
         denials = {one for part in parts if part.negator is not None for one in part.stems}
         for part in parts:
-            if part.negator is not None:
+            if part.denies_twice:
+                wrong = False
+            elif part.negator is not None:
                 wrong = _denies_wrongly(part, sources, fewest)
             elif part.loaded is not None:
                 wrong = False
@@ -322,8 +335,11 @@ def _affirms_wrongly(
     ]
     both = [one for one in known if sides[one] & _DENIED]
     bold = not any(source.denied_with(one, denials) for source in sources for one in both)
-    if bold and fewest == 1 and any(source.denies_both(both, bounds) for source in sources):
-        return True
+    if bold and fewest == 1:
+        for source in sources:
+            found = source.denied_together(both, bounds)
+            if found and not any(also.affirms_with(found[0], found) for also in sources):
+                return True
     if len(against) < fewest:
         return False
     if fewest == 1 and bold and any(_is_predicate(one, part.text) for one in against):

@@ -13,7 +13,7 @@ from turnfold.history.utterances import LABEL
 from turnfold.language.number_words import Languages, inflects
 from turnfold.language.numerals import Number
 from turnfold.language.quantities import Date, Quantities, Time, languages_of, quantities
-from turnfold.language.words import bare, flat, plain
+from turnfold.language.words import UNSPACED, bare, flat, plain
 from turnfold.summaries.contradiction import contradicted
 from turnfold.summaries.names import (
     Name,
@@ -88,8 +88,7 @@ class Evidence:
             for words in quotations(text)
             if WORD.search(words) and not more.quotes(words, languages)
         ]
-        text = self._without_phones(readable(text), wrong)
-        text = more.without_codes(text, wrong)
+        text = more.without_codes(more.without_phones(readable(text), wrong), wrong)
         found = quantities(text, languages)
         wrong += self._quantities(found, shown, more)
         wrong += self._wrong_names(found.rest, shown, languages, more)
@@ -121,7 +120,7 @@ class Evidence:
         letters = flat(text).replace(" ", "")
         return any(one.has_run(letters) for one in self._said)
 
-    def _without_phones(self, text: str, wrong: list[str]) -> str:
+    def without_phones(self, text: str, wrong: list[str]) -> str:
         """The text without telephone numbers; those that do not occur here are added."""
 
         def phone(found: re.Match[str]) -> str:
@@ -162,8 +161,12 @@ class Evidence:
         return " ".join([*rest, text[at:]])
 
     def has_code(self, code: str) -> bool:
-        """Whether an identifier occurs, whatever separates its parts."""
-        return any(one.has_code(code) for one in self._said)
+        """Whether an identifier occurs, whatever separates its parts; without digits, in parts."""
+        if any(one.has_code(code) for one in self._said):
+            return True
+        parts = code.split("-")
+        is_compound = len(parts) > 1 and not any(map(str.isdigit, code))
+        return is_compound and all(map(self.has_code, parts))
 
     def _quantities(self, found: Quantities, note: str, more: Evidence) -> Iterator[str]:
         for shown, meant in found.dates:
@@ -186,6 +189,8 @@ class Evidence:
 
     def _stands(self, shown: str) -> bool:
         """Whether a word for a number stands here as it is, be it in another language."""
+        if UNSPACED.match(shown):
+            return self.has_run(shown)
         return shown.isalpha() and self._has_word((bare(shown),))
 
     def _has_number(self, values: Iterable[Number]) -> bool:

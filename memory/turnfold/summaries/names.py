@@ -18,6 +18,7 @@ from typing import NamedTuple
 from turnfold_stores.search.scanning import WORD
 from turnfold_stores.search.stop_words import BY_LANGUAGE
 
+from turnfold.language.number_words import inflects
 from turnfold.language.words import bare, sentences
 
 _OPENS_SENTENCE = re.compile(r"[.!?…:\n\"•*。！？]")
@@ -173,7 +174,7 @@ def is_taken_for_another(
                 return True
             if not names.isdisjoint(one.before(name.right[0])):
                 return True
-        least = _ALIKE_IN_GERMAN if language == "de" else _ALIKE
+        least = _ALIKE_IN_GERMAN if language == "de" else _ALIKE + 0.15 * inflects(language)
         if any(is_alike(low, other, least) for other in names):
             return True
     return False

@@ -22,7 +22,7 @@ from turnfold.summaries.names import KATAKANA, Capitals, Name
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[nrtbf\"\\])")
 _HYPHENATED = re.compile(r"(?<![^\W_])[^\W_]++(?:-[^\W_]++)++")
 _DIGITS = re.compile(r"\d+")
-_UNIT = re.compile(r"(\d)\s?(?:°\s?[CF]|[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b")
+_UNIT = re.compile(r"(?<![\w-])(\d[\d.,]{0,15})\s?(?:°\s?[CF]|[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b")
 _FRACTION = re.compile(r"(?<![\d/])([13]/4|1/2)(?![\d/])")
 _FRACTIONS = {"1/4": "a quarter", "1/2": "half", "3/4": "three quarters"}
 # A day of a month that is not named: "the 19th", "le 6.", "15'inde", "4日".

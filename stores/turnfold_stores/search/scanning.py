@@ -41,13 +41,15 @@ _RUN = rf"[^\W_]++(?:[{MARKS}]++[^\W_]*+)*+"
 WORD = re.compile(rf"{_RUN}(?:['’]{_RUN})*+")
 """Letters and digits with the signs on them, and what an apostrophe joins to them."""
 
-LINK = re.compile(rf"(?:[hH][tT][tT][pP][sS]?://|[wW]{{3}}\.)[^\s<>\"]{{1,{_LONGEST_LINK}}}+")
-"""The address of a page."""
+LINK = re.compile(
+    rf"(?:\b[a-zA-Z][a-zA-Z0-9+]{{1,11}}://|[wW]{{3}}\.)[^\s<>\"]{{1,{_LONGEST_LINK}}}+"
+)
+"""The address of a page, a bucket, a database: whatever has a scheme."""
 
 _TOKEN = re.compile(
     rf"({LINK.pattern})"
     # What dots, dashes and the like join: a word, a number, an identifier, a path, an address.
-    r"|(#?\w++(?:[-./\\:#@+~]\w++)*+)"
+    r"|(#?\w++(?:[-./\\:#@+~]{1,2}\w++)*+)"
     r"|[^\w\s]++"
 )
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w")
@@ -59,7 +61,10 @@ _VERSION = re.compile(r"\d+(?:\.\d+){2,}")  # 3.11.2, 192.168.0.1
 _PATH = re.compile(r"\w[./\\@]\w{2,}")
 _EITHER_OR = re.compile(r"\w+/\w+")
 _HUMP = re.compile(r"[a-z][A-Z]")
-_QUOTATION = re.compile(r'"([^"\n]{2,400}+)"|`([^`\n]{2,200}+)`|(?<!\w)\'([^\'\n]{2,200}+)\'(?!\w)')
+_QUOTATION = re.compile(
+    r'"([^"\n]{2,400}+)"|`([^`\n]{2,200}+)`|(?<!\w)\'([^\'\n]{2,200}+)\'(?!\w)'
+    r"|[「『《«]([^「」『』《》«»\n]{1,200}+)[」』》»]"
+)
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*+\s++|(?<=[。！？])|\n\s*+")
 # Behind which of these a text is cut into stretches: the first that is found.
 _CUTS = ("\n", ". ", "? ", "! ", "。", " ", "，", "\u3000")
@@ -140,7 +145,7 @@ def without_links(text: str) -> str:
 
 
 def quotations(text: str) -> Iterator[str]:
-    """What stands in straight quotation marks or backticks, without them."""
+    """What stands in quotation marks or backticks, without them; of curved ones only «» and CJK's."""
     for stretch in stretches(text):
         for found in _QUOTATION.finditer(stretch):
             yield found[found.lastindex or 0]
