@@ -1,8 +1,11 @@
 """What memory does in other languages than English, one row a language.
 
-    python benchmarks/bench_languages.py [--only de ja] [--columns recall] [--show]
+    python benchmarks/bench_languages.py [--only de ja] [--columns notes recall] [--show]
 
-Each concern has its cases in a file of `languages/`. *recall*: a conversation of 20 facts among
+Each concern has its cases in `languages/`. *notes*, *instructions* and *fold* are those of
+`notes_in_languages.py`: of true notes the gate should refuse few, of wrong ones nearly all; the
+instructions a summarizer cites are to be kept as such; a fold should take no longer than in
+English. *recall*: a conversation of 20 facts among
 280 turns of everyday talk, and of each a question in other words: how many of the 20 stand word
 for word in the prompt, with all-MiniLM-L6-v2, which knows English, and by words alone; how many
 of six pieces of small talk recall anything; how many of two follow-ups that name nothing find
@@ -18,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from notes_in_languages import fold_time, instructions, notes
 from turnfold import Embedder, Memory, Policy
 from turnfold.embedders import FastEmbedder
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
@@ -130,7 +134,12 @@ def _share(tried: Sequence[tuple[str, bool]], name: str, *, show: bool) -> str:
 
 # --- the table --------------------------------------------------------------------------------
 
-COLUMNS: Mapping[str, Callable[..., Row]] = {"recall": recall}
+COLUMNS: Mapping[str, Callable[..., Row]] = {
+    "notes": notes,
+    "instructions": instructions,
+    "fold": fold_time,
+    "recall": recall,
+}
 
 
 def cases(concern: str) -> list[Any]:

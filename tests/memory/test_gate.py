@@ -1,6 +1,7 @@
 """Nothing gets into a summary that the turns it cites do not say; formats do not matter."""
 
 import json
+import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from turnfold.errors import SummaryError
 from turnfold.history.utterances import Utterance
-from turnfold.language.words import sentences
 from turnfold.language.quantities import quantities
+from turnfold.language.words import sentences
 from turnfold.summaries.evidence import Evidence
-from turnfold.summaries.gate import add_missed_instructions, judge
+from turnfold.summaries.gate import Gate, add_missed_instructions, judge
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold.summaries.sentences import ExtractiveSummarizer, extract
 
@@ -22,6 +23,8 @@ CASES = [
     .read_text()
     .splitlines()
 ]
+
+IN_LANGUAGES = Path(__file__).parents[2] / "benchmarks" / "languages" / "notes"
 
 
 def job(*said, first=1, **more):
@@ -217,8 +220,89 @@ def test_what_others_say_takes_nothing_away_from_what_the_user_said():
 def test_a_name_has_to_stand_in_the_turns_that_are_cited():
     turns = job("Marta moves to Leeds.", "Greta stays in Bath.")
     assert refused(turns, "Marta moves to Leeds.", (1,)) == []
-    assert refused(turns, "Greta moves to Leeds.", (1,))
+    assert refused(turns, "The user says Ottilie moves to Leeds.", (1,))
     assert refused(turns, "The user's friend Greta stays in Bath.", (2,)) == []
+
+
+def test_a_name_from_another_turn_of_the_job_is_no_invention_but_a_number_is():
+    turns = job("Marta moves to Leeds.", "Her rent is 840 a month.")
+    assert refused(turns, "For her new flat Marta pays a rent of 840.", (2,)) == []
+    assert refused(turns, "For her new flat in Leeds Marta pays 840.", (1,))
+
+
+def test_what_opens_a_sentence_is_a_name_only_in_the_place_of_another():
+    turns = job("My colleague Ingrid reviewed the draft of PAY-11 on Monday.")
+    assert refused(turns, "Drafted on Monday; reviewed PAY-11 then.") == []
+    assert refused(turns, "Ingrid reviewed the draft.") == []
+    assert refused(turns, "Sigrid reviewed the draft.")
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "wrong"),
+    [
+        ("Rozmawiałem z Martą w Krakowie.", "Marta mieszka w mieście Kraków.", "Był z Agatą."),
+        ("Бабушка живёт с Мариной в Твери.", "У Марины есть дом: Тверь.", "Живёт с Ольгой."),
+        ("Wir ziehen nach Kiel, mit Frau Jessen.", "Der Umzug nach Kiel.", "Umzug nach Bremen."),
+        ("友人のタケシが来ます。", "タケシは友人。", "友人のヒロシが来る。"),
+        ("我们用Redis做缓存。", "缓存用Redis。", "缓存用Kafka。"),
+        ("书名是《水上的路》。", "书名:《水上的路》。", "书名:《岸上的路》。"),
+    ],
+)
+def test_names_are_looked_for_as_their_language_has_them(said, right, wrong):
+    assert refused(job(said), right) == []
+    assert refused(job(said), wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "wrong"),
+    [
+        ("我每月存两千五百元。", "每月存2500元。", "每月存3500元。"),
+        ("保証金は2億8千万円。", "保証金は280,000,000円。", "保証金は2億3千万円。"),
+        ("الإيجار 400 دينار.", "الإيجار ٤٠٠ دينار.", "الإيجار ٥٠٠ دينار."),
+        ("किराया १,१४० रुपये है।", "किराया 1,140 रुपये।", "किराया 1,410 रुपये।"),
+        ("Trabajo 3 días a la semana.", "Trabaja tres días.", "Trabaja cinco días."),
+        ("Treffen am 4. Mai um 14.30 Uhr.", "Am 4. Mai, 14:30.", "Am 5. Mai."),
+        ("Vuelvo el 18 de octubre.", "Vuelve el 18 oct.", "Vuelve el 19 de octubre."),
+        ("Встреча в пятницу, 1 июля.", "Встреча 1 июля, пятница.", "Встреча 1 июня."),
+        ("We leave on 12 April, back the 19th.", "Back on 19 April.", "Back on 18 April."),
+    ],
+)
+def test_numbers_are_read_in_every_script(said, right, wrong):
+    assert refused(job(said), right) == []
+    assert refused(job(said), wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "wrong"),
+    [
+        ("Wir essen kein Fleisch.", "Sie essen kein Fleisch.", "Sie essen gern Fleisch."),
+        ("No comemos carne roja.", "No comen carne roja.", "Comen carne roja."),
+        ("Nie jemy mięsa wołowego.", "Nie jedzą mięsa wołowego.", "Jedzą mięso wołowe."),
+    ],
+)
+def test_denials_are_compared_in_the_languages_of_the_list(said, right, wrong):
+    assert refused(job(said), right) == []
+    assert refused(job(said), wrong)
+
+
+def test_two_ways_to_say_no_are_no_opposites():
+    said = job("Nothing may stand in the stairwell.", "Nothing merged since commit 9f3c2ab.")
+    assert refused(said, "No furniture may stand in the stairwell.", (1,)) == []
+    assert refused(said, "The last merge was commit 9f3c2ab.", (2,)) == []
+
+
+def test_a_digit_of_a_hash_proves_no_number():
+    said = job("The build 3f9a1c7e-52d4-4b1a-9c0e-7d12aa84f6b3 took long.")
+    assert refused(said, "The build took 52 minutes.")
+    assert refused(said, "The build is 3f9a1c7e-52d4-4b1a-9c0e-7d12aa84f6b3.") == []
+
+
+def test_windows_paths_are_paths():
+    said = job(r"Save it in C:\Users\ana\reports\q3.xlsx and gs://acme-landing/in, please.")
+    assert refused(said, r"The file goes to C:\Users\ana\reports\q3.xlsx.") == []
+    assert refused(said, r"The file goes to C:\Users\ben\reports\q3.xlsx.")
+    assert refused(said, "It goes to gs://acme-landing/in as well.") == []
+    assert refused(said, "It goes to gs://acme-staging/in as well.")
 
 
 def test_without_turns_cited_all_of_them_count():
@@ -343,6 +427,24 @@ def test_of_wrong_notes_nearly_all_are_caught_and_of_faithful_ones_few_refused()
     assert len(wrong) >= 200
     assert sum(faithful) / len(faithful) <= 0.05
     assert sum(wrong) / len(wrong) >= 0.95
+
+
+@pytest.mark.parametrize("language", sorted(one.stem for one in IN_LANGUAGES.glob("*.toml")))
+def test_the_same_holds_in_every_language(language):
+    """The figures of `benchmarks/bench_languages.py --columns notes`."""
+    true, wrong = [], {"name": [], "other": []}
+    for talk in tomllib.loads((IN_LANGUAGES / f"{language}.toml").read_text("utf-8"))["talk"]:
+        turns = job(*map(tuple, talk["turns"]))
+        gate = Gate(turns)
+        items = [Item(kind, text, tuple(cited)) for kind, cited, text in talk["notes"]]
+        true += [bool(gate.judge([item]).refused) for item in items]
+        for kind, old, new in talk["wrong"]:
+            right = next(item for item in items if old in item.text)
+            changed = Item(right.kind, right.text.replace(old, new, 1), right.turns)
+            wrong["name" if kind == "name" else "other"].append(bool(gate.judge([changed]).refused))
+    assert sum(true) <= 0.04 * len(true)
+    assert sum(wrong["other"]) >= 0.94 * len(wrong["other"])
+    assert sum(wrong["name"]) >= 0.65 * len(wrong["name"])
 
 
 # --- the extractive summarizer ----------------------------------------------------------------

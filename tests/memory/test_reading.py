@@ -14,8 +14,8 @@ from support.readers import READERS
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
 from turnfold.instructions.enclosed import between_marks
+from turnfold.language.quantities import quantities
 from turnfold.language.words import plain
-from turnfold.language.quantities import _GRAMMAR, _read_by_rules, read_phrase
 from turnfold.summaries import evidence
 from turnfold.summaries.evidence import Evidence
 from turnfold.summaries.notes import SummaryJob
@@ -160,40 +160,15 @@ PHRASES = st.lists(
 
 
 @settings(max_examples=400, deadline=None)
-@given(PHRASES, st.sampled_from(["", " "]))
-def test_a_rule_is_passed_over_only_where_it_finds_nothing(pieces, between):
-    phrase = between.join(pieces)
-    for shows, rule, _ in _GRAMMAR:
-        found = rule.search(phrase)
-        # "and" by itself says no number.
-        if found and not set(found.group().split()) <= {"and", "-"}:
-            assert shows.search(phrase.lower())
-
-
-FIGURES = st.lists(
-    st.sampled_from(
-        "5 23 007 2026 2026-01-07 2026/13/01 1/2/24 , - . / ( : ' $ € + 1,200 3.14 1.200 1.2.3 "
-        "12,5 x Name mark st m 10 100 000 ;".split()
-    ),
-    min_size=1,
-    max_size=7,
-)
-
-
-@settings(max_examples=400, deadline=None)
-@given(FIGURES, st.sampled_from(["", " "]))
-def test_rows_of_figures_are_read_as_the_rules_read_them(pieces, between):
-    row = between.join(pieces)
-    if row.isdigit():
-        return
-    quick, slow = read_phrase(row), _read_by_rules(row)
-    assert (quick.dates, quick.weekdays, quick.times, quick.numbers, quick.rest.split()) == (
-        slow.dates,
-        slow.weekdays,
-        slow.times,
-        slow.numbers,
-        slow.rest.split(),
-    )
+@given(PHRASES, st.sampled_from(["", " "]), st.sampled_from(["en", "de", "pl", "zh"]))
+def test_what_is_said_in_numbers_leaves_blanks_and_everything_else_stands(
+    pieces, between, language
+):
+    text = plain(between.join(pieces))
+    found = quantities(text, (language,))
+    assert len(found.rest) == len(text)
+    assert all(left in (was, " ") for left, was in zip(found.rest, text, strict=True))
+    assert not any(letter.isdigit() for letter in found.rest)
 
 
 # --- what is read -----------------------------------------------------------------------------

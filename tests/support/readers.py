@@ -6,9 +6,9 @@ from turnfold.accounting.tokens import estimate_text
 from turnfold.archive.passages import split
 from turnfold.history.exchanges import canonical
 from turnfold.history.utterances import Utterance, utterances
-from turnfold.language.words import matter, plain, sentences
 from turnfold.language.quantities import quantities
 from turnfold.language.time_spans import span_in
+from turnfold.language.words import matter, plain, sentences
 from turnfold.recall.query import RecallQuery, coverage, read_opening
 from turnfold.recall.ranking import messages_of
 from turnfold.request.quotation import mark_for, memory_block

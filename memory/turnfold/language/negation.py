@@ -32,6 +32,7 @@ class Denial(NamedTuple):
         bounds: words that say since, or until, when something is not so.
         conjunctions: what a clause begins with.
         harmless: what only looks like a denial.
+        whole: whether what stands before a negator is denied as well.
     """
 
     language: str
@@ -43,6 +44,7 @@ class Denial(NamedTuple):
     bounds: frozenset[str]
     conjunctions: frozenset[str]
     harmless: re.Pattern[str]
+    whole: bool
 
     def word(self, word: str) -> Word:
         """What a word of the language does in a sentence."""
@@ -99,6 +101,7 @@ def denial_in(language: str) -> Denial | None:
         frozenset(map(bare, words["bounds"].split())),
         frozenset(words["conjunctions"].split()),
         re.compile(rf"\b(?:{'|'.join(words['harmless'])})", re.IGNORECASE),
+        bool(words.get("whole")),
     )
 
 
@@ -106,7 +109,7 @@ def denial_in(language: str) -> Denial | None:
 def _word(word: str, language: str) -> Word:
     how = denial_in(language)
     if how is None:
-        return Word("", False, False, False, False, (), "", False, False)  # noqa: FBT003
+        return Word("", False, False, False, False, (), "", False, False)
     low, short = bare(word), stem(word, language)
     negates = low in how.negators or low.endswith("n't") or low.startswith("n'")
     denies = short in how.denying

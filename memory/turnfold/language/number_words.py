@@ -24,6 +24,10 @@ _CALENDAR: tuple[tuple[str, Kind, int], ...] = (
     ("days", "day", 0),
     ("short_days", "short day", 0),
 )
+_COUNTING: tuple[tuple[str, Kind, int], ...] = (
+    ("numbers", "number", 0),
+    ("ordinals", "ordinal", 1),
+)
 # An ending on the name of a month or day has so many letters at most, and leaves so many.
 _LONGEST_ENDING = 3
 _SHORTEST_NAME = 4
@@ -60,6 +64,8 @@ class NumberWords:
         for language in languages:
             if words := _words().get(language):
                 self._add(words)
+        self.meaning = lru_cache(maxsize=8_192)(self._meaning)
+        """What a word means, in whatever case and with whatever ending; None for nothing."""
 
     def _add(self, words: dict[str, Any]) -> None:
         for key, kind, first in _CALENDAR:
@@ -68,7 +74,10 @@ class NumberWords:
                 if words.get("inflects") and kind in {"month", "day"}:
                     self._names.setdefault(form, Said(kind, value))
                     self._names.setdefault(form[:-1], Said(kind, value))
-        numbers: tuple[tuple[str, Kind, int], ...] = (("numbers", "number", 0), ("ordinals", "ordinal", 1))
+        numbers: tuple[tuple[str, Kind, int], ...] = (
+            ("numbers", "number", 0),
+            ("ordinals", "ordinal", 1),
+        )
         for key, kind, first in numbers:
             for value, form in _forms(words.get(key, ""), first):
                 self.said.setdefault(form, Said(kind, value))
@@ -81,8 +90,8 @@ class NumberWords:
             word, _, values = one.partition("=")
             self.implied.setdefault(bare(word), tuple(map(number, values.split("/"))))
 
-    def meaning(self, word: str) -> Said | None:
-        """What a word means, as `bare` gives it, with whatever ending; None for nothing."""
+    def _meaning(self, word: str) -> Said | None:
+        word = bare(word)
         if found := self.said.get(word):
             return found
         for ending in range(1, _LONGEST_ENDING + 1 if self._names else 1):

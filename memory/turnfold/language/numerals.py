@@ -28,6 +28,8 @@ Number = str
 
 def number(digits: str) -> Number:
     """The shortest form of digits, with or without decimals behind a dot."""
+    if digits.isascii() and digits.isdecimal():
+        return digits.lstrip("0") or "0"
     if not digits.isascii():
         digits = "".join("." if c == "." else str(unicodedata.digit(c)) for c in digits)
     whole, _, decimals = digits.partition(".")
@@ -44,6 +46,8 @@ def with_zeros(one: Number, zeros: int) -> Number:
 
 def readings(digits: str) -> set[Number]:
     """What a figure may mean: a dot or comma may group thousands or begin the decimals."""
+    if digits.isdecimal():
+        return {number(digits)}
     whole, dot, decimals = digits.partition(".")
     if whole.isdigit() and (not dot or (decimals.isdigit() and len(decimals) != _THOUSAND)):
         return {number(digits)}

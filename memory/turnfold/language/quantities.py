@@ -30,13 +30,16 @@ _TIME = re.compile(r"(\d{1,2})[:h](\d{2})(?::\d{2})?")
 _TIME_IN_WORDS = re.compile(r"(\d{1,2})(?:[.:](\d{2}))?")
 _HALF = re.compile(r"\s?([ap])\.?m\b\.?", re.IGNORECASE)
 _OCLOCK = re.compile(r"\s?(?:uhr|uur)\b", re.IGNORECASE)
+_TELLS_HOUR = frozenset("aApPuU")
 _SUFFIX = re.compile(r"\s?(k|mn|m|bn|b|tn)(?![^\W_])", re.IGNORECASE)
 _PART = re.compile(r"[^-/:_]+")
 # In Chinese, Japanese and Korean.
 _HAN_DATE = re.compile(
     r"(?:(\d{4})\s?[年년]\s?)?(?<!\d)(\d{1,2})\s?[月월](?:\s?(\d{1,2})\s?[日号號일](?!\s?[间間]))?"
 )
-_HAN_DAY = re.compile(r"(?:周|週|星期|礼拜|禮拜)([一二三四五六日天])|([月火水木金土日])曜|([월화수목금토일])요일")
+_HAN_DAY = re.compile(
+    r"(?:周|週|星期|礼拜|禮拜)([一二三四五六日天])|([月火水木金土日])曜|([월화수목금토일])요일"
+)
 _HAN_DAYS = "一二三四五六日月火水木金土日월화수목금토일"
 # In English: "half past two".
 _CLOCK = re.compile(
@@ -175,7 +178,8 @@ class _Stretch:
     def _rest(self) -> str:
         if not self._taken:
             return self._text
-        parts, at = [], 0
+        parts: list[str] = []
+        at = 0
         for start, end in sorted(self._taken):
             if start >= at:
                 parts += self._text[at:start], " " * (end - start)
@@ -192,7 +196,7 @@ class _Stretch:
             start, end = found.span()
             if found.lastindex:
                 yield from self._figures(found.group(), start, end)
-            elif said := self._words.meaning(bare(found.group())):
+            elif said := self._words.meaning(found.group()):
                 yield _Piece(said.kind, said.value, start, end)
 
     def _figures(self, shown: str, start: int, end: int) -> Iterator[_Piece]:
@@ -206,7 +210,7 @@ class _Stretch:
             yield _Piece("figure", -1, start, end)
             return
         for part in _PART.finditer(shown.replace("h", ":")):
-            value = int(part.group()) if len(part.group()) <= 2 else -1  # noqa: PLR2004
+            value = int(part.group()) if len(part.group()) <= 2 else -1
             yield _Piece("figure", value, start + part.start(), start + part.end())
 
     def _date(self, shown: str, start: int, end: int) -> bool:
@@ -228,8 +232,11 @@ class _Stretch:
         return bool(meant)
 
     def _hour(self, shown: str, start: int, end: int) -> bool:
-        half = _HALF.match(self._text, end)
-        is_told = half or _OCLOCK.match(self._text, end)
+        may_be_told = self._text[end : end + 2].lstrip()[:1] in _TELLS_HOUR
+        half = _HALF.match(self._text, end) if may_be_told else None
+        is_told = half or (_OCLOCK.match(self._text, end) if may_be_told else None)
+        if not is_told and shown.isdecimal():
+            return False
         found = (_TIME_IN_WORDS if is_told else _TIME).fullmatch(shown) or _TIME.fullmatch(shown)
         if not found:
             return False
@@ -268,7 +275,7 @@ class _Stretch:
                 self._found.dates.append((self._take(*found.span()), [date]))
         for found in _HAN_DAY.finditer(self._text):
             day_name = found[found.lastindex or 0].replace("天", "日")
-            day_of_week = "一二三四五六日月火水木金土日월화수목금토일".index(day_name)
+            day_of_week = _HAN_DAYS.index(day_name)
             self._found.weekdays.append((self._take(*found.span()), day_of_week % 7))
 
     def _months(self, pieces: Sequence[_Piece]) -> list[_Piece]:
@@ -285,39 +292,55 @@ class _Stretch:
         return [piece for at, piece in enumerate(pieces) if at not in used]
 
     def _month(self, pieces: Sequence[_Piece], at: int, used: set[int]) -> None:
-        month = pieces[at]
-        first = last = at
-        days: list[int] = []
-        if self._joins(pieces, at - 1, _DAY_THEN_MONTH, used) and pieces[at - 1].is_day:
-            first = at - 1
-            days = [self._ordinal(pieces, first)]
-            first -= days[0] != pieces[first].value
-            before = first - 1
-            if self._joins(pieces, before, _DAY_THEN_DAY, used) and pieces[before].is_day:
-                days.append(pieces[before].value)
-                first = before
-        elif self._words.month_first and self._joins(pieces, at, _MONTH_THEN_DAY, used):
-            last = at + 1
-            if pieces[last].is_day:
-                days = [pieces[last].value]
-                if self._joins(pieces, last, _DAY_THEN_DAY, used) and pieces[last + 1].is_day:
-                    last += 1
-                    days.append(pieces[last].value)
-            elif pieces[last].kind == "number" and pieces[last].value in _TENS:
-                last += 1
-                days = [self._ordinal(pieces, last)] if last < len(pieces) else []
-            last = last if days and days[0] <= _LAST_DAY else at
+        """Take the date that the name of a month is part of."""
+        first, days = self._days_before(pieces, at, used)
+        last = at
+        if not days and self._words.month_first:
+            last, days = self._days_behind(pieces, at, used)
         year = None
         if self._joins(pieces, last, _THEN_YEAR, used):
             then = pieces[last + 1]
             if then.kind == "figure" and then.end - then.start == _DIGITS_OF_YEAR:
                 last, year = last + 1, then.value
         used.update(range(first, last + 1))
-        if not days and year is None and not self._stands_alone(month):
+        if not days and year is None and not self._stands_alone(pieces[at]):
             return
         shown = self._take(pieces[first].start, pieces[last].end)
-        for day in days or [None]:
-            self._found.dates.append((shown, [Date(year, month.value, day)]))
+        for day in days or (None,):
+            self._found.dates.append((shown, [Date(year, pieces[at].value, day)]))
+
+    def _days_before(
+        self, pieces: Sequence[_Piece], at: int, used: set[int]
+    ) -> tuple[int, list[int]]:
+        """The days before the name of a month, "4 to 6 May", and where they begin."""
+        first = at - 1
+        if not self._joins(pieces, first, _DAY_THEN_MONTH, used) or not pieces[first].is_day:
+            return at, []
+        days = [self._ordinal(pieces, first)]
+        first -= days[0] != pieces[first].value
+        if self._joins(pieces, first - 1, _DAY_THEN_DAY, used) and pieces[first - 1].is_day:
+            first -= 1
+            days.append(pieces[first].value)
+        return first, days
+
+    def _days_behind(
+        self, pieces: Sequence[_Piece], at: int, used: set[int]
+    ) -> tuple[int, list[int]]:
+        """The days behind the name of a month, "May 4 to 6", and where they end."""
+        if not self._joins(pieces, at, _MONTH_THEN_DAY, used):
+            return at, []
+        last = at + 1
+        if pieces[last].kind == "number" and pieces[last].value in _TENS:
+            last += 1  # "May twenty-fifth"
+            day = self._ordinal(pieces, last) if last < len(pieces) else 0
+            return (last, [day]) if day > pieces[last - 1].value else (at, [])
+        if not pieces[last].is_day:
+            return at, []
+        days = [pieces[last].value]
+        if self._joins(pieces, last, _DAY_THEN_DAY, used) and pieces[last + 1].is_day:
+            last += 1
+            days.append(pieces[last].value)
+        return last, days
 
     def _joins(
         self, pieces: Sequence[_Piece], at: int, gap: re.Pattern[str], used: set[int]
@@ -331,7 +354,7 @@ class _Stretch:
     def _ordinal(self, pieces: Sequence[_Piece], at: int) -> int:
         """The day at a place: "fifth", "twenty-fifth"."""
         one = pieces[at]
-        if at and one.kind == "ordinal" and one.value < 10:  # noqa: PLR2004
+        if at and one.kind == "ordinal" and one.value < 10:
             tens = pieces[at - 1]
             near = one.start - tens.end == 1
             if near and tens.kind == "number" and tens.value in _TENS:
@@ -356,7 +379,8 @@ class _Stretch:
                 while at < len(pieces) and self._scales(end, pieces[at]):
                     zeros, end = zeros + pieces[at].value, pieces[at].end
                     at += 1
-                suffix = None if zeros else _SUFFIX.match(self._text, end)
+                after = self._text[end : end + 2].lstrip()[:1]
+                suffix = _SUFFIX.match(self._text, end) if after.isalpha() and not zeros else None
                 if suffix:
                     zeros, end = SUFFIX[suffix[1].casefold()], suffix.end()
                 meant = {with_zeros(value, zeros) for value in values} if zeros else values
@@ -386,11 +410,11 @@ class _Stretch:
         for piece in run:
             if piece.kind == "scale":
                 by = 10**piece.value
-                if piece.value == 2:  # noqa: PLR2004 - hundreds are a part of thousands
+                if piece.value == 2:  # hundreds are a part of thousands
                     current = max(current, 1) * by
                 else:
                     total, current = total + max(current, 1) * by, 0
-            elif current == 4 and piece.value == 20:  # noqa: PLR2004 - "quatre-vingt"
+            elif current == 4 and piece.value == 20:  # "quatre-vingt"
                 current = 80
             elif current < 0 or (current == 0 and total) or _adds(current, piece.value):
                 current = max(current, 0) + piece.value
@@ -406,7 +430,7 @@ class _Stretch:
 def _adds(current: int, value: int) -> bool:
     """Whether a word for a number goes on with what stands before it: twenty-five."""
     if current % 100 == 0:
-        return current > 0 and value < 100  # noqa: PLR2004
+        return current > 0 and value < 100
     if current in {60, 80}:  # "soixante-dix"
-        return value < 20  # noqa: PLR2004
-    return current % 10 == 0 and value < 10  # noqa: PLR2004
+        return value < 20
+    return current % 10 == 0 and value < 10

@@ -37,7 +37,8 @@ _OF_NOTES = frozenset(
     """
     user users assistant says say saying said told tells tell asked asks ask want wants wanted
     would need needs needed going go goal gonna thing things really quite rather please let just
-    yet again already still even under until upon each few most more other own same once here one ones
+    yet again already still even under until upon each few most more other own same once here
+    one ones
     """.split()
 )
 _STRAIGHT = str.maketrans("‘’‛“”„‟‐‑‒–—−", '\'\'\'""""------')

@@ -1,10 +1,11 @@
 """A note and what it is about go in; out comes whether one denies what the other says.
 
-No parser, and only in the languages of `negation.toml`. For each word that matters it is read from the source whether it is ever affirmed, or
-only denied. A note that affirms mostly what is only denied contradicts it, and so does one that
-denies mostly what is only affirmed. Words that deny by their meaning (refuse, except, closed)
-settle nothing either way: what is said with them may be retold with a "not" or without. So a
-note with the opposite word ("open" for "closed") is not noticed.
+No parser, and only in the languages of `negation.toml`. For each word that matters it is read from
+the source whether it is ever affirmed, or only denied. A note that affirms mostly what is only
+denied contradicts it, and so does one that denies mostly what is only affirmed. Words that deny by
+their meaning (refuse, except, closed) settle nothing either way: what is said with them may be
+retold with a "not" or without. So a note with the opposite word ("open" for "closed") is not
+noticed; nor is one in which two people have changed their parts.
 
 A source is read once, sentence by sentence. Most sentences neither deny nor ask: their words
 are affirmed, and no more is looked at.
@@ -67,24 +68,27 @@ class Clause:
         scope: of what it denies that before a "since" or "until".
     """
 
-    def __init__(self, said: Sequence[Word], text: str = "") -> None:
+    def __init__(self, said: Sequence[Word], text: str = "", *, whole: bool = False) -> None:
         self.said = said
         self.text = text
         self.stems = _about(said)
         self.negator = next((at for at, word in enumerate(said) if word.negates), None)
         self.loaded = next((at for at, word in enumerate(said) if word.denies), None)
-        self.denied = self._from(self.negator)
+        first = 0 if whole and self.negator is not None else self.negator
+        self.denied = self._from(first)
         until = next((at for at, word in enumerate(said) if word.bounds), len(said))
-        self.scope = (self.negator is not None and _about(said[self.negator + 1 : until])) or self.denied
+        self.scope = (
+            self.negator is not None and _about(said[self.negator + 1 : until])
+        ) or self.denied
 
     @classmethod
     def of(cls, text: str, how: Denial) -> Clause:
         """The clause that is written so."""
-        return cls(list(map(how.word, WORD.findall(text))), text)
+        return cls(list(map(how.word, WORD.findall(text))), text, whole=how.whole)
 
     def _from(self, at: int | None) -> dict[str, None]:
         """What stands behind a word; all that the clause is about where nothing does."""
-        return {} if at is None else _about(self.said[at + 1 :]) or self.stems
+        return {} if at is None else _about(self.said[at:]) or self.stems
 
     @property
     def denies(self) -> bool:
@@ -203,36 +207,38 @@ class Sides:
         before: Clause | None = None
         denied: dict[str, None] = {}
         for clause, turns in zip(sentence, turning, strict=True):
-            if not turns:
+            if turns:
+                part = Clause(clause, whole=self._how is not None and self._how.whole)
+                denied |= self._turn(part, before, affirmed)
+                before = part
+            else:
                 self._stands([word.stem for word in clause], affirmed)
                 before = None if clause else before
-                continue
-            part = Clause(clause)
-            self.denies |= part.denies
-            if part.negator is None or part.denies_twice:
-                loaded = part.open
-                # "Off the table", "is closed": what comes before it is hardly affirmed.
-                self._stands([one for one in part.stems if one not in loaded], affirmed | part.doubt)
-                self._stands(loaded, _OPEN)
-            else:
-                self._stands(
-                    [one for one in part.stems if one not in part.denied], _AFFIRMED | _OPEN
-                )
-                # "Allergic to peanuts, not to almonds" denies nothing of almonds.
-                if before is not None and before.loaded is not None and part.starts_denying:
-                    self._stands(part.denied, _OPEN)
-                else:
-                    self._stands(part.denied, _DENIED)
-                    denied |= part.denied
-            for word in part.said:
-                if word.opposites:
-                    self._stands(word.opposites, _DENIED if part.negator is None else _AFFIRMED)
-            before = part
         if denied:
             for one in denied:
                 self._bounds.setdefault(one, []).append(bounds)
             together = " ".join(dict.fromkeys(map(_STEM, chain(*sentence))))
             self._denials.append((f" {' '.join(denied)} ", f" {together} "))
+
+    def _turn(self, part: Clause, before: Clause | None, affirmed: int) -> dict[str, None]:
+        """Read a clause that may deny something; what it denies."""
+        self.denies |= part.denies
+        for word in part.said:
+            if word.opposites:
+                self._stands(word.opposites, _DENIED if part.negator is None else _AFFIRMED)
+        if part.negator is None or part.denies_twice:
+            # "Off the table", "is closed": what comes before it is hardly affirmed.
+            rest = [one for one in part.stems if one not in part.open]
+            self._stands(rest, affirmed | part.doubt)
+            self._stands(part.open, _OPEN)
+            return {}
+        self._stands([one for one in part.stems if one not in part.denied], _AFFIRMED | _OPEN)
+        # "Allergic to peanuts, not to almonds" denies nothing of almonds.
+        if before is not None and before.loaded is not None and part.starts_denying:
+            self._stands(part.denied, _OPEN)
+            return {}
+        self._stands(part.denied, _DENIED)
+        return part.denied
 
     def of(self, one: str) -> int:
         """The sides of a stem; 0 where it is not said."""
@@ -251,7 +257,9 @@ class Sides:
     def denied_together(self, stems: Sequence[str], bounds: frozenset[str]) -> list[str]:
         """Two stems or more that one sentence denies; [] for none."""
         for denied, _ in self._denials:
-            found = [one for one in stems if f" {one} " in denied and self.denies_within(one, bounds)]
+            found = [
+                one for one in stems if f" {one} " in denied and self.denies_within(one, bounds)
+            ]
             if len(found) > 1:
                 return found
         return []

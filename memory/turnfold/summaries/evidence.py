@@ -16,7 +16,6 @@ from turnfold.language.quantities import Date, Quantities, Time, languages_of, q
 from turnfold.language.words import UNSPACED, bare, flat, plain
 from turnfold.summaries.contradiction import contradicted
 from turnfold.summaries.names import (
-    Name,
     has_form_of,
     is_taken_for_another,
     katakana_in,
@@ -42,7 +41,8 @@ _MEASURE = re.compile(
 _NUMBERED = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)+-\d+|[A-Za-z]+-0\d+|\d+(?![KMB]$)[A-Z]{1,3}")
 _GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _TITLES = frozenset(
-    "mr mrs ms dr prof sir miss st bey hanim pan pani i i'm i'd i've i'll ok am pm m mme mlle sr sra don dona herr frau "
+    "mr mrs ms dr prof sir miss st m mme mlle sr sra don dona herr frau bey hanim pan pani "
+    "i i'm i'd i've i'll ok am pm "
     "eur usd gbp chf wifi pdf url usb tv pc id faq gps".split()
 )
 _NATION = "s n y an ian ns ans ians ese ish i er ers es en".split()
@@ -54,18 +54,22 @@ _TELL_LANGUAGE = 8
 
 
 class Evidence:
-    """Texts that notes are checked against."""
+    """Texts that notes are checked against.
+
+    Attributes:
+        said: what they say.
+    """
 
     def __init__(self, texts: Iterable[str | Reading]) -> None:
         """Args:
         texts: what was said, verbatim; each may have been read before.
         """
-        self._said = [Reading(one) if isinstance(one, str) else one for one in texts]
+        self.said = [Reading(one) if isinstance(one, str) else one for one in texts]
 
     @property
     def languages(self) -> Languages:
         """The languages of the texts."""
-        return tuple(dict.fromkeys(chain.from_iterable(one.languages for one in self._said)))
+        return tuple(dict.fromkeys(chain.from_iterable(one.languages for one in self.said)))
 
     def complaints(self, note: str, *, names: Evidence | None = None) -> list[str]:
         """What of a note does not occur here, in words; [] for none.
@@ -81,7 +85,7 @@ class Evidence:
         text = shown = plain(note)
         if not WORD.search(text) or self._says(text) or self._says(LABEL.sub("", text, count=1)):
             return []
-        more = Evidence([*self._said, *(names._said if names else ())])
+        more = Evidence([*self.said, *(names.said if names else ())])
         languages = _in_order(languages_of(text), more.languages, text)
         wrong = [
             f"the quotation {words!r} does not occur in the turns it cites"
@@ -93,7 +97,7 @@ class Evidence:
         wrong += self._quantities(found, shown, more)
         wrong += self._wrong_names(found.rest, shown, languages, more)
         if not wrong:
-            denied = contradicted(shown, [one.sides for one in self._said], languages[0])
+            denied = contradicted(shown, [one.sides for one in self.said], languages[0])
             if denied:
                 wrong.append(f"{denied!r} says the opposite of what was said")
         return wrong
@@ -101,12 +105,12 @@ class Evidence:
     def _holds(self, note: str) -> bool:
         """Whether a note stands here as it is, with or without who said it."""
         shown = {note.strip(), LABEL.sub("", note, count=1).strip()}
-        return any(one.holds(text) for one in self._said for text in shown if text)
+        return any(one.holds(text) for one in self.said for text in shown if text)
 
     def _says(self, text: str) -> bool:
         """Whether the words of a text stand here in their order."""
         words = flat(text)
-        return any(one.says(words) for one in self._said)
+        return any(one.says(words) for one in self.said)
 
     def quotes(self, words: str, languages: Languages) -> bool:
         """Whether a quotation stands here; one or two words may be in another form."""
@@ -118,7 +122,7 @@ class Evidence:
     def has_run(self, text: str) -> bool:
         """Whether letters of a script without blanks stand here, one after the other."""
         letters = flat(text).replace(" ", "")
-        return any(one.has_run(letters) for one in self._said)
+        return any(one.has_run(letters) for one in self.said)
 
     def without_phones(self, text: str, wrong: list[str]) -> str:
         """The text without telephone numbers; those that do not occur here are added."""
@@ -126,9 +130,9 @@ class Evidence:
         def phone(found: re.Match[str]) -> str:
             shown = found.group()
             digits = _NOT_DIGITS.sub("", shown)
-            if quantities(shown, ()).dates or len(digits) < 7 or _GROUPED_OR_WHOLE.fullmatch(shown):  # noqa: PLR2004
+            if quantities(shown, ()).dates or len(digits) < 7 or _GROUPED_OR_WHOLE.fullmatch(shown):
                 return shown
-            if not any(one.has_phone(digits[-9:].lstrip("0")) for one in self._said):
+            if not any(one.has_phone(digits[-9:].lstrip("0")) for one in self.said):
                 wrong.append(f"{shown!r} does not occur in the turns it cites")
             return " "
 
@@ -162,7 +166,7 @@ class Evidence:
 
     def has_code(self, code: str) -> bool:
         """Whether an identifier occurs, whatever separates its parts; without digits, in parts."""
-        if any(one.has_code(code) for one in self._said):
+        if any(one.has_code(code) for one in self.said):
             return True
         parts = code.split("-")
         is_compound = len(parts) > 1 and not any(map(str.isdigit, code))
@@ -173,7 +177,7 @@ class Evidence:
             if not (self._stands(shown) or any(self._has_date(date, more) for date in meant)):
                 yield f"the date {shown!r} does not occur in the turns it cites"
         for shown, day in found.weekdays:
-            if not (self._stands(shown) or any(day in one.weekdays for one in self._said)):
+            if not (self._stands(shown) or any(day in one.weekdays for one in self.said)):
                 yield f"{shown!r} does not occur in the turns it cites"
         for shown, time in found.times:
             if not self._has_time(time):
@@ -194,13 +198,13 @@ class Evidence:
         return shown.isalpha() and self._has_word((bare(shown),))
 
     def _has_number(self, values: Iterable[Number]) -> bool:
-        return any(value in one.numbers for value in values for one in self._said)
+        return any(value in one.numbers for value in values for one in self.said)
 
     def _has_inflected(self, word: str) -> bool:
         """Whether a word for a number stands here with an ending: "üçe" for "üç"."""
         return any(
             other.startswith(word)
-            for one in self._said
+            for one in self.said
             if any(map(inflects, one.languages))
             for other in one.words
         )
@@ -215,41 +219,42 @@ class Evidence:
 
         if any(
             month == date.month and fits(date.year, year) and fits(date.day, day)
-            for one in self._said
+            for one in self.said
             for year, month, day in one.dates
         ):
             return True
-        if not any(date.day in one.days for one in self._said):
+        if not any(date.day in one.days for one in self.said):
             return False
         return any(
             month == date.month and date.year in {None, year}
-            for one in more._said
+            for one in more.said
             for year, month, _ in one.dates
         )
 
     def _has_time(self, time: Time) -> bool:
-        if any(time.is_also(other) for one in self._said for other in one.times):
+        if any(time.is_also(other) for one in self.said for other in one.times):
             return True
         hour, minute = divmod(time.minutes, 60)
         hours = {str(hour), str(hour % 12)}
         if minute == 0:
-            return any(hours & one.figures for one in self._said)
-        return any(f"{hour}.{minute:02}" in one.figures for one in self._said)
+            return any(hours & one.figures for one in self.said)
+        return any(f"{hour}.{minute:02}" in one.figures for one in self.said)
 
     def _wrong_names(
         self, text: str, note: str, languages: Languages, more: Evidence
     ) -> Iterator[str]:
         mentioned = {bare(word) for word in WORD.findall(note)}
-        capitals = [one.capitals for one in self._said]
+        capitals = [one.capitals for one in self.said]
+        shown = set().union(*(one.capitals.names for one in more.said))
         for name in names_in(text, languages[0]):
             if bare(name.word) in _TITLES or more.has_name(name.word, languages):
                 continue
-            if name.shows or is_taken_for_another(name, capitals, mentioned, languages[0]):
+            if name.shows or is_taken_for_another(name, capitals, shown, mentioned, languages[0]):
                 yield f"the name {name.word!r} does not occur in the turns it cites"
         for name in katakana_in(text):
             if more.has_run(name.word):
                 continue
-            if name.shows or any(one.puts_another(name, text) for one in more._said):
+            if name.shows or any(one.puts_another(name, text) for one in more.said):
                 yield f"the name {name.word!r} does not occur in the turns it cites"
 
     def has_name(self, word: str, languages: Languages = ("en",)) -> bool:
@@ -258,17 +263,17 @@ class Evidence:
         if name in _EMPTY_NAMES or self._has_word((name, name + "s")):
             return True
         if word.isupper():
-            return len(word) == 1 or any(one.spells(name) for one in self._said)
-        if len(name) >= 4 and self._has_word(_nation(name)):  # noqa: PLR2004
+            return len(word) == 1 or any(one.spells(name) for one in self.said)
+        if len(name) >= 4 and self._has_word(_nation(name)):
             return True
         return any(map(inflects, languages)) and has_form_of(name, self._words_in_order)
 
     @cached_property
     def _words_in_order(self) -> list[str]:
-        return sorted(set().union(*(one.words for one in self._said)))
+        return sorted(set().union(*(one.words for one in self.said)))
 
     def _has_word(self, words: Iterable[str]) -> bool:
-        return any(word in one.words for word in words for one in self._said)
+        return any(word in one.words for word in words for one in self.said)
 
 
 def _in_order(told: Languages, said: Languages, note: str) -> Languages:
@@ -283,7 +288,7 @@ def _nation(name: str) -> Iterator[str]:
         yield one
         for ending in _NATION:
             yield one + ending
-            if one.endswith(ending) and len(one) - len(ending) >= 4:  # noqa: PLR2004
+            if one.endswith(ending) and len(one) - len(ending) >= 4:
                 yield one[: -len(ending)]
     if name.endswith("ian"):
         yield name[:-3] + "y"
@@ -309,7 +314,7 @@ def _is_counted(values: frozenset[Number], shown: str, note: str) -> bool:
     at = note.find(shown)
     after = note[at + len(shown) : at + len(shown) + _LONGEST_LIST] if at >= 0 else ""
     head, colon, listed = after.partition(":")
-    if not colon or len(WORD.findall(head)) > 4:  # noqa: PLR2004
+    if not colon or len(WORD.findall(head)) > 4:
         return False
     listed = re.split(r"[.;()]", listed)[0]
     things = [

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import islice
-from os.path import commonprefix
 from typing import NamedTuple
 
 from turnfold_stores.search.scanning import WORD
@@ -26,8 +25,9 @@ _JOINS = frozenset({" ", "-"})
 # Words that stand near another one, on either side.
 _NEAR = 2
 _SHORTEST_TELLING = 3
-# So alike are a name and what it was taken for; more so where nouns have capitals.
-_ALIKE, _ALIKE_IN_GERMAN = 0.4, 0.65
+# So alike are a name and what it was taken for; more so where nouns have capitals, and names
+# endings.
+_ALIKE, _ALIKE_IN_GERMAN, _STRICTER = 0.4, 0.65, 0.15
 _SHORTEST_ALIKE = 4
 # Behind these in German stands a name, where it is no noun with an article.
 _BARE_IN_GERMAN = frozenset("in nach aus bei mit von fur an zu uber durch gegen ohne".split())
@@ -45,37 +45,54 @@ _LONGEST_ENDING = 4
 
 
 class Capitals:
-    """The words of a text that have a capital, and what they stand near."""
+    """The words of a text that have a capital, and what they stand near.
+
+    Attributes:
+        words: all of them.
+    """
 
     def __init__(self) -> None:
+        self.words: set[str] = set()
         self._inside: set[str] = set()
         self._opening: set[str] = set()
         self._small: set[str] = set()
+        self._opened: dict[tuple[str, ...], set[str]] = {}
         self._left: dict[str, set[str]] = {}
         self._right: dict[str, set[str]] = {}
         self._near: dict[str, set[str]] = {}
 
-    def read(self, text: str, words: Collection[str]) -> None:
-        """Take in a part of the text, which is `plain`."""
-        self._small.update(bare(word) for word in words if word[0].islower())
-        if not any(word[0].isupper() for word in words):
+    def read(self, text: str, words: Mapping[str, str]) -> None:
+        """Take in a part of the text.
+
+        Args:
+            text: as `plain` gives it.
+            words: those of it, each with its form as `bare` gives it.
+        """
+        small = {low for word, low in words.items() if word[0].islower()}
+        self._small |= small
+        if all(not word[0].isupper() for word in words):
             return
-        found = [(one.group(), *one.span()) for one in WORD.finditer(text)]
-        low = [bare(word) for word, _, _ in found]
-        for at, (word, start, end) in enumerate(found):
+        found = [(one.group(), one.span()) for one in WORD.finditer(text)]
+        for at, (word, (start, end)) in enumerate(found):
             if not word[0].isupper():
                 continue
-            name = low[at]
+            name = words[word]
+            around = [one for one, _ in found[max(0, at - _NEAR) : at + 1 + _NEAR]]
+            for near in around:
+                self._near.setdefault(words[near], set()).add(name)
             if not word[1:].islower():
                 continue
-            gap = text[found[at - 1][2] : start] if at else "."
-            (self._opening if _OPENS_SENTENCE.search(gap) else self._inside).add(name)
+            self.words.add(name)
+            gap = text[found[at - 1][1][1] : start] if at else "."
+            opens = bool(_OPENS_SENTENCE.search(gap))
+            (self._opening if opens else self._inside).add(name)
+            if opens and at + 2 < len(found):
+                pair = (words[found[at + 1][0]], words[found[at + 2][0]])
+                self._opened.setdefault(pair, set()).add(name)
             if gap in _JOINS:
-                self._left.setdefault(low[at - 1], set()).add(name)
-            if text[end : end + 1] in _JOINS and at + 1 < len(low):
-                self._right.setdefault(low[at + 1], set()).add(name)
-            for near in (*low[max(0, at - _NEAR) : at], *low[at + 1 : at + 1 + _NEAR]):
-                self._near.setdefault(near, set()).add(name)
+                self._left.setdefault(words[found[at - 1][0]], set()).add(name)
+            if text[end : end + 1] in _JOINS and at + 1 < len(found):
+                self._right.setdefault(words[found[at + 1][0]], set()).add(name)
 
     @property
     def names(self) -> set[str]:
@@ -86,6 +103,10 @@ class Capitals:
     def opening(self) -> set[str]:
         """Words that sentences open with, and that never stand without a capital."""
         return self._opening - self._small
+
+    def opened(self, words: Sequence[str]) -> set[str]:
+        """What sentences open with that go on with these two words."""
+        return self._opened.get(tuple(words[:2]), set())
 
     def behind(self, word: str) -> set[str]:
         """Words with a capital that stand right behind another."""
@@ -128,11 +149,20 @@ def names_in(text: str, language: str) -> Iterator[Name]:
             if opens and _LABEL.match(sentence, one.end()):
                 continue
             left = "" if opens or not number else found[number - 1].group()
-            near = _NEAR + (sentence[one.end() : one.end() + 1] == ",")
-            right = tuple(bare(word.group()) for word in found[number + 1 : number + 1 + near])
+            right = tuple(_behind(sentence, found, number))
             for word in one.group().split("'"):
                 if word and word[0].isupper() and word.casefold() not in small:
                     yield Name(word, not opens and language != "de", left, right)
+
+
+def _behind(sentence: str, found: Sequence[re.Match[str]], number: int) -> Iterator[str]:
+    """The next words of a clause, as `bare` gives them; behind a comma one more."""
+    end = found[number].end()
+    for word in found[number + 1 : number + 1 + _NEAR + (sentence[end : end + 1] == ",")]:
+        if sentence[end : word.start()].strip(", -") or word.start() - end > _NEAR:
+            return
+        yield bare(word.group())
+        end = word.end()
 
 
 def katakana_in(text: str) -> Iterator[Name]:
@@ -143,41 +173,52 @@ def katakana_in(text: str) -> Iterator[Name]:
 
 
 def is_taken_for_another(
-    name: Name, others: Sequence[Capitals], mentioned: Collection[str], language: str
+    name: Name,
+    others: Sequence[Capitals],
+    shown: Collection[str],
+    mentioned: Collection[str],
+    language: str,
 ) -> bool:
     """Whether a word stands in the place of a name that the note does not have.
 
     Args:
         name: a word that the turns do not say.
-        others: what has a capital in them.
+        others: what has a capital in those that the note cites.
+        shown: names of all turns.
         mentioned: the words of the note, as `bare` gives them.
         language: of the note.
     """
-    small = BY_LANGUAGE.get(language, frozenset())
     low = bare(name.word)
     for one in others:
-        names = {other for other in one.names if other not in mentioned}
+        names = {other for other in one.words if other in shown and other not in mentioned}
         if language == "de":
             left = bare(name.left)
-            if name.left[:1].isupper() or left in _BARE_IN_GERMAN:
-                if not names.isdisjoint(one.behind(left)):
-                    return True
-            names |= {other for other in one.opening if other not in mentioned}
+            names |= one.opening.difference(mentioned)
             names = {other for other in names if not low.startswith(other[:_SHORTEST_ALIKE])}
-        elif name.right:
-            telling = [
-                word
-                for word in name.right
-                if len(word) >= _SHORTEST_TELLING and word not in small and word not in one.names
-            ]
-            if any(not names.isdisjoint(one.near(word)) for word in telling):
-                return True
-            if not names.isdisjoint(one.before(name.right[0])):
-                return True
-        least = _ALIKE_IN_GERMAN if language == "de" else _ALIKE + 0.15 * inflects(language)
-        if any(is_alike(low, other, least) for other in names):
+            is_bare = name.left[:1].isupper() or left in _BARE_IN_GERMAN
+            near, least = one.behind(left) if is_bare else set(), _ALIKE_IN_GERMAN
+        else:
+            near, least = _near(name, one, language), _ALIKE + _STRICTER * inflects(language)
+        openings = one.opened(name.right)
+        small = BY_LANGUAGE.get(language, frozenset())
+        if any(other in small or other in names for other in openings):
+            return True  # "Greta moves", where "She moves" was said
+        if not names.isdisjoint(near) or any(is_alike(low, other, least) for other in names):
             return True
     return False
+
+
+def _near(name: Name, one: Capitals, language: str) -> set[str]:
+    """What stands with a capital before or near the words that follow a name."""
+    if not name.right:
+        return set()
+    small = BY_LANGUAGE.get(language, frozenset())
+    telling = (
+        word
+        for word in name.right
+        if len(word) >= _SHORTEST_TELLING and word not in small and word not in one.names
+    )
+    return one.before(name.right[0]).union(*map(one.near, telling))
 
 
 def is_alike(one: str, other: str, least: float) -> bool:
@@ -191,7 +232,8 @@ def is_alike(one: str, other: str, least: float) -> bool:
 
 def is_form_of(one: str, other: str) -> bool:
     """Whether two words may be one name with different endings: Marek, Marka; Anna, Annou."""
-    same = len(commonprefix((one, other)))
+    pairs = enumerate(zip(one, other, strict=False))
+    same = next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
     ends = sorted((len(one) - same, len(other) - same))
     if ends[1] > _LONGEST_ENDING or same < min(_SHORTEST_BEGINNING, len(one) - 1, len(other) - 1):
         return False

@@ -7,7 +7,6 @@ then looked up: in sets, or by a plain search for a few words.
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD, stretches, without_links
 
@@ -22,7 +21,9 @@ from turnfold.summaries.names import KATAKANA, Capitals, Name
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[nrtbf\"\\])")
 _HYPHENATED = re.compile(r"(?<![^\W_])[^\W_]++(?:-[^\W_]++)++")
 _DIGITS = re.compile(r"\d+")
-_UNIT = re.compile(r"(?<![\w-])(\d[\d.,]{0,15})\s?(?:°\s?[CF]|[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b")
+_UNIT = re.compile(
+    r"(?<![\w-])(\d[\d.,]{0,15})\s?(?:°\s?[CF]|[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b"
+)
 _FRACTION = re.compile(r"(?<![\d/])([13]/4|1/2)(?![\d/])")
 _FRACTIONS = {"1/4": "a quarter", "1/2": "half", "3/4": "three quarters"}
 # A day of a month that is not named: "the 19th", "le 6.", "15'inde", "4日".
@@ -30,11 +31,11 @@ _DAY_ALONE = re.compile(
     r"(?<![\w.,:/-])([12]?\d|3[01])(?:(?:st|nd|rd|th|er?|[ºª°.]|'[^\W\d_]+|-[^\W\d_]{1,3})(?![\w])"
     r"|\s?(?:[日号號일]|तारीख)|(?=\s*(?:[,;!?)]|$))"
     r"|(?=\s(?:at|to|in|on|and|um|zu|bis|und|à|et|por|para|al|y|e|i|в|на|и|o|do|en|ve)\s))"
-    r"|(?:วันที่|ngày)\s?([12]?\d|3[01])(?!\d)"
 )
+_THAI_DAY = re.compile(r"วันที่\s?([12]?\d|3[01])(?!\d)")
 # Hashes and UUIDs: what their digits are is chance. A run that changes so often between letters
 # and digits is one; times such as 1h23m45s are not.
-_RANDOM = re.compile(r"(?<![^\W_])[0-9a-zA-Z]{7,}+(?:-[0-9a-zA-Z]{2,}+)*+")
+_RANDOM = re.compile(r"(?<![^\W_])(?=[a-zA-Z]{0,64}\d)[0-9a-zA-Z]{7,}+(?:-[0-9a-zA-Z]{2,}+)*+")
 _CHANGE = re.compile(r"(?<=\d)[a-zA-Z]|(?<=[a-zA-Z])\d")
 _FEWEST_CHANGES = 3
 _DURATION = re.compile(r"(?:\d+(?:d|h|m|min|s|ms))+")
@@ -93,7 +94,7 @@ class Reading:
     def _read(self, text: str) -> list[str]:
         """Take in a stretch, which is `plain`; its words in order."""
         said = WORD.findall(text)
-        words = Counter(said)
+        words = set(said)
         low = {word: bare(word) for word in words}
         fresh = set(low.values())
         # "e-mail" is "email", "Wi-Fi" is "wifi"; "l'Abbaye" and "Eylül'de" are two words.
@@ -104,7 +105,7 @@ class Reading:
         self.words |= fresh
         if words:
             self.sides.read(text, words)
-        self.capitals.read(text, words)
+        self.capitals.read(text, low)
         found = quantities(without_random(readable(without_links(text))), self.languages)
         self.dates.update((d.year, d.month, d.day) for _, meant in found.dates for d in meant)
         self.weekdays.update(day for _, day in found.weekdays)
@@ -114,7 +115,9 @@ class Reading:
         digits = {*_DIGITS.findall(found.rest)}
         digits.update(d for said, _ in found.numbers if " " in said for d in _DIGITS.findall(said))
         self.figures.update(map(number, digits))
-        self.days.update(int(a or b) for a, b in _DAY_ALONE.findall(text))
+        self.days.update(map(int, _DAY_ALONE.findall(text)))
+        if not text.isascii():
+            self.days.update(map(int, _THAI_DAY.findall(text)))
         implied = number_words(self.languages).implied
         for word in fresh & implied.keys():
             self.figures.update(implied[word])
@@ -124,10 +127,10 @@ class Reading:
         """Whether a text stands here as it is, and no word of it is cut."""
         at = self._text.find(text)
         while at >= 0:
-            before, after = self._text[at - 1 : at], self._text[at + len(text) :][:1]
-            if not (before + text[:1]).isalnum() or not before:
-                if not (text[-1:] + after).isalnum() or not after:
-                    return True
+            end = at + len(text)
+            begins = at == 0 or not self._text[at - 1 : at + 1].isalnum()
+            if begins and (end == len(self._text) or not self._text[end - 1 : end + 1].isalnum()):
+                return True
             at = self._text.find(text, at + 1)
         return False
 

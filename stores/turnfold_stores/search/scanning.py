@@ -145,7 +145,7 @@ def without_links(text: str) -> str:
 
 
 def quotations(text: str) -> Iterator[str]:
-    """What stands in quotation marks or backticks, without them; of curved ones only «» and CJK's."""
+    """What stands in straight or angular quotation marks or backticks, without them."""
     for stretch in stretches(text):
         for found in _QUOTATION.finditer(stretch):
             yield found[found.lastindex or 0]
