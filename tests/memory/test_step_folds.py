@@ -343,3 +343,32 @@ def test_the_list_of_what_is_to_do_is_carried_as_it_was_last_written(store):
     job.agent.call("todo_write", {"todos": [{"content": "look up", "status": "open"}]})
     job.agent.step()
     assert flat(job.bodies[-1])[: len(before)] == before
+
+
+def test_a_fold_of_steps_is_prepared_while_the_agent_works(store):
+    job = Job(store, replace(POLICY, background="on"))
+    job.agent.open()
+    for _ in range(30):
+        job.agent.step()
+        worker = job.memory._background._thread
+        if worker is not None:
+            worker.join(20)
+    assert sum(job.folded) > 5
+    assert not any("fold" in one.seconds for one in job.receipts), "nobody waited"
+    assert not [why for one in job.receipts for why in one.degraded]
+
+
+def test_what_is_previewed_amid_an_exchange_is_what_is_sent(store):
+    job = Job(store)
+    job.agent.open()
+    seen = 0
+    for _ in range(20):
+        asked = {"messages": job.agent.messages, **job.agent.fields}
+        before = {one.id for one in store.ledger.scan("ada")}
+        preview = job.memory.preview(asked, user_id="ada", conversation="c")
+        assert before == {one.id for one in store.ledger.scan("ada")}
+        job.agent.step()
+        if not job.folded[-1]:
+            assert flat(preview) == flat(job.bodies[-1])
+            seen += bool(injected(preview))
+    assert seen > 3

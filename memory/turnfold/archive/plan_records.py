@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from turnfold_stores import Record
 from turnfold_stores.records.fields import DamagedError, Fields
@@ -28,6 +29,9 @@ from turnfold.archive.plans import (
 from turnfold.archive.record_access import RecordAccess
 from turnfold.history.exchanges import Exchange, Transcript
 
+# Steps whose plans are looked for first.
+_FEW = 2
+
 
 class PlanRecords(RecordAccess):
     """The plans and folds of a conversation, and what its requests took."""
@@ -51,10 +55,12 @@ class PlanRecords(RecordAccess):
         Returns:
             Index of the step, and its plan; (-1, None) where there is none.
         """
-        for end in range(len(steps), 0, -LOOK_BACK):
+        # Nearly always it is the one before the newest that has it.
+        ends = [len(steps), *range(len(steps) - _FEW, 0, -LOOK_BACK), 0]
+        for end, first in pairwise(ends):
             names = {
                 plan_id(opening, revision, step=steps[index].exchange_id): index
-                for index in range(max(0, end - LOOK_BACK), end)
+                for index in range(max(0, first), end)
                 for revision in (0, 1)
             }
             plans = self._read(names, read_plan)
