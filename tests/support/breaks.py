@@ -349,6 +349,14 @@ BREAKS = [
         "test_limits.py::test_a_newest_message_that_is_larger_than_the_limit_is_sent_and_told",
     ),
     Break(
+        "Memory never sends more than the full history: what is recalled is less than was folded",
+        "engine/turn_recall.py",
+        "TurnRecall.room",
+        "room = min(room, int(_TRUSTED * left_out) - stands - BREAKS)",
+        "room = min(room, self._policy.recall_tokens)",
+        "test_never_more.py::test_no_request_is_longer_than_the_full_history_would_have_been",
+    ),
+    Break(
         "7. A model that writes nothing of use is not paid for each run of turns",
         "summarizers/resting.py",
         "Rest.judged",

@@ -16,6 +16,8 @@ from turnfold.recall.recalled_block import recall_block
 from turnfold.request.cache_breakpoints import has_marks
 from turnfold.turn_context import TurnContext
 
+# How far an estimate is trusted where two sizes are compared.
+_TRUSTED = 0.9
 BREAKS = 4
 """Tokens that the breaks between the texts of a request may take of a budget."""
 
@@ -103,7 +105,14 @@ class TurnRecall:
             sources: the block that names what is cited and folded.
         """
         tokens = epoch.tokens(None, fixed=self._request.fixed)
-        room = max(0, min(self._policy.recall_tokens, limit - tokens.sent - BREAKS))
+        room = min(self._policy.recall_tokens, limit - tokens.sent - BREAKS)
+        if self._policy.scope == "conversation":
+            # What stands for the folded turns is no more than they were, as far as estimates can
+            # be trusted: memory never sends more than the full history.
+            left_out = tokens.full - tokens.fixed - tokens.window
+            stands = tokens.summary + tokens.recalled
+            room = min(room, int(_TRUSTED * left_out) - stands - BREAKS)
+        room = max(0, room)
         if self._policy.budget is None:
             return room
         opening = self._transcript.open.messages[: self._transcript.open.opening]

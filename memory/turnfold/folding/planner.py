@@ -29,6 +29,10 @@ from turnfold.turn_context import TurnContext
 Workers = Literal["none", "turn", "background"]
 """Who may write summaries: nobody, a worker the turn waits for, or one beside it, too."""
 
+# How far an estimate is trusted where two sizes are compared.
+_TRUSTED = 0.9
+# What a fold leaves out in all, in tokens, at the least: a summary and what frames it.
+_LEAST_FOLD = 2 * FRAME
 # The least a summary has under a limit, in tokens; and the part of a limit that it may take.
 _LEAST_SUMMARY = 60
 _SHARE_OF_LIMIT = 3
@@ -102,6 +106,11 @@ class FoldDecision:
     stayed: str = ""
 
 
+def _folded(epoch: Epoch, until: int) -> int:
+    """Tokens of what is left out once all up to there is folded."""
+    return epoch.left_out + sum(epoch.sizes[epoch.start : until])
+
+
 class FoldPlanner:
     """Decides about the folds of one turn."""
 
@@ -137,6 +146,8 @@ class FoldPlanner:
         standing = self._standing(epoch)
         until, reason = self._rule(standing)
         over, excess = self._excess(epoch, standing)
+        if _folded(epoch, until) < _LEAST_FOLD and not self.is_past_limit(epoch):
+            until = start  # what would stand for it is as long
         due = until > start
         if not due and self.workers != "background":
             return FoldDecision(reason=reason, over=over, excess=excess)
@@ -214,7 +225,7 @@ class FoldPlanner:
             until,
             head=epoch.head,
             leaf_tokens=self._policy.leaf_tokens,
-            room=self._summary_room(epoch),
+            room=self._summary_room(epoch, until),
         )
         return replace(wanted, within=self._request.within, asked=self._request.asked)
 
@@ -311,10 +322,14 @@ class FoldPlanner:
             return True
         return self._request.fixed + held + epoch.sizes[-1] > self.limit
 
-    def _summary_room(self, epoch: Epoch) -> int:
-        """Tokens of a summary that leave the window room to grow under the limit."""
+    def _summary_room(self, epoch: Epoch, until: int) -> int:
+        """Tokens of a summary that leave the window room to grow under the limit.
+
+        And that are no more than what it stands for: to fold must not make a prompt longer.
+        """
         room = (self.limit - self._request.fixed - epoch.head_size) // _SHARE_OF_LIMIT
-        return max(_LEAST_SUMMARY, room - FRAME // 2)
+        room = min(room - FRAME // 2, int(_TRUSTED * _folded(epoch, until)) - FRAME)
+        return max(_LEAST_SUMMARY, room)
 
     def recall_budget(self, epoch: Epoch) -> RecallBudget:
         """What this turn's recall may spend."""
