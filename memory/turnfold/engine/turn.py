@@ -122,7 +122,7 @@ class Turn:
             fold = self._fold_of(self._plan)
         self._measures = steps.measured(self._measures)
         count = fold.count if fold is not None else 0
-        steps.read_folds(range(min(self._head, count), count))
+        steps.view.read_folds(range(min(self._head, count), count))
         self._recall = TurnRecall(context, self._request, known, root=self._root)
         self._planner = FoldPlanner(context, self._request, self._measures, workers)
         self._plans = TurnPlans(
@@ -187,10 +187,10 @@ class Turn:
 
     @property
     def _epoch(self) -> Epoch:
-        return self._folds.epoch.showing(self._steps.shown)
+        return self._folds.epoch.showing(self._steps.view.shown)
 
     def _epoch_under(self, fold: Fold | None) -> Epoch:
-        shown = self._steps.shown
+        shown = self._steps.view.shown
         return Epoch.under(fold, self._context, self._transcript, head=self._head, shown=shown)
 
     def _fold_of(self, plan: Plan) -> Fold | None:
@@ -257,7 +257,7 @@ class Turn:
                 take_back(self._archive, self._policy)
             self._plan = self._planned_amid(self._plan)
         with self._timed("build"):
-            epoch, shown = self._epoch, self._steps.shown
+            epoch, shown = self._epoch, self._steps.view.shown
             citations = self._citations
             self._sent = build(
                 self._body,
@@ -272,7 +272,7 @@ class Turn:
                 thinking_from=self._thinking_from(),
                 cache=self._planner.is_cached if self._is_within_first else self._plan.cached,
                 marks_end=self._is_known,
-                noted=self._steps.noted,
+                noted=self._steps.view.noted,
                 unbound_from=None if binds_thinking(self._request.model) else shown.starts[-2],
             )
             self._tell_of_limit()
@@ -285,7 +285,7 @@ class Turn:
         if self._strip:
             return len(self._transcript.messages)
         floor = self._recall.floor(self._epoch)
-        return self._steps.place(floor) if floor else 0
+        return self._steps.view.place(floor) if floor else 0
 
     def _tell_of_limit(self) -> None:
         """Say so where the prompt is over the most it may have."""

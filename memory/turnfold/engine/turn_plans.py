@@ -93,7 +93,7 @@ class TurnPlans:
         sources = self._sources(epoch)
         room = self._recall.room(epoch, limit=self._planner.limit, sources=sources)
         budget = 0 if amid else min(purse.allows, room)
-        past = self._steps.past(epoch.folded)
+        past = self._steps.view.past(epoch.folded)
         found = self._recall.passages(epoch, past, appends=appends, budget=budget)
         recalled = recall_block(found)
         whole = epoch.fold.blocks if epoch.fold else ()
@@ -143,18 +143,18 @@ class TurnPlans:
             return plan, ()
         found: Sequence[RecalledPassage] = ()
         if doing := self._steps.cut():
-            epoch, policy = epoch.showing(self._steps.shown), self._context.policy
+            epoch, policy = epoch.showing(self._steps.view.shown), self._context.policy
             sent = epoch.tokens(plan, fixed=self._request.fixed).sent
             of_all = policy.budget // _OF_BUDGET if policy.budget else policy.recall_tokens
             found = self._recall.passages(
                 epoch,
-                self._steps.past(epoch.folded),
+                self._steps.view.past(epoch.folded),
                 appends=plan.appends,
                 budget=max(0, min(of_all, self._planner.limit - sent - BREAKS)),
                 doing=doing,
                 plan=plan,
             )
-            self._steps.bring(recall_block(found))
+            self._steps.view.bring(recall_block(found))
         return self._steps.written_in(replace(plan, id=name), epoch.folded), found
 
     def _sources(self, epoch: Epoch) -> str:

@@ -9,13 +9,12 @@ closed, until it is folded as a whole: then its notes go into its leaf.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from turnfold.accounting.context_windows import context_window
 from turnfold.archive.measures import AnsweredRequest, Measures
-from turnfold.archive.plan_records import is_on
-from turnfold.archive.plans import Fold, Plan, ResultCut, usage_id
+from turnfold.archive.plans import Fold, Plan, usage_id
+from turnfold.engine.steps_in_view import StepsInView
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.planner import FoldPlanner, ReadRequest, Workers
 from turnfold.folding.preparation import FoldPreparation
@@ -23,16 +22,11 @@ from turnfold.folding.rule import nears_first_fold
 from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.folding.turn_folds import TurnFolds
 from turnfold.history.citations import Source
-from turnfold.history.exchanges import Exchange, Transcript
-from turnfold.history.results import with_cut_results
-from turnfold.history.steps import Shown, Steps, shown_without, steps_of, transcript_with
-from turnfold.history.task_lists import task_lists
+from turnfold.history.exchanges import Transcript
+from turnfold.history.steps import Steps, steps_of
 from turnfold.history.utterances import utterances
 from turnfold.policy import Policy
-from turnfold.recall.candidates import Past
-from turnfold.request.carried_state import carried_from
 from turnfold.request.refusals import Refusal
-from turnfold.summaries.summary_block import list_block
 from turnfold.turn_context import TurnContext
 
 # The least a prompt may have, whatever a budget leaves to the steps.
@@ -67,9 +61,6 @@ class TurnSteps:
     Attributes:
         plan: the newest plan of the open exchange: of its opening, or of a step; None for none.
         is_planned: whether that plan is the one for this very request.
-        within: the folds of steps in force, by opening id of their exchange.
-        brought: what was recalled when they were made, likewise.
-        cuts: how results are cut behind them, likewise.
     """
 
     def __init__(
@@ -96,21 +87,15 @@ class TurnSteps:
         self._number = len(request.transcript.exchanges)
         self.plan = plan
         self.is_planned = plan is not None
-        known = plan or previous
-        self.within: Mapping[str, str] = known.within if known is not None else {}
-        self.brought = dict(known.brought) if known is not None else {}
-        self.cuts = dict(known.cuts) if known is not None else {}
-        self._shown: dict[int, Shown] = {}
+        self._view = StepsInView(context, request.transcript, plan or previous)
         self._folds: TurnFolds | None = None
         self._row: AnsweredRequest | None = None
-        self._seen = request.transcript
-        self._seen_under: tuple[str, str, ResultCut | None] | None = None
         self._open = steps_of(self._transcript.open) if self._may_fold else None
         if self._open is not None and plan is not None:
             index, newest = self._archive.step_plans(self._transcript.open, self._open.closed)
             self.plan = newest or plan
             self.is_planned = index == len(self._open.closed) - 1
-            self._take_over(self.plan)
+            self._view.take_over(self.plan)
 
     # --- what is in force ---------------------------------------------------------------------
 
@@ -131,123 +116,16 @@ class TurnSteps:
         return bool(open_.replies) and not (open_.compacted or self._archive.open_is_forgotten)
 
     @property
-    def shown(self) -> Transcript:
-        """The transcript as it is sent, with notes in the place of steps that are folded."""
-        fold = self._folds.epoch.fold if self._folds is not None else None
-        if self._open is None or self._folds is None:
-            return self._seen
-        under = (
-            (fold.id, self._brought_under(self._open, fold), self._cut_under(self._open, fold))
-            if fold
-            else None
-        )
-        if self._seen_under != under:
-            self._shown.pop(self._number - 1, None)
-            if fold is not None:
-                self._shown[self._number - 1] = self._shown_under(self._open, fold)
-            self._seen_under = under
-            self._seen = transcript_with(self._transcript, self._shown)
-        return self._seen
+    def _fold(self) -> Fold | None:
+        """The fold of the open exchange's steps that is in force."""
+        return self._folds.epoch.fold if self._folds is not None else None
 
     @property
-    def noted(self) -> list[int]:
-        """Indexes of the exchanges whose openings end with notes on steps."""
-        return sorted(self._shown)
-
-    def place(self, index: int) -> int:
-        """Where a message of the transcript stands in what is shown of it."""
-        starts = self._transcript.starts
-        number = next((n for n in range(len(starts) - 1) if index < starts[n + 1]), None)
-        if number is None:
-            return len(self.shown.messages)
-        within = index - starts[number]
-        shown = self._shown.get(number)
-        return self.shown.starts[number] + (within if shown is None else shown.place(within))
-
-    def read_folds(self, folded: range) -> None:
-        """Read the folds that are in force.
-
-        Args:
-            folded: indexes of the closed exchanges that are not in view.
-        """
-        for index in range(self._number - 1 if self.within else 0):
-            if index in folded:
-                continue
-            one = self._transcript.exchanges[index]
-            steps = steps_of(one) if one.opening_id in self.within else None
-            fold = self._fold_in_force(steps) if steps is not None else None
-            if steps is not None and fold is not None and not self._archive.is_forgotten(one):
-                self._shown[index] = self._shown_under(steps, fold)
-        self._seen = transcript_with(self._transcript, self._shown)
-
-    def _fold_in_force(self, steps: Steps) -> Fold | None:
-        """The fold of the steps of an exchange that the plan goes by."""
-        name = self.within.get(steps.exchange.opening_id, "")
-        fold = self._archive.fold(name) if name else None
-        return fold if fold is not None and is_on(fold, steps.closed) else None
-
-    def _shown_under(self, steps: Steps, fold: Fold) -> Shown:
-        carried = carried_from(steps.closed[: fold.count])
-        notes = [*fold.blocks, *self._behind_notes(steps, fold)]
-        return shown_without(
-            steps,
-            fold.count,
-            notes,
-            size=self._context.count("\n".join(notes)),
-            uploads=carried.uploads,
-            system=carried.system,
-            cut=self._cut_results(steps, fold),
-        )
-
-    def _cut_results(self, steps: Steps, fold: Fold) -> dict[int, Exchange]:
-        """The steps behind a fold whose results are cut, by index."""
-        cut = self._cut_under(steps, fold)
-        if cut is None or not cut.tokens:
-            return {}
-        until, count = min(cut.until, len(steps.closed) - 1), self._context.count
-        return with_cut_results(steps.closed, fold.count, until, tokens=cut.tokens, count=count)
-
-    def _cut_under(self, steps: Steps, fold: Fold) -> ResultCut | None:
-        name = steps.exchange.opening_id
-        return self.cuts.get(name) if self.within.get(name) == fold.id else None
-
-    def _behind_notes(self, steps: Steps, fold: Fold) -> list[str]:
-        """What stands behind the notes: lists of what is to do, and what was recalled."""
-        cut = self._cut_under(steps, fold)
-        known = cut.until + 1 if cut is not None else len(steps.closed)
-        lists = task_lists(steps.closed, fold.count, known).items()
-        brought = self._brought_under(steps, fold)
-        return [*(list_block(name, text) for name, text in lists), *filter(None, [brought])]
-
-    def _brought_under(self, steps: Steps, fold: Fold) -> str:
-        """What was recalled when this fold was made: with another one it goes."""
-        name = steps.exchange.opening_id
-        return self.brought.get(name, "") if self.within.get(name) == fold.id else ""
-
-    def past(self, folded: range) -> Past:
-        """The path as recall sees it.
-
-        Args:
-            folded: indexes of the exchanges that are not in view.
-        """
-        parts: list[Exchange] = []
-        numbers: list[int] = []
-        gone: list[int] = []
-        seen = self.shown.exchanges
-        for index, one in enumerate(self._transcript.exchanges):
-            shown = self._shown.get(index) if index not in folded else None
-            steps = steps_of(one) if shown is not None else None
-            left_out = steps.closed[: steps.starts.index(shown.end)] if steps and shown else ()
-            gone += range(len(parts), len(parts) + len(left_out) + (index in folded))
-            parts += [*left_out, one if index in folded else seen[index]]
-            numbers += [index + 1] * (len(left_out) + 1)
-        return Past(parts, numbers, frozenset(gone))
-
-    def _is_folded_now(self) -> bool:
-        """Whether a fold has come into force since the request before."""
-        fold = self._folds.epoch.fold if self._folds is not None else None
-        name = self._transcript.open.opening_id
-        return not self.is_planned and fold is not None and self.within.get(name) != fold.id
+    def view(self) -> StepsInView:
+        """What is folded of steps, and how their exchanges are shown."""
+        if self._open is not None and self._folds is not None:
+            self._view.show_open(self._open, self._fold)
+        return self._view
 
     def cut(self) -> str:
         """Cut results behind a fold that has come into force at this request.
@@ -255,21 +133,25 @@ class TurnSteps:
         Returns:
             What the assistant is at, what it last said and called; "" where there is no such fold.
         """
-        if self._open is None or not self._is_folded_now():
+        steps, fold = self._open, self._fold
+        if steps is None or fold is None or self.is_planned:
             return ""
-        name, until = self._transcript.open.opening_id, len(self._open.closed) - 1
-        self.within = {**self.within, **self.in_force(range(0))}
-        self.brought.pop(name, None)
-        self.cuts.pop(name, None)
-        self.cuts[name] = ResultCut(self._open.newest, until, self._policy.result_tokens or 0)
-        self._archive.store_steps(self._open.exchange, self._open.closed)
-        newest = self._archive.storable(self._open.closed[-1:])[0]
+        if self._view.within.get(steps.exchange.opening_id) == fold.id:
+            return ""
+        self._view.cut_behind(steps, fold, self._policy.result_tokens or 0)
+        self._archive.store_steps(steps.exchange, steps.closed)
+        newest = self._archive.storable(steps.closed[-1:])[0]
         said = [one for one in newest.messages if one.get("role") == "assistant"]
         return "\n".join(one.text for one in utterances(said))[-_MOST_DOING:]
 
-    def bring(self, recalled: str) -> None:
-        """Let what was recalled for this step stand behind the notes that are new with it."""
-        self.brought[self._transcript.open.opening_id] = recalled
+    def written_in(self, plan: Plan, folded: range) -> Plan:
+        """A plan with what is in force of steps.
+
+        Args:
+            plan: the plan.
+            folded: indexes of the exchanges that are not in view.
+        """
+        return self.view.written_in(plan, folded, self._fold)
 
     # --- folding ------------------------------------------------------------------------------
 
@@ -294,13 +176,13 @@ class TurnSteps:
         steps = self._open
         if steps is None:
             return
-        fold = self._fold_in_force(steps)
+        fold = self._view.fold_in_force(steps)
         if not self.is_planned:
             fold = self._archive.fold_of_steps(steps.closed, known=fold)
         open_ = steps.exchange
         rest = epoch.tokens(plan, fixed=self._request.fixed).sent - epoch.sizes[-1]
         rest += open_.size - steps.size
-        rest += self._context.count("\n".join(self._behind_notes(steps, fold))) if fold else 0
+        rest += self._context.count("\n".join(self._view.behind_notes(steps, fold))) if fold else 0
         request = ReadRequest(
             self._request.body,
             steps.transcript,
@@ -389,46 +271,18 @@ class TurnSteps:
         """Id of the newest closed step, on which the plan of this request hangs; "" for none."""
         return self._open.newest if self._open is not None else ""
 
-    def in_force(self, folded: range) -> dict[str, str]:
-        """The folds of steps in force, by opening id of their exchange.
-
-        Args:
-            folded: indexes of the exchanges that are not in view.
-        """
-        exchanges = self._transcript.exchanges
-        seen = {exchanges[index].opening_id for index in self._shown if index not in folded}
-        within = {key: fold for key, fold in self.within.items() if key in seen}
-        fold = self._folds.epoch.fold if self._folds is not None else None
-        return {**within, self._transcript.open.opening_id: fold.id} if fold else within
-
-    def written_in(self, plan: Plan, folded: range) -> Plan:
-        """A plan with what is in force of steps.
-
-        Args:
-            plan: the plan.
-            folded: indexes of the exchanges that are not in view.
-        """
-        within = self.in_force(folded)
-        holds = {key for key, fold in within.items() if self.within.get(key) == fold}
-        brought = {key: text for key, text in self.brought.items() if text and key in holds}
-        cuts = {key: cut for key, cut in self.cuts.items() if key in holds}
-        return replace(plan, within=within, brought=brought, cuts=cuts)
-
     def go_by(self, plan: Plan) -> None:
         """Go by a plan that someone else wrote first."""
         self.is_planned = True
-        self._take_over(plan)
+        self._view.take_over(plan)
         if self._open is None or self._folds is None:
             return
-        fold = self._fold_in_force(self._open)
+        fold = self._view.fold_in_force(self._open)
         if (fold.id if fold else "") != self._folds.epoch.fold_id:
             self._folds.epoch = self._epoch_of(self._open, fold)
 
-    def _take_over(self, plan: Plan) -> None:
-        self.within, self.brought, self.cuts = plan.within, dict(plan.brought), dict(plan.cuts)
-
     def _epoch_of(self, steps: Steps, fold: Fold | None) -> Epoch:
-        cut = self._cut_results(steps, fold) if fold is not None else {}
+        cut = self._view.cut_results(steps, fold) if fold is not None else {}
         shown = [cut.get(index, one) for index, one in enumerate(steps.closed)]
         return Epoch(
             steps.transcript,
