@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from turnfold_fake.cache import Reading
+from turnfold_fake.compaction import compaction_of, pauses
 from turnfold_fake.faults import Fault
 from turnfold_fake.prompt import blocks_of
 from turnfold_fake.replies import Reply, fit
@@ -56,7 +57,13 @@ def wants_schema(body: Mapping[str, Any]) -> bool:
 
 
 def compose(
-    body: dict[str, Any], reply: Reply | None, fault: Fault | None, room: Room, *, thinks: bool
+    body: dict[str, Any],
+    reply: Reply | None,
+    fault: Fault | None,
+    room: Room,
+    *,
+    thinks: bool,
+    compacts: bool = False,
 ) -> tuple[list[dict[str, Any]], tuple[str, str | None]]:
     """The content of an answer, its thinking not yet signed.
 
@@ -66,12 +73,16 @@ def compose(
         fault: What goes wrong with the content, if anything.
         room: How much may be said.
         thinks: Whether the model thinks for this request.
+        compacts: Whether what was said is summarized first, since there is too much of it.
 
     Returns:
         Content blocks; stop reason and stop sequence.
     """
     if body.get("compaction") is not None:
-        return [_compacted(body)], ("compaction", None)
+        return [{**compaction_of(body), "signature": ""}], ("compaction", None)
+    compacted = [compaction_of(body)] if compacts else []
+    if compacted and pauses(body):
+        return compacted, ("compaction", None)
     if room.most == 0:
         return [], (room.reason, None)
     thought = _thought(body, reply, room, thinks=thinks)
@@ -82,11 +93,17 @@ def compose(
         reply = _spoil(reply, fault)
     said = fit(reply, left, body.get("stop_sequences") or ())
     reason = room.reason if said.stop_reason == "max_tokens" else said.stop_reason
-    return [*thought, *blocks_of(said.content)], (reason or "end_turn", said.stop_sequence)
+    return [*compacted, *thought, *blocks_of(said.content)], (
+        reason or "end_turn",
+        said.stop_sequence,
+    )
 
 
 def complete(content: list[dict[str, Any]], message_id: str, signer: Signer, check: Check) -> None:
-    """Sign the thinking of an answer and name its tool calls, in place."""
+    """Sign what an answer has to be signed, and name its tool calls, in place."""
+    for block in content:
+        if block["type"] == "compaction" and "signature" in block:
+            block["signature"] = signer.sign_compaction(block["content"], check)
     unsigned = [
         block
         for block in content
@@ -137,14 +154,6 @@ def message_of(
     if stop[0] == "refusal":
         message["stop_details"] = dict(_REFUSED)
     return message
-
-
-def _compacted(body: dict[str, Any]) -> dict[str, Any]:
-    """The signed block that stands for a request's messages from now on."""
-    said = json.dumps(body["messages"], sort_keys=True)
-    content = f"Summary of {len(body['messages'])} messages."
-    signature = blake2b(said.encode(), digest_size=16).hexdigest()
-    return {"type": "compaction", "content": content, "signature": signature}
 
 
 def _thought(

@@ -19,6 +19,7 @@ from turnfold_fake.answering import (
 )
 from turnfold_fake.cache import PromptCache, Reading
 from turnfold_fake.clock import Clock
+from turnfold_fake.compaction import as_read, check_compaction, is_due
 from turnfold_fake.diagnosis import Diagnoses
 from turnfold_fake.errors import Refusal
 from turnfold_fake.faults import DROPPED, SPOILED, Fault, Faults, FaultSource, Kind
@@ -28,7 +29,6 @@ from turnfold_fake.prompt import Reader
 from turnfold_fake.replies import Reply, ReplySource, default_reply, reply_function
 from turnfold_fake.rules import MOST_BYTES, check_request
 from turnfold_fake.server import serving
-from turnfold_fake.settings import check_compaction
 from turnfold_fake.thinking import Check, Signer
 from turnfold_fake.transports import Answer, AsyncTransport, SyncTransport
 
@@ -236,18 +236,20 @@ class FakeClaude:
 
     def _accept(self, body: Any, headers: Mapping[str, str], *, counting: bool) -> _Accepted:
         """Hold a request against all rules, and look it up in the cache."""
-        model = check_request(body, headers.get("anthropic-version", ""), counting=counting)
-        check_compaction(body, headers.get("anthropic-beta", ""))
+        betas = headers.get("anthropic-beta", "")
+        read = as_read(body, betas)
+        model = check_request(read, headers.get("anthropic-version", ""), counting=counting)
+        check_compaction(body, betas)
         self._reader.share(body)
         policed = police(
             body,
             self._signer,
             self._thinking,
             self._thoughtful,
-            headers.get("anthropic-beta", ""),
+            betas,
             bound=model.preserved_thinking,
         )
-        pieces = self._reader.pieces(policed.body)
+        pieces = self._reader.pieces(as_read(policed.body, betas))
         prompt = sum(piece.tokens for piece in pieces)
         window = self._window or model.window
         if wants_schema(body):
@@ -264,7 +266,8 @@ class FakeClaude:
         room = room_for(body["max_tokens"], accepted.prompt, accepted.window)
         default = "adaptive" if accepted.model.preserved_thinking else "disabled"
         thinks = (body.get("thinking") or {}).get("type", default) in ("adaptive", "enabled")
-        content, stop = compose(body, reply, fault, room, thinks=thinks)
+        due = is_due(body, accepted.prompt)
+        content, stop = compose(body, reply, fault, room, thinks=thinks, compacts=due)
         with self._lock:
             message_id = f"msg_{self._token('message', len(self.calls))}"
             complete(content, message_id, self._signer, accepted.check)

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from turnfold_fake.compaction import signed_block
 from turnfold_fake.errors import Refusal
 from turnfold_fake.prompt import THINKING, blocks_of
 from turnfold_fake.thinking import Check, Misfit, Signer, torn
@@ -55,6 +56,12 @@ def police(
     if binding is not None and not controls:
         kind = body["thinking"].get("type")
         raise Refusal(f"thinking.{kind}.block_binding: Extra inputs are not permitted")
+    block = signed_block(body)
+    if block is not None and signer.is_altered(block):
+        raise Refusal(
+            "messages.0.content.0: Invalid `signature` in `compaction` block. "
+            "The block must be sent back as it was returned"
+        )
     check = signer.check(body, bound=bound)
     if mode == "unenforced":
         return Policed(body, check, None)

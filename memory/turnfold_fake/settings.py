@@ -8,8 +8,6 @@ from turnfold_fake.errors import Refusal
 
 _THINKING_TYPES = ("adaptive", "between_tools", "disabled", "enabled")
 _LEAST_BUDGET = 1_024
-COMPACTION = "compact-2026-09-04"
-"""The beta under which a history is summarized on demand."""
 _NESTED = MappingProxyType(
     {
         "properties": dict,
@@ -40,27 +38,6 @@ def check_settings(body: dict[str, Any]) -> None:
         raise Refusal("stop_sequences: each stop sequence must contain non-whitespace")
     if not isinstance(body.get("stream"), bool | None):
         raise Refusal("stream: Input should be a valid boolean")
-
-
-def check_compaction(body: dict[str, Any], betas: str) -> None:
-    """Hold a request for a summary of its own messages against the rules.
-
-    Args:
-        body: The request.
-        betas: The header `anthropic-beta`.
-
-    Raises:
-        Refusal: The beta is missing, the field has another shape, or goes with what it cannot.
-    """
-    asked = body.get("compaction")
-    if asked is None:
-        return
-    if COMPACTION not in betas:
-        raise Refusal("compaction: Extra inputs are not permitted")
-    if not isinstance(asked, dict) or asked.get("type") != "summarize":
-        raise Refusal("compaction.type: Input should be 'summarize'")
-    if body.get("context_management") is not None:
-        raise Refusal("compaction: cannot be combined with `context_management`")
 
 
 def _check_thinking(thinking: dict[str, Any] | None, max_tokens: int | None) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from turnfold_fake.compaction import signed_block
 from turnfold_fake.prompt import THINKING, Reader, blocks_of, plain
 
 NONE_BEFORE = bytes(8)
@@ -48,11 +49,13 @@ class Check:
         misfits: Blocks that do not belong.
         prefix: Digest of the whole request, thinking apart, which its reply is bound to.
         last: Name of the last thinking block that fits.
+        head: Digest of `system` and `tools`.
     """
 
     misfits: tuple[Misfit, ...]
     prefix: bytes
     last: bytes
+    head: bytes
 
 
 class Signer:
@@ -93,9 +96,10 @@ class Signer:
             bound: Whether the model binds thinking to what came before it; else only the
                 block's own text is checked.
         """
-        chain = self._head(body)
+        head = self._head(body)
+        chain, last = self._start(body, head)
         misfits: list[Misfit] = []
-        last, role, turn = NONE_BEFORE, "", [chain]
+        role, turn = "", [chain]
         for i, message in enumerate(body["messages"]):
             if message["role"] != role:
                 role, turn = message["role"], [chain]
@@ -106,11 +110,40 @@ class Signer:
                         misfits.append(Misfit(i, j, why, moved=name is not None))
                     else:
                         last = name or last
-                else:
+                elif block is not signed_block(body):
                     digest = role[0].encode() + self._reader.digest(block)
                     chain = blake2b(chain + digest, digest_size=16).digest()
                     turn.append(chain)
-        return Check(tuple(misfits), chain, last)
+        return Check(tuple(misfits), chain, last, head)
+
+    def sign_compaction(self, content: str, check: Check) -> str:
+        """The signature of a block that stands for all messages of a request.
+
+        It carries what thinking behind those messages is bound to, so that it stays valid.
+
+        Args:
+            content: Of the block.
+            check: Of the request.
+        """
+        carried = check.head + check.prefix + check.last
+        return b64encode(carried + self._mac(b"compaction", carried, content.encode())).decode()
+
+    def is_altered(self, block: dict[str, Any]) -> bool:
+        """Whether a signed block of a compaction is not as it was given out."""
+        raw = _decode(block.get("signature"))
+        carried, mac = raw[:-16], raw[-16:]
+        return mac != self._mac(b"compaction", carried, str(block.get("content")).encode())
+
+    def _start(self, body: dict[str, Any], head: bytes) -> tuple[bytes, bytes]:
+        """What the first message follows: nothing, or what a compaction stands for."""
+        block = signed_block(body)
+        if block is None:
+            return head, NONE_BEFORE
+        carried = _decode(block.get("signature"))[:-16]
+        of_head, prefix, last = carried[:16], carried[16:32], carried[32:]
+        if of_head != head:  # `system` or `tools` are others: thinking is bound to those, too
+            prefix = blake2b(head + prefix, digest_size=16).digest()
+        return prefix, last
 
     def _verify(
         self, block: dict[str, Any], turn: Sequence[bytes], last: bytes | None

@@ -155,7 +155,7 @@ def test_documents_stay_while_a_live_citation_counts_them():
 
 
 def test_nothing_up_to_a_compaction_of_the_provider_is_touched():
-    compaction = {"type": "compaction", "content": "Before this, much was said.", "signature": "s"}
+    compaction = {"type": "compaction", "content": "Before this, much was said."}
     first = [
         {"role": "user", "content": [compaction, {"type": "text", "text": "Question 0."}]},
         {"role": "assistant", "content": "Answer 0. " + "fjord " * 60},
