@@ -109,7 +109,7 @@ class Quantities:
     dates: list[tuple[str, list[Date]]] = field(default_factory=list)
     weekdays: list[tuple[str, int]] = field(default_factory=list)
     times: list[tuple[str, Time]] = field(default_factory=list)
-    numbers: list[tuple[str, frozenset[Number]]] = field(default_factory=list)
+    numbers: list[tuple[str, tuple[Number, ...]]] = field(default_factory=list)
     rest: str = ""
 
 
@@ -387,7 +387,7 @@ class _Stretch:
                 if suffix and suffix[1] in "mMbB":
                     meant = meant | values  # metres, bytes
                 if meant:
-                    self._found.numbers.append((self._take(piece.start, end), frozenset(meant)))
+                    self._found.numbers.append((self._take(piece.start, end), tuple(meant)))
             elif piece.kind in {"number", "scale"}:
                 run = [piece]
                 while at < len(pieces) and self._goes_on(run[-1], pieces[at]):
@@ -424,7 +424,7 @@ class _Stretch:
         numbers.append(total + max(current, 0))
         for one in numbers:
             if len(run) > 1 or one not in _LOOSE:
-                self._found.numbers.append((shown, frozenset({number(str(one))})))
+                self._found.numbers.append((shown, (number(str(one)),)))
 
 
 def _adds(current: int, value: int) -> bool:

@@ -52,6 +52,8 @@ _TOKEN = re.compile(
 _ENDS_SENTENCE = frozenset(".!?…。！？\n")
 _QUESTIONS = frozenset("?？")
 _AFFIRMED, _DENIED, _OPEN = 1, 2, 4
+# In what is kept of a sentence: between what it denies and all it is about.
+_BESIDE = "\x1f"
 _STEM, _TURNS = attrgetter("stem"), attrgetter("turns")
 
 
@@ -145,9 +147,9 @@ class Sides:
         self._open: set[str] = set()
         # What each sentence denies, and all it is about: stems between blanks. As two texts they
         # take the room of the sentence; as pairs of words, its square.
-        self._denials: list[tuple[str, str]] = []
+        self._denials: list[str] = []
         self._clauses: list[str] = []
-        self._bounds: dict[str, list[frozenset[str]]] = {}
+        self._bounds: dict[str, set[str]] = {}
         self.denies = False
 
     def read(self, text: str, words: Iterable[str]) -> None:
@@ -209,18 +211,18 @@ class Sides:
         for clause, turns in zip(sentence, turning, strict=True):
             if turns:
                 part = Clause(clause, whole=self._how is not None and self._how.whole)
-                denied |= self._turn(part, before, affirmed)
+                denied |= self._turn(part, before, affirmed, bounds)
                 before = part
             else:
                 self._stands([word.stem for word in clause], affirmed)
                 before = None if clause else before
         if denied:
-            for one in denied:
-                self._bounds.setdefault(one, []).append(bounds)
             together = " ".join(dict.fromkeys(map(_STEM, chain(*sentence))))
-            self._denials.append((f" {' '.join(denied)} ", f" {together} "))
+            self._denials.append(f" {' '.join(denied)} {_BESIDE} {together} ")
 
-    def _turn(self, part: Clause, before: Clause | None, affirmed: int) -> dict[str, None]:
+    def _turn(
+        self, part: Clause, before: Clause | None, affirmed: int, bounds: frozenset[str]
+    ) -> dict[str, None]:
         """Read a clause that may deny something; what it denies."""
         self.denies |= part.denies
         for word in part.said:
@@ -237,6 +239,11 @@ class Sides:
         if before is not None and before.loaded is not None and part.starts_denying:
             self._stands(part.denied, _OPEN)
             return {}
+        for one in part.denied:
+            if not bounds:
+                self._bounds.pop(one, None)
+            elif one not in self._denied or one in self._bounds:
+                self._bounds.setdefault(one, set()).update(bounds)
         self._stands(part.denied, _DENIED)
         return part.denied
 
@@ -252,11 +259,12 @@ class Sides:
         """Whether a stem is denied at all times, or within the bounds of a note: "before 2028"."""
         if one not in self._bounds:
             return one in self._denied
-        return any(not those or those & bounds for those in self._bounds[one])
+        return not bounds.isdisjoint(self._bounds[one])
 
     def denied_together(self, stems: Sequence[str], bounds: frozenset[str]) -> list[str]:
         """Two stems or more that one sentence denies; [] for none."""
-        for denied, _ in self._denials:
+        for denial in self._denials:
+            denied, _, _ = denial.partition(_BESIDE)
             found = [
                 one for one in stems if f" {one} " in denied and self.denies_within(one, bounds)
             ]
@@ -271,7 +279,8 @@ class Sides:
 
     def denied_with(self, one: str, others: Iterable[str]) -> bool:
         """Whether a sentence denies a stem that is about one of the others, too."""
-        beside = [together for denied, together in self._denials if f" {one} " in denied]
+        denials = (denial.partition(_BESIDE) for denial in self._denials)
+        beside = [together for denied, _, together in denials if f" {one} " in denied]
         return any(f" {other} " in together for other in others for together in beside)
 
 

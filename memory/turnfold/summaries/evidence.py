@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from turnfold_stores.cached_value import cached_property
@@ -309,7 +309,7 @@ def _is_code(token: Token) -> bool:
     return not (found.dates or found.times)
 
 
-def _is_counted(values: frozenset[Number], shown: str, note: str) -> bool:
+def _is_counted(values: Sequence[Number], shown: str, note: str) -> bool:
     """Whether a number says how many things the note lists right after it: "three: a, b and c"."""
     at = note.find(shown)
     after = note[at + len(shown) : at + len(shown) + _LONGEST_LIST] if at >= 0 else ""

@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 from itertools import islice
 from typing import NamedTuple
 
+from turnfold_stores.cached_value import cached_property
 from turnfold_stores.search.scanning import WORD
 from turnfold_stores.search.stop_words import BY_LANGUAGE
 
@@ -21,6 +22,11 @@ from turnfold.language.number_words import inflects
 from turnfold.language.words import bare, sentences
 
 _OPENS_SENTENCE = re.compile(r"[.!?…:\n\"•*。！？]")
+_MARKS = frozenset(">^")
+# More of them are a list.
+_MOST_NAMES = 4_000
+# Letters that are looked at for the words near another.
+_WINDOW = 80
 _JOINS = frozenset({" ", "-"})
 # Words that stand near another one, on either side.
 _NEAR = 2
@@ -47,19 +53,12 @@ _LONGEST_ENDING = 4
 class Capitals:
     """The words of a text that have a capital, and what they stand near.
 
-    Attributes:
-        words: all of them.
+    The text is kept as its words: ">" before one with a capital, "^" before one that opens a
+    sentence as well, and "," for what does not join two words. It is looked up by plain search.
     """
 
     def __init__(self) -> None:
-        self.words: set[str] = set()
-        self._inside: set[str] = set()
-        self._opening: set[str] = set()
-        self._small: set[str] = set()
-        self._opened: dict[tuple[str, ...], set[str]] = {}
-        self._left: dict[str, set[str]] = {}
-        self._right: dict[str, set[str]] = {}
-        self._near: dict[str, set[str]] = {}
+        self._parts: list[str] = []
 
     def read(self, text: str, words: Mapping[str, str]) -> None:
         """Take in a part of the text.
@@ -68,57 +67,78 @@ class Capitals:
             text: as `plain` gives it.
             words: those of it, each with its form as `bare` gives it.
         """
-        small = {low for word, low in words.items() if word[0].islower()}
-        self._small |= small
-        if all(not word[0].isupper() for word in words):
+        if not any(word[0].isupper() for word in words):
+            self._parts.append(" ".join(words.values()))
             return
-        found = [(one.group(), one.span()) for one in WORD.finditer(text)]
-        for at, (word, (start, end)) in enumerate(found):
-            if not word[0].isupper():
-                continue
-            name = words[word]
-            around = [one for one, _ in found[max(0, at - _NEAR) : at + 1 + _NEAR]]
-            for near in around:
-                self._near.setdefault(words[near], set()).add(name)
-            if not word[1:].islower():
-                continue
-            self.words.add(name)
-            gap = text[found[at - 1][1][1] : start] if at else "."
-            opens = bool(_OPENS_SENTENCE.search(gap))
-            (self._opening if opens else self._inside).add(name)
-            if opens and at + 2 < len(found):
-                pair = (words[found[at + 1][0]], words[found[at + 2][0]])
-                self._opened.setdefault(pair, set()).add(name)
-            if gap in _JOINS:
-                self._left.setdefault(words[found[at - 1][0]], set()).add(name)
-            if text[end : end + 1] in _JOINS and at + 1 < len(found):
-                self._right.setdefault(words[found[at + 1][0]], set()).add(name)
+        said: list[str] = []
+        end = 0
+        for found in WORD.finditer(text):
+            word, gap = found.group(), text[end : found.start()]
+            if gap not in _JOINS:
+                said.append(",")
+            opens = not end or bool(_OPENS_SENTENCE.search(gap))
+            mark = "" if word[0].islower() else "~"
+            if word[0].isupper() and word[1:].islower():
+                mark = "^" if opens else ">"
+            said.append(mark + words[word])
+            end = found.end()
+        self._parts.append(" ".join(said))
 
-    @property
+    @cached_property
+    def _said(self) -> str:
+        said = f" {' , '.join(self._parts)} "
+        self._parts.clear()
+        return said
+
+    @cached_property
+    def words(self) -> set[str]:
+        """Words with a capital, at most some thousands."""
+        return set(self._marked("[>^]"))
+
+    @cached_property
     def names(self) -> set[str]:
         """Words that have a capital inside a sentence, and never stand without."""
-        return self._inside - self._small
+        return self._never_small(">")
 
-    @property
+    @cached_property
     def opening(self) -> set[str]:
         """Words that sentences open with, and that never stand without a capital."""
-        return self._opening - self._small
+        return self._never_small("\\^")
+
+    def _marked(self, mark: str) -> Iterator[str]:
+        found = (one[1] for one in re.finditer(rf" {mark}(\S+)", self._said))
+        return islice(found, _MOST_NAMES)
+
+    def _never_small(self, mark: str) -> set[str]:
+        names = set(self._marked(mark))
+        small = (one[1] for one in re.finditer(r" ([^\s>^~]\S*)", self._said))
+        return names.difference(small)
 
     def opened(self, words: Sequence[str]) -> set[str]:
         """What sentences open with that go on with these two words."""
-        return self._opened.get(tuple(words[:2]), set())
+        return set(re.findall(rf"\^(\S+) {re.escape(' '.join(words[:2]))} ", self._said))
 
     def behind(self, word: str) -> set[str]:
         """Words with a capital that stand right behind another."""
-        return self._left.get(word, set())
+        found = re.findall(rf" [>^~]?{re.escape(word)} [>^](\S+)", self._said) if word else ()
+        return set(found)
 
     def before(self, word: str) -> set[str]:
         """Words with a capital that stand right before another."""
-        return self._right.get(word, set())
+        return set(re.findall(rf"[>^](\S+) [>^~]?{re.escape(word)} ", self._said))
 
     def near(self, word: str) -> set[str]:
-        """Words with a capital that stand near another."""
-        return self._near.get(word, set())
+        """Words with a capital that stand near another, which has none."""
+        found: set[str] = set()
+        at = self._said.find(f" {word} ")
+        while at >= 0:
+            end = at + len(word) + 1
+            left = self._said[max(0, at - _WINDOW) : at].replace(" ,", "").split(" ")
+            right = self._said[end : end + _WINDOW].replace(" ,", "").split(" ")
+            around = (*left[-_NEAR:], *right[1 : 1 + _NEAR])
+            found.update(one[1:] for one in around if one[:1] in _MARKS)
+            at = self._said.find(f" {word} ", end)
+        return found
 
 
 class Name(NamedTuple):

@@ -111,7 +111,7 @@ class Reading:
         self.weekdays.update(day for _, day in found.weekdays)
         self.times.update(time for _, time in found.times)
         for _, values in found.numbers:
-            self.figures |= values
+            self.figures.update(values)
         digits = {*_DIGITS.findall(found.rest)}
         digits.update(d for said, _ in found.numbers if " " in said for d in _DIGITS.findall(said))
         self.figures.update(map(number, digits))
