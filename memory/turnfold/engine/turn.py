@@ -1,18 +1,22 @@
 """A turn, step by step: the whole idea in one file.
 
-    begin     read the caller's messages as exchanges and store those that are closed; find what
-              was planned for this opening, or decide what to fold
-    ahead     a fold to have written: one that is wanted before the request can go out, or one
-              that is prepared while it is on its way, so that nobody waits for it
-    settle    take the summaries that are written; the oldest exchanges move into memory
-    body      recall what bears on the opening, write the plan once and read it back, and
-              build the request: summary, recalled passages, newest exchanges verbatim
-    mend      the API refused it for a reason memory can mend: change the plan, send once more
-    answered  usage, proofs for thinking, the receipt
+    begin         read the caller's messages as exchanges and store those that are closed; find
+                  what was planned for this opening, or step, or decide what to fold
+    preparation   a fold to have written: one that is wanted before the request can go out, or one
+                  that is prepared while it is on its way, so that nobody waits for it
+    settle        take the summaries that are written; the oldest exchanges, or steps of the open
+                  one, move into memory
+    body          recall what bears on the opening, write the plan once and read it back, and
+                  build the request: summary, recalled passages, newest exchanges verbatim
+    recover_from  the API refused it for a reason memory can mend: change the plan, send once more
+    answered      usage, proofs for thinking, the receipt
 
-No step calls a model: `ahead` hands out the work, a `FoldPreparation`, and its worker asks. What
-is decided is written to the ledger before it is acted on, so that a retry, another process or a
-restart meets the same plan and sends the same bytes.
+Nothing here calls a model: `preparation` hands out the work, a `FoldPreparation`, and its worker
+asks. What is decided is written to the ledger before it is acted on, so that a retry, another
+process or a restart meets the same plan and sends the same bytes.
+
+A request may stand amid an exchange, in the middle of an agent's work: what is then folded of its
+steps is `TurnSteps`' to say.
 """
 
 from __future__ import annotations
