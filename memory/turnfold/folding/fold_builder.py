@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import partial
 
 from turnfold.accounting.prices import Usage
@@ -15,6 +17,7 @@ from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.history.exchanges import Exchange
 from turnfold.history.steps import steps_of
 from turnfold.history.utterances import utterances
+from turnfold.language.days import known_day
 from turnfold.request.refusals import failure_of
 from turnfold.summaries.draft import NodeDraft, Piece
 from turnfold.summaries.job_pieces import COMPARED_BYTES, Reads, newest
@@ -195,6 +198,7 @@ class FoldBuilder:
             known=self._known,
             max_tokens=max(256, self._policy.summary_tokens // 2),
             of_steps=bool(self._within),
+            days=self._days(first, last),
         )
         draft = self._draft_of(job, first, last)
         if len(draft.pieces) > 1:
@@ -202,6 +206,22 @@ class FoldBuilder:
             for piece_name, node in self._archive.nodes(kept).items():
                 draft.recall(kept[piece_name], node.items)
         return draft
+
+    def _days(self, first: int, last: int) -> dict[int, date]:
+        """The user's day of each exchange of a run, by its number, where it is known.
+
+        What was first seen together with others came later than it was said.
+        """
+        if self._within:
+            return {}
+        names = [one.exchange_id for one in self._exchanges[first:last]]
+        seen = {name: one.at for name, one in self._archive.records(names).items()}
+        often = Counter(seen.values())
+        days = (
+            known_day(seen[name], self._policy.zone) if often[seen.get(name, 0.0)] == 1 else None
+            for name in names
+        )
+        return {number: day for number, day in enumerate(days, first + 1) if day}
 
     def _draft_of(self, job: SummaryJob, first: int, last: int) -> NodeDraft:
         """The draft of a job; of steps that are summarized already their notes are taken over."""

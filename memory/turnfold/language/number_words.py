@@ -51,6 +51,7 @@ class NumberWords:
     Attributes:
         said: what a word means, as `bare` gives it.
         implied: numbers that a word says without being one.
+        relative: days from today that a word means, as `bare` gives it.
         month_first: whether the day may follow the month.
         tells_clock: whether half past two is a time.
     """
@@ -58,6 +59,7 @@ class NumberWords:
     def __init__(self, languages: Languages) -> None:
         self.said: dict[str, Said] = {}
         self.implied: dict[str, tuple[Number, ...]] = {}
+        self.relative: dict[str, set[int]] = {}
         self.month_first = False
         self.tells_clock = "en" in languages
         self._names: dict[str, Said] = {}
@@ -82,6 +84,9 @@ class NumberWords:
             for value, form in _forms(words.get(key, ""), first):
                 self.said.setdefault(form, Said(kind, value))
                 self.implied.setdefault(form, (str(value),))
+        for days, forms in enumerate(words.get("relative", "").split(), -1):
+            for form in forms.replace("_", " ").split("/"):
+                self.relative.setdefault(bare(form), set()).add(days)
         self.month_first |= bool(words.get("month_first"))
         for one in words.get("scales", "").split():
             word, _, zeros = one.partition("=")

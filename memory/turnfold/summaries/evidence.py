@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from itertools import chain
 
 from turnfold_stores.cached_value import cached_property
@@ -50,6 +51,8 @@ _EMPTY_NAMES = frozenset(
     {"user", "users", "assistant", "claude", "ai", "the", "a", "an", "and", "of"}
 )
 _FEW_WORDS = 2
+# "Next Friday" is so many days away at most.
+_A_WEEK = 13
 _TELL_LANGUAGE = 8
 
 
@@ -60,10 +63,12 @@ class Evidence:
         said: what they say.
     """
 
-    def __init__(self, texts: Iterable[str | Reading]) -> None:
+    def __init__(self, texts: Iterable[str | Reading], days: Iterable[date] = ()) -> None:
         """Args:
         texts: what was said, verbatim; each may have been read before.
+        days: on which it was said, where that is known.
         """
+        self._days = tuple(days)
         self.said = [Reading(one) if isinstance(one, str) else one for one in texts]
 
     @property
@@ -174,7 +179,7 @@ class Evidence:
 
     def _quantities(self, found: Quantities, note: str, more: Evidence) -> Iterator[str]:
         for shown, meant in found.dates:
-            if not (self._stands(shown) or any(self._has_date(date, more) for date in meant)):
+            if not (self._stands(shown) or any(self._has_date(one, more) for one in meant)):
                 yield f"the date {shown!r} does not occur in the turns it cites"
         for shown, day in found.weekdays:
             if not (self._stands(shown) or any(day in one.weekdays for one in self.said)):
@@ -209,7 +214,7 @@ class Evidence:
             for other in one.words
         )
 
-    def _has_date(self, date: Date, more: Evidence) -> bool:
+    def _has_date(self, told: Date, more: Evidence) -> bool:
         """Whether a date was said, be it its day here and its month or year in another turn."""
 
         def fits(mine: int | None, theirs: int | None) -> bool:
@@ -218,17 +223,31 @@ class Evidence:
             return theirs is None and self._has_number([str(mine)])
 
         if any(
-            month == date.month and fits(date.year, year) and fits(date.day, day)
+            month == told.month and fits(told.year, year) and fits(told.day, day)
             for one in self.said
             for year, month, day in one.dates
         ):
             return True
-        if not any(date.day in one.days for one in self.said):
+        if any(self._is_told(told, day) for day in self._days):
+            return True
+        if not any(told.day in one.days for one in self.said):
             return False
         return any(
-            month == date.month and date.year in {None, year}
+            month == told.month and told.year in {None, year}
             for one in more.said
             for year, month, _ in one.dates
+        )
+
+    def _is_told(self, told: Date, said: date) -> bool:
+        """Whether a date is what "yesterday", or a day of the week, means on some day."""
+        try:
+            meant = date(told.year or said.year, told.month, told.day or 0)
+        except ValueError:
+            return False
+        after = (meant - said).days
+        return any(
+            after in one.relative or (abs(after) <= _A_WEEK and meant.weekday() in one.weekdays)
+            for one in self.said
         )
 
     def _has_time(self, time: Time) -> bool:

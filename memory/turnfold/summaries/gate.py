@@ -155,7 +155,8 @@ class Gate:
             for turn in item.turns
             for one in self._job.exchanges[turn - self._job.first]
         ]
-        evidence = Evidence([self._reading(text) for text in (*said, *old)])
+        days = [self._job.days[turn] for turn in item.turns if turn in self._job.days]
+        evidence = Evidence([self._reading(text) for text in (*said, *old)], days)
         return evidence.complaints(item.text, names=self._names)
 
     def _reading(self, text: str) -> Reading:

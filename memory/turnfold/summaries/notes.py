@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, Literal, get_args
 
 from turnfold_stores.records.fields import DamagedError, Fields
@@ -139,6 +140,7 @@ class SummaryJob:
             what was refused is asked for once more.
         of_steps: whether these are steps of one exchange, not exchanges; what `before` says is
             then what was asked for in it.
+        days: the user's day on which an exchange was said, by its number, where it is known.
     """
 
     first: int
@@ -148,6 +150,7 @@ class SummaryJob:
     max_tokens: int = 1_000
     complaints: Sequence[str] = ()
     of_steps: bool = False
+    days: Mapping[int, date] = field(default_factory=dict)
 
     @property
     def last(self) -> int:

@@ -58,6 +58,7 @@ class Reading:
         dates: year, month and day, as far as they are told.
         times: of the day.
         days: of a month that is not named.
+        relative: days that are meant, as "yesterday", from that on which it is said.
         weekdays: from 0 for Monday.
         numbers: all of them, those of dates and times included.
         sides: which words are affirmed and which denied.
@@ -71,6 +72,7 @@ class Reading:
         self.dates: set[tuple[int | None, int, int | None]] = set()
         self.times: set[Time] = set()
         self.days: set[int] = set()
+        self.relative: set[int] = set()
         self.weekdays: set[int] = set()
         self.sides = Sides(self.languages[0])
         self.capitals = Capitals()
@@ -118,7 +120,12 @@ class Reading:
         self.days.update(map(int, _DAY_ALONE.findall(text)))
         if not text.isascii():
             self.days.update(map(int, _THAI_DAY.findall(text)))
-        implied = number_words(self.languages).implied
+        told = number_words(self.languages)
+        for word, days in told.relative.items():
+            is_part = " " in word or UNSPACED.match(word)
+            if word in fresh or (is_part and word in text.lower()):
+                self.relative |= days
+        implied = told.implied
         for word in fresh & implied.keys():
             self.figures.update(implied[word])
         return [low[word] for word in said]
