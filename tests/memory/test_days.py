@@ -48,6 +48,25 @@ MOMENTS = [
 ]
 
 
+def told_days(times):
+    """The days that the summarizer is told of ten exchanges, which are folded at once."""
+    fake, messages = stand_in(), history(10)
+    rules = replace(SMALL, clock=lambda: 1_800_000_000.0, time_zone="Asia/Tokyo")
+    with memory(policy=rules) as remembering:
+        remembering.backfill(
+            messages, client=fake.client(), user_id="ada", conversation="c", times=times
+        )
+    asked = [text for call in fake.calls if call.kind == "summary" for text in texts(call.body)]
+    return [line.partition("said on ")[2] for text in asked for line in text.splitlines()
+            if "] said on " in line]  # fmt: skip
+
+
+def test_a_summarizer_is_told_the_users_day_of_a_turn_but_not_of_one_first_seen_with_others():
+    said = local("Asia/Tokyo", 2026, 3, 11, 7, 30)
+    assert set(told_days([said] * 20)) == {"Wednesday, 2026-03-11"}
+    assert told_days(None) == []
+
+
 @pytest.mark.parametrize(("zone", "said", "now", "shown"), MOMENTS)
 def test_what_is_recalled_is_dated_by_the_users_day(zone, said, now, shown):
     at, asked = local(zone, *said), local(zone, *now)

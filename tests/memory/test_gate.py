@@ -305,6 +305,23 @@ def test_windows_paths_are_paths():
     assert refused(said, "It goes to gs://acme-staging/in as well.")
 
 
+@pytest.mark.parametrize(
+    ("said", "right", "wrong"),
+    [
+        ("I saw the dentist yesterday.", "They saw the dentist on 2 May 2027.", "on 1 May 2027."),
+        ("The van comes next Friday.", "The van comes on 7 May.", "The van comes on 6 May."),
+        ("Gestern war ich beim Zahnarzt.", "Am 2. Mai war der Zahnarzt.", "Am 4. Juni."),
+        ("我昨天去看牙医了。", "5月2日去看牙医。", "5月9日去看牙医。"),
+        ("Wczoraj byłem u dentysty.", "Był u dentysty 2 maja 2027.", "Był u dentysty 12 maja."),
+    ],
+)
+def test_a_day_that_is_told_from_another_is_made_a_date(said, right, wrong):
+    turns = job(said, days={1: date(2027, 5, 3)})
+    assert refused(turns, right) == []
+    assert refused(turns, wrong)
+    assert refused(job(said), right)
+
+
 def test_without_turns_cited_all_of_them_count():
     turns = job("Marta moves to Leeds.", "Greta stays in Bath.", first=4)
     [item] = judge(turns, SummaryDraft([Item("fact", "Greta stays in Bath.")])).items
@@ -477,6 +494,21 @@ def test_it_keeps_to_its_room_and_says_the_same_each_time():
             job(*[f"Part {n} costs {n * 7} francs." for n in range(60)], max_tokens=room)
         )
         assert 1 <= len(items) <= max(1, room // 12)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ["我的家庭医生诊所在菩提路二楼。", "我对花生严重过敏。", "妹妹叫林晓雯，在南京读大学。"],
+        ["かかりつけ医は桜通りの二階です。", "ピーナッツに重いアレルギーがあります。"],
+        ["คลินิกหมอประจำของฉันอยู่ถนนโพธิ์ชั้นสอง", "ฉันแพ้ถั่วลิสงอย่างรุนแรง"],
+    ],
+)
+def test_it_takes_what_is_said_in_scripts_without_blanks(told):
+    items = extract(job(*((one, "好的。") for one in told)))
+    assert [f"user: {one}" for one in told] == [
+        item.text for item in items if item.text.startswith("user")
+    ]
 
 
 def test_its_own_words_pass_the_gate():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 
 import pytest
 from support.models import SUMMARY
@@ -240,6 +241,13 @@ def test_the_request_shows_the_turns_with_their_numbers_and_what_is_known():
     assert request["max_tokens"] == 321
     assert request["output_config"]["format"]["type"] == "json_schema"
     assert "thinking" in request
+
+
+def test_the_summarizer_is_told_on_which_day_a_turn_was_said_where_that_is_known():
+    turns = job(("user", "Saffron."), ("user", "Wyvern."), first=4, days={4: date(2027, 5, 3)})
+    [asked] = summary_request(turns, model=SUMMARY)["messages"]
+    assert " 4] said on Monday, 2027-05-03" in asked["content"]
+    assert " 5] said on" not in asked["content"]
 
 
 def test_thinking_is_never_shown_to_the_summarizer():

@@ -215,13 +215,15 @@ class FoldBuilder:
         if self._within:
             return {}
         names = [one.exchange_id for one in self._exchanges[first:last]]
-        seen = {name: one.at for name, one in self._archive.records(names).items()}
-        often = Counter(seen.values())
-        days = (
-            known_day(seen[name], self._policy.zone) if often[seen.get(name, 0.0)] == 1 else None
-            for name in names
-        )
-        return {number: day for number, day in enumerate(days, first + 1) if day}
+        seen = self._archive.records(names)
+        together = Counter(one.at for one in seen.values())
+        days: dict[int, date] = {}
+        for number, name in enumerate(names, first + 1):
+            one = seen.get(name)
+            if one and ("times" in one.body or together[one.at] == 1):
+                day = known_day(one.at, self._policy.zone)
+                days |= {number: day} if day else {}
+        return days
 
     def _draft_of(self, job: SummaryJob, first: int, last: int) -> NodeDraft:
         """The draft of a job; of steps that are summarized already their notes are taken over."""
