@@ -8,6 +8,7 @@ from support.agent import Agent
 from support.chats import SMALL, injected, memory, said, summaries, texts, without_marks
 from support.histories import Scripted
 from support.oblivion import tells
+from turnfold import Policy
 from turnfold.request.thinking import without_thinking
 from turnfold_stores import open_store
 
@@ -372,3 +373,13 @@ def test_what_is_previewed_amid_an_exchange_is_what_is_sent(store):
             assert flat(preview) == flat(job.bodies[-1])
             seen += bool(injected(preview))
     assert seen > 3
+
+
+@pytest.mark.parametrize("tokens", [800, 2_000])
+def test_a_budget_holds_amid_an_exchange(store, tokens):
+    job = Job(store, Policy.for_budget(tokens, background="off"))
+    job.agent.open()
+    job.agent.work(40)
+    opening = 20
+    assert max(one.tokens.sent - one.tokens.fixed for one in job.receipts) <= tokens + opening
+    assert sum(job.folded) > 10

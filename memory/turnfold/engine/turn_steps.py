@@ -29,8 +29,6 @@ from turnfold.policy import Policy
 from turnfold.request.refusals import Refusal
 from turnfold.turn_context import TurnContext
 
-# The least a prompt may have, whatever a budget leaves to the steps.
-_LEAST_PROMPT = 1_000
 # Characters of what an assistant said and called by which the past is searched for a step.
 _MOST_DOING = 1_500
 # The part of `fold_at` that steps may grow by from one fold to the next, at the least.
@@ -191,6 +189,7 @@ class TurnSteps:
             head=0,
             within=self._number,
             asked=utterances(self._archive.storable([open_])[0].messages[: open_.opening]),
+            most=self._most(measures),
         )
         context = replace(self._context, policy=self._policy_of_steps(rest))
         # Within an exchange the cache is warm, unless the request before was long ago.
@@ -210,22 +209,22 @@ class TurnSteps:
         """The settings for steps.
 
         Beside what a fold leaves they have room to grow, so that not every call folds where the
-        rest of the prompt is large. Of a budget they have what the exchanges leave of it.
+        rest of the prompt is large.
         """
-        policy = self._policy
+        policy = replace(self._policy, budget=None)
         if policy.fold_at != "auto":
             left = policy.summary_tokens + policy.keep_tokens + policy.fold_at // _GROWTH
             policy = replace(policy, fold_at=max(policy.fold_at, rest + left))
-        if policy.budget is None:
-            return policy
+        return policy
+
+    def _most(self, measures: Measures) -> int | None:
+        """What the prompt may have where there is a budget: that, and what it is not about."""
+        if self._policy.budget is None:
+            return None
         open_ = self._transcript.open
-        said = sum(open_.sizes[: open_.opening])
-        most = max(
-            _LEAST_PROMPT, policy.keep_tokens + 1, self._request.fixed + said + policy.budget
-        )
-        if policy.max_prompt_tokens is not None:
-            most = min(most, policy.max_prompt_tokens)
-        return replace(policy, budget=None, max_prompt_tokens=most)
+        most = self._request.fixed + sum(open_.sizes[: open_.opening]) + self._policy.budget
+        # A budget is of tokens as they are estimated, a limit of those that the API counts.
+        return most if self._policy.count_tokens else int(most * measures.rate(self._request.model))
 
     @property
     def pending(self) -> FoldPreparation | None:

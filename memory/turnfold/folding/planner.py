@@ -67,6 +67,7 @@ class ReadRequest:
         within: number of the exchange whose steps the transcript holds, in place of exchanges; all
             else in the prompt is then fixed. 0 for none.
         asked: what opened that exchange.
+        most: tokens the prompt may have, besides what the policy says; None for any number.
     """
 
     body: Mapping[str, Any]
@@ -76,6 +77,7 @@ class ReadRequest:
     head: int
     within: int = 0
     asked: Sequence[Utterance] = ()
+    most: int | None = None
 
     @property
     def model(self) -> str:
@@ -307,8 +309,8 @@ class FoldPlanner:
         answer, model = self._request.body.get("max_tokens"), self._request.model
         window = self._context.learned.windows.get(model, context_window(model))
         room = window - min(answer if isinstance(answer, int) else 0, window // 2)
-        most = self._policy.max_prompt_tokens
-        return room if most is None else min(most, room)
+        limits = (self._policy.max_prompt_tokens, self._request.most)
+        return min([room, *(one for one in limits if one is not None)])
 
     @property
     def limit(self) -> int:
