@@ -13,8 +13,9 @@ documented rules (`turnfold_cli.agents.provider`), and marked with a star. In on
     window   all of it where the model has a window of 30,000 tokens: calls that were refused
 
 Spend is the price of all input, at list prices with the cache, with all that memory itself costs.
-Found is the share of questions about early steps whose answer stood in the prompt; where a file
-has none, they are made of its results. Writes JSON, the tables, and the picture of the README.
+Found is the share of questions about early steps whose answer stood in the prompt, or was found
+by one look-up with `Memory.tool`; where a file has no questions, they are made of its results.
+Writes JSON, the tables, and the picture of the README.
 """
 
 from __future__ import annotations
@@ -148,8 +149,17 @@ def _table(name: str, results: dict[str, list[Result]]) -> str:
     most = max(turn.usage.prompt_tokens for turn in full.turns)
     head = f"{name}: {len(full.turns)} calls, full history up to {most:,} tokens"
     rows = [
-        ("strategy", "input tokens", "of full", "largest", "$ cached", "of full", "found"),
-        ("---", *["---:"] * 6),
+        (
+            "strategy",
+            "input tokens",
+            "of full",
+            "largest",
+            "$ cached",
+            "of full",
+            "found",
+            "or looked up",
+        ),
+        ("---", *["---:"] * 7),
     ]
     for one in joined.values():
         found = one.evidence
@@ -162,6 +172,7 @@ def _table(name: str, results: dict[str, list[Result]]) -> str:
                 f"{one.spend():.3f}",
                 f"{one.spend() / full.spend():.3f}",
                 "" if found is None else f"{found:.0%} of {len(one.asked)}",
+                f"{one.evidence_with_tool:.0%}" if one.strategy == "turnfold" and found else "",
             )
         )
     return f"{head}\n\n{_markdown(rows)}"

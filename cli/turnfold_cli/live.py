@@ -139,8 +139,9 @@ def print_questions(console: Console, results: Sequence[Result]) -> None:
     )
     for column in table.columns[1:]:
         column.justify = "center"
-    # What is left beside the marks.
-    room = console.width - (58 if console.width >= ROOMY else 52)
+    # What is left beside the marks, each as wide as the longest word above it.
+    gap = 2 if console.width >= ROOMY else 1
+    room = console.width - sum(max(map(len, name.split("\n"))) + gap for name in names) - gap
     for row in zip(*(one.asked for one in results), strict=True):
         marks = [Text("✓", "green") if asked.share == 1 else Text("✗", "red") for asked in row]
         table.add_row(shorten(row[0].text, room), *marks)

@@ -296,12 +296,30 @@ class Replay:
         if answer is None:  # then nothing was in the prompt
             return Asked(question.id, question.kind, question.text, 0.0, 0)
         prompt = Prompt(calls[-1].body, question.text)
-        share = (
-            float(prompt.has_words(question.words))
-            if question.words
-            else prompt.share_of(question.evidence)
+        return Asked(
+            question.id,
+            question.kind,
+            question.text,
+            _share(prompt, question),
+            prompt.tokens,
+            with_tool=self._looked_up(question),
         )
-        return Asked(question.id, question.kind, question.text, share, prompt.tokens)
+
+    def _looked_up(self, question: Question) -> float:
+        """How much of what a question needs Claude finds by one look-up with its very words."""
+        if self._memory is None:
+            return 0.0
+        tool = self._memory.tool(user_id=USER, conversation=self.conversation.id)
+        call = {"id": "toolu_look", "input": {"query": question.text}}
+        told = [dict(tool.tool_result(call))]
+        prompt = Prompt({"messages": [{"role": "user", "content": told}]}, "")
+        return _share(prompt, question)
+
+
+def _share(prompt: Prompt, question: Question) -> float:
+    if question.words:
+        return float(prompt.has_words(question.words))
+    return prompt.share_of(question.evidence)
 
 
 def replay(

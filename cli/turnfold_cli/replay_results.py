@@ -117,6 +117,7 @@ class Asked:
         share: of its words (all or nothing) or of its gold turns, 0 to 1.
         prompt_tokens: size of the prompt but `system`, `tools` and the question, at four
             characters a token.
+        with_tool: the share where what one look-up with the recall tool brings counts as well.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Asked:
     text: str
     share: float
     prompt_tokens: int
+    with_tool: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,11 @@ class Result:
         return _mean([one.share for one in self.asked])
 
     @property
+    def evidence_with_tool(self) -> float | None:
+        """The same, where what one look-up with the recall tool brings counts as well."""
+        return _mean([max(one.share, one.with_tool) for one in self.asked])
+
+    @property
     def evidence_tokens(self) -> float | None:
         """Mean size of the prompts the questions were asked with."""
         return _mean([one.prompt_tokens for one in self.asked])
@@ -247,6 +254,7 @@ class Result:
             "dollars_cached": round(self.dollars(), 6),
             "questions": len(self.asked),
             "evidence_found": _rounded(self.evidence),
+            "evidence_found_with_tool": _rounded(self.evidence_with_tool),
             "question_prompt_tokens": _rounded(self.evidence_tokens, 0),
             "summaries_written": self.summaries_written,
             "summaries_found": self.summaries_found,
