@@ -243,6 +243,7 @@ def test_what_opens_a_sentence_is_a_name_only_in_the_place_of_another():
         ("Rozmawiałem z Martą w Krakowie.", "Marta mieszka w mieście Kraków.", "Był z Agatą."),
         ("Бабушка живёт с Мариной в Твери.", "У Марины есть дом: Тверь.", "Живёт с Ольгой."),
         ("Wir ziehen nach Kiel, mit Frau Jessen.", "Der Umzug nach Kiel.", "Umzug nach Bremen."),
+        ("Ich wohne mit meiner Frau Marta hier.", "Verheiratet mit Marta.", "Wohnt mit Lucia."),
         ("友人のタケシが来ます。", "タケシは友人。", "友人のヒロシが来る。"),
         ("我们用Redis做缓存。", "缓存用Redis。", "缓存用Kafka。"),
         ("书名是《水上的路》。", "书名:《水上的路》。", "书名:《岸上的路》。"),

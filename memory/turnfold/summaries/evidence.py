@@ -17,6 +17,7 @@ from turnfold.language.quantities import Date, Quantities, Time, languages_of, q
 from turnfold.language.words import UNSPACED, bare, flat, plain
 from turnfold.summaries.contradiction import contradicted
 from turnfold.summaries.names import (
+    has_beginning_of,
     has_form_of,
     is_taken_for_another,
     katakana_in,
@@ -285,6 +286,8 @@ class Evidence:
             return len(word) == 1 or any(one.spells(name) for one in self.said)
         if len(name) >= 4 and self._has_word(_nation(name)):
             return True
+        if languages[0] == "de" and has_beginning_of(name, self._words_in_order):
+            return True  # a noun in another case, or in a compound
         return any(map(inflects, languages)) and has_form_of(name, self._words_in_order)
 
     @cached_property

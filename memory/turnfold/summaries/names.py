@@ -37,6 +37,7 @@ _ALIKE, _ALIKE_IN_GERMAN, _STRICTER = 0.4, 0.65, 0.15
 _SHORTEST_ALIKE = 4
 # Behind these in German stands a name, where it is no noun with an article.
 _BARE_IN_GERMAN = frozenset("in nach aus bei mit von fur an zu uber durch gegen ohne".split())
+_WITH_PEOPLE = frozenset("mit bei von fur".split())
 # What stands before a word that opens something, within three characters of it.
 _OPENS = re.compile(r"[:\"(\[/•*]\s*$|(?:^|\s)-+\s*$")
 _LABEL = re.compile(r"\s*:")
@@ -48,6 +49,7 @@ _VOWELS = re.compile(r"[aeiouyаеёиоуыэюяіїє]")
 _MOST_ALIKE = 64
 _SHORTEST_BEGINNING = 3
 _LONGEST_ENDING = 4
+_SHORTEST_STEM = 5
 
 
 class Capitals:
@@ -104,6 +106,11 @@ class Capitals:
     def opening(self) -> set[str]:
         """Words that sentences open with, and that never stand without a capital."""
         return self._never_small("\\^")
+
+    @cached_property
+    def apposed(self) -> set[str]:
+        """Words that stand behind another with a capital: "Frau Marta"."""
+        return set(islice(re.findall(r"[>^]\S+(?= >(\S+))", self._said), _MOST_NAMES))
 
     def _marked(self, mark: str) -> Iterator[str]:
         found = (one[1] for one in re.finditer(rf" {mark}(\S+)", self._said))
@@ -215,6 +222,9 @@ def is_taken_for_another(
             left = bare(name.left)
             names |= one.opening.difference(mentioned)
             names = {other for other in names if not low.startswith(other[:_SHORTEST_ALIKE])}
+            with_people = left in _WITH_PEOPLE and not name.right
+            if with_people and not names.isdisjoint(one.apposed):
+                return True
             is_bare = name.left[:1].isupper() or left in _BARE_IN_GERMAN
             near, least = one.behind(left) if is_bare else set(), _ALIKE_IN_GERMAN
         else:
@@ -272,3 +282,10 @@ def has_form_of(word: str, words: Sequence[str]) -> bool:
         for other in islice(words, at, at + _MOST_ALIKE)
         if other.startswith(beginning)
     )
+
+
+def has_beginning_of(word: str, words: Sequence[str]) -> bool:
+    """Whether one of some words in their order begins with most of another."""
+    beginning = word[: max(_SHORTEST_STEM, len(word) - _SHORTEST_BEGINNING)]
+    at = bisect_left(words, beginning)
+    return len(word) >= _SHORTEST_STEM and at < len(words) and words[at].startswith(beginning)
