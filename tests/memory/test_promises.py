@@ -63,6 +63,7 @@ acts = st.builds(
             "cite",
             "cite",
             "warm",
+            "compact",
             "edit",
             "amend",
             "correct",
@@ -125,6 +126,14 @@ everything = (st.lists(persons, min_size=1, max_size=2), policies, modes)
 @given(*everything, st.lists(acts, min_size=1, max_size=8))
 def test_every_request_keeps_the_promises(people, policy, mode, actions):
     run(people, policy, mode, actions)
+
+
+def test_what_the_provider_has_compacted_stays_and_what_follows_is_folded():
+    """The block goes first, as it came; requests for it pass untouched; all promises hold."""
+    talk = [Act("say", size="large")] * 8
+    seen = run([("whole", "c", OFF, 0)], SMALL, "enforced", [*talk, Act("compact"), *talk])
+    assert seen["compacted"] == 1
+    assert seen["folds"] > 2
 
 
 def test_who_edits_the_first_message_begins_another_history():

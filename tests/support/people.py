@@ -15,10 +15,13 @@ from pathlib import Path
 import anthropic
 from turnfold import Memory, Policy
 from turnfold.accounting.tokens import estimate_text
+from turnfold.errors import SummaryError
 from turnfold.history.exchanges import seed_of
 from turnfold.history.reader import read
 from turnfold.history.results import with_cut_results
 from turnfold.history.steps import steps_of
+from turnfold.summarizers.claude import read_draft
+from turnfold.summarizers.reconciling import read_reconciled
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_stores import open_store
 
@@ -30,6 +33,8 @@ THINKING = ("thinking", "redacted_thinking")
 OFF = {"type": "disabled"}
 WORD = re.compile(r"zq\d+")
 MARK = {"type": "ephemeral"}
+# Some have the provider compact what was said, which every later request has to say, too.
+CLIENT = {"max_retries": 0, "default_headers": {"anthropic-beta": "compact-2026-09-04"}}
 CHAT_FAULTS = {
     "rate_limit": anthropic.RateLimitError,
     "server_error": anthropic.InternalServerError,
@@ -50,8 +55,8 @@ class Act:
             that cites one in view), job (many calls in answer to one opening), rework (go back to
             one of them, and go on from there), edit (and drop what came after), amend (and keep
             it), correct (the answer, and keep what came after), delete (an exchange, and keep what
-            came after), regenerate, back, restart, switch (thinking on or off) or warm (fill the
-            cache).
+            came after), regenerate, back, restart, switch (thinking on or off), warm (fill the
+            cache) or compact (have the provider summarize all that was said).
         who: number of the person.
         number: which exchange, how many tools, how many answers.
         size: of what is said.
@@ -88,6 +93,7 @@ class Person:
         self.deleted_first = False  # whether they deleted something at the very beginning
         self.cuts = 0  # how often they sent less than they have
         self.requests = []  # see World.examine_growth
+        self.block = None  # what the provider made of all they said before
 
     def history(self):
         return [message for exchange in self.exchanges for message in exchange]
@@ -119,7 +125,7 @@ class World:
         self.people = people
         self.embedder = embedder or HashedWords()
         self.fake = Scripted(thinking=mode)
-        self.bare = self.fake.client(max_retries=0)
+        self.bare = self.fake.client(**CLIENT)
         self._folder = tempfile.TemporaryDirectory() if durable else None
         url = f"sqlite:{Path(self._folder.name)}/memory.db" if durable else "memory:"
         self.store = store or open_store(url)
@@ -178,7 +184,10 @@ class World:
             person.thinking = OFF if person.thinking is None else None
             return
         if act.what == "warm":
-            self.warm(person)
+            self.pass_by(person, {"max_tokens": 0})
+            return
+        if act.what == "compact":
+            self.compact(person)
             return
         if act.what == "regenerate" and person.exchanges:
             opening = person.exchanges[-1][0]
@@ -196,6 +205,9 @@ class World:
         said = self.content(act)
         if act.what == "cite" and person.habit == "whole":
             said = [self.citable(), *blocks_of(said)]
+        if person.block is not None:
+            said = [person.block, *blocks_of(said)]
+            person.block = None
         if results := self.owed_to(person, act):
             said = [*results, *blocks_of(said)]
         person.exchanges.append([{"role": "user", "content": said}])
@@ -276,10 +288,14 @@ class World:
             if block["type"] == "tool_use"
         ]
 
-    def warm(self, person):
-        """A request that only fills the cache: it passes as it is, and nothing is kept of it."""
+    def pass_by(self, person, fields):
+        """A request that is no turn: it passes as it is, and nothing is kept of it.
+
+        Returns:
+            What was answered; None where nothing can be asked.
+        """
         if not person.exchanges or self.owed_to(person, Act("say")):
-            return
+            return None
         asked = self.request(person, "")
         asked["messages"] = [*asked["messages"], {"role": "user", "content": self.words("small")}]
         before = {record.id for record in self.store.ledger.scan(person.name)}
@@ -287,10 +303,20 @@ class World:
             self.bare, user_id=person.name, conversation=person.conversation or None
         )
         if any(is_thought(block) for message in asked["messages"] for block in blocks_of(message)):
-            return  # what was thought behind memory is bound to what memory sent
-        client.messages.create(**{**asked, "max_tokens": 0})
+            return None  # what was thought behind memory is bound to what memory sent
+        answer = client.messages.create(**{**asked, **fields})
         assert self.fake.calls[-1].body["messages"] == asked["messages"]
         assert before == {record.id for record in self.store.ledger.scan(person.name)}
+        return answer
+
+    def compact(self, person):
+        """Have the provider summarize all that was said; its block begins what is said next."""
+        answer = self.pass_by(person, {"extra_body": {"compaction": {"type": "summarize"}}})
+        if answer is not None and person.habit == "whole":
+            [person.block] = [one.model_dump(exclude_none=True) for one in answer.content]
+            person.exchanges, person.saved, person.requests = [], [], []
+            person.branched = True
+            self.seen["compacted"] += 1
 
     def delete(self, person, number):
         """Take an exchange out of a history, and keep what came after it.
@@ -433,7 +459,7 @@ class World:
         """What memory had refused, the API would have refused without memory."""
         plain = FakeClaude("So.", thinking="unenforced")
         try:
-            plain.client(max_retries=0).messages.create(**asked)
+            plain.client(**CLIENT).messages.create(**asked)
         except anthropic.BadRequestError:
             return
         raise AssertionError(f"without memory this is answered: {refused}") from refused
@@ -473,7 +499,8 @@ class World:
         failed = sum(call.kind == "summary" and is_spoiled(call) for call in calls)
         # At the second failure the turns' own sentences are taken, and that is said besides.
         instead = [why for why in receipt.degraded if why.startswith("summary: extractive")]
-        if self.policy.max_prompt_tokens is None:
+        useless = any("of no use" in why for why in receipt.degraded)
+        if self.policy.max_prompt_tokens is None and not useless:
             assert len(instead) <= failed
         assert not [why for why in receipt.degraded if why.startswith("citations")]
         # A limit that one exchange alone is over cannot be held, and that is said, too; so it is
@@ -563,6 +590,11 @@ class World:
         found = self.store.ledger.get(person.name, [name]).get(name)
         return found.body if found else None
 
+    def kept_first(self, exchanges):
+        """How many exchanges are never folded: those up to a compaction of the provider, too."""
+        compacted = any(one.compacted for one in exchanges[:1])
+        return max(self.policy.keep_first, int(compacted))
+
     def examine_body(self, person, sent, exchanges):
         ledger = self.store.ledger
         closed = [one.content_id for one in exchanges[:-1]]
@@ -572,7 +604,7 @@ class World:
         plan = self.newest_plan(person, exchanges[-1])
         fold = self.record(person, plan["fold"]) if plan["fold"] else None
         folded = fold["count"] if fold else 0
-        head = min(self.policy.keep_first, folded)
+        head = min(self.kept_first(exchanges), folded)
         chain = self.chain(person, fold)
         assert chain == closed[head:folded], "what is not sent is not what the folds hold"
         self.examine_cover(person, fold, exchanges, head, folded)
@@ -792,18 +824,24 @@ def not_streamed(body):
 
 
 def is_spoiled(call):
-    """Whether a request for a summary failed, was cut off, is no JSON or says nothing.
+    """Whether a request for a summary failed, or its answer says nothing that can be read.
 
-    That no items contradict one another may well be said.
+    That no items contradict one another may well be said, and where the usual model is not there
+    the chat's own is asked.
     """
-    if call.status != 200 or call.response["stop_reason"] != "end_turn":
-        return True
-    text = "".join(block.get("text", "") for block in call.response["content"])
+    if call.status != 200:
+        return call.status != 404 or call.body["model"] == MODEL
     try:
-        told = json.loads(text)
-        return "pairs" not in told and not told["items"]
-    except ValueError:
+        drafted = read_draft(call.response).items
+    except SummaryError:
+        drafted = []
+    if drafted:
+        return False
+    try:
+        read_reconciled(call.response, [])
+    except SummaryError:
         return True
+    return "pairs" not in str(call.response["content"])
 
 
 def whole(name, conversation="c", *, thinking=None):
