@@ -202,6 +202,8 @@ def ones_own_parts_fit() -> None:
 def a_tool_for_runners_and_for_loops() -> None:
     client, recall = with_memory(Anthropic()), Memory().tool(user_id="ada", conversation="c")
     client.beta.messages.tool_runner(model="m", max_tokens=1, messages=[], tools=[recall])
+    files = Memory().memory_tool(user_id="ada", conversation="c")
+    client.beta.messages.tool_runner(model="m", max_tokens=1, messages=[], tools=[files])
     message = client.messages.create(
         model="m", max_tokens=1, messages=[], tools=[recall.definition]
     )
