@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -19,9 +18,8 @@ from turnfold.archive.passages import content_of
 from turnfold.archive.paths import STEP_PLACE_KIND, ExchangePlace, read_place
 from turnfold.archive.plans import Plan, exchange_in, opening_in, plan_body, read_plan
 from turnfold.archive.tombstones import Tombstones, turn_name
-from turnfold.errors import StoreCorrupt
-from turnfold.files.stored_files import StoredFile, StoredFiles
 from turnfold.forgetting.erasure_scope import ErasureScope, Forgotten, erasure_scope, steps_in
+from turnfold.forgetting.file_erasure import FileErasure
 from turnfold.forgetting.rebuild import ConversationPath, rebuilt
 from turnfold.history.exchanges import Exchange, seed_of
 from turnfold.history.reader import read
@@ -54,6 +52,7 @@ class Erasure:
         self._user_id = user_id
         self._reading = Reading()
         self._tombstones = Tombstones(store.ledger, user_id)
+        self._files = FileErasure(store, user_id, self._tombstones, policy.now)
 
     def older_than(self, before: float, names: Collection[str] | None) -> Forgotten:
         """Erase what was first said before then, in these conversations or in all."""
@@ -112,7 +111,7 @@ class Erasure:
         openings |= {one.opening for one in places.values() if one.content in contents}
         contents |= steps_in(places, openings)
         extent = ErasureScope(contents, frozenset(openings), places, touched, -math.inf, None)
-        done = self._buried_files()
+        done = self._files.buried()
         if not contents and not openings:
             return done + self._resumed(extent)
         return done + self._erase(extent)
@@ -131,7 +130,7 @@ class Erasure:
         done += self._turns(extent)
         done += self._shown(extent)
         done += self._resumed(extent)
-        done += self._files(extent)
+        done += self._files.within(extent)
         if not extent.whole:
             done += self._strange(extent)
         return done + self._said(extent)
@@ -291,37 +290,6 @@ class Erasure:
                 old.append(record.id)
         self._delete(old)
         return Forgotten(others=len(old))
-
-    # --- the memory tool's files ----------------------------------------------------------------
-
-    def _files(self, extent: ErasureScope) -> Forgotten:
-        """Files: all of a user's, or those that are old or that one of the conversations wrote.
-
-        Each text has a name of its own, drawn when it was written. A tombstone of that keeps it
-        away where it is imported again; the same words, written anew, are another text.
-        """
-
-        def goes(_path: str, file: StoredFile) -> bool:
-            wrote = extent.names is None or not set(extent.names).isdisjoint(file.by)
-            return wrote and file.at < extent.before
-
-        files = StoredFiles(self._store, self._user_id, self._policy.now)
-        gone = {one.text for path, one in files.known() if goes(path, one)}
-        self._bury(gone)
-        count = 0
-        with suppress(StoreCorrupt):  # what cannot be read goes as such
-            count = files.drop(goes)
-        if extent.whole and extent.names is None:
-            files.clear()
-        return Forgotten(files=count)
-
-    def _buried_files(self) -> Forgotten:
-        """Files whose texts have a tombstone."""
-        files = StoredFiles(self._store, self._user_id, self._policy.now)
-        buried = self._tombstones.among({one.text for _, one in files.known()})
-        with suppress(StoreCorrupt):
-            return Forgotten(files=files.drop(lambda _, file: file.text in buried))
-        return Forgotten()
 
     # --- what was said ------------------------------------------------------------------------
 
