@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from functools import partial
 
 from turnfold.accounting.prices import Usage
 from turnfold.archive.plans import Fold, fold_id
 from turnfold.embedders.background_loading import ModelNotReady
 from turnfold.errors import SummaryError, failure
 from turnfold.folding.fold_range import FoldRange, written
+from turnfold.folding.fold_rendering import FoldRendering, nodes_in_order
 from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.history.exchanges import Exchange
 from turnfold.history.steps import steps_of
@@ -21,9 +21,8 @@ from turnfold.language.days import known_day
 from turnfold.request.refusals import failure_of
 from turnfold.summaries.draft import NodeDraft, Piece
 from turnfold.summaries.job_pieces import COMPARED_BYTES, Reads, newest
-from turnfold.summaries.layers import compact_layers, correct, live_items, render
+from turnfold.summaries.layers import correct, live_items, render
 from turnfold.summaries.notes import Item, Node, Outcome, SummaryJob
-from turnfold.summaries.summary_block import FRAME, block_of, unseen_among
 from turnfold.summarizers.reconciling import Supersessions, answer_tokens, superseded
 from turnfold.turn_context import TurnContext
 
@@ -65,11 +64,10 @@ class FoldBuilder:
         self._windows = context.learned.windows
         self._base = wanted.base
         self._start = wanted.start
-        self._head = wanted.head
-        self._room = wanted.room
         self._within = wanted.within
         self._asked = wanted.asked
         self._runs = wanted.runs
+        self._rendering = FoldRendering(context, exchanges, wanted)
         self.wrote: list[str] = []
         self.came_late = 0
         self.tries = 0
@@ -101,7 +99,7 @@ class FoldBuilder:
         """
         if len(self._runs) == 1 or not self.is_ready or self._archive.is_reconciled(name):
             return []
-        items = live_items(self._nodes(list(self._runs)).values())
+        items = live_items(nodes_in_order(self._archive, list(self._runs)).values())
         items = list(newest(items, self._count, size=COMPARED_BYTES))
         job = SummaryJob(1, (), known=items, max_tokens=answer_tokens(items))
         (refusal,) = self._spending.refusals([job])
@@ -186,7 +184,7 @@ class FoldBuilder:
 
     def _draft(self, name: str) -> NodeDraft:
         if self._known is None:
-            nodes = self._nodes(self._base.nodes) if self._base else {}
+            nodes = nodes_in_order(self._archive, self._base.nodes) if self._base else {}
             holding, _ = correct(nodes, self._archive.corrections() if nodes else {})
             self._known = live_items(holding.values())
         first, last = self._runs[name]
@@ -234,7 +232,9 @@ class FoldBuilder:
             fold = self._archive.fold_of_steps(steps.closed) if steps else None
             if steps is None or fold is None:
                 continue
-            holding, _ = correct(self._nodes(fold.nodes), self._archive.corrections())
+            holding, _ = correct(
+                nodes_in_order(self._archive, fold.nodes), self._archive.corrections()
+            )
             noted += [
                 replace(item, turns=(index + 1,), supersedes=(), id="")
                 for item in live_items(holding.values())
@@ -372,7 +372,8 @@ class FoldBuilder:
         if not indexed:
             self.store_passages(part)
             self._index()
-        nodes, blocks = self._rendered(reached, until)
+        nodes, blocks, settled = self._rendering.of(reached, until)
+        self.wrote += settled
         fold = Fold(
             id=fold_id(part[-1]),
             count=until,
@@ -405,58 +406,6 @@ class FoldBuilder:
                 pass  # the vectors are owed, and it is recall that goes without them
             except BaseException as wrong:  # noqa: BLE001 - an embedder may raise anything
                 self._context.degrade("index", failure(wrong))
-
-    def _rendered(
-        self, new: Mapping[str, Node], until: int
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Ids of the nodes the summary then has, and its blocks.
-
-        Where all fits, what was there stays as it was and the new nodes are one more block.
-        """
-        base = self._base
-        nodes = {**(self._nodes(base.nodes) if base else {}), **new}
-        budget = self._policy.summary_tokens
-        if self._room is not None:
-            budget = min(budget, self._room)
-        settled = compact_layers(
-            nodes,
-            budget=budget,
-            count=self._count,
-            corrections=self._archive.corrections(),
-        )
-        if base and base.blocks and settled.keys() == nodes.keys():
-            first, texts = self._start + 1, [node.text for node in new.values()]
-            markers = self._unseen(first, until)
-            gone = self._forgotten(first, until)
-            more = self._block(texts, first, until, gone, markers=markers, more=True)
-            blocks = (*base.blocks, more)
-            if self._count("\n".join(blocks)) <= budget + FRAME:
-                return tuple(nodes), blocks
-        for name, node in settled.items():
-            # Whoever wrote it first, it says the same: its id tells what it is made of.
-            if name not in nodes and self._archive.store_node(name, node, model=""):
-                self.wrote.append(name)
-        first, texts = self._head + 1, [node.text for node in settled.values()]
-        markers, gone = self._unseen(first, until), self._forgotten(first, until)
-        return tuple(settled), (self._block(texts, first, until, gone, markers=markers),)
-
-    @property
-    def _block(self) -> Callable[..., str]:
-        return partial(block_of, of_steps=bool(self._within))
-
-    def _unseen(self, first: int, last: int) -> list[tuple[int, str]]:
-        """The pictures and files of a run: number of the exchange and marker of each."""
-        return unseen_among(self._exchanges[first - 1 : last], first)
-
-    def _forgotten(self, first: int, last: int) -> list[int]:
-        """Numbers of the exchanges in a run that were forgotten."""
-        run = enumerate(self._exchanges[first - 1 : last], first)
-        return [number for number, one in run if self._archive.is_forgotten(one)]
-
-    def _nodes(self, ids: Sequence[str]) -> dict[str, Node]:
-        """The nodes of these ids, in order."""
-        there = self._archive.nodes(ids)
-        return {name: there[name] for name in ids if name in there}
 
 
 def _piece_id(name: str, piece: Piece) -> str:
