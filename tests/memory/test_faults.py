@@ -214,7 +214,8 @@ def test_a_turn_without_memory_is_answered_although_its_thinking_was_made_behind
         assert world.fake.calls[-1].status == 200
 
 
-@pytest.mark.parametrize("kind", SUMMARY_FAULTS)
+# What was cut off is read as far as it goes.
+@pytest.mark.parametrize("kind", [one for one in SUMMARY_FAULTS if one != "truncated"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_summary_that_fails_folds_nothing_and_costs_no_second_request(kind, stream):
     with World(SMALL, [whole("ada", thinking=OFF)]) as world:
