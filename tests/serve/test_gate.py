@@ -230,3 +230,10 @@ async def test_every_path_of_ours_is_described():
         for method in methods:
             answer = await browser(method.upper(), path, SHOWN, ASK)
             assert answer.status_code not in {404, 405}, path
+
+
+def test_workers_are_not_started_with_what_they_would_die_of():
+    from turnfold.serve.server import run
+
+    with pytest.raises(TurnfoldError, match="keep_tokens"):
+        run("sqlite:nowhere.db", ServeSettings(port=0), fold_at=1_000, workers=2)

@@ -85,10 +85,11 @@ def run(
 
     Raises:
         TurnfoldError: the store cannot be opened, or is one for a single process.
+        PolicyError: `fold_at` does not fit.
     """
+    policy = Policy(fold_at=fold_at)  # said here: a worker that ends is only started again
     if workers == 1:
         _quieten()
-        policy = Policy(fold_at=fold_at)
         app: Any = create_app(lambda: Memory(store, policy=policy), settings)
         uvicorn.run(app, **options(settings))
         return
