@@ -4,8 +4,8 @@
 
 Each concern has its cases in `languages/`. *notes*, *instructions* and *fold* are those of
 `notes_in_languages.py`: of true notes the gate should refuse few, of wrong ones nearly all; the
-instructions a summarizer cites are to be kept as such; a fold should take no longer than in
-English. *recall*: a conversation of 20 facts among
+instructions a summarizer cites are to be kept as such; to check a fold's notes should take no
+longer than in English. *recall*: a conversation of 20 facts among
 280 turns of everyday talk, and of each a question in other words: how many of the 20 stand word
 for word in the prompt, with all-MiniLM-L6-v2, which knows English, and by words alone; how many
 of six pieces of small talk recall anything; how many of two follow-ups that name nothing find
