@@ -33,11 +33,13 @@ class Learned:
     Attributes:
         patience: how long turns wait for summaries.
         windows: context windows that models have told of when they refused, by name; tokens.
+        rates: what models counted then for one token that was estimated, by name.
         unpriced: models without a known price that the log has told of.
     """
 
     patience: Patience
     windows: MutableMapping[str, int] = field(default_factory=dict)
+    rates: MutableMapping[str, float] = field(default_factory=dict)
     unpriced: MutableSet[str] = field(default_factory=set)
 
     def tell_unpriced(self, models: Iterable[str]) -> None:

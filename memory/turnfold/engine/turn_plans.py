@@ -91,10 +91,11 @@ class TurnPlans:
         appends = self._recall.appends(epoch, cached=cached)
         purse = self._planner.recall_budget(epoch)
         sources = self._sources(epoch)
-        room = self._recall.room(epoch, limit=self._planner.limit, sources=sources)
+        limit, rate = self._planner.limit, self._planner.rate
+        room = self._recall.room(epoch, limit=limit, rate=rate, sources=sources)
         budget = 0 if amid else min(purse.allows, room)
         past = self._steps.view.past(epoch.folded)
-        found = self._recall.passages(epoch, past, appends=appends, budget=budget)
+        found = self._recall.passages(epoch, past, appends=appends, budget=budget, rate=rate)
         recalled = recall_block(found)
         whole = epoch.fold.blocks if epoch.fold else ()
         blocks = self._shortened(epoch, count(recalled))

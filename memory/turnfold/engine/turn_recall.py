@@ -60,6 +60,7 @@ class TurnRecall:
         budget: int,
         doing: str = "",
         plan: Plan | None = None,
+        rate: float = 1.0,
     ) -> Sequence[RecalledPassage]:
         """What bears on the opening; nothing where that fails.
 
@@ -70,6 +71,7 @@ class TurnRecall:
             budget: tokens to spend.
             doing: what the assistant is at amid the exchange, to look for that instead.
             plan: of the opening, where that was made already.
+            rate: tokens that the API counts for one that is estimated.
         """
         appended = [plan for plan in epoch.earlier.values() if appends and plan.appends]
         appended += [plan] if plan is not None else []
@@ -91,21 +93,24 @@ class TurnRecall:
         if looked_up.wrong is not None:
             self._context.degrade("recall", looked_up.wrong)
         found = list(looked_up.found)
-        limited = budget < self._policy.recall_tokens or self._policy.budget is not None
+        most = int(self._policy.recall_tokens / max(rate, 1.0))
+        limited = budget < most or self._policy.budget is not None
         while limited and found and self._context.count(recall_block(found)) > budget:
             found.remove(min(found, key=lambda one: one.score))
         return found
 
-    def room(self, epoch: Epoch, *, limit: int, sources: str) -> int:
+    def room(self, epoch: Epoch, *, limit: int, rate: float, sources: str) -> int:
         """Tokens that limits of the whole prompt leave to what is recalled.
 
         Args:
             epoch: the one in force.
             limit: the most tokens the prompt may have, as we estimate them.
+            rate: tokens that the API counts for one that is estimated.
             sources: the block that names what is cited and folded.
         """
         tokens = epoch.tokens(None, fixed=self._request.fixed)
-        room = min(self._policy.recall_tokens, limit - tokens.sent - BREAKS)
+        most = int(self._policy.recall_tokens / max(rate, 1.0))
+        room = min(most, limit - tokens.sent - BREAKS)
         if self._policy.scope == "conversation":
             # What stands for the folded turns is no more than they were, as far as estimates can
             # be trusted: memory never sends more than the full history.
@@ -126,7 +131,8 @@ class TurnRecall:
             + epoch.closed
             + earlier
         )
-        return min(room, self._policy.budget - taken - BREAKS)
+        # Folds go by the budget as it is: only what is recalled gives way.
+        return min(room, int(self._policy.budget / max(rate, 1.0)) - taken - BREAKS)
 
     def floor(self, epoch: Epoch) -> int:
         """Index of the first message whose thinking may stay; what came before was refused."""

@@ -175,7 +175,7 @@ class FoldPlanner:
         return min(until, len(self._transcript.closed)), reason
 
     def _standing(self, epoch: Epoch) -> PromptSizes:
-        measures, rate = self._measures, self._rate
+        measures, rate = self._measures, self.rate
         lifetime = ONE_HOUR if lasts_an_hour(self._request.body) else FIVE_MINUTES
         head = epoch.head_size if epoch.in_memory > epoch.head else 0
         return PromptSizes(
@@ -291,16 +291,20 @@ class FoldPlanner:
             windows[model] = refusal.window
         elif refusal.of_tokens:
             # It does not say how much it takes: somewhat less than this.
-            counted = refusal.counted or int(sent * self._rate)
+            counted = refusal.counted or int(sent * self.rate)
             known = windows.get(model, context_window(model))
             windows[model] = min(known, max(_LEAST_WINDOW, int(counted * _SOMEWHAT_LESS)))
         if refusal.counted is not None and sent:
             self._rate_found = min(refusal.counted / sent, _MOST_RATE)
+            self._context.learned.rates[model] = self._rate_found
 
     @property
-    def _rate(self) -> float:
+    def rate(self) -> float:
         """Tokens the API counts for one that is estimated."""
-        rate = 1.0 if self._policy.count_tokens else self._measures.rate(self._request.model)
+        model = self._request.model
+        if self._policy.count_tokens:
+            return max(1.0, self._rate_found)
+        rate = self._measures.rates.get(model, self._context.learned.rates.get(model, 1.0))
         return max(rate, self._rate_found)
 
     @property
@@ -315,7 +319,7 @@ class FoldPlanner:
     @property
     def limit(self) -> int:
         """The same, as we estimate tokens."""
-        return int(self._ceiling / self._rate)
+        return int(self._ceiling / self.rate)
 
     def is_past_limit(self, epoch: Epoch) -> bool:
         """Whether the prompt is over the most it may have, as long as nothing is folded."""
@@ -337,7 +341,13 @@ class FoldPlanner:
         """What this turn's recall may spend."""
         measures = self._measures
         rates = self._rates(measures.prompt)
-        purse = RecallBudget(measures.purse, self._policy, rates, cold_share=measures.cold_share)
+        purse = RecallBudget(
+            measures.purse,
+            self._policy,
+            rates,
+            cold_share=measures.cold_share,
+            counted=self.rate,
+        )
         if epoch.fold is None:
             return purse
         if epoch.fold_id != measures.fold:

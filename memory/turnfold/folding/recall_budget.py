@@ -25,17 +25,28 @@ class RecallBudget:
     asked then is answered.
     """
 
-    def __init__(self, before: float, policy: Policy, rates: Rates, *, cold_share: float) -> None:
+    def __init__(
+        self,
+        before: float,
+        policy: Policy,
+        rates: Rates,
+        *,
+        cold_share: float,
+        counted: float = 1.0,
+    ) -> None:
         """Args:
         before: what the turn before left in it.
         policy: sizes.
         rates: what tokens cost.
         cold_share: measured share of turns that come too late for the cache.
+        counted: tokens that the API counts for one that is estimated.
         """
+        self.most = int(policy.recall_tokens / max(counted, 1.0))
+        """What one turn may recall at the most, by our estimate and by what the API counts."""
         self._holds = before
         self._policy = policy
         self._rates = rates
-        self._full = policy.recall_tokens * rates.write
+        self._full = self.most * rates.write
         self._held = rates.read + cold_share * (rates.write - rates.read)
 
     def earn(self, left_out: int) -> None:
@@ -57,7 +68,7 @@ class RecallBudget:
     @property
     def allows(self) -> int:
         """The most tokens that may be recalled now."""
-        most = self._policy.recall_tokens
+        most = self.most
         if self._policy.fold_at != "auto" or self._policy.budget is not None:
             return most
         return max(0, min(most, int((self._holds + self._full) / self._rates.write)))
