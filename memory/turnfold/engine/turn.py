@@ -27,13 +27,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from turnfold.accounting.prices import Usage
-from turnfold.accounting.receipt import Outlook, Recalled, Receipt, Tokens
+from turnfold.accounting.receipt import Outlook, Receipt, Tokens
 from turnfold.accounting.tokens import count_fixed
-from turnfold.archive.measures import AnsweredRequest, Measures
+from turnfold.archive.measures import Measures
 from turnfold.archive.passages import RecalledPassage
-from turnfold.archive.plans import Fold, Plan, usage_id
+from turnfold.archive.plans import Fold, Plan
 from turnfold.engine.cut_history import Course
+from turnfold.engine.turn_answer import TurnAnswer
 from turnfold.engine.turn_plans import Known, TurnPlans
 from turnfold.engine.turn_recall import TurnRecall
 from turnfold.engine.turn_steps import TurnSteps
@@ -49,11 +49,11 @@ from turnfold.history.citations import Citations
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.steps import steps_of
 from turnfold.recall.candidates import MessageCache
-from turnfold.request.cache_diagnosis import FIELD, asking, reason_in
+from turnfold.request.cache_diagnosis import asking
 from turnfold.request.carried_state import protected_head
 from turnfold.request.refusals import Refusal
 from turnfold.request.rewrite import Sent, build
-from turnfold.request.thinking import binds_thinking, thinking_ids
+from turnfold.request.thinking import binds_thinking
 from turnfold.turn_context import TurnContext
 
 
@@ -371,70 +371,13 @@ class Turn:
         Args:
             message: the Messages API response as JSON; None where the stream broke off.
         """
-        usage = Usage.from_api(message.get("usage") if message else None)
-        if self._sent is not None and self._sent.lost:
-            turns = ", ".join(str(n + 1) for n in sorted({one.exchange for one in self._sent.lost}))
-            self.account.degraded.append(
-                f"citations: answers in view go without those of sources of turns {turns}, which "
-                f"are folded; the memory block names them"
-            )
-        tokens = self._epoch.tokens(self._plan, fixed=self._fixed)
         with self._timed("finish"):
-            if message is not None and self._sent is not None:
-                row = AnsweredRequest(
-                    self._request.model,
-                    usage,
-                    tokens.sent,
-                    self._archive.clock(),
-                    str(message.get("id") or ""),
+            answer = TurnAnswer(self._context, self._request, message)
+            if self._sent is not None:
+                answer.store(
+                    self._sent, sent=self._epoch.tokens(self._plan, fixed=self._fixed).sent
                 )
-                opening = self._transcript.open
-                try:
-                    self._archive.store_answer(
-                        usage_id(opening, opening.replies),
-                        row,
-                        thinking_ids(message),
-                        self._sent.prefix,
-                    )
-                except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
-                    self._context.degrade("finish", failure(wrong))
-        for name, what in self._archive.reading.damaged.items():
-            self.account.degraded.append(f"ledger: a damaged record is left out: {name}: {what}")
-        receipt = self.account.receipt(
-            model=self._request.model,
-            user_id=self._archive.scope.user_id,
-            conversation=self._archive.scope.conversation,
-            turn=len(self._exchanges),
-            in_memory=max(0, self._epoch.in_memory - self._head),
-            tokens=tokens,
-            usage=usage,
-            cache_missed=self._missed(usage),
-            cache_miss_reason=reason_in(message) if self._asks else None,
-            hits=[
-                Recalled(one.turn, one.passage.source, one.passage.text, one.score)
-                for one in self._hits()
-            ],
-        )
-        self._context.learned.tell_unpriced(receipt.unpriced)
-        return receipt
-
-    @property
-    def _asks(self) -> bool:
-        """Whether the API was asked why the cache could not serve the request."""
-        return self._policy.diagnose_cache or self._body.get(FIELD) is not None
-
-    def _missed(self, usage: Usage) -> int:
-        """Tokens this request had in common with the one before and did not find in the cache."""
-        plan = self._plan
-        if (
-            plan is None
-            or not (plan.cached and plan.measures.cached)
-            or plan.fold != plan.measures.fold
-        ):
-            return 0
-        if self._transcript.open.replies or not usage.prompt_tokens:
-            return 0  # within an exchange the request before is not in the measures
-        return max(0, plan.measures.prompt - usage.cache_read)
+        return answer.receipt(self._plan, self._epoch, self._hits)
 
     def _hits(self) -> Sequence[RecalledPassage]:
         if self._found is None and self._plan is not None:
