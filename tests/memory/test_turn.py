@@ -87,7 +87,7 @@ def test_both_sides_of_fold_at_were_seen():
 
 
 def test_system_and_tools_count():
-    request = ask(history(4))
+    request = ask(history(7))
     assert send(request)[1].folded == 0
     assert send({**request, "system": "Be brief. " * 300})[1].folded > 0
     tools = [{**TOOLS[0], "description": "Looks. " * 400}]
@@ -120,9 +120,9 @@ def test_the_first_exchanges_stay_where_that_is_wanted():
 
 def test_a_newest_opening_that_is_too_large_by_itself_goes_out_whole():
     opening = "heron " * 3_000
-    sent, receipt = send(ask(history(3), opening), policy=policy(keep_tokens=0, keep_exchanges=0))
+    sent, receipt = send(ask(history(9), opening), policy=policy(keep_tokens=0, keep_exchanges=0))
     assert texts(sent)[-1] == opening
-    assert receipt.in_memory == 3
+    assert receipt.in_memory == 9
 
 
 def test_an_exchange_is_never_split():
