@@ -183,7 +183,8 @@ class Evidence:
             if not (self._stands(shown) or any(self._has_date(one, more) for one in meant)):
                 yield f"the date {shown!r} does not occur in the turns it cites"
         for shown, day in found.weekdays:
-            if not (self._stands(shown) or any(day in one.weekdays for one in self.said)):
+            told = any(day == one.weekday() for one in self._days)
+            if not (told or self._stands(shown) or any(day in one.weekdays for one in self.said)):
                 yield f"{shown!r} does not occur in the turns it cites"
         for shown, time in found.times:
             if not self._has_time(time):
@@ -240,13 +241,13 @@ class Evidence:
         )
 
     def _is_told(self, told: Date, said: date) -> bool:
-        """Whether a date is what "yesterday", or a day of the week, means on some day."""
+        """Whether a date is some day, or what "yesterday" or a day of the week means on it."""
         try:
             meant = date(told.year or said.year, told.month, told.day or 0)
         except ValueError:
             return False
         after = (meant - said).days
-        return any(
+        return not after or any(
             after in one.relative or (abs(after) <= _A_WEEK and meant.weekday() in one.weekdays)
             for one in self.said
         )
