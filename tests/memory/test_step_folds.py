@@ -7,6 +7,7 @@ import pytest
 from support.agent import Agent
 from support.chats import SMALL, injected, memory, said, summaries, texts, without_marks
 from support.histories import Scripted
+from support.models import BOUND_THINKING, FREE_THINKING
 from support.oblivion import tells
 from turnfold import Policy
 from turnfold.request.thinking import without_thinking
@@ -184,7 +185,7 @@ def test_a_closed_exchange_is_forgotten_with_its_steps(store):
 
 
 @pytest.mark.parametrize("mode", ["enforced", "dropped", "unenforced"])
-@pytest.mark.parametrize("model", ["claude-sonnet-5-5", "claude-sonnet-4-5"])
+@pytest.mark.parametrize("model", [BOUND_THINKING, FREE_THINKING])
 def test_thinking_goes_in_one_run_or_stays_where_it_is_not_bound(store, mode, model):
     job = Job(store, fake=Scripted(thinking=mode), model=model, max_tokens=4_000,
               thinking={"type": "enabled", "budget_tokens": 1_024})  # fmt: skip
