@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from turnfold_stores import terms, words
+from turnfold_stores import words
+from turnfold_stores.search.terms import telling_words
 
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.passages import split
@@ -24,7 +25,7 @@ _ONE_PASSAGE = 200
 _CRUMBS = 12
 # Shares of words two messages have in common that make them the same, or about the same.
 _SAME = 0.9
-_ABOUT = 0.5
+_ABOUT = 0.6
 # Messages that may fail to fit, one after the other, before a budget is left as it is.
 _MOST_MISSED = 60
 # Messages that a newer one is looked for, and among which it is.
@@ -170,7 +171,7 @@ def _newer_in(
 ) -> Callable[[int], Iterator[int]]:
     """What finds, among some places, newer statements of the user on the matter of another."""
     said = {
-        place: frozenset(terms(messages[place].text))
+        place: frozenset(telling_words(messages[place].text))
         for place in places
         if messages[place].source == "user"
     }
