@@ -15,6 +15,7 @@ from typing import NamedTuple
 from turnfold_stores.search.scanning import MARKS, stretches
 from turnfold_stores.search.stemming import language_of
 
+from turnfold.language.dates_and_times import Date, Time
 from turnfold.language.number_words import Languages, NumberWords, number_words
 from turnfold.language.numerals import SUFFIX, Number, number, readings, with_zeros
 from turnfold.language.words import bare
@@ -69,29 +70,6 @@ _SHORTEST_ALONE = 4
 _TELLS_LANGUAGE = 100
 # Said of no quantity as often as of one; not asked for where notes say it.
 _LOOSE = frozenset({0, 1, 2})
-
-
-@dataclass(frozen=True, slots=True)
-class Date:
-    """A day as far as it is told; at least a month."""
-
-    year: int | None
-    month: int
-    day: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Time:
-    """Minutes since midnight; where morning or evening was not said, `sure` is False."""
-
-    minutes: int
-    sure: bool
-
-    def is_also(self, other: Time) -> bool:
-        """Whether both may be the same time of day."""
-        if self.sure and other.sure:
-            return self.minutes == other.minutes
-        return self.minutes % 720 == other.minutes % 720
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from turnfold_stores.cached_value import cached_property
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD, Token, quotations, scan
 
 from turnfold.history.utterances import LABEL
+from turnfold.language.dates_and_times import Date, Time
 from turnfold.language.number_words import Languages, inflects
 from turnfold.language.numerals import Number
-from turnfold.language.quantities import Date, Quantities, Time, languages_of, quantities
+from turnfold.language.quantities import Quantities, languages_of, quantities
 from turnfold.language.words import UNSPACED, bare, flat, plain
 from turnfold.summaries.contradiction import contradicted
 from turnfold.summaries.names import (

@@ -10,9 +10,10 @@ import re
 
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD, stretches, without_links
 
+from turnfold.language.dates_and_times import Time
 from turnfold.language.number_words import Languages, number_words
 from turnfold.language.numerals import Number, number
-from turnfold.language.quantities import Time, languages_of, quantities
+from turnfold.language.quantities import languages_of, quantities
 from turnfold.language.words import UNSPACED, bare, plain
 from turnfold.summaries.contradiction import Sides
 from turnfold.summaries.names import KATAKANA, Capitals, Name

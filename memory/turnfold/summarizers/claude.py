@@ -12,7 +12,7 @@ from turnfold.accounting.prices import Usage
 from turnfold.history.utterances import Utterance
 from turnfold.request.quotation import mark_for, memory_block, one_line, quote
 from turnfold.summaries.notes import KINDS, Item, SummaryDraft, SummaryJob
-from turnfold.summarizers.asking import Asking, AsyncAsking, Refused
+from turnfold.summarizers.optional_fields import Asking, AsyncAsking, Refused
 from turnfold.summarizers.reconciling import Supersessions, read_reconciled, reconcile_request
 from turnfold.summarizers.structured_output import json_request, rows_of
 from turnfold.summarizers.summary_model import SummaryModel
