@@ -352,7 +352,7 @@ BREAKS = [
         "Memory never sends more than the full history: what is recalled is less than was folded",
         "engine/turn_recall.py",
         "TurnRecall.room",
-        "room = min(room, int(_TRUSTED * left_out) - stands - BREAKS)",
+        "room = min(room, int(TRUSTED * left_out) - stands - BREAKS)",
         "room = min(room, self._policy.recall_tokens)",
         "test_never_more.py::test_no_request_is_longer_than_the_full_history_would_have_been",
     ),

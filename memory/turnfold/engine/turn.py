@@ -373,11 +373,10 @@ class Turn:
         """
         with self._timed("finish"):
             answer = TurnAnswer(self._context, self._request, message)
+            tokens = self._epoch.tokens(self._plan, fixed=self._fixed)
             if self._sent is not None:
-                answer.store(
-                    self._sent, sent=self._epoch.tokens(self._plan, fixed=self._fixed).sent
-                )
-        return answer.receipt(self._plan, self._epoch, self._hits)
+                answer.store(self._sent, sent=tokens.sent)
+        return answer.receipt(self._plan, tokens, self._epoch.in_memory, self._hits)
 
     def _hits(self) -> Sequence[RecalledPassage]:
         if self._found is None and self._plan is not None:

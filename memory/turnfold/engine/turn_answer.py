@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from turnfold.accounting.prices import Usage
-from turnfold.accounting.receipt import Recalled, Receipt
+from turnfold.accounting.receipt import Recalled, Receipt, Tokens
 from turnfold.archive.measures import AnsweredRequest
 from turnfold.archive.passages import RecalledPassage
 from turnfold.archive.plans import Plan, usage_id
 from turnfold.errors import failure
-from turnfold.folding.epoch import Epoch
 from turnfold.folding.planner import ReadRequest
 from turnfold.request.cache_diagnosis import FIELD, reason_in
 from turnfold.request.rewrite import Sent
@@ -67,13 +66,18 @@ class TurnAnswer:
             self._context.degrade("finish", failure(wrong))
 
     def receipt(
-        self, plan: Plan | None, epoch: Epoch, hits: Callable[[], Sequence[RecalledPassage]]
+        self,
+        plan: Plan | None,
+        tokens: Tokens,
+        folded: int,
+        hits: Callable[[], Sequence[RecalledPassage]],
     ) -> Receipt:
         """The account of the request.
 
         Args:
             plan: what was decided.
-            epoch: what is folded.
+            tokens: of the prompt, by what they are for.
+            folded: before which exchange the live ones begin.
             hits: gives what was recalled.
         """
         account, scope = self._context.account, self._archive.scope
@@ -84,8 +88,8 @@ class TurnAnswer:
             user_id=scope.user_id,
             conversation=scope.conversation,
             turn=len(self._request.transcript.exchanges),
-            in_memory=max(0, epoch.in_memory - self._request.head),
-            tokens=epoch.tokens(plan, fixed=self._request.fixed),
+            in_memory=max(0, folded - self._request.head),
+            tokens=tokens,
             usage=self._usage,
             cache_missed=self._missed(plan),
             cache_miss_reason=reason_in(self._message) if self._asks else None,

@@ -9,15 +9,13 @@ from turnfold.archive.passages import RecalledPassage
 from turnfold.archive.plans import Plan
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
-from turnfold.folding.planner import ReadRequest
+from turnfold.folding.planner import TRUSTED, ReadRequest
 from turnfold.recall.candidates import MessageCache, Past
 from turnfold.recall.recall import look_up
 from turnfold.recall.recalled_block import recall_block
 from turnfold.request.cache_breakpoints import has_marks
 from turnfold.turn_context import TurnContext
 
-# How far an estimate is trusted where two sizes are compared.
-_TRUSTED = 0.9
 BREAKS = 4
 """Tokens that the breaks between the texts of a request may take of a budget."""
 
@@ -116,7 +114,7 @@ class TurnRecall:
             # be trusted: memory never sends more than the full history.
             left_out = tokens.full - tokens.fixed - tokens.window
             stands = tokens.summary + tokens.recalled
-            room = min(room, int(_TRUSTED * left_out) - stands - BREAKS)
+            room = min(room, int(TRUSTED * left_out) - stands - BREAKS)
         room = max(0, room)
         if self._policy.budget is None:
             return room

@@ -29,8 +29,8 @@ from turnfold.turn_context import TurnContext
 Workers = Literal["none", "turn", "background"]
 """Who may write summaries: nobody, a worker the turn waits for, or one beside it, too."""
 
-# How far an estimate is trusted where two sizes are compared.
-_TRUSTED = 0.9
+TRUSTED = 0.9
+"""How far an estimate is trusted where two sizes are compared."""
 # What a fold leaves out in all, in tokens, at the least: a summary and what frames it.
 _LEAST_FOLD = 2 * FRAME
 # The least a summary has under a limit, in tokens; and the part of a limit that it may take.
@@ -334,7 +334,7 @@ class FoldPlanner:
         And that are no more than what it stands for: to fold must not make a prompt longer.
         """
         room = (self.limit - self._request.fixed - epoch.head_size) // _SHARE_OF_LIMIT
-        room = min(room - FRAME // 2, int(_TRUSTED * _folded(epoch, until)) - FRAME)
+        room = min(room - FRAME // 2, int(TRUSTED * _folded(epoch, until)) - FRAME)
         return max(_LEAST_SUMMARY, room)
 
     def recall_budget(self, epoch: Epoch) -> RecallBudget:

@@ -99,7 +99,8 @@ def extract(job: SummaryJob, *, count: CountText = estimate_text) -> list[Item]:
     rest = [
         one
         for one in _read(job)
-        if (one.turn, one.text) not in instructions and _bare_text(one.text) not in known
+        if (one.turn, one.text) not in instructions
+        and not (known and _bare_text(one.text) in known)
     ]
     sizes = [count(one.text) + _FRAME for one in rest]
     bonuses = [_bonus(one) for one in rest]

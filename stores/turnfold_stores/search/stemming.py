@@ -104,7 +104,12 @@ def _only_language(word: str) -> str:
 
 def languages_of_script(word: str) -> Script:
     """The languages with small words or stems in the letters of a word; the likeliest first."""
-    code = ord(word[0])
+    return _languages_of_letter(word[0])
+
+
+@lru_cache(maxsize=16_384)
+def _languages_of_letter(letter: str) -> Script:
+    code = ord(letter)
     return next((languages for end, languages in _SCRIPTS if code < end), ())
 
 
