@@ -31,7 +31,8 @@ class Denial(NamedTuple):
         opposites: for a stem, those of what it says is not so.
         bounds: words that say since, or until, when something is not so.
         conjunctions: what a clause begins with.
-        harmless: what only looks like a denial.
+        harmless: what only looks like a denial, in whatever case.
+        harmless_in_lower: the same in a text in lower case, found sooner.
         whole: whether what stands before a negator is denied as well.
     """
 
@@ -44,6 +45,7 @@ class Denial(NamedTuple):
     bounds: frozenset[str]
     conjunctions: frozenset[str]
     harmless: re.Pattern[str]
+    harmless_in_lower: re.Pattern[str]
     whole: bool
 
     def word(self, word: str) -> Word:
@@ -91,6 +93,7 @@ def denial_in(language: str) -> Denial | None:
     for one in words.get("opposites", "").split():
         word, _, others = one.partition("=")
         opposites[stem(word, language)] = tuple(stem(o, language) for o in others.split("/"))
+    harmless = rf"\b(?:{'|'.join(words['harmless'])})"
     return Denial(
         language,
         frozenset(map(bare, words["negators"].split())),
@@ -100,7 +103,8 @@ def denial_in(language: str) -> Denial | None:
         opposites,
         frozenset(map(bare, words["bounds"].split())),
         frozenset(words["conjunctions"].split()),
-        re.compile(rf"\b(?:{'|'.join(words['harmless'])})", re.IGNORECASE),
+        re.compile(harmless, re.IGNORECASE),
+        re.compile(harmless),
         bool(words.get("whole")),
     )
 

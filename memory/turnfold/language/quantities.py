@@ -20,11 +20,12 @@ from turnfold.language.number_words import Languages, NumberWords, number_words
 from turnfold.language.numerals import SUFFIX, Number, number, readings, with_zeros
 from turnfold.language.words import bare
 
-_PIECE = re.compile(
-    r"((?<![\w.,])\d{1,3}(?:[ ']\d{3})++(?![\d'])(?:[.,]\d+)?"
-    r"|\d+(?:[.,:/_'-]\d+|h\d\d(?!\d))*+)"
-    rf"|[^\W\d_](?:[^\W\d_]|[{MARKS}'])*+"
+_FIGURE = (
+    r"(?<![\w.,])\d{1,3}(?:[ ']\d{3})++(?![\d'])(?:[.,]\d+)?"
+    r"|\d+(?:[.,:/_'-]\d+|h\d\d(?!\d))*+"
 )
+_WORD = rf"[^\W\d_](?:[^\W\d_]|[{MARKS}'])*+"
+_PIECE = re.compile(rf"({_FIGURE})|{_WORD}")
 _YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})")
 _TIME = re.compile(r"(\d{1,2})[:h](\d{2})(?::\d{2})?")
@@ -44,7 +45,7 @@ _HAN_DAY = re.compile(
 _HAN_DAYS = "一二三四五六日月火水木金土日월화수목금토일"
 # In English: "half past two".
 _CLOCK = re.compile(
-    r"\b(half|quarter|five|ten|twenty|twenty-five|\d{1,2})\s+(past|to)\s+([a-z]+|\d{1,2})\b"
+    r"(half|quarter|five|ten|twenty|twenty-five|\d{1,2})\s+(past|to)\s+([a-z]+|\d{1,2})\b"
     r"(?!\s*[ap]\.?m)",
     re.IGNORECASE,
 )
@@ -230,6 +231,8 @@ class _Stretch:
 
     def _clocks(self) -> None:
         for found in _CLOCK.finditer(self._text):
+            if found.start() and self._text[found.start() - 1].isalnum():
+                continue  # found sooner than with a boundary before it
             part, side, told = (one.casefold() for one in found.groups())
             hour, minutes = self._counted(told), _MINUTES.get(part) or self._counted(part)
             if not 0 < hour <= _HALF_A_DAY or not 0 < minutes <= _MINUTES["half"]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from operator import attrgetter
 
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD
@@ -162,24 +162,46 @@ class Sides:
         if (how := self._how) is None:
             return
         words = list(words)
-        known = [how.word(word) for word in words if len(word) <= LONGEST_RUN]
-        if len(known) < len(words):
+        if any(len(word) > LONGEST_RUN for word in words):
             text = _OPAQUE.sub(" ", text)
-        tokens = _TOKEN.findall(_meant(text.lower(), how))
-        said = [how.word(token) for token in tokens]
-        sentence: list[Sequence[Word]] = []
-        start = begin = 0
-        for at in [at for at, word in enumerate(said) if word.parts]:
-            mark = tokens[at][0]
-            if mark == "." and at and is_abbreviated(tokens[at - 1]):
+        tokens = _TOKEN.findall(_meant(text.lower(), how.harmless_in_lower, how.language))
+        # Each word is looked up once, and most sentences are read as lists of stems alone.
+        known = {token: how.word(token) for token in dict.fromkeys(tokens)}
+        said = [known[token] for token in tokens]
+        stems = [word.stem for word in said]
+        turning = [at for at, word in enumerate(said) if word.turns]
+        ends = [at for at, word in enumerate(said) if word.parts]
+        turning.append(len(said))
+        clauses = [0]
+        turn = 0
+        for at in (*ends, len(said)):
+            mark = tokens[at][0] if at < len(said) else "."
+            if mark == "." and 0 < at < len(said) and is_abbreviated(tokens[at - 1]):
                 continue
-            sentence.append(said[start:at])
-            start = at + 1
-            if mark in _ENDS_SENTENCE:
-                if mark not in _QUESTIONS:
-                    self._settle(sentence, _bounds(said[begin:at]))
-                sentence, begin = [], at + 1
-        self._settle([*sentence, said[start:]], _bounds(said[begin:]))
+            clauses.append(at + 1)
+            if mark not in _ENDS_SENTENCE:
+                continue
+            if mark not in _QUESTIONS:
+                if turning[turn] >= at:
+                    self._affirm(stems, clauses)
+                else:
+                    cut = [said[start : end - 1] for start, end in pairwise(clauses)]
+                    self._settle(cut, _bounds(said[clauses[0] : at]))
+            while turning[turn] < at:
+                turn += 1
+            clauses = [at + 1]
+
+    def _affirm(self, stems: Sequence[str], clauses: Sequence[int]) -> None:
+        """Take in a sentence that denies nothing.
+
+        Args:
+            stems: those of the text; "" for words that are about nothing.
+            clauses: where each of its clauses begins, and the next sentence.
+        """
+        for start, end in pairwise(clauses):
+            clause = stems[start : end - 1]
+            self._affirmed.update(clause)
+            self._clauses.append(f" {' '.join(clause)} ")
 
     @property
     def language(self) -> str:
@@ -199,7 +221,7 @@ class Sides:
         turning = [any(map(_TURNS, clause)) for clause in sentence]
         for clause, turns in zip(sentence, turning, strict=True):
             if not turns:
-                self._clauses.append(f" {' '.join(word.stem for word in clause if word.stem)} ")
+                self._clauses.append(f" {' '.join(map(_STEM, clause))} ")
         if not any(turning):
             self._affirmed.update(map(_STEM, chain(*sentence)))
             return
@@ -297,7 +319,7 @@ def contradicted(note: str, sources: Sequence[Sides], language: str) -> str:
     if how is None or not sources:
         return ""
     fewest = 1 if language == "en" else _MOST_CAUTIOUS
-    for sentence in sentences(_meant(note, how)):
+    for sentence in sentences(_meant(note, how.harmless, language)):
         if _asks(sentence):
             continue
         bounds = _bounds([how.word(word) for word in WORD.findall(sentence)])
@@ -400,10 +422,10 @@ def _asks(sentence: str) -> bool:
     return sentence.rstrip("\"') ").endswith("?")
 
 
-def _meant(text: str, how: Denial) -> str:
+def _meant(text: str, harmless: re.Pattern[str], language: str) -> str:
     """A text with what is meant in place of what only looks like a denial. It is `plain`."""
-    text = how.harmless.sub(" ", text)
-    if how.language == "en":
+    text = harmless.sub(" ", text)
+    if language == "en":
         for letters, pattern, instead in _MEANT:
             if letters in text:
                 text = pattern.sub(instead, text)

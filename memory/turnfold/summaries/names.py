@@ -72,17 +72,20 @@ class Capitals:
         if not any(word[0].isupper() for word in words):
             self._parts.append(" ".join(words.values()))
             return
+        marked = {word: _mark(word) + low for word, low in words.items()}
         said: list[str] = []
         end = 0
         for found in WORD.finditer(text):
-            word, gap = found.group(), text[end : found.start()]
-            if gap not in _JOINS:
+            word = marked[found.group()]
+            start = found.start()
+            is_joined = start - end == 1 and text[end] in _JOINS
+            if not is_joined:
                 said.append(",")
-            opens = not end or bool(_OPENS_SENTENCE.search(gap))
-            mark = "" if word[0].islower() else "~"
-            if word[0].isupper() and word[1:].islower():
-                mark = "^" if opens else ">"
-            said.append(mark + words[word])
+            if word[0] == ">" and (
+                not end or (not is_joined and _OPENS_SENTENCE.search(text, end, start))
+            ):
+                word = "^" + word[1:]
+            said.append(word)
             end = found.end()
         self._parts.append(" ".join(said))
 
@@ -146,6 +149,13 @@ class Capitals:
             found.update(one[1:] for one in around if one[:1] in _MARKS)
             at = self._said.find(f" {word} ", end)
         return found
+
+
+def _mark(word: str) -> str:
+    """What stands before a word in the text that is looked up."""
+    if word[0].isupper() and word[1:].islower():
+        return ">"
+    return "" if word[0].islower() else "~"
 
 
 class Name(NamedTuple):

@@ -122,9 +122,10 @@ class Reading:
         if not text.isascii():
             self.days.update(map(int, _THAI_DAY.findall(text)))
         told = number_words(self.languages)
+        lower = text.lower()
         for word, days in told.relative.items():
             is_part = " " in word or UNSPACED.match(word)
-            if word in fresh or (is_part and word in text.lower()):
+            if word in fresh or (is_part and word in lower):
                 self.relative |= days
         implied = told.implied
         for word in fresh & implied.keys():

@@ -8,13 +8,13 @@ The same job always gives the same draft.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import heapify, heappop, heapreplace
 
-from turnfold_stores import terms
 from turnfold_stores.search.scanning import WORD
+from turnfold_stores.search.terms import languages_in, terms
 
 from turnfold.accounting.tokens import CountText, estimate_text
 from turnfold.history.utterances import LABEL
@@ -38,6 +38,15 @@ _CHANGED = re.compile(
     r"\b(?:now|no longer|instead|actually|correction|changed|moved|new|update[ds]?)\b",
     re.IGNORECASE,
 )
+# Words without which these need not be looked for.
+_SETTLE_WITH = frozenset(
+    "decided agreed settled chose chosen going go let confirmed approved booked final finally "
+    "finalised finalized instead changed we".split()
+)
+_CHANGE_WITH = frozenset(
+    "now no instead actually correction changed moved new update updated updates".split()
+)
+_SPEAK_OF_ONESELF = frozenset("i my we our me".split())
 _TELLING = re.compile(r"\d|https?://|(?<![\w.+-])[\w.+-]++@[\w-]++\.\w")
 
 # What one item costs besides its words, in tokens.
@@ -58,6 +67,7 @@ class _Sentence:
         text: verbatim; of a very long one the beginning.
         telling: what it may be taken for: its numbers and names.
         matter: the same: its words that matter.
+        bonus: what it is worth for how it says something, as soon as it says anything.
     """
 
     turn: int
@@ -65,6 +75,7 @@ class _Sentence:
     text: str
     telling: frozenset[str]
     matter: frozenset[str]
+    bonus: int
 
 
 class ExtractiveSummarizer:
@@ -103,19 +114,18 @@ def extract(job: SummaryJob, *, count: CountText = estimate_text) -> list[Item]:
         and not (known and _bare_text(one.text) in known)
     ]
     sizes = [count(one.text) + _FRAME for one in rest]
-    bonuses = [_bonus(one) for one in rest]
     covered: set[str] = set()
     # What a sentence adds only falls as others are taken. So each waits under what it added when
     # it was last looked at, and is looked at again when it comes to the front: few ever do.
     waiting = [
-        (-_worth(one, bonus, covered) / size, number)
-        for number, (one, bonus, size) in enumerate(zip(rest, bonuses, sizes, strict=True))
+        (-_worth(one, covered) / size, number)
+        for number, (one, size) in enumerate(zip(rest, sizes, strict=True))
     ]
     heapify(waiting)
     while waiting:
         seen, number = waiting[0]
         best, size = rest[number], sizes[number]
-        worth = _worth(best, bonuses[number], covered)
+        worth = _worth(best, covered)
         if -worth / size > seen:
             heapreplace(waiting, (-worth / size, number))
             continue
@@ -135,6 +145,7 @@ def _read(job: SummaryJob) -> Iterator[_Sentence]:
     told: set[tuple[str, str]] = set()
     for turn, exchange in enumerate(job.exchanges, job.first):
         for said in parts_of(exchange):
+            languages = languages_in(said.text)
             for sentence in sentences(said.text):
                 text = (
                     sentence if len(sentence) <= _LONGEST else sentence[:_LONGEST].rsplit(" ", 1)[0]
@@ -148,7 +159,8 @@ def _read(job: SummaryJob) -> Iterator[_Sentence]:
                         said.source,
                         text,
                         frozenset(telling - {""}),
-                        frozenset(terms(text)),
+                        frozenset(terms(text, languages)),
+                        _bonus(said.source, text, words),
                     )
 
 
@@ -162,22 +174,24 @@ def _telling(word: str, first: bool) -> str:
     return ""
 
 
-def _bonus(one: _Sentence) -> int:
-    """What a sentence is worth for how it says something, as soon as it says anything."""
-    bonus = 2 if _TELLING.search(one.text) else 0
-    if _SETTLES.search(one.text) or _CHANGED.search(one.text):
+def _bonus(source: str, text: str, words: Iterable[str]) -> int:
+    """What a sentence is worth for how it says something."""
+    bonus = 2 if _TELLING.search(text) else 0
+    small = {word.partition("'")[0] for word in map(str.lower, words)}
+    settles = not _SETTLE_WITH.isdisjoint(small) and _SETTLES.search(text)
+    if settles or (not _CHANGE_WITH.isdisjoint(small) and _CHANGED.search(text)):
         bonus += 3
-    if one.source == "user" and _PERSONAL.search(one.text):
+    if source == "user" and not _SPEAK_OF_ONESELF.isdisjoint(small) and _PERSONAL.search(text):
         bonus += 3
     return bonus
 
 
-def _worth(one: _Sentence, bonus: int, covered: set[str]) -> float:
+def _worth(one: _Sentence, covered: set[str]) -> float:
     """What a sentence adds. Told by the user counts for more, and so does what settles things."""
     fresh = 3 * len(one.telling - covered) + len(one.matter - covered)
     if not fresh:
         return 0.0
-    worth = float(fresh + bonus)
+    worth = float(fresh + one.bonus)
     if _asks(one.text):
         worth *= 0.3
     return worth * _WEIGHT.get(one.source, 0.6)

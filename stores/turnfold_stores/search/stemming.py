@@ -120,9 +120,11 @@ def languages_by_script(words: Iterable[str]) -> dict[Script, str]:
         words: of the text, in order, in lower case. The first thousand are looked at.
     """
     counts: dict[Script, Counter[str]] = {}
-    for word in islice(words, _LOOKED_AT):
+    for word, times in Counter(islice(words, _LOOKED_AT)).items():
         if languages := _languages_told(word):
-            counts.setdefault(languages_of_script(word), Counter()).update(languages)
+            found = counts.setdefault(languages_of_script(word), Counter())
+            for language in languages:
+                found[language] += times
     return {script: max(script, key=found.__getitem__) for script, found in counts.items()}
 
 

@@ -35,11 +35,28 @@ __all__ = [
     "asked_for",
     "count_words",
     "is_pair",
+    "languages_in",
     "telling_words",
     "terms",
     "terms_of",
     "words",
 ]
+
+
+class Languages(dict[str, str]):
+    """The languages of a text: that which a word is in, by its first letter; "" for none."""
+
+    def __init__(self, by_script: dict[Script, str]) -> None:
+        """Args:
+        by_script: for the scripts of the text, the language it is in there.
+        """
+        self._by_script = by_script
+
+    def __missing__(self, letter: str) -> str:
+        script = languages_of_script(letter)
+        self[letter] = language = self._by_script.get(script) or (script[0] if script else "")
+        return language
+
 
 _HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HIRAGANA = "\u3041-\u3096\u3099-\u309a\u309d-\u309f"
@@ -66,6 +83,8 @@ _IS_HAN = re.compile(rf"[{_HAN}]")
 # Between a stem and its language; no letter, so that no word has it.
 _OF = "\u00b7"
 _MOST_WORDS = 48
+# Characters of a text that are looked at for its languages.
+_TELLS_LANGUAGES = 8_192
 
 
 def words(text: str) -> list[str]:
@@ -76,19 +95,26 @@ def words(text: str) -> list[str]:
     return [stem(piece, "") for piece in _pieces(text)]
 
 
-def terms(text: str) -> list[str]:
+def terms(text: str, languages: Languages | None = None) -> list[str]:
     """The words of a text that tell it from others, cut to their stems.
 
     A text of nothing but stop words keeps them: better a poor search than none.
+
+    Args:
+        text: whatever was said.
+        languages: what it is in; None where the text itself is to say. For a sentence, those of
+            the text that it is a part of.
     """
     pieces = _pieces(text)
-    languages = languages_by_script(pieces)
-    small = {piece: _is_small(piece, languages) for piece in dict.fromkeys(pieces)}
-    term_of = {
-        piece: _term(piece, _language(piece, languages))
-        for piece in ([one for one in small if not small[one]] or small)
-    }
-    return [term_of[piece] for piece in pieces if piece in term_of]
+    if languages is None:
+        languages = Languages(languages_by_script(pieces))
+    read = [_read_as(piece, languages[piece[0]]) for piece in pieces]
+    return [term for term, is_small in read if not is_small] or [term for term, _ in read]
+
+
+def languages_in(text: str) -> Languages:
+    """The languages of a text; see `terms`."""
+    return Languages(languages_by_script(_pieces(text[:_TELLS_LANGUAGES])))
 
 
 def telling_words(text: str) -> list[str]:
@@ -97,8 +123,8 @@ def telling_words(text: str) -> list[str]:
     Which are stop words goes by the language of the text.
     """
     pieces = list(dict.fromkeys(_pieces(text)))
-    languages = languages_by_script(pieces)
-    return [piece for piece in pieces if not _is_small(piece, languages)]
+    languages = Languages(languages_by_script(pieces))
+    return [one for one in pieces if not _is_small(one, languages[one[0]])]
 
 
 def alternatives(text: str) -> list[tuple[str, ...]]:
@@ -137,7 +163,6 @@ def terms_of(word: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_term(word, language) for language in languages or [""]))
 
 
-@lru_cache(maxsize=65_536)
 def _term(word: str, language: str) -> str:
     found = stem(word, language)
     # English, what has no stems, and codes are as they are: most stores hold little else.
@@ -146,13 +171,14 @@ def _term(word: str, language: str) -> str:
     return f"{found}{_OF}{language}"
 
 
-def _language(word: str, languages: dict[Script, str]) -> str:
-    script = languages_of_script(word)
-    return languages.get(script) or (script[0] if script else "")
+@lru_cache(maxsize=65_536)
+def _read_as(piece: str, language: str) -> tuple[str, bool]:
+    """The term of a word in some language, and whether it is a stop word there."""
+    return _term(piece, language), _is_small(piece, language)
 
 
-def _is_small(piece: str, languages: dict[Script, str]) -> bool:
-    if language := _language(piece, languages):
+def _is_small(piece: str, language: str) -> bool:
+    if language:
         return piece in BY_LANGUAGE[language]
     return piece in _stop_pairs() or not STOP_LETTERS.isdisjoint(piece)
 
