@@ -7,6 +7,8 @@ from collections.abc import Iterable, MutableMapping, MutableSet
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from turnfold_stores.bounded import BoundedDict
+
 from turnfold.accounting.account import Account
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
@@ -16,6 +18,9 @@ from turnfold.policy import Policy
 from turnfold.resilience.summary_wait import Patience
 
 logger = logging.getLogger("turnfold")
+
+# Servers of which it is remembered what their models take.
+_MOST_SERVERS = 1_000
 
 Work = Literal["turn", "backfill", "preparation", "awaited preparation"]
 
@@ -32,8 +37,9 @@ class Learned:
 
     Attributes:
         patience: how long turns wait for summaries.
-        windows: context windows that models have told of when they refused, by name; tokens.
-        rates: what models counted then for one token that was estimated, by name.
+        windows: context windows that the models of one server have told of when they refused, by
+            name; tokens.
+        rates: what they counted then for one token that was estimated, by name.
         unpriced: models without a known price that the log has told of.
     """
 
@@ -41,6 +47,18 @@ class Learned:
     windows: MutableMapping[str, int] = field(default_factory=dict)
     rates: MutableMapping[str, float] = field(default_factory=dict)
     unpriced: MutableSet[str] = field(default_factory=set)
+    _elsewhere: MutableMapping[str, Learned] = field(
+        default_factory=lambda: BoundedDict(_MOST_SERVERS)
+    )
+
+    def at(self, server: str) -> Learned:
+        """What is known of the models of one server: the same name may be another model there.
+
+        Args:
+            server: names it; "" for one that is not known.
+        """
+        there = replace(self, windows={}, rates={})
+        return self._elsewhere.setdefault(server, there) if server else self
 
     def tell_unpriced(self, models: Iterable[str]) -> None:
         """Warn, once for each, that a model's price is unknown."""

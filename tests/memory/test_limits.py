@@ -164,7 +164,8 @@ def test_notes_that_the_turns_do_not_bear_out_are_of_no_use_either():
         for name in "abcdefgh":
             client = remembering.wrap(fake.client(max_retries=0), conversation=name)
             client.messages.create(**ask(history(12, name)))
-    assert len(summaries(fake)) == USELESS
+    # Each time it is told what is wrong, and says it again: the gate alone may be mistaken.
+    assert len(summaries(fake)) == 2 * USELESS
 
 
 SAYS_NO = {

@@ -9,7 +9,11 @@ from support.drawing import drawn
 from support.models import SUMMARY
 from support.other_servers import OtherServer, is_summary
 from turnfold import Policy
+from turnfold.errors import SummaryError
 from turnfold.request.refusals import lacks_model
+from turnfold.summarizers import Item, SummaryDraft
+from turnfold.summarizers.reconciling import Supersessions
+from turnfold.summarizers.resting import USELESS
 from turnfold_fake import Fault
 
 QWEN = "qwen2.5-1.5b"
@@ -185,6 +189,76 @@ async def test_requests_for_summaries_fit_a_small_window_too(door, window):
     statuses = [status for status, _ in server.summaries()]
     assert statuses.count(400) == 0
     assert len(statuses) > 1
+
+
+async def test_a_model_of_the_same_name_elsewhere_has_a_window_of_its_own(door):
+    """What one server says of its window binds no requests to another."""
+    small = OtherServer(window=4_096, overflow=OVERFLOWS["llama-server"])
+    large = OtherServer()
+    receipts = []
+    with memory(policy=BY_ITSELF, on_receipt=receipts.append) as remembering:
+        for server, base_url in (
+            (small, "http://127.0.0.1:8080"),
+            (large, "http://127.0.0.1:8081"),
+        ):
+            client = remembering.wrap(door.client(server, base_url=base_url), conversation=base_url)
+            asked = ask(history(38, base_url[-1]), model=QWEN, max_tokens=200)
+            await door.ask("create", client, asked)
+    assert [receipt.in_memory > 0 for receipt in receipts] == [True, False]
+    assert len(large.chats()[0]["messages"]) == 77
+
+
+# --- what it says of notes ----------------------------------------------------------------------
+
+
+async def test_a_list_that_breaks_off_before_its_first_note_says_nothing(door):
+    """LiteLLM says "end_turn" of what was cut off, too; nothing is folded into an empty node."""
+    fake = stand_in(summary='Here you are:\n```json\n{"items": [')
+    receipts = await talk(door, fake, 20, policy=SMALL_AT, model=MODEL)
+    assert any("not the JSON asked for" in why for one in receipts for why in one.degraded)
+    assert receipts[-1].in_memory > 0
+
+
+class Compares:
+    """Compares notes, and says so often enough what cannot be."""
+
+    def __init__(self, answer):
+        self.asked = 0
+        self._answer = answer
+
+    def __call__(self, job):
+        return SummaryDraft(
+            [
+                Item("fact", exchange[0].text, (turn,))
+                for turn, exchange in enumerate(job.exchanges, job.first)
+            ]
+        )
+
+    def reconcile(self, items):
+        self.asked += 1
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return Supersessions([(items[-1].id, items[0].id)] if self._answer else [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "times"),
+    [
+        (SummaryError("the answer of qwen is not the JSON asked for: 'Well'"), USELESS),
+        (True, USELESS),  # an earlier note cannot replace a later one
+        (False, 5),
+    ],
+)
+def test_who_compares_notes_in_vain_is_not_paid_for_it_for_ever(answer, times):
+    """And goes on to write them: that is another matter."""
+    compares, policy = Compares(answer), Policy(leaf_tokens=1_000, keep_tokens=0)
+    with memory(policy=policy, summarizer=compares) as remembering:
+        for name in "abcde":
+            report = remembering.backfill(
+                history(30, name), client=stand_in().client(), user_id="ada", conversation=name
+            )
+            assert report.leaves > 1
+    assert compares.asked == times
 
 
 # --- what it says of usage --------------------------------------------------------------------

@@ -68,6 +68,7 @@ class Runtime:
         background: bool = False,
         policy: Policy | None = None,
         summary_model: str | None = None,
+        server: str = "",
     ) -> Turn | None:
         """Start the turn of a request; None where memory had better keep out.
 
@@ -77,6 +78,7 @@ class Runtime:
             background: whether there is a worker for what `Turn.preparation` gives.
             policy: the settings of this turn, where they are not those of the process.
             summary_model: likewise the model that writes summaries.
+            server: names the one that is asked; "" where that is not known.
 
         Raises:
             TranscriptError: the messages cannot be read.
@@ -114,7 +116,8 @@ class Runtime:
         account = self._shared.account(scope, transcript.open.opening_id)
         account.leave_to(partial(self._shared.spent_apart, scope))
         self._shared.settle(scope, account)
-        context = replace(self.context(archive, account), policy=policy or self.policy)
+        context = self.context(archive, account, server)
+        context = replace(context, policy=policy or self.policy)
         if summary_model is not None:
             context = replace(context, summary_model=summary_model)
         workers: Workers = "background" if background else "turn"
@@ -161,10 +164,11 @@ class Runtime:
         """
         return self._shared.reader.read(messages, seed=seed_of(scope.user_id, scope.conversation))
 
-    def context(self, archive: Archive, account: Account) -> TurnContext:
+    def context(self, archive: Archive, account: Account, server: str = "") -> TurnContext:
         """What the steps of a turn, or of a backfill, go by."""
+        learned = self.learned.at(server)
         return TurnContext(
-            archive, self.policy, self.embedder, account, self.learned, self.summary_model
+            archive, self.policy, self.embedder, account, learned, self.summary_model
         )
 
     def archive(self, scope: Scope, transcript: Transcript) -> Archive:

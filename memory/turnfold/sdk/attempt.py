@@ -104,6 +104,7 @@ class Attempt:
             background=background,
             policy=self._policy,
             summary_model=self.writers.model,
+            server=self.writers.server,
         )
         if turn is not None:
             self._limit.on_giving_up(partial(self._process.leave, turn, scope))

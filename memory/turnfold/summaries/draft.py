@@ -128,7 +128,8 @@ class NodeDraft:
         """Take an answer to what is due of a piece.
 
         Returns:
-            Whether anything it says is kept; None where an earlier answer had been of use.
+            Whether anything it says is kept; None where an earlier answer had been of use, and
+            where it is first told what was wrong: whoever is refused twice has had a say.
 
         Raises:
             SummaryError: it says nothing. Nothing more is due of the piece then.
@@ -149,7 +150,7 @@ class NodeDraft:
             piece.due = _asked_again(piece.job, refused)
         elif refused:
             self._quote(piece, refused)
-        return bool(verdict.items) or (None if had else False)
+        return bool(verdict.items) or (None if had or piece.due is not None else False)
 
     def cut(self, piece: Piece, reads: Reads) -> bool:
         """Ask about a piece in smaller ones, since it was too long; False where that is no use."""

@@ -23,7 +23,7 @@ from turnfold.errors import SummaryError
 from turnfold.history.exchanges import digest
 from turnfold.request.refusals import Resting, Useless, failure_of, lacks_model
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
-from turnfold.summarizers.reconciling import Supersessions
+from turnfold.summarizers.reconciling import Supersessions, superseded
 
 logger = logging.getLogger("turnfold")
 
@@ -40,6 +40,8 @@ USELESS = 3
 _LONGEST_USELESS = 86_400.0
 _MOST_REMEMBERED = 1_000
 _NOT_IN_TURNS = "what they said is not in the turns; Policy(summary_model=...) names another model"
+COMPARING = "comparing"
+"""Names what is known of one as far as it compares notes: to write some is another matter."""
 
 
 class Rest:
@@ -54,7 +56,7 @@ class Rest:
         self.refused: set[str] = set()
         self.is_replaced = False
         self._remark = ""
-        self._clock = clock
+        self.clock = clock
         self._until = 0.0
         self._why = ""
         self._failures = 0
@@ -70,13 +72,13 @@ class Rest:
             Resting: it is left alone for now.
         """
         with self._lock:
-            left = self._no_use_until - self._clock()
+            left = self._no_use_until - self.clock()
             if left > 0:
                 raise Useless(
                     f"{self._useless} answers in a row were of no use ({self._answer}): "
                     f"not asked again for {left:.0f} s"
                 )
-            left = self._until - self._clock()
+            left = self._until - self.clock()
             if left > 0:
                 raise Resting(f"{self._why}: not asked again for {left:.0f} s")
 
@@ -124,7 +126,9 @@ class Rest:
             more = self._useless - USELESS
             if more >= 0:
                 pause = min(AWAY * 2.0 ** min(more, 30), _LONGEST_USELESS)
-                self._no_use_until = self._clock() + pause
+                if self._answer == _NOT_IN_TURNS:
+                    pause = min(pause, AWAY)  # so the gate says, which may be mistaken
+                self._no_use_until = self.clock() + pause
 
     def failed(self, wrong: Exception) -> None:
         """It did not."""
@@ -141,7 +145,7 @@ class Rest:
             elif self._failures >= _FAILURES:
                 pause = min(_PAUSE * 2.0 ** (self._failures - _FAILURES), _LONGEST)
             if pause:
-                self._until = self._clock() + pause
+                self._until = self.clock() + pause
                 self._why = str(wrong).partition("\n")[0] or type(wrong).__name__
 
 
@@ -152,9 +156,13 @@ class Rests:
         self.clock = clock
         self._rests: BoundedDict[str, Rest] = BoundedDict(_MOST_REMEMBERED)
 
-    def of(self, name: str) -> Rest:
-        """What is known of the one with this name."""
-        return self._rests.setdefault(name, Rest(self.clock))
+    def now(self) -> float:
+        """Seconds, by the clock there is now."""
+        return self.clock()
+
+    def of(self, name: str, work: str = "") -> Rest:
+        """What is known of the one with this name, at some work; "" for writing notes."""
+        return self._rests.setdefault(f"{name} {work}", Rest(self.now))
 
 
 class Asked:
@@ -167,6 +175,8 @@ class Asked:
         model: str = "",
         instead: Asked | None = None,
         other: str = "",
+        *,
+        comparing: Rest | None = None,
     ) -> None:
         """Args:
         summarizer: who is asked.
@@ -174,7 +184,9 @@ class Asked:
         model: its name.
         instead: asked where the server has no such model; None for nobody.
         other: the name of that one.
+        comparing: what is known of how it compares notes; None for nothing.
         """
+        self._comparing = comparing or Rest(rest.clock)
         self._summarizer: Any = summarizer
         self._rest = rest
         self._model = model
@@ -222,7 +234,13 @@ class AskedToCompare(Asked):
         if isinstance(self._instead, AskedToCompare) and self._rest.is_replaced:
             return self._instead.reconcile(items)
         self._rest.check()
-        compared: Supersessions = self._summarizer.reconcile(items)
+        self._comparing.check()
+        try:
+            compared: Supersessions = self._summarizer.reconcile(items)
+        except Exception as wrong:
+            _blame(self._rest, self._comparing, wrong)
+            raise
+        _judge(self._comparing, items, compared)
         return compared
 
 
@@ -236,8 +254,11 @@ class AskedOnLoop:
         model: str = "",
         instead: AskedOnLoop | None = None,
         other: str = "",
+        *,
+        comparing: Rest | None = None,
     ) -> None:
         """See `Asked`."""
+        self._comparing = comparing or Rest(rest.clock)
         self._summarizer = summarizer
         self._rest = rest
         self._model = model
@@ -278,11 +299,42 @@ class AskedOnLoop:
         if self._instead is not None and self._rest.is_replaced:
             return await self._instead.reconcile(items)
         self._rest.check()
-        compared: Supersessions = await self._summarizer.reconcile(items)
+        self._comparing.check()
+        try:
+            compared: Supersessions = await self._summarizer.reconcile(items)
+        except Exception as wrong:
+            _blame(self._rest, self._comparing, wrong)
+            raise
+        _judge(self._comparing, items, compared)
         return compared
+
+
+def _blame(rest: Rest, comparing: Rest, wrong: Exception) -> None:
+    """Take that notes could not be compared: nobody was there, or the answer was of no use."""
+    if isinstance(wrong, SummaryError) and failure_of(wrong).kind == "unusable":
+        comparing.failed(wrong)
+        comparing.judged(of_use=False)
+    else:
+        rest.failed(wrong)
+
+
+def _judge(comparing: Rest, items: Sequence[Item], compared: Supersessions) -> None:
+    """Take what a comparison was worth; that there is nothing to say is an answer, too."""
+    comparing.worked()
+    comparing.judged(of_use=not compared.pairs or bool(superseded(items, compared.pairs)))
+
+
+def server_of(client: object) -> str:
+    """Names where a client's requests go; tells nothing of its key."""
+    marks = ("base_url", "aws_region", "project_id", "region")
+    return digest(type(client).__name__.removeprefix("Async"), *_said(client, marks))
 
 
 def door_of(client: object, model: str) -> str:
     """Names a model where one client asks for it, and with which key; tells nothing of the key."""
     marks = ("base_url", "api_key", "auth_token", "aws_region", "aws_access_key", "project_id")
-    return digest(model, *(str(getattr(client, mark, "")) for mark in marks))
+    return digest(model, *_said(client, marks))
+
+
+def _said(client: object, marks: Sequence[str]) -> list[str]:
+    return [str(getattr(client, mark, "")) for mark in marks]

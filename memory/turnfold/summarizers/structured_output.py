@@ -126,6 +126,8 @@ def _listed(text: str, name: str) -> Sequence[Any] | None:
         else:
             into.append(value)
         at = text.find("{", end)
+    if lists and into is lists[-1] and not into:
+        return None  # it broke off before its first row
     return lists[-1] if lists else loose or None
 
 

@@ -12,7 +12,16 @@ from anthropic import Anthropic, AsyncAnthropic
 from turnfold.summarizers.claude import AsyncClaudeSummarizer, ClaudeSummarizer
 from turnfold.summarizers.protocol import Summarizer
 from turnfold.summarizers.reconciling import Reconciler
-from turnfold.summarizers.resting import Asked, AskedOnLoop, AskedToCompare, Rest, Rests, door_of
+from turnfold.summarizers.resting import (
+    COMPARING,
+    Asked,
+    AskedOnLoop,
+    AskedToCompare,
+    Rest,
+    Rests,
+    door_of,
+    server_of,
+)
 from turnfold.summarizers.summary_model import SummaryModel, is_expected_at, summary_model
 
 
@@ -24,11 +33,13 @@ class Writers:
         sync: asked in a thread; None where nobody can be.
         on_loop: asked on an event loop; None where nobody can be, or in a thread.
         model: the model that writes; "" where it costs nothing.
+        server: names where the client's requests go.
     """
 
     sync: Asked | None = None
     on_loop: AskedOnLoop | None = None
     model: str = ""
+    server: str = ""
     _for_chat: Callable[[str], Writers] | None = None
     _usual: Rest | None = None
 
@@ -47,7 +58,8 @@ class Writers:
         """
         if summarizer is not None:
             kind = AskedToCompare if isinstance(summarizer, Reconciler) else Asked
-            return cls(sync=kind(summarizer, rests.of("")))
+            asked = kind(summarizer, rests.of(""), comparing=rests.of("", COMPARING))
+            return cls(sync=asked, server=server_of(client))
         named = summary_model(client, model)
         usual = _by_way_of(client, named, rests)
         if model != "auto":
@@ -96,14 +108,17 @@ def _by_way_of(
         rests: what is known of it.
         instead: who does where the server does not have it.
     """
-    rest = rests.of(door_of(client, model.name))
+    door = door_of(client, model.name)
+    rest, comparing = rests.of(door), rests.of(door, COMPARING)
     other = instead or Writers()
     is_async = hasattr(client, "__aenter__")
     sync = on_loop = None
     if isinstance(client, Anthropic) or not is_async:
         asked = ClaudeSummarizer(client, model, rest.refused)
-        sync = AskedToCompare(asked, rest, model.name, other.sync, other.model)
+        sync = AskedToCompare(asked, rest, model.name, other.sync, other.model, comparing=comparing)
     if isinstance(client, AsyncAnthropic) or is_async:
         asked_on_loop = AsyncClaudeSummarizer(client, model, rest.refused)
-        on_loop = AskedOnLoop(asked_on_loop, rest, model.name, other.on_loop, other.model)
-    return Writers(sync, on_loop, model.name)
+        on_loop = AskedOnLoop(
+            asked_on_loop, rest, model.name, other.on_loop, other.model, comparing=comparing
+        )
+    return Writers(sync, on_loop, model.name, server_of(client))
