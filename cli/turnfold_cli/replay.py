@@ -10,7 +10,7 @@ import itertools
 import logging
 import random
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -23,9 +23,21 @@ from turnfold.errors import MissingDependency
 from turnfold_fake import Call, FakeClaude
 from turnfold_stores import Store
 
-from turnfold_cli.agents.provider import asking_for_summary, said_in, stand_in_summary
+from turnfold_cli.agents.summarizing import (
+    as_text,
+    asking_for_summary,
+    said_in,
+    stand_in_summary,
+)
 from turnfold_cli.evidence import Prompt
-from turnfold_cli.replay_results import MODEL, Asked, Parts, Result, TurnFigures
+from turnfold_cli.replay_results import (
+    MODEL,
+    SUMMARY_MODEL,
+    Asked,
+    Parts,
+    Result,
+    TurnFigures,
+)
 from turnfold_cli.strategies import Api, Strategy, plain_message
 from turnfold_cli.transcripts import Conversation, Question, Turn
 
@@ -141,9 +153,8 @@ class Replay:
         )
         self._says: Sequence[Any] | None = None
         self._max_tokens = conditions.max_tokens
-        self._cut = (
-            strategy.cutter(Api(self._count, self._summarized)) if strategy.cutter else strategy.cut
-        )
+        api = Api(self._count, self._summarized, self._digested)
+        self._cut = strategy.cutter(api) if strategy.cutter else strategy.cut
         chance = random.Random(conversation.id)
         self._waits = (
             _PAUSE if chance.random() < conditions.pauses else conditions.seconds
@@ -224,7 +235,7 @@ class Replay:
             requests=len(calls),
             refused=sum(call.status != 200 for call in calls),
             refusals=tuple(dict.fromkeys(self._refusals)),
-            summaries_written=sum(call.kind == "summary" and call.status == 200 for call in calls),
+            summaries_written=sum(_is_summary(call) and call.status == 200 for call in calls),
             summaries_found=self._found,
             degraded=tuple(self._degraded),
         )
@@ -243,12 +254,18 @@ class Replay:
 
     def _summarized(self, messages: list[Any]) -> str:
         """A summary of messages by the model asked, which has all of them to read for it."""
-        summary = stand_in_summary(messages)
+        asked = asking_for_summary(messages)
+        return self._told(stand_in_summary(messages), MODEL, asked, **self._extra)
+
+    def _digested(self, messages: list[Any], tokens: int) -> str:
+        """A summary of messages by the summarizer's model, which is sent them as a text."""
+        return self._told(stand_in_summary(messages, tokens), SUMMARY_MODEL, as_text(messages))
+
+    def _told(self, summary: str, model: str, asked: Any, **extra: Any) -> str:
         says, self._says = self._says, [{"type": "text", "text": summary}]
         try:
-            asked: Any = asking_for_summary(messages)
             self._client.messages.create(
-                model=MODEL, max_tokens=self._max_tokens, messages=asked, **self._extra
+                model=model, max_tokens=self._max_tokens, messages=asked, **extra
             )
         finally:
             self._says = says
@@ -275,16 +292,15 @@ class Replay:
         return answer, self.fake.calls[before:]
 
     def _figures(self, calls: Sequence[Call]) -> TurnFigures:
-        usage = _usage_of(calls, "chat")
-        summaries = tuple(
-            Usage.from_api(call.usage) for call in calls if call.kind == "summary" and call.usage
-        )
+        usage = sum(_usages(call for call in calls if not _is_summary(call)), Usage())
+        written = [call for call in calls if _is_summary(call)]
+        summaries = tuple(_usages(written))
         receipt = self._receipts.pop() if self._receipts else None
         self._receipts.clear()
         return TurnFigures(
             usage,
             summaries,
-            next((call.body["model"] for call in calls if call.kind == "summary"), ""),
+            next((call.body["model"] for call in written), ""),
             None if self._memory is None else _parts_of(usage, sum(summaries, Usage()), receipt),
             receipt.folded + receipt.folded_steps if receipt else 0,
             sum(receipt.seconds.values()) if receipt else 0.0,
@@ -371,9 +387,14 @@ def steps_of(conversation: Conversation, *, questions: bool) -> int:
     return sum(1 for _ in conversation.turns()) + asked
 
 
-def _usage_of(calls: Sequence[Call], kind: str) -> Usage:
-    told = (Usage.from_api(call.usage) for call in calls if call.kind == kind and call.usage)
-    return sum(told, Usage())
+def _is_summary(call: Call) -> bool:
+    return call.kind == "summary" or call.body["model"] != MODEL
+
+
+def _usages(calls: Iterable[Call]) -> Iterator[Usage]:
+    return (
+        Usage.from_api(call.usage) for call in calls if call.kind != "count_tokens" and call.usage
+    )
 
 
 def _parts_of(usage: Usage, summaries: Usage, receipt: Receipt | None) -> Parts:

@@ -26,10 +26,12 @@ class Api:
     Attributes:
         count: tokens of a prompt with these messages, as the API counts them.
         summarize: has the model read messages and summarize them.
+        digest: the same by the summarizer's cheaper model, in so many `tokens`.
     """
 
     count: Callable[[list[Message]], int]
     summarize: Callable[[list[Message]], str]
+    digest: Callable[..., str]
 
 
 WINDOW_MESSAGES = 20

@@ -13,10 +13,15 @@ from turnfold_cli.agents.provider import (
     CLEAR_KEEPS,
     CLEARED,
     SIMULATED,
-    SUMMARY_TOKENS,
     clearing,
     compaction,
+    compaction_on_demand,
+)
+from turnfold_cli.agents.summarizing import (
+    SUMMARY_TOKENS,
+    rolling_summary,
     stand_in_summary,
+    summary_and_window,
 )
 from turnfold_cli.agents.trajectories import (
     asked_about,
@@ -25,6 +30,7 @@ from turnfold_cli.agents.trajectories import (
     read_trajectories,
 )
 from turnfold_cli.replay import AT_WORK, Replay, SharedEmbedder
+from turnfold_cli.replay_results import MODEL, SUMMARY_MODEL
 from turnfold_cli.strategies import FULL, TURNFOLD
 from turnfold_cli.transcripts import packaged_job
 
@@ -127,6 +133,29 @@ def test_compaction_is_paid_for_and_leaves_a_summary_and_the_newest_step(job):
     assert after[0]["content"].startswith("The conversation until here")
     assert len(after) == 3
     assert result.requests == len(result.turns) + len(asked)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "summarizer"),
+    [
+        (compaction_on_demand(15_000, 4_000), MODEL),
+        (rolling_summary(), SUMMARY_MODEL),
+        (summary_and_window(15_000, 4_000), SUMMARY_MODEL),
+    ],
+    ids=lambda one: getattr(one, "name", one),
+)
+def test_a_summary_beside_the_newest_is_paid_at_its_writers_price(job, strategy, summarizer):
+    result, bodies = played(job.first(40), strategy, ask=False)
+    assert not result.refused
+    asked = [body for body in bodies if body["model"] == summarizer and _asks_summary(body)]
+    assert asked
+    full, _ = played(job.first(40), FULL, ask=False)
+    assert result.turns[-1].usage.prompt_tokens < full.turns[-1].usage.prompt_tokens / 1.5
+    assert (result.summary_tokens > 0) == (summarizer == SUMMARY_MODEL)
+
+
+def _asks_summary(body):
+    return "Write a summary of all of this" in json.dumps(body["messages"][-1])
 
 
 def test_a_summary_of_the_stand_in_is_as_long_as_one_may_be(job):

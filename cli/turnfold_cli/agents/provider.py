@@ -8,15 +8,12 @@ every strategy are here.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from turnfold.accounting.tokens import estimate_text
-from turnfold_fake.sentences import read_sentences
-
-from turnfold_cli.strategies import FULL, TURNFOLD, Api, Message, Strategy, plain_message
+from turnfold_cli.agents.summarizing import Summarized, said_in
+from turnfold_cli.strategies import FULL, TURNFOLD, Api, Message, Strategy
 
 # `clear_tool_uses_20250919`: from so many tokens on, all results but the newest three.
 CLEAR_FROM = 100_000
@@ -25,19 +22,14 @@ CLEARED = "[Old tool result content cleared]"
 # `compact_20260112`: from so many tokens on; less than 50,000 is refused.
 COMPACT_FROM = 150_000
 COMPACT_LEAST = 50_000
-# What a summary of a whole window is taken to have.
-SUMMARY_TOKENS = 3_000
+# On demand: the caller chooses when, and how much of what is newest stays beside the summary.
+ON_DEMAND_FROM = 20_000
+ON_DEMAND_KEEPS = 4_000
 
 SIMULATED = (
     "* What the provider does itself, simulated by its documented rules: clear_tool_uses_20250919 "
     "and compact_20260112, from the sizes told on."
 )
-
-_ASK_SUMMARY = (
-    "Write a summary of all of this, with which the work can go on: what was asked, what was "
-    "done, what was found, what is to be done next."
-)
-_GIVE_SUMMARY = "The conversation until here, in short:"
 
 
 class Clearing:
@@ -74,69 +66,6 @@ class Clearing:
         return block
 
 
-class Compaction:
-    """Has the model itself summarize all of the prompt once it is over a size."""
-
-    def __init__(self, api: Api, trigger: int = COMPACT_FROM) -> None:
-        """Args:
-        api: counts and summarizes.
-        trigger: tokens of the prompt from which on it does.
-        """
-        self._api = api
-        self._trigger = trigger
-        self._summary = ""
-        self._from = 0
-
-    def __call__(self, history: list[Message]) -> list[Message]:
-        """The summary, and what came after it."""
-        shown = self._shown(history)
-        if self._api.count(shown) > self._trigger:
-            newest = max(
-                (n for n, message in enumerate(history) if message["role"] == "assistant"),
-                default=0,
-            )
-            if newest > self._from:
-                self._summary = self._api.summarize(shown)
-                self._from = newest
-                shown = self._shown(history)
-        return shown
-
-    def _shown(self, history: Sequence[Message]) -> list[Message]:
-        if not self._summary:
-            return list(history)
-        told = {"role": "user", "content": f"{_GIVE_SUMMARY}\n\n{self._summary}"}
-        return [told, *history[self._from :]]
-
-
-def stand_in_summary(messages: Sequence[Message]) -> str:
-    """Sentences out of messages, evenly spread, as many as a summary has room for."""
-    sentences = [
-        one.text for one in read_sentences({"messages": [plain_message(m) for m in messages]})
-    ]
-    ends = list(itertools.accumulate(map(estimate_text, sentences)))
-    share = min(1.0, SUMMARY_TOKENS / max(1, ends[-1] if ends else 1))
-    picked, given = [], 0
-    for text, end in zip(sentences, ends, strict=True):
-        if given < end * share:
-            picked.append(text)
-            given += estimate_text(text)
-    return "\n".join(picked) or "Nothing was said."
-
-
-def asking_for_summary(messages: Sequence[Message]) -> list[Message]:
-    """Messages with a request for their summary at the end, as the API makes it."""
-    ask = {"type": "text", "text": _ASK_SUMMARY}
-    if messages[-1]["role"] != "user":
-        return [*messages, {"role": "user", "content": [ask]}]
-    return [*messages[:-1], {"role": "user", "content": [*said_in(messages[-1]), ask]}]
-
-
-def said_in(message: Message) -> list[Any]:
-    """The blocks of a message; a text is one."""
-    content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-
-
 def _changed(message: Message, change: Callable[[Any], Any]) -> Message:
     if isinstance(message["content"], str):
         return message
@@ -158,10 +87,21 @@ def clearing(trigger: int = CLEAR_FROM) -> Strategy:
 
 
 def compaction(trigger: int = COMPACT_FROM) -> Strategy:
-    """Compaction by the provider from a size on."""
-    title = f"compaction from {trigger // 1000}k*"
-    cutter = partial(Compaction, trigger=trigger)
-    return Strategy(f"compact-{trigger // 1000}k", title, cutter=cutter)
+    """Compaction by the provider from a size on: the model itself reads all and sums it up."""
+    return Strategy(
+        f"compact-{trigger // 1000}k",
+        f"compaction from {trigger // 1000}k*",
+        cutter=lambda api: Summarized(api.summarize, api.count, trigger=trigger, whole=True),
+    )
+
+
+def compaction_on_demand(trigger: int = ON_DEMAND_FROM, keep: int = ON_DEMAND_KEEPS) -> Strategy:
+    """Compaction that the caller asks for: of what is older, at a size of the caller's choice."""
+    return Strategy(
+        "compact-on-demand",
+        f"compaction on demand at {trigger // 1000}k*",
+        cutter=lambda api: Summarized(api.summarize, api.count, trigger=trigger, keep=keep),
+    )
 
 
 AGENT_STRATEGIES: Sequence[Strategy] = (
