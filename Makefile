@@ -61,8 +61,9 @@ soak: install
 frameworks: install
 	$(BIN)/python tests/frameworks/run.py
 
-bench: install
-	$(BIN)/python benchmarks/bench_savings.py
+# The page benchmarks/report.html; with DATA='FILE ...' on transcripts, too, three of each file.
+bench: $(VENV)/.small
+	$(BIN)/python benchmarks/bench_proof.py $(DATA:%=--data %) $(OPTIONS)
 
 # Fails where the list prices that come with genai-prices are older than 60 days.
 prices: install

@@ -43,10 +43,10 @@ def main() -> int:
     arguments = _arguments()
     logging.getLogger("turnfold").addHandler(logging.NullHandler())
     bare = bare_client()
-    messages = _history(arguments.messages)
-    times = _measured(bare, messages, arguments.repeats)
+    messages = history_of(arguments.messages)
+    times = measured(bare, messages, arguments.repeats)
     size = len(json.dumps(messages))
-    report = _report(times, messages=len(messages), size=size)
+    report = report_of(times, messages=len(messages), size=size)
     if arguments.json:
         print(json.dumps(report, indent=2))
     else:
@@ -73,7 +73,8 @@ def _exchange(number: int) -> list[dict[str, Any]]:
     ]
 
 
-def _history(messages: int) -> list[dict[str, Any]]:
+def history_of(messages: int) -> list[dict[str, Any]]:
+    """A chat of so many messages."""
     return [one for number in range(messages // 2) for one in _exchange(number)]
 
 
@@ -85,7 +86,7 @@ def _memory(store: Store) -> Memory:
     return Memory(store, policy=NEVER)
 
 
-def _measured(
+def measured(
     bare: anthropic.Anthropic, messages: list[dict[str, Any]], repeats: int
 ) -> dict[str, list[tuple[float, float]]]:
     """Milliseconds of each kind of turn, all of it and in the store.
@@ -125,9 +126,10 @@ def _measured(
     return times
 
 
-def _report(
+def report_of(
     times: dict[str, list[tuple[float, float]]], *, messages: int, size: int
 ) -> dict[str, Any]:
+    """What each turn took, and what memory added to it."""
     turns: dict[str, dict[str, float]] = {}
     for name, taken in times.items():
         turns[name] = {}

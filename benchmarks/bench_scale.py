@@ -65,7 +65,7 @@ def main() -> int:
     rows = []
     for store in arguments.stores:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            for row in _measured(store, Path(folder), embedder, arguments):
+            for row in measured(store, Path(folder), embedder, arguments):
                 rows.append(row)
                 if not arguments.json:
                     _print(row)
@@ -177,7 +177,7 @@ def _fold_in(
 # --- the turns ----------------------------------------------------------------------------------
 
 
-def _measured(
+def measured(
     store: str, folder: Path, embedder: Embedder, arguments: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
     """One row for each number of exchanges and scope, the store growing from one to the next."""

@@ -76,11 +76,22 @@ def last_messages(history: list[Message]) -> list[Message]:
     return _from_user_turn(history[-WINDOW_MESSAGES:], history)
 
 
-def within_tokens(history: list[Message]) -> list[Message]:
-    """The first message and the newest ones: the oldest pairs go while it is over the budget."""
-    sizes = [count_message(plain_message(message), estimate_text) for message in history]
+def within_tokens(
+    history: list[Message],
+    *,
+    most: int = WINDOW_TOKENS,
+    count: Callable[[str], int] = estimate_text,
+) -> list[Message]:
+    """The first message and the newest ones: the oldest pairs go while it is over the budget.
+
+    Args:
+        history: all that was said.
+        most: tokens.
+        count: of a text.
+    """
+    sizes = [count_message(plain_message(message), count) for message in history]
     total, start = sum(sizes), 1
-    while total > WINDOW_TOKENS and start + 2 < len(history):
+    while total > most and start + 2 < len(history):
         total -= sum(sizes[start : start + 2])
         start += 2
     # A pair may have been half of a tool call.

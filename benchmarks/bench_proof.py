@@ -1,0 +1,92 @@
+"""One page: what turnfold costs, forgets and adds to a turn, beside what people use instead.
+
+    python benchmarks/bench_proof.py [--data FILE]... [--only ID ...] [--limit N] [--jobs N]
+        [--parts replays quality sessions timing] [--out DIR] [--page DIR]
+
+`make bench` runs it. Without `--data` on the conversations that come with turnfold, a chat and an
+agent's job; a file may hold transcripts as `turnfold replay` reads them, trajectories of agents,
+or questions with sessions in the format of LongMemEval. Writes a result file for each part, and
+the page of all result files there are, as HTML and Markdown; `--parts` with no name makes the
+page anew from what was measured before. A rerun gives the same tokens and evidence; only the
+part `timing` differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from proof import quality, replays, sessions, timing
+from proof.blocks import as_html, as_markdown
+from proof.page import TITLE, blocks
+from proof.provenance import provenance
+from proof.results import Results
+from proof.strategies import listed_read
+from turnfold_cli.replay_results import MODEL
+
+HERE = Path(__file__).parent
+PARTS = ("replays", "quality", "sessions", "timing")
+
+
+def main() -> int:
+    arguments = _arguments()
+    logging.getLogger("turnfold").addHandler(logging.NullHandler())
+    started = time.perf_counter()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        if part in arguments.parts:
+            _write(arguments.out / f"{part}.json", _measured(part, arguments))
+    write_page(arguments.out, arguments.page)
+    minutes = (time.perf_counter() - started) / 60
+    print(f"written in {minutes:.1f} minutes: {arguments.page / 'report.html'}, and report.md")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, action="append", default=[], help="transcripts")
+    parser.add_argument("--only", nargs="*", default=[], help="ids of the conversations to take")
+    parser.add_argument("--limit", type=int, default=3, help="so many conversations of each file")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--out", type=Path, default=HERE / "results", help="for result files")
+    parser.add_argument("--page", type=Path, default=HERE, help="where the page goes")
+    return parser.parse_args()
+
+
+def _measured(part: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    if part == "quality":
+        return {"quality": quality.measured()}
+    if part == "timing":
+        return {"timing": timing.measured()}
+    files: Sequence[Path] = arguments.data
+    haystacks = [file for file in files if sessions.is_haystack(file)]
+    if part == "sessions":
+        return {"sessions": sessions.measured(files, haystacks, arguments.only, arguments.limit)}
+    told = [file for file in files if file not in haystacks]
+    chosen = replays.chosen(told, arguments.only, arguments.limit)
+    return {"runs": replays.measured(chosen, jobs=arguments.jobs)}
+
+
+def _write(file: Path, measured: dict[str, Any]) -> None:
+    """A result file: where its figures come from first, so that the rest can be compared."""
+    text = json.dumps({"about": provenance(), **measured}, indent=1, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def write_page(results: Path, folder: Path) -> None:
+    """The page of all result files of a folder."""
+    page = list(blocks(Results.read(results), model=MODEL, listed=listed_read()))
+    (folder / "report.html").write_text(as_html(TITLE, page), encoding="utf-8")
+    (folder / "report.md").write_text(as_markdown(TITLE, page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

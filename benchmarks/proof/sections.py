@@ -1,0 +1,129 @@
+"""One part of the results goes in; its blocks of the page come out, none where it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from proof.blocks import Block, Charts, Code, Column, Heading, Points, Table, Text
+from proof.charts import Axis, Line, lines
+from proof.results import Group, Json
+
+_SHARE = "{:.0%}".format
+
+
+def peers(found: Sequence[Json] | None) -> Iterator[Block]:
+    """Whatever was measured of other libraries; where one cannot do a thing, its cell is blank."""
+    if not found:
+        return
+    yield Heading("Other libraries")
+    yield _any_table(found)
+
+
+def timing(found: Json | None) -> Iterator[Block]:
+    """What memory adds to a turn, and how that grows with what is in memory."""
+    if not found:
+        return
+    yield Heading("Time a turn, and scaling")
+    yield Text(
+        "The real SDK against a transport that answers at once, so what is left is memory's own. "
+        "These figures are of this machine and change a little from run to run."
+    )
+    overhead, scale = found.get("overhead") or [], found.get("scale") or []
+    drawings = []
+    if scale:
+        places = [row["exchanges"] for row in scale]
+        across = Axis("exchanges in memory, logarithmic", "{:,.0f}".format, log=True)
+        drawn = [
+            Line("95th percentile", 5, [row["added_p95_ms"] for row in scale], places),
+            Line("median", 11, [row["added_p50_ms"] for row in scale], places, strong=True),
+            Line("one embedding", 0, [row["embedding_p50_ms"] for row in scale], places),
+        ]
+        up = Axis("milliseconds", "{:.0f}".format, least=0)
+        drawings.append(lines("Milliseconds added, with recall", across, up, drawn))
+    if overhead:
+        places = [row["messages"] for row in overhead]
+        across = Axis("messages in the request, logarithmic", "{:,.0f}".format, log=True)
+        up = Axis("milliseconds", "{:.0f}".format, least=0)
+        drawn = [
+            Line("next turn", 11, [row["hit_added_ms"] for row in overhead], places, strong=True),
+            Line("after a restart", 5, [row["restart_added_ms"] for row in overhead], places),
+            Line("bare call", 0, [row["bare_ms"] for row in overhead], places),
+        ]
+        drawings.append(lines("Milliseconds added, without recall", across, up, drawn))
+    yield Charts(
+        drawings,
+        [
+            ("", 11, "median of a turn"),
+            ("", 5, "95th percentile; a turn after a restart"),
+            ("", 0, "one embedding; the bare call"),
+        ],
+    )
+    if scale:
+        yield _any_table(scale, caption="Each turn embeds what it asks and searches its past")
+    if overhead:
+        yield _any_table(
+            overhead, caption="The same call with memory and without, nothing recalled"
+        )
+
+
+def quality(found: Json | None) -> Iterator[Block]:
+    """Updates, dates, contradictions, and what summaries say with the gate and without."""
+    if not found:
+        return
+    yield Heading("Quality beyond evidence")
+    for part in found.values():
+        yield Heading(part["title"], 3)
+        yield Text(part["how"])
+        yield _any_table(part["rows"])
+
+
+def sessions(found: Json | None) -> Iterator[Block]:
+    """Session recall, where there are transcripts with sessions."""
+    if not found:
+        return
+    yield Heading("Session recall")
+    yield Text(found["how"])
+    yield _any_table(found["rows"])
+
+
+def measured_how(about: Json, groups: Sequence[Group]) -> Iterator[Block]:
+    """Command, machine, versions, seeds and commit."""
+    yield Heading("How it was measured")
+    yield Text("All of it is made by one command; a rerun gives the same tokens and evidence.")
+    yield Code("make bench                    # what comes with turnfold")
+    yield Code("make bench DATA='FILE ...'    # and transcripts or trajectories of your own")
+    sources = [
+        f"{group.name}: {', '.join(run['conversation'] for run in group.runs)}" for group in groups
+    ]
+    machine = about.get("machine", {})
+    told = [
+        *sources,
+        f"commit {about.get('commit', 'unknown')}, {about.get('date', 'no date')}",
+        ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in machine.items()),
+        ", ".join(f"{name} {value}" for name, value in about.get("versions", {}).items()),
+        "seeds: " + ", ".join(f"{one}: {value}" for one, value in about.get("seeds", {}).items()),
+    ]
+    yield Points([one for one in told if one])
+
+
+def _any_table(rows: Sequence[Json], caption: str = "") -> Table:
+    """Columns as the rows name them: numbers by what their names end with."""
+    names = list(dict.fromkeys(name for row in rows for name in row if name != "ours"))
+    columns = [_column(name, [row.get(name) for row in rows]) for name in names]
+    strong = [n for n, row in enumerate(rows) if row.get("ours")]
+    return Table(columns, [[row.get(name) for name in names] for row in rows], strong, caption)
+
+
+def _column(name: str, values: Sequence[Any]) -> Column:
+    title = name.replace("_", " ")
+    told = [one for one in values if one is not None]
+    if not all(isinstance(one, int | float) for one in told):
+        return Column(title, numeric=False)
+    if all(isinstance(one, int) for one in told):
+        return Column(title, "{:,}".format)
+    if name.endswith(("_ms", "_ratio")):
+        return Column(title, "{:,.2f}".format)
+    if all(0 <= one <= 1 for one in told):
+        return Column(title, "{:.1%}".format)
+    return Column(title, "{:,.2f}".format)
