@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import anyio.to_thread
 from turnfold_stores import Store, open_store
@@ -27,6 +27,7 @@ from turnfold.sdk.background import Background
 from turnfold.sdk.middleware import MemoryMiddleware
 from turnfold.sdk.part_threads import Bounds
 from turnfold.summarizers.protocol import Summarizer
+from turnfold.summarizers.provider import PROVIDER
 from turnfold.summarizers.resting import Rests
 from turnfold.summarizers.summary_model import DEFAULT_MODEL, summary_model
 from turnfold.summarizers.writers import Writers
@@ -50,7 +51,7 @@ class Memory(MemoryByHand, MemoryFiles):
         *,
         policy: Policy | None = None,
         embedder: Embedder | str | None = None,
-        summarizer: Summarizer | None = None,
+        summarizer: Summarizer | Literal["provider"] | None = None,
         on_receipt: Callable[[Receipt], None] | None = None,
     ) -> None:
         """Args:
@@ -63,6 +64,8 @@ class Memory(MemoryByHand, MemoryFiles):
                 words alone. The model is loaded in the background once a conversation comes
                 near to its first fold.
             summarizer: writes summaries; by default Claude, through the client that is wrapped.
+                "provider": the chat's own model, by the API's on-demand compaction (beta), where
+                the turns stand in the prompt cache; see docs/summaries.md.
             on_receipt: called with the receipt of every answered request. Where a client traces
                 with OpenTelemetry, the span of the call gets its figures, too.
 
@@ -70,6 +73,7 @@ class Memory(MemoryByHand, MemoryFiles):
             StoreError: the store cannot be opened.
             SchemaMismatch: the store holds vectors of another embedding model.
             EmbedderError: the embedder named is not known.
+            TurnfoldError: the summarizer is none.
         """
         self.policy = policy if policy is not None else Policy()
         if not isinstance(self.policy, Policy):
@@ -82,9 +86,12 @@ class Memory(MemoryByHand, MemoryFiles):
             check_kind(
                 "embedder", embedder, Embedder, "an Embedder: it has `model` and `embed(texts)`"
             )
-        if summarizer is not None:
+        if summarizer is not None and summarizer != PROVIDER:
             check_kind(
-                "summarizer", summarizer, Summarizer, "a function from a SummaryJob to a draft"
+                "summarizer",
+                summarizer,
+                Summarizer,
+                'a function from a SummaryJob to a draft, or "provider"',
             )
         embedder = embedder if embedder is not None else default_embedder()
         patient = self.policy.on_error == "raise"
@@ -103,7 +110,7 @@ class Memory(MemoryByHand, MemoryFiles):
                 raise
         wanted = self.policy.summary_model
         named = DEFAULT_MODEL if wanted == "auto" else wanted
-        writer = "" if summarizer is not None else named
+        writer = named if summarizer is None or summarizer == PROVIDER else ""
         self._process = Runtime(self.store, self._embedder, self.policy, writer)
 
     def wrap(
@@ -242,7 +249,7 @@ class Memory(MemoryByHand, MemoryFiles):
         step = partial(self._filling, messages, user_id, conversation, times, progress)
         filling = await anyio.to_thread.run_sync(step)
         writers = self._writers(without_memory(client))
-        own = writers.sync if self._summarizer is not None else None
+        own = writers.sync if writers.on_loop is None else None
         asked = writers.on_loop if own is None else own.on_loop
         return await afill(filling, asked, writers.judged)
 

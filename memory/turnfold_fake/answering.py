@@ -64,6 +64,7 @@ def compose(
     *,
     thinks: bool,
     compacts: bool = False,
+    compaction: str = "",
 ) -> tuple[list[dict[str, Any]], tuple[str, str | None]]:
     """The content of an answer, its thinking not yet signed.
 
@@ -74,13 +75,14 @@ def compose(
         room: How much may be said.
         thinks: Whether the model thinks for this request.
         compacts: Whether what was said is summarized first, since there is too much of it.
+        compaction: What a summary says; "" for how many messages there were.
 
     Returns:
         Content blocks; stop reason and stop sequence.
     """
     if body.get("compaction") is not None:
-        return [{**compaction_of(body), "signature": ""}], ("compaction", None)
-    compacted = [compaction_of(body)] if compacts else []
+        return [{**compaction_of(body, compaction), "signature": ""}], ("compaction", None)
+    compacted = [compaction_of(body, compaction)] if compacts else []
     if compacted and pauses(body):
         return compacted, ("compaction", None)
     if room.most == 0:

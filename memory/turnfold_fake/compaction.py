@@ -34,8 +34,7 @@ def check_compaction(body: dict[str, Any], betas: str) -> None:
             raise Refusal("compaction: Extra inputs are not permitted")
         if not isinstance(asked, dict) or asked.get("type") != "summarize":
             raise Refusal("compaction.type: Input should be 'summarize'")
-        if body.get("context_management") is not None:
-            raise Refusal("compaction: cannot be combined with `context_management`")
+        _check_alone(body)
     if signed_block(body) is not None and ON_DEMAND not in betas:
         raise Refusal(
             f"messages.0.content.0: a signed `compaction` block needs the beta {ON_DEMAND}"
@@ -47,6 +46,21 @@ def check_compaction(body: dict[str, Any], betas: str) -> None:
             raise Refusal(
                 f"context_management.edits: trigger.value must be at least {_LEAST_TRIGGER}"
             )
+
+
+def _check_alone(body: dict[str, Any]) -> None:
+    """What shapes an answer, or edits the history, goes with no compaction on demand."""
+    for name in ("context_management", "stop_sequences", "output_format"):
+        if body.get(name) is not None:
+            raise Refusal(f"compaction: cannot be combined with `{name}`")
+    if (body.get("output_config") or {}).get("format") is not None:
+        raise Refusal("compaction: cannot be combined with `output_config.format`")
+    if (body.get("tool_choice") or {}).get("type") in ("any", "tool"):
+        raise Refusal("compaction: cannot be combined with a forced `tool_choice`")
+    newest = body["messages"][-1]
+    calls = [one for one in blocks_of(newest.get("content")) if one.get("type") == "tool_use"]
+    if newest.get("role") == "assistant" and calls:
+        raise Refusal("compaction: the last `assistant` turn is not finished")
 
 
 def signed_block(body: dict[str, Any]) -> dict[str, Any] | None:
@@ -87,9 +101,15 @@ def as_read(body: Any, betas: str) -> Any:
     return body
 
 
-def compaction_of(body: dict[str, Any]) -> dict[str, Any]:
-    """The block that stands for a request's messages from now on, not yet signed."""
-    return {"type": "compaction", "content": f"Summary of {len(body['messages'])} messages."}
+def compaction_of(body: dict[str, Any], text: str = "") -> dict[str, Any]:
+    """The block that stands for a request's messages from now on, not yet signed.
+
+    Args:
+        body: The request.
+        text: What it says; "" for how many messages there were.
+    """
+    text = text or f"Summary of {len(body['messages'])} messages."
+    return {"type": "compaction", "content": text}
 
 
 def _edit_of(body: dict[str, Any]) -> dict[str, Any] | None:

@@ -103,6 +103,7 @@ class FakeClaude:
         latency: Seconds until an answer begins.
         summary: What requests with an output format are answered; None to fill their schema with
             the request's own sentences.
+        compaction: What a compaction of a request says; None for how many messages there were.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class FakeClaude:
         seed: int = 0,
         latency: float = 0.0,
         summary: ReplySource = None,
+        compaction: Callable[[_Json], str] | None = None,
     ) -> None:
         if thinking not in ("enforced", "dropped", "unenforced"):
             raise ValueError(f"thinking={thinking!r}: enforced, dropped or unenforced")
@@ -124,6 +126,7 @@ class FakeClaude:
         self.calls: list[Call] = []
         self._reply = reply_function(reply)
         self._summary = reply_function(summary)
+        self._compaction = compaction
         self._thinking: ThinkingMode = thinking
         self._faults = Faults(faults)
         self._window = window
@@ -267,7 +270,11 @@ class FakeClaude:
         default = "adaptive" if accepted.model.preserved_thinking else "disabled"
         thinks = (body.get("thinking") or {}).get("type", default) in ("adaptive", "enabled")
         due = is_due(body, accepted.prompt)
-        content, stop = compose(body, reply, fault, room, thinks=thinks, compacts=due)
+        wanted = self._compaction is not None and (due or body.get("compaction") is not None)
+        compaction = self._compaction(body) if self._compaction is not None and wanted else ""
+        content, stop = compose(
+            body, reply, fault, room, thinks=thinks, compacts=due, compaction=compaction
+        )
         with self._lock:
             message_id = f"msg_{self._token('message', len(self.calls))}"
             complete(content, message_id, self._signer, accepted.check)

@@ -85,6 +85,8 @@ def check_request(body: Any, version: str, *, counting: bool = False) -> Model:
     _check_system(body.get("system"))
     _check_tools(body.get("tools"))
     _check_messages(body["messages"], model)
+    if body.get("compaction") is None:
+        _check_end(body["messages"], model)
     check_marks(body)
     return model
 
@@ -250,6 +252,10 @@ def _check_order(messages: list[dict[str, Any]], model: Model) -> None:
                 "message that ends with a server tool result"
             )
     _check_compaction(messages)
+
+
+def _check_end(messages: list[dict[str, Any]], model: Model) -> None:
+    """A history ends with what is to be answered; one that is to be compacted need not."""
     last = messages[-1]
     if last["role"] == "assistant" and not model.prefill and not _pauses(last):
         raise Refusal(

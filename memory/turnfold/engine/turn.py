@@ -327,6 +327,11 @@ class Turn:
         return plan
 
     @property
+    def turns(self) -> int:
+        """Number of the exchange that is open."""
+        return len(self._exchanges)
+
+    @property
     def outlook(self) -> Outlook:
         """What memory did for this request, once `body` was built; asks no store."""
         shown = self._plan.shown if self._plan is not None else ()

@@ -24,6 +24,7 @@ from turnfold.sdk.deadline import Deadline
 from turnfold.sdk.part_threads import Bounds
 from turnfold.sdk.turn_without_memory import TurnWithoutMemory
 from turnfold.summarizers.driver import Script
+from turnfold.summarizers.provider import OnItsWay
 from turnfold.summarizers.writers import Writers
 
 logger = logging.getLogger("turnfold")
@@ -72,6 +73,7 @@ class Attempt:
         self._policy = policy
         self._on_receipt = on_receipt
         self.writers = writers
+        self.betas = ""
         self.remarks: list[str] = []
         self._limit = Deadline(process.policy.deadline)
         self._span: Any = None
@@ -113,6 +115,7 @@ class Attempt:
     def made(self, turn: Turn, sends: Mapping[str, Any]) -> None:
         """Memory is ready: this is what is sent."""
         self.turn, self.sends = turn, sends
+        self.writers = self.writers.reading(OnItsWay(sends, turn.turns, self.betas))
         turn.account.remarks += self.remarks
         self._bounds.store.worked()
 

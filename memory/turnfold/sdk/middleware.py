@@ -234,7 +234,7 @@ class MemoryMiddleware(Middleware):
         body = self._turn_in(request)
         if body is None:
             return call_next(request)
-        attempt = self._attempt(body)
+        attempt = self._attempt(body, _betas_of(request))
         script = self._served(attempt, background=self._has_background)
         send = partial(_sent_on, request, call_next)
         response: APIResponse[Any] = play(script, partial(self._perform, attempt, send))
@@ -291,10 +291,15 @@ class MemoryMiddleware(Middleware):
         body = self._turn_in(request)
         if body is None:
             return await call_next(request)
-        return await self.send_async(body, partial(_sent_on, request, call_next))
+        send = partial(_sent_on, request, call_next)
+        return await self.send_async(body, send, betas=_betas_of(request))
 
     async def send_async(
-        self, body: Mapping[str, Any], send: Callable[[Mapping[str, Any]], Awaitable[_T]]
+        self,
+        body: Mapping[str, Any],
+        send: Callable[[Mapping[str, Any]], Awaitable[_T]],
+        *,
+        betas: str = "",
     ) -> _T:
         """One HTTP attempt of a turn on an event loop, whoever sends it.
 
@@ -302,8 +307,9 @@ class MemoryMiddleware(Middleware):
             body: the request; one that sends messages and is a turn: see `turn_requests`.
             send: sends a body, `body` itself where memory changes nothing, and gives the
                 response: the SDK's, or the HTTP response whose stream is not read yet.
+            betas: the header `anthropic-beta` that goes with it.
         """
-        attempt = self._attempt(body)
+        attempt = self._attempt(body, betas)
         background = self._has_background and on_asyncio()
         script = self._served(attempt, background=background)
         response: _T = await play_on_loop(script, partial(self._perform_async, attempt, send))
@@ -373,7 +379,7 @@ class MemoryMiddleware(Middleware):
             return None
         return body
 
-    def _attempt(self, body: Mapping[str, Any]) -> Attempt:
+    def _attempt(self, body: Mapping[str, Any], betas: str) -> Attempt:
         writers = self._writers.beside(str(body.get("model") or ""))
         attempt = Attempt(
             body,
@@ -384,6 +390,7 @@ class MemoryMiddleware(Middleware):
             on_receipt=self._on_receipt,
             writers=writers,
         )
+        attempt.betas = betas
         remark, self._remark = self._remark, ""
         attempt.remarks += filter(None, (remark, writers.take_remark()))
         return attempt
@@ -393,6 +400,10 @@ class MemoryMiddleware(Middleware):
         policy, background = self._process.policy, self._background
         patient = policy.background == "on"
         return policy.prepares and background.is_open and (patient or background.keeps_up)
+
+
+def _betas_of(request: APIRequest) -> str:
+    return str(request.headers.get("anthropic-beta") or "")
 
 
 def _sent_on(

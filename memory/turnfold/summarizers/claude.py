@@ -133,6 +133,21 @@ def summary_request(job: SummaryJob, *, model: str, structured: bool = True) -> 
     )
 
 
+def compaction_instructions(job: SummaryJob) -> str:
+    """What is told the API that is to compact the turns of a job, where they stand.
+
+    Nothing that anyone said stands in it. Turns have no numbers there, and notes no names.
+    """
+    count = job.last - job.first + 1
+    return (
+        f"{_SYSTEM}\n\nHere the turns are the last {count} of the conversation: from each "
+        "message of the user up to the next. They carry no numbers, so leave out `turns`; what "
+        "stands in a memory block above them is known, and notes have no names, so leave out "
+        f"`supersedes`. Write in at most {job.max_tokens // _TOKENS_PER_WORD} words. Answer with "
+        'JSON alone, one object for each item: {"items": [{"kind": "fact", "text": "..."}]}'
+    )
+
+
 class _Shown:
     """The texts of a job, each behind a label that none of them can hold.
 

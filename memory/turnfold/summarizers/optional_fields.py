@@ -60,8 +60,8 @@ class Asking:
         while True:
             request = self._terms.of(make)
             try:
-                response: Mapping[str, Any] = self._client.messages.create(**request).model_dump()
-                return response  # noqa: TRY300 - what else may be raised is the caller's
+                message = self._client.messages.create(**request)
+                return self._terms.answered(message)
             except APIStatusError as wrong:
                 if not self._terms.gives_up(request, wrong):
                     raise
@@ -83,8 +83,7 @@ class AsyncAsking:
             request = self._terms.of(make)
             try:
                 message = await self._client.messages.create(**request)
-                response: Mapping[str, Any] = message.model_dump()
-                return response  # noqa: TRY300 - as above
+                return self._terms.answered(message)
             except APIStatusError as wrong:
                 if not self._terms.gives_up(request, wrong):
                     raise
@@ -101,6 +100,10 @@ class Terms:
         """A request, without what is known to be refused."""
         request = make(model=self._model.name, structured=self._model.structured)
         return {name: value for name, value in request.items() if name not in self._refused}
+
+    def answered(self, message: Any) -> Mapping[str, Any]:
+        """A response as JSON, under the name that was asked for: some name a file of theirs."""
+        return {**message.model_dump(), "model": self._model.name}
 
     def gives_up(self, request: Mapping[str, Any], wrong: APIStatusError) -> bool:
         """Whether an optional field was what was refused: it is left out from now on."""

@@ -11,6 +11,11 @@ from anthropic import Anthropic, AsyncAnthropic
 
 from turnfold.summarizers.claude import AsyncClaudeSummarizer, ClaudeSummarizer
 from turnfold.summarizers.protocol import Summarizer
+from turnfold.summarizers.provider import (
+    AsyncProviderSummarizer,
+    OnItsWay,
+    ProviderSummarizer,
+)
 from turnfold.summarizers.reconciling import Reconciler
 from turnfold.summarizers.resting import (
     COMPARING,
@@ -42,26 +47,31 @@ class Writers:
     server: str = ""
     _for_chat: Callable[[str], Writers] | None = None
     _usual: Rest | None = None
+    _reading: Callable[[OnItsWay], Writers] | None = None
 
     @classmethod
-    def of(cls, client: Any, summarizer: Summarizer | None, *, model: str, rests: Rests) -> Writers:
+    def of(
+        cls, client: Any, summarizer: Summarizer | str | None, *, model: str, rests: Rests
+    ) -> Writers:
         """The caller's own summarizer, or Claude by way of the client.
 
         Args:
             client: without memory.
-            summarizer: the caller's own; None for Claude.
+            summarizer: the caller's own; None for Claude; "provider" for the API's compaction.
             model: the policy's `summary_model`.
             rests: what is known of summarizers that do not answer.
 
         Raises:
             PolicyError: the client's cloud has no default for that model.
         """
-        if summarizer is not None:
+        if summarizer is not None and not isinstance(summarizer, str):
             kind = AskedToCompare if isinstance(summarizer, Reconciler) else Asked
             asked = kind(summarizer, rests.of(""), comparing=rests.of("", COMPARING))
             return cls(sync=asked, server=server_of(client))
         named = summary_model(client, model)
         usual = _by_way_of(client, named, rests)
+        if summarizer is not None:
+            return replace(usual, _for_chat=partial(_compacting, client, rests))
         if model != "auto":
             return usual
         return replace(usual, _for_chat=partial(_beside, client, named, rests))
@@ -76,6 +86,10 @@ class Writers:
             chat: the model's name in the request; "" where that is not known.
         """
         return self if self._for_chat is None or not chat else self._for_chat(chat)
+
+    def reading(self, sent: OnItsWay) -> Writers:
+        """The same once a request has gone out in which the turns to be summarized stand."""
+        return self if self._reading is None else self._reading(sent)
 
     def take_remark(self) -> str:
         """What a receipt is to say of who writes, once; "" for nothing."""
@@ -97,8 +111,23 @@ def _beside(client: Any, named: SummaryModel, rests: Rests, chat: str) -> Writer
     return replace(writers, _usual=rest)
 
 
+def _compacting(client: Any, rests: Rests, chat: str, sent: OnItsWay | None = None) -> Writers:
+    """The API's own compaction, by the chat's model."""
+    model = summary_model(client, chat)
+
+    def compacts(kind: Callable[..., Any], usual: Any, refused: set[str]) -> Any:
+        return kind(client, chat, usual, refused, sent)
+
+    writers = _by_way_of(client, model, rests, compacts=compacts)
+    return replace(writers, _reading=partial(_compacting, client, rests, chat))
+
+
 def _by_way_of(
-    client: Any, model: SummaryModel, rests: Rests, instead: Writers | None = None
+    client: Any,
+    model: SummaryModel,
+    rests: Rests,
+    instead: Writers | None = None,
+    compacts: Callable[[Callable[..., Any], Any, set[str]], Any] | None = None,
 ) -> Writers:
     """A model, by way of a client.
 
@@ -107,6 +136,8 @@ def _by_way_of(
         model: who writes.
         rests: what is known of it.
         instead: who does where the server does not have it.
+        compacts: makes of who is asked in the usual way one that has the API compact; None to
+            leave them.
     """
     door = door_of(client, model.name)
     rest, comparing = rests.of(door), rests.of(door, COMPARING)
@@ -114,11 +145,13 @@ def _by_way_of(
     is_async = hasattr(client, "__aenter__")
     sync = on_loop = None
     if isinstance(client, Anthropic) or not is_async:
-        asked = ClaudeSummarizer(client, model, rest.refused)
+        asked: Any = ClaudeSummarizer(client, model, rest.refused)
+        asked = compacts(ProviderSummarizer, asked, rest.refused) if compacts else asked
         sync = AskedToCompare(asked, rest, model.name, other.sync, other.model, comparing=comparing)
     if isinstance(client, AsyncAnthropic) or is_async:
-        asked_on_loop = AsyncClaudeSummarizer(client, model, rest.refused)
+        asked = AsyncClaudeSummarizer(client, model, rest.refused)
+        asked = compacts(AsyncProviderSummarizer, asked, rest.refused) if compacts else asked
         on_loop = AskedOnLoop(
-            asked_on_loop, rest, model.name, other.on_loop, other.model, comparing=comparing
+            asked, rest, model.name, other.on_loop, other.model, comparing=comparing
         )
     return Writers(sync, on_loop, model.name, server_of(client))
