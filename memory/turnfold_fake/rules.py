@@ -101,7 +101,7 @@ def _check_messages(messages: Any, model: Model) -> None:
     images = sum(_check_message(messages, place) for place in range(len(messages)))
     if images > model.max_images:
         raise Refusal(f"Too many images in the request: {images} > {model.max_images} maximum")
-    _check_order(messages, model)
+    _check_order(messages)
     check_pairing(messages)
     check_citations(messages)
 
@@ -236,7 +236,7 @@ def _check_result(block: dict[str, Any], path: str) -> int:
     )
 
 
-def _check_order(messages: list[dict[str, Any]], model: Model) -> None:
+def _check_order(messages: list[dict[str, Any]]) -> None:
     first = messages[0]["role"]
     if first == "system":
         raise Refusal("messages.0: a system message may not be the first message")
