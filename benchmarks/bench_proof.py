@@ -17,9 +17,10 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from proof.strategies import listed_read
 from turnfold_cli.replay_results import MODEL
 
 HERE = Path(__file__).parent
+_NUMBERS = re.compile(r"\[\s+([-\d.e,\s]+?)\s+\]")
 PARTS = ("replays", "quality", "sessions", "timing")
 
 
@@ -42,7 +44,9 @@ def main() -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         if part in arguments.parts:
-            _write(arguments.out / f"{part}.json", _measured(part, arguments))
+            # What is there so far is written at once: a run that is stopped is not lost.
+            for found in _measured(part, arguments):
+                _write(arguments.out / f"{part}.json", found)
     write_page(arguments.out, arguments.page)
     minutes = (time.perf_counter() - started) / 60
     print(f"written in {minutes:.1f} minutes: {arguments.page / 'report.html'}, and report.md")
@@ -61,23 +65,28 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measured(part: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    if part == "quality":
-        return {"quality": quality.measured()}
-    if part == "timing":
-        return {"timing": timing.measured()}
+def _measured(part: str, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     files: Sequence[Path] = arguments.data
     haystacks = [file for file in files if sessions.is_haystack(file)]
-    if part == "sessions":
-        return {"sessions": sessions.measured(files, haystacks, arguments.only, arguments.limit)}
-    told = [file for file in files if file not in haystacks]
-    chosen = replays.chosen(told, arguments.only, arguments.limit)
-    return {"runs": replays.measured(chosen, jobs=arguments.jobs)}
+    match part:
+        case "replays":
+            told = [file for file in files if file not in haystacks]
+            chosen = replays.chosen(told, arguments.only, arguments.limit)
+            for runs in replays.measured(chosen, jobs=arguments.jobs):
+                yield {"runs": runs}
+        case "quality":
+            yield {"quality": quality.measured()}
+        case "sessions":
+            yield {"sessions": sessions.measured(files, haystacks, arguments.only, arguments.limit)}
+        case _:
+            yield {"timing": timing.measured()}
 
 
 def _write(file: Path, measured: dict[str, Any]) -> None:
     """A result file: where its figures come from first, so that the rest can be compared."""
     text = json.dumps({"about": provenance(), **measured}, indent=1, ensure_ascii=False)
+    # The figures of all turns stand in one line.
+    text = _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
     file.write_text(text + "\n", encoding="utf-8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
@@ -9,9 +10,10 @@ from proof.blocks import Block, Charts, Code, Column, Heading, Points, Table, Te
 from proof.charts import COLOURS, Axis, Line, Mark, lines, marks
 from proof.frontier import OURS, Comparison, Point, frontier, verdicts
 from proof.results import Group, Json, Results
-from proof.sections import measured_how, peers, quality, sessions, timing
+from proof.sections import better_searches, measured_how, peers, quality, sessions, timing
 
 TITLE = "turnfold beside what people use instead"
+_LEAST_HALF = 20  # turns from which on a growth can be told
 _EVIDENCE = (
     "Evidence is the share of what late questions need that stood word for word in the prompt; "
     "what a model makes of a prompt of that length is not measured here. Cost is of all input and "
@@ -31,13 +33,15 @@ def blocks(results: Results, *, model: str, listed: float) -> Iterator[Block]:
     """
     groups = list(results.groups())
     compared = list(comparisons(groups, listed))
-    lost = any(one.better() for one in compared)
+    searched = results.parts.get("sessions")
+    short = [*_overrun(groups, listed), *better_searches(searched)]
+    lost = bool(short) or any(one.better() for one in compared)
     yield Text(
         f"What it costs, what it forgets, what it adds to a turn. Prices of {model}; a token read "
         f"from the cache costs {listed:g} of an input token there."
     )
-    yield Heading("Where something else is cheaper and better" if lost else "Verdict")
-    yield Points([*verdicts(compared), *_overrun(groups, listed)], loud=True)
+    yield Heading("Where something else is the better choice" if lost else "Verdict")
+    yield Points([*verdicts(compared), *short], loud=True)
     yield Text(_EVIDENCE)
     for group in groups:
         yield from _group(group, listed)
@@ -46,7 +50,7 @@ def blocks(results: Results, *, model: str, listed: float) -> Iterator[Block]:
     yield from peers(results.parts.get("peers"))
     yield from timing(results.parts.get("timing"))
     yield from quality(results.parts.get("quality"))
-    yield from sessions(results.parts.get("sessions"))
+    yield from sessions(searched)
     yield from measured_how(results.about, groups)
 
 
@@ -104,9 +108,11 @@ def _group(group: Group, listed: float) -> Iterator[Block]:
     many = f"{len(group.runs)} conversations, " if len(group.runs) > 1 else ""
     yield Heading(f"{group.name}: {many}{group.turns:,} {unit}, {group.questions} questions")
     number = {row["strategy"]: n for n, row in enumerate(rows)}
+    # What never acted would hide full history, whose line it is.
+    acted = [row for row in rows if not _is_full(row, rows)]
     one = unit.removesuffix("s")
     across = Axis(one, "{:,.0f}".format, least=0)
-    by_turn = [row for row in rows if "tokens_by_turn" in row]
+    by_turn = [row for row in acted if "tokens_by_turn" in row]
     of_first = f", {group.runs[0]['conversation']}" if len(group.runs) > 1 else ""
     yield Charts(
         [
@@ -122,11 +128,11 @@ def _group(group: Group, listed: float) -> Iterator[Block]:
                 Axis("dollars", "${:.2f}".format, least=0),
                 [_line(row, number, list(accumulate(row["spend_by_turn"]))) for row in by_turn],
             ),
-            _frontier("Evidence against cost", rows, number),
+            _frontier("Evidence against cost", acted, number),
         ],
         [
             (str(number[row["strategy"]] + 1), _colour(number[row["strategy"]], row), row["title"])
-            for row in rows
+            for row in acted
         ],
     )
     yield _table(rows, listed)
@@ -169,7 +175,9 @@ def _frontier(title: str, rows: Sequence[Json], number: dict[str, int]) -> str:
 
 def _table(rows: Sequence[Json], listed: float) -> Table:
     full = next((row for row in rows if row["strategy"] == "full"), None)
-    shown = [(n, row, row["spend"]) for n, row in enumerate(rows, 1)]
+    shown: list[tuple[int | None, Json, float]] = [
+        (n, row, row["spend"]) for n, row in enumerate(rows, 1)
+    ]
     if full is not None:
         uncached = {**full, "title": "full history, not cached"}
         shown.insert(0, (None, uncached, full["spend_uncached"]))
@@ -179,6 +187,7 @@ def _table(rows: Sequence[Json], listed: float) -> Table:
         Column("dollars", "{:.3f}".format),
         Column("of full, cached", "{:.2f}".format),
         Column("input tokens", "{:,.0f}".format),
+        Column("growth, power of turns", "{:.2f}".format),
         Column("largest prompt", "{:,.0f}".format),
         Column("evidence", "{:.1%}".format),
         Column("with a look-up", "{:.1%}".format),
@@ -192,6 +201,7 @@ def _table(rows: Sequence[Json], listed: float) -> Table:
             spend,
             spend / full["spend"] if full else None,
             row.get("input_tokens"),
+            _power(row.get("tokens_by_turn") or ()),
             row.get("largest"),
             row.get("evidence"),
             row.get("evidence_with_tool"),
@@ -204,11 +214,25 @@ def _table(rows: Sequence[Json], listed: float) -> Table:
     return Table(columns, cells, strong, f"Cached reads at {listed:g} of an input token")
 
 
+def _power(by_turn: Sequence[int]) -> float | None:
+    """The power of the number of turns with which tokens so far grow, over the last half."""
+    sums = list(accumulate(by_turn))
+    half = len(sums) // 2
+    if half < _LEAST_HALF:
+        return None
+    return math.log(sums[-1] / sums[half - 1]) / math.log(len(sums) / half)
+
+
+def _is_full(row: Json, rows: Sequence[Json]) -> bool:
+    """Whether a strategy sent all there was, so that it is full history by another name."""
+    full = next((one for one in rows if one["strategy"] == "full"), row)
+    return row is not full and row.get("input_tokens") == full.get("input_tokens")
+
+
 def _limit(row: Json, rows: Sequence[Json]) -> str:
     """What limits a strategy; where it never acted, that it did not."""
-    full = next((one for one in rows if one["strategy"] == "full"), row)
     told = [str(row.get("limit", ""))]
-    if row is not full and row.get("input_tokens") == full.get("input_tokens"):
+    if _is_full(row, rows):
         told.insert(0, "It never acted here: the same as full history.")
     if row.get("degraded"):
         told.append(f"Degraded: {'; '.join(row['degraded'])}.")
@@ -304,7 +328,8 @@ def _within_limit(title: Json, group: Group, rows: dict[int, list[Json]]) -> str
 
 def _plain(row: Json) -> str:
     """A title without its size, which differs from budget to budget."""
-    return row["title"].partition(", ")[0] if row["strategy"] == "retrieval" else row["title"]
+    title = str(row["title"])
+    return title.partition(", ")[0] if row["strategy"] == "retrieval" else title
 
 
 def _thousands(value: float) -> str:

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -60,21 +60,29 @@ def _asked(one: Conversation) -> Conversation:
     return asked_about(one, _QUESTIONS) if one.is_agent and not one.questions else one
 
 
-def measured(conversations: Sequence[Chosen], *, jobs: int) -> list[dict[str, Any]]:
-    """One run for each conversation, in the order given.
+def measured(conversations: Sequence[Chosen], *, jobs: int) -> Iterator[list[dict[str, Any]]]:
+    """One run for each conversation: all there are so far, in the order given, after each.
 
     Args:
         conversations: what is held again.
         jobs: processes, each with one conversation at a time.
     """
+    found: dict[int, dict[str, Any]] = {}
+    for number, one in _runs(conversations, jobs):
+        found[number] = one
+        yield [found[n] for n in sorted(found)]
+
+
+def _runs(conversations: Sequence[Chosen], jobs: int) -> Iterator[tuple[int, dict[str, Any]]]:
     if jobs <= 1:
         embedder = fast_embedder()
-        return [run(one, embedder) for one in conversations]
+        yield from ((n, run(one, embedder)) for n, one in enumerate(conversations))
+        return
     # The longest first, so that none is left over at the end.
     order = sorted(range(len(conversations)), key=lambda n: -len(str(conversations[n][1])))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        runs = dict(zip(order, pool.map(run, [conversations[n] for n in order]), strict=True))
-    return [runs[n] for n in range(len(conversations))]
+        asked = {pool.submit(run, conversations[n]): n for n in order}
+        yield from ((asked[done], done.result()) for done in as_completed(asked))
 
 
 def run(

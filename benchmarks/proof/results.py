@@ -61,7 +61,9 @@ class Results:
                 rows = [*joined[key]["rows"], *run["rows"]] if key in joined else run["rows"]
                 joined[key] = {**run, **joined.get(key, {}), "rows": rows}
         parts = {name: one[name] for one in known for name in _PARTS if name in one}
-        about = next((one["about"] for one in known if "about" in one and one.get("runs")), {})
+        about: Json = next(
+            (one["about"] for one in known if "about" in one and one.get("runs")), {}
+        )
         return cls(about, list(joined.values()), parts)
 
     def groups(self) -> Iterator[Group]:

@@ -87,6 +87,20 @@ def sessions(found: Json | None) -> Iterator[Block]:
     yield _any_table(found["rows"])
 
 
+def better_searches(found: Json | None) -> Iterator[str]:
+    """Where another way to search finds more sessions than turnfold's, one sentence each."""
+    rows: Sequence[Json] = found["rows"] if found else ()
+    for ours in (row for row in rows if row["ours"]):
+        for row in rows:
+            same = row["transcripts"] == ours["transcripts"]
+            if same and row["R@5"] > ours["R@5"] and row["NDCG@10"] > ours["NDCG@10"]:
+                yield (
+                    f"Sessions of {ours['transcripts']}: {row['search']} finds more than turnfold "
+                    f"(R@5 {row['R@5']:.1%} against {ours['R@5']:.1%}, NDCG@10 "
+                    f"{row['NDCG@10']:.3f} against {ours['NDCG@10']:.3f})."
+                )
+
+
 def measured_how(about: Json, groups: Sequence[Group]) -> Iterator[Block]:
     """Command, machine, versions, seeds and commit."""
     yield Heading("How it was measured")

@@ -103,6 +103,15 @@ def test_what_is_cheaper_and_better_is_said_first_and_computed():
     assert "In none of 1 comparisons" in as_markdown(TITLE, better)
 
 
+def test_what_never_acted_is_said_to_be_full_history_and_hides_nobodys_line():
+    idle = row("clearing", 2.0, 1.0, limit="Talk is never shortened.")
+    ours = row("turnfold", 1.5, 0.5, input_tokens=500)
+    found = page({"runs": [run(row("full", 2.0, 1.0), idle, ours)]})
+    text = as_html(TITLE, found)
+    assert "Clearing: It never acted here: the same as full history. Talk is never" in text
+    assert text.count('class="mark"') == 2
+
+
 def test_a_file_of_peers_stands_beside_the_rest_and_is_compared():
     ours = {"runs": [run(row("full", 2.0, 1.0), row("turnfold", 1.5, 0.5))]}
     peer = row("a-peer", 1.0, 0.75, limit="Forgets late.")
@@ -111,6 +120,20 @@ def test_a_file_of_peers_stands_beside_the_rest_and_is_compared():
     assert "A-Peer is cheaper than turnfold and finds more" in text
     assert "Forgets late." in text
     assert "| library | version |" in text
+
+
+def test_a_better_search_of_sessions_is_said_first():
+    figures = {"transcripts": "t", "R@5": 0.5, "R@10": 0.6, "NDCG@10": 0.5}
+    rows = [
+        {**figures, "search": "turnfold", "ours": True},
+        {**figures, "search": "words alone", "R@5": 0.7, "NDCG@10": 0.6, "ours": False},
+        {**figures, "search": "worse", "R@5": 0.4, "ours": False},
+    ]
+    ours = run(row("full", 2.0, 1.0), row("turnfold", 1.5, 0.5))
+    text = as_markdown(TITLE, page({"runs": [ours], "sessions": {"how": "So.", "rows": rows}}))
+    first = text.partition("## a chat")[0]
+    assert "words alone finds more than turnfold (R@5 70.0% against 50.0%" in first
+    assert "worse finds more" not in first
 
 
 def test_conversations_of_a_group_are_told_together():
