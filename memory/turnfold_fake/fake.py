@@ -51,7 +51,7 @@ class Call:
         response: The message that was sent, also where its stream was cut; else None.
         error_type: The error's `type`, or the kind of the fault that dropped or broke off the
             answer; None if all went well.
-        kind: `summary` where structured output was asked for.
+        kind: `summary` where structured output or a compaction was asked for.
         at: When, by the clock.
     """
 
@@ -214,7 +214,8 @@ class FakeClaude:
     ) -> Answer:
         body = _parse(raw)
         shaped = body if isinstance(body, dict) else {}
-        kind: Kind = "count_tokens" if counting else "summary" if wants_schema(shaped) else "chat"
+        sums_up = wants_schema(shaped) or shaped.get("compaction") is not None
+        kind: Kind = "count_tokens" if counting else "summary" if sums_up else "chat"
         asked = _Asked(shaped, headers, kind, request_id)
         try:
             with self._lock:

@@ -27,7 +27,7 @@ from support.chats import (
 )
 from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, troubled_store
-from support.people import Act, World, whole
+from support.people import OFF, Act, World, whole
 from turnfold import Policy
 from turnfold.folding.preparation import next_step, projected
 from turnfold.folding.rule import PromptSizes
@@ -376,11 +376,16 @@ acts = st.builds(
     suppress_health_check=list(HealthCheck),
     phases=set(Phase) - {Phase.explain},
 )
-@given(policies, st.lists(acts, min_size=1, max_size=8), st.integers(0, 9))
-def test_every_request_keeps_the_promises_also_with_folds_prepared(policy, actions, past):
+@given(
+    policies,
+    st.lists(acts, min_size=1, max_size=8),
+    st.integers(0, 9),
+    st.sampled_from([None, "provider"]),
+)
+def test_every_request_keeps_the_promises_also_with_folds_prepared(policy, actions, past, by):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Background, "start", Background._work)
-        with World(policy, [whole("ada")]) as world:
+        with World(policy, [whole("ada")], summarizer=by) as world:
             world.meet(world.people[0], past)
             for act in actions:
                 world.do(act)
@@ -392,6 +397,28 @@ def test_the_promises_were_kept_by_folds_that_were_prepared(at_once):
             world.do(Act("say", size="middle", twice=True))
         assert world.seen["folds"] >= 3
         assert world.receipts[-1].in_memory > 6
+
+
+@pytest.mark.parametrize("mode", ["enforced", "dropped"])
+def test_the_promises_are_kept_by_folds_that_the_provider_compacted(at_once, mode):
+    """Its requests hold what was sent, thinking and all; its notes are laid in like any others."""
+    policy = replace(SMALL, background="on", recall_floor=-1.0)
+    people = [whole("ada"), whole("bob", thinking=OFF)]
+    with World(policy, people, mode=mode, summarizer="provider") as world:
+        for number in range(24):
+            world.do(Act("say", who=number % 2, size="middle", twice=number % 5 == 0))
+            if number % 7 == 3:
+                world.do(Act(("tools", "edit", "cite")[number % 3], who=number % 2, number=1))
+        world.do(Act("compact", who=1))
+        for number in range(12):
+            world.do(Act("say", who=1, size="middle", twice=number % 5 == 0))
+        asked = [
+            call for call in world.fake.calls if "instructions" in str(call.body.get("compaction"))
+        ]
+        assert len(asked) > 4
+        assert {call.status for call in asked} == {200}
+        assert world.seen["folds"] >= 4
+        assert world.seen["repaired"] == 0
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before its work", "after its work"])

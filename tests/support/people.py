@@ -119,12 +119,21 @@ class World:
     """One stand-in, one store, some people, and the memories of a process that may restart."""
 
     def __init__(
-        self, policy, people, *, mode="enforced", durable=False, store=None, embedder=None
+        self,
+        policy,
+        people,
+        *,
+        mode="enforced",
+        durable=False,
+        store=None,
+        embedder=None,
+        summarizer=None,
     ):
         self.policy = policy
         self.people = people
         self.embedder = embedder or HashedWords()
-        self.fake = Scripted(thinking=mode)
+        self.summarizer = summarizer
+        self.fake = Scripted(thinking=mode, compaction=newest_said if summarizer else None)
         self.bare = self.fake.client(**CLIENT)
         self._folder = tempfile.TemporaryDirectory() if durable else None
         url = f"sqlite:{Path(self._folder.name)}/memory.db" if durable else "memory:"
@@ -146,7 +155,11 @@ class World:
 
     def _new_memory(self, receipts):
         return Memory(
-            self.store, policy=self.policy, embedder=self.embedder, on_receipt=receipts.append
+            self.store,
+            policy=self.policy,
+            embedder=self.embedder,
+            summarizer=self.summarizer,
+            on_receipt=receipts.append,
         )
 
     def words(self, size):
@@ -824,12 +837,21 @@ def not_streamed(body):
     return {name: value for name, value in body.items() if name != "stream"}
 
 
+def newest_said(body):
+    """Notes on a history: what its newest messages of the user say."""
+    said = [block for message in body["messages"] for block in blocks_of(message)]
+    texts = [block["text"] for block in said if block.get("text") and "<mem" not in block["text"]]
+    return json.dumps({"items": [{"kind": "narrative", "text": text} for text in texts[-2:]]})
+
+
 def is_spoiled(call):
     """Whether a request for a summary failed, or its answer says nothing that can be read.
 
     That no items contradict one another may well be said, and where the usual model is not there
     the chat's own is asked.
     """
+    if call.body.get("compaction") is not None:
+        return False  # where it was refused, it is asked for in the usual way
     if call.status != 200:
         return call.status != 404 or call.body["model"] == MODEL
     try:
