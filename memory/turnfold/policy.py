@@ -124,7 +124,8 @@ class Policy:
             for no such limit. Best set by `Policy.for_budget`.
         summary_tokens: budget of the rendered summary; at least 100.
         recall_tokens: budget of what one turn may recall, labels counted roughly; 0 turns
-            recall off.
+            recall off. Where each message leads to a long exchange, as in an agent's job, it is a
+            sixteenth of what exchanges have on the average, up to four times as much.
         recall_floor: least cosine similarity (-1 to 1) of a recalled passage, so that small
             talk recalls nothing; with a `budget`, of the nearest alone.
         scope: recall from "conversation", or from all conversations of the "user".

@@ -1,10 +1,12 @@
 """Recall lives on what folding saves, so that memory never costs much more than none."""
 
+from types import SimpleNamespace
+
 from support.chats import Chat, memory, said, stand_in
 from support.models import DEFAULT
 from turnfold import Policy
 from turnfold.accounting.prices import Price, cost
-from turnfold.folding.recall_budget import RecallBudget
+from turnfold.folding.recall_budget import RecallBudget, most_recalled
 from turnfold.folding.rule import Rates
 
 RATES = Rates(read=0.1, write=1.25, summary=0.05)
@@ -12,7 +14,21 @@ POLICY = Policy(recall_tokens=1_000)
 
 
 def purse(before=0.0, policy=POLICY, rates=RATES, cold_share=0.0):
-    return RecallBudget(before, policy, rates, cold_share=cold_share)
+    return RecallBudget(
+        before, policy, rates, most=policy.recall_tokens, cold_share=cold_share
+    )
+
+
+def test_an_opening_may_recall_more_where_each_leads_to_a_long_job():
+    def most(*sizes, policy=POLICY):
+        return most_recalled(policy, [SimpleNamespace(size=size) for size in (*sizes, 20)])
+
+    assert most() == most(900, 1_100) == 1_000
+    assert most(40_000) == 2_500
+    assert most(40_000, 300, 300, 300) < 2_500
+    assert most(900_000) == 4_000
+    assert most(900_000, policy=Policy(recall_tokens=0)) == 0
+    assert most(900_000, policy=Policy.for_budget(2_000)) == 2_000
 
 
 def test_one_recall_is_on_credit():

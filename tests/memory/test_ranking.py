@@ -50,16 +50,24 @@ def test_no_messages_and_one_message_have_no_neighbours():
 
 def test_of_equals_the_cheaper_is_worth_more_down_to_a_sentence_or_two():
     talk = [message(0, size=800), message(1, size=200), message(2, size=90), message(3, size=9)]
-    worth = value(talk, np.ones(4))
+    worth = value(talk, np.ones(4), whole=1_000)
     assert worth[0] < worth[1] < worth[2] == worth[3]
+
+
+def test_what_is_too_long_to_come_whole_counts_for_the_passages_that_come_of_it():
+    talk = [message(0, size=9_000), message(1, size=240), message(2, size=600)]
+    worth = value(talk, np.ones(3), whole=500)
+    assert worth[0] == worth[2]
+    assert worth[0] > value(talk, np.ones(3), whole=10_000)[0]
+    assert worth[1] > worth[0]
 
 
 def test_the_users_words_weigh_more_where_the_other_side_speaks_at_length():
     chat = [message(0, size=50), message(1, source="assistant", size=90)]
     help_desk = [message(0, size=50), message(1, source="assistant", size=900)]
     two_people = [message(0, size=60), message(1, source="assistant", size=50)]
-    assert value(two_people, np.ones(2))[0] == value(two_people, np.ones(2))[1]
-    gain = [value(talk, np.ones(2))[0] for talk in (two_people, chat, help_desk)]
+    assert value(two_people, np.ones(2), whole=500)[0] == value(two_people, np.ones(2), whole=500)[1]
+    gain = [value(talk, np.ones(2), whole=500)[0] for talk in (two_people, chat, help_desk)]
     assert gain[0] < gain[1] < gain[2]
 
 
@@ -68,7 +76,7 @@ def test_the_users_words_weigh_more_where_the_other_side_speaks_at_length():
 )
 def test_what_the_user_wishes_for_good_weighs_more(text):
     [wish], [other] = said(text), said("It rained.")
-    worth = value([wish, other], np.ones(2))
+    worth = value([wish, other], np.ones(2), whole=500)
     assert worth[0] > worth[1]
     assert not any(one.wish for one in [*said(text, "assistant"), *said(f"{text} " * 200)])
 

@@ -10,6 +10,7 @@ from turnfold.archive.plans import Plan
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.planner import TRUSTED, ReadRequest
+from turnfold.folding.recall_budget import most_recalled
 from turnfold.recall.candidates import MessageCache, Past
 from turnfold.recall.recall import look_up
 from turnfold.recall.recalled_block import recall_block
@@ -91,8 +92,7 @@ class TurnRecall:
         if looked_up.wrong is not None:
             self._context.degrade("recall", looked_up.wrong)
         found = list(looked_up.found)
-        most = int(self._policy.recall_tokens / max(rate, 1.0))
-        limited = budget < most or self._policy.budget is not None
+        limited = budget < self._most(rate) or self._policy.budget is not None
         while limited and found and self._context.count(recall_block(found)) > budget:
             found.remove(min(found, key=lambda one: one.score))
         return found
@@ -107,8 +107,7 @@ class TurnRecall:
             sources: the block that names what is cited and folded.
         """
         tokens = epoch.tokens(None, fixed=self._request.fixed)
-        most = int(self._policy.recall_tokens / max(rate, 1.0))
-        room = min(most, limit - tokens.sent - BREAKS)
+        room = min(self._most(rate), limit - tokens.sent - BREAKS)
         if self._policy.scope == "conversation":
             # What stands for the folded turns is no more than they were, as far as estimates can
             # be trusted: memory never sends more than the full history.
@@ -131,6 +130,10 @@ class TurnRecall:
         )
         # Folds go by the budget as it is: only what is recalled gives way.
         return min(room, int(self._policy.budget / max(rate, 1.0)) - taken - BREAKS)
+
+    def _most(self, rate: float) -> int:
+        """Tokens that may be recalled at the most, as we estimate them."""
+        return int(most_recalled(self._policy, self._transcript.exchanges) / max(rate, 1.0))
 
     def floor(self, epoch: Epoch) -> int:
         """Index of the first message whose thinking may stay; what came before was refused."""

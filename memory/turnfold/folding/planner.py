@@ -16,7 +16,7 @@ from turnfold.archive.plans import Preparation
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.preparation import Readiness, Step, leases_of, next_step, prepared, projected
-from turnfold.folding.recall_budget import RecallBudget
+from turnfold.folding.recall_budget import RecallBudget, most_recalled
 from turnfold.folding.rule import PromptSizes, Rates, fold_until
 from turnfold.history.citations import Source
 from turnfold.history.exchanges import Exchange, Transcript
@@ -345,6 +345,7 @@ class FoldPlanner:
             measures.purse,
             self._policy,
             rates,
+            most=most_recalled(self._policy, self._request.transcript.exchanges),
             cold_share=measures.cold_share,
             counted=self.rate,
         )

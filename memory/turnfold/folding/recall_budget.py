@@ -8,12 +8,38 @@ costs little more than sending everything, at the worst.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from turnfold.folding.rule import Rates
+from turnfold.history.exchanges import Exchange
 from turnfold.policy import Policy
 
 # The part of what a turn saves that may be spent on writing recalled text; about as much again
 # goes into holding it until the next fold.
 _SHARE = 0.4
+
+# Where an opening leads to a long exchange, as in an agent's job, it may recall this part of what
+# exchanges have on the average; at most so many times what the policy says.
+_PART_OF_EXCHANGE = 16
+_MOST_TIMES = 4
+
+
+def most_recalled(policy: Policy, exchanges: Sequence[Exchange]) -> int:
+    """What the newest opening may recall at the most, in tokens.
+
+    Where dozens of calls follow each opening, recall comes once for all of them: a larger one is
+    a small part of what they cost, and there is more to be found again.
+
+    Args:
+        policy: sizes.
+        exchanges: of the history; the last one is open.
+    """
+    if policy.budget is not None or len(exchanges) < 2:
+        return policy.recall_tokens
+    mean = sum(one.size for one in exchanges[:-1]) // (len(exchanges) - 1)
+    return max(
+        policy.recall_tokens, min(mean // _PART_OF_EXCHANGE, _MOST_TIMES * policy.recall_tokens)
+    )
 
 
 class RecallBudget:
@@ -31,6 +57,7 @@ class RecallBudget:
         policy: Policy,
         rates: Rates,
         *,
+        most: int,
         cold_share: float,
         counted: float = 1.0,
     ) -> None:
@@ -38,10 +65,11 @@ class RecallBudget:
         before: what the turn before left in it.
         policy: sizes.
         rates: what tokens cost.
+        most: see `most_recalled`.
         cold_share: measured share of turns that come too late for the cache.
         counted: tokens that the API counts for one that is estimated.
         """
-        self.most = int(policy.recall_tokens / max(counted, 1.0))
+        self.most = int(most / max(counted, 1.0))
         """What one turn may recall at the most, by our estimate and by what the API counts."""
         self._holds = before
         self._policy = policy

@@ -32,6 +32,8 @@ _REACH = 4
 # sentence or two is taken for that long.
 _PRICE = 0.45
 _SHORT = 100
+# Tokens of the passages that come of a message too long to come whole.
+_PASSAGES = 250
 # How much more a message counts in which the user says how things are always to be.
 _STANDING = 1.5
 _MOST_OF_USER = 2.0
@@ -114,16 +116,23 @@ def relevance(
     return total
 
 
-def value(messages: Sequence[Candidate], relevant: Floats) -> Floats:
+def value(messages: Sequence[Candidate], relevant: Floats, *, whole: int) -> Floats:
     """What messages are worth for their size; shape (messages,).
 
     Where one side speaks at length and the other does not, the short words of the user weigh
-    more; where two people chat, both weigh the same.
+    more; where two people chat, both weigh the same. What is too long to come whole is taken for
+    as long as what will come of it.
+
+    Args:
+        messages: in the order they were said.
+        relevant: how much each bears on the opening; shape (messages,).
+        whole: tokens up to which a message comes whole, and of a longer one a passage or two.
     """
     sizes = np.array([one.size for one in messages], dtype=np.float64)
     by_user = np.array([one.source == "user" for one in messages], dtype=bool)
     weight = np.where(by_user, _weight_of_user(sizes, by_user), 1.0)
     weight[np.array([one.wish for one in messages], dtype=bool)] *= _STANDING
+    sizes[sizes > whole] = min(whole, _PASSAGES)
     worth: Floats = relevant * weight / np.maximum(sizes, _SHORT) ** _PRICE
     return worth
 

@@ -29,7 +29,7 @@ from turnfold.recall.query import (
 )
 from turnfold.recall.ranking import Candidate, Floats, fuse_ranks, relevance, value
 from turnfold.recall.recalled_block import RECALL_OVERHEAD
-from turnfold.recall.selection import Chosen, choose
+from turnfold.recall.selection import WHOLE, Chosen, choose
 from turnfold.turn_context import TurnContext
 
 # Passages taken from each ranking: so many, and one more for so many tokens to spend.
@@ -133,13 +133,20 @@ def look_up(
     budget = int(budget * share)
     if not budget or not messages:
         return LookedUp((), wrong)
+    budget -= min(RECALL_OVERHEAD, budget // 2)
     of_pieces = fuse_ranks(lexical, dense)
     relevant = relevance(messages, runs, fuse_ranks(_utterances_of(lexical), _utterances_of(dense)))
     in_view = found.in_view(summary)
     chosen = choose(
         messages,
-        list(value(messages, relevant * _timeliness(archive, found, asked, messages, policy.zone))),
-        budget=budget - min(RECALL_OVERHEAD, budget // 2),
+        list(
+            value(
+                messages,
+                relevant * _timeliness(archive, found, asked, messages, policy.zone),
+                whole=int(budget * WHOLE),
+            )
+        ),
+        budget=budget,
         count=context.count,
         pieces=_by_message(of_pieces),
         shown=shown,

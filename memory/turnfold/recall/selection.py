@@ -14,8 +14,8 @@ from turnfold.recall.ranking import Candidate
 
 # What a label and its line break take; see `recalled_block`.
 LABEL_TOKENS = 4
-# A message comes whole where it takes no more than this share of the budget.
-_WHOLE = 0.5
+WHOLE = 0.5
+"""A message comes whole where it takes no more than this share of the budget."""
 _PIECES_OF_ONE = 2
 # Tokens below which no passage of a long message is looked for.
 _LEAST_PIECE = 60
@@ -109,7 +109,7 @@ class _Knapsack:
         self.left = budget
         self.chosen: list[Chosen] = []
         self._messages = messages
-        self._most = budget * _WHOLE
+        self._most = budget * WHOLE
         self._count = count
         self._shown = shown
         self._stands = stands
