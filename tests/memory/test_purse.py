@@ -14,9 +14,7 @@ POLICY = Policy(recall_tokens=1_000)
 
 
 def purse(before=0.0, policy=POLICY, rates=RATES, cold_share=0.0):
-    return RecallBudget(
-        before, policy, rates, most=policy.recall_tokens, cold_share=cold_share
-    )
+    return RecallBudget(before, policy, rates, most=policy.recall_tokens, cold_share=cold_share)
 
 
 def test_an_opening_may_recall_more_where_each_leads_to_a_long_job():

@@ -54,19 +54,23 @@ def test_of_equals_the_cheaper_is_worth_more_down_to_a_sentence_or_two():
     assert worth[0] < worth[1] < worth[2] == worth[3]
 
 
-def test_what_is_too_long_to_come_whole_counts_for_the_passages_that_come_of_it():
-    talk = [message(0, size=9_000), message(1, size=240), message(2, size=600)]
-    worth = value(talk, np.ones(3), whole=500)
+def test_a_result_too_long_to_come_whole_counts_for_the_passages_that_come_of_it():
+    heap = [message(n, source="tool", size=size) for n, size in enumerate((9_000, 240, 600))]
+    worth = value(heap, np.ones(3), whole=500)
     assert worth[0] == worth[2]
-    assert worth[0] > value(talk, np.ones(3), whole=10_000)[0]
+    assert worth[0] > value(heap, np.ones(3), whole=10_000)[0]
     assert worth[1] > worth[0]
+    talk = [message(0, source="assistant", size=9_000), message(1, size=9_000)]
+    assert list(value(talk, np.ones(2), whole=500)) == list(value(talk, np.ones(2), whole=9_000))
 
 
 def test_the_users_words_weigh_more_where_the_other_side_speaks_at_length():
     chat = [message(0, size=50), message(1, source="assistant", size=90)]
     help_desk = [message(0, size=50), message(1, source="assistant", size=900)]
     two_people = [message(0, size=60), message(1, source="assistant", size=50)]
-    assert value(two_people, np.ones(2), whole=500)[0] == value(two_people, np.ones(2), whole=500)[1]
+    assert (
+        value(two_people, np.ones(2), whole=500)[0] == value(two_people, np.ones(2), whole=500)[1]
+    )
     gain = [value(talk, np.ones(2), whole=500)[0] for talk in (two_people, chat, help_desk)]
     assert gain[0] < gain[1] < gain[2]
 

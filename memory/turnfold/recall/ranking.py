@@ -32,8 +32,9 @@ _REACH = 4
 # sentence or two is taken for that long.
 _PRICE = 0.45
 _SHORT = 100
-# Tokens of the passages that come of a message too long to come whole.
+# Tokens of the passages that come of what is too long to come whole.
 _PASSAGES = 250
+_SPEAKERS = frozenset({"user", "assistant"})
 # How much more a message counts in which the user says how things are always to be.
 _STANDING = 1.5
 _MOST_OF_USER = 2.0
@@ -120,8 +121,9 @@ def value(messages: Sequence[Candidate], relevant: Floats, *, whole: int) -> Flo
     """What messages are worth for their size; shape (messages,).
 
     Where one side speaks at length and the other does not, the short words of the user weigh
-    more; where two people chat, both weigh the same. What is too long to come whole is taken for
-    as long as what will come of it.
+    more; where two people chat, both weigh the same. What somebody says at length is about one
+    matter; a tool's result or a document holds many, so one that is too long to come whole is
+    taken for as long as the passages that will come of it.
 
     Args:
         messages: in the order they were said.
@@ -132,7 +134,8 @@ def value(messages: Sequence[Candidate], relevant: Floats, *, whole: int) -> Flo
     by_user = np.array([one.source == "user" for one in messages], dtype=bool)
     weight = np.where(by_user, _weight_of_user(sizes, by_user), 1.0)
     weight[np.array([one.wish for one in messages], dtype=bool)] *= _STANDING
-    sizes[sizes > whole] = min(whole, _PASSAGES)
+    is_heap = np.array([one.source not in _SPEAKERS for one in messages], dtype=bool)
+    sizes[is_heap & (sizes > whole)] = min(whole, _PASSAGES)
     worth: Floats = relevant * weight / np.maximum(sizes, _SHORT) ** _PRICE
     return worth
 
