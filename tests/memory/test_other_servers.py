@@ -274,6 +274,25 @@ async def test_without_cache_fields_receipts_count_what_there_is(door):
     assert json.dumps(server.asked[-1][1])
 
 
+async def test_an_answer_that_says_nothing_of_usage_is_an_answer(door):
+    server = OtherServer(counts=False)
+    receipts = await talk(door, server, 30, policy=Policy(fold_at=3_000, background="off"))
+    assert receipts[-1].in_memory > 5
+    assert not any(receipt.degraded for receipt in receipts)
+
+
+async def test_who_answers_under_the_name_of_its_file_is_known_by_the_one_that_was_asked(
+    door, caplog
+):
+    """llama-server tells the path of its weights: no price is known by it, and no remedy."""
+    server = OtherServer(answers_as="/srv/weights/q4.gguf")
+    with caplog.at_level(logging.WARNING, "turnfold"):
+        receipts = await talk(door, server, 20, policy=SMALL_AT)
+    assert receipts[-1].in_memory > 10
+    assert "q4.gguf" not in caplog.text
+    assert receipts[-1].unpriced == (QWEN,)
+
+
 async def test_a_fault_of_the_api_that_only_sounds_alike_is_the_callers(door):
     """Nothing is folded, and the error goes through."""
     fake = stand_in(faults=[Fault("server_error", on="chat", message="Internal error, context")])

@@ -35,6 +35,8 @@ class OtherServer:
         window: tokens of a prompt and its answer.
         overflow: status and error of a prompt that is more, of `n` tokens and the window.
         unknown: status and error where there is no such model.
+        answers_as: the model that answers say they are by; "" for the one that was asked.
+        counts: whether answers say what was used.
         asked: the bodies that arrived, each with the status of its answer.
     """
 
@@ -42,6 +44,8 @@ class OtherServer:
     window: int = 1_000_000
     overflow: tuple[int, str] = (400, "prompt is too long: {n} tokens > {window} maximum")
     unknown: tuple[int, str] = (404, "model '{model}' not found")
+    answers_as: str = ""
+    counts: bool = True
     fake: FakeClaude = field(default_factory=lambda: FakeClaude(says))
     asked: list = field(default_factory=list)
     transport: None = None  # it has clients alone
@@ -89,10 +93,11 @@ class OtherServer:
         if body.get("stream") or raw.status != 200:
             return httpx2.Response(raw.status, headers=raw.headers, content=content)
         answer = json.loads(content)
-        usage = answer["usage"]
+        usage = answer.pop("usage")
         usage["input_tokens"] += sum(usage.get(name) or 0 for name in _CACHE_FIELDS[:2])
-        answer["usage"] = {k: v for k, v in usage.items() if k not in _CACHE_FIELDS}
-        return httpx2.Response(200, json={**answer, "model": body["model"]})
+        if self.counts:
+            answer["usage"] = {k: v for k, v in usage.items() if k not in _CACHE_FIELDS}
+        return httpx2.Response(200, json={**answer, "model": self.answers_as or body["model"]})
 
     def chats(self, status=200):
         """The chat requests that were answered with a status."""
