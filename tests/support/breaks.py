@@ -149,6 +149,14 @@ BREAKS = [
         "test_promises.py::test_thinking_that_was_refused_is_not_sent_again_by_anyone",
     ),
     Break(
+        "4. What the provider is to compact is what was sent, and what was thought behind it",
+        "sdk/attempt.py",
+        "Attempt.made",
+        "OnItsWay(sends,",
+        "OnItsWay(self.body,",
+        "test_background.py::test_the_promises_are_kept_by_folds_that_the_provider_compacted",
+    ),
+    Break(
         "**5 Idempotent.** The plan that holds is the first ever written",
         "engine/turn.py",
         "Turn._planned",
@@ -363,6 +371,22 @@ BREAKS = [
         "self._useless += 1",
         "self._useless = 1",
         "test_limits.py::test_a_model_that_writes_nothing_of_use_is_paid_three_times",
+    ),
+    Break(
+        "7. What one server says of its window binds no other",
+        "turn_context.py",
+        "Learned.at",
+        "return self._elsewhere.setdefault(server, there) if server else self",
+        "return self",
+        "test_other_servers.py::test_a_model_of_the_same_name_elsewhere_has_a_window_of_its_own",
+    ),
+    Break(
+        "7. Who compares notes in vain is not paid for it for ever",
+        "summarizers/resting.py",
+        "_judge",
+        "of_use=not compared.pairs or",
+        "of_use=True or",
+        "test_other_servers.py::test_who_compares_notes_in_vain_is_not_paid_for_it_for_ever",
     ),
     Break(
         "7. What refuses for good is not asked again each turn",
