@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +26,20 @@ def in_one_line(wrong: APIError) -> str:
         told = error if isinstance(error, dict) else {}
         kind = told.get("type") or "error"
         message = str(told.get("message") or wrong.message)
-        return f"Claude answered {wrong.status_code} {kind}: {' '.join(message.split())}"
+        said = " ".join(message.split())
+        return f"{_asked(wrong)} answered {wrong.status_code} {kind}: {said}"
     if isinstance(wrong, APIConnectionError):
-        return f"Claude cannot be reached: {' '.join(wrong.message.split())}"
+        return f"{_asked(wrong)} cannot be reached: {' '.join(wrong.message.split())}"
     return " ".join(str(wrong.message).split())
+
+
+def _asked(wrong: APIError) -> str:
+    """Who was asked: Claude, or whatever another server has."""
+    try:
+        model = json.loads(wrong.request.content)["model"]
+    except Exception:  # noqa: BLE001 - an error is to be told, whatever its request is like
+        return "Claude"
+    return "Claude" if "claude" in str(model) else f"{wrong.request.url.host}, asked for {model!r},"
 
 
 def policy_of(summary_model: str, fold_at: str) -> Policy:

@@ -284,6 +284,14 @@ def test_a_chat_folds_at_a_number_of_tokens(command, wrong):
     assert "fold_at" in done.stderr
 
 
+def test_what_another_server_refuses_is_not_said_of_claude(command, quick, monkeypatch):
+    with FakeClaude(faults=[Fault("rate_limit", retry_after=0, times=3)]).serve() as url:
+        options = ("--store", "memory:", "--base-url", url, "--model", "qwen2.5-7b")
+        done = command("chat", *options, input="One\n")
+    assert "turnfold: 127.0.0.1, asked for 'qwen2.5-7b', answered 4" in done.stderr
+    assert "Claude" not in done.stderr
+
+
 def test_an_error_of_the_api_does_not_end_the_chat(command, quick, monkeypatch):
     fake = FakeClaude(faults=[Fault("rate_limit", retry_after=0, times=3), Fault("stream_error")])
     monkeypatch.setattr(app_module, "FakeClaude", lambda: fake)
