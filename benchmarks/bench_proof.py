@@ -40,13 +40,13 @@ PARTS = ("replays", "quality", "sessions", "timing")
 def main() -> int:
     arguments = _arguments()
     logging.getLogger("turnfold").addHandler(logging.NullHandler())
-    started = time.perf_counter()
+    started, about = time.perf_counter(), provenance()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         if part in arguments.parts:
             # What is there so far is written at once: a run that is stopped is not lost.
             for found in _measured(part, arguments):
-                _write(arguments.out / f"{part}.json", found)
+                _write(arguments.out / f"{part}.json", {"about": about, **found})
     write_page(arguments.out, arguments.page)
     minutes = (time.perf_counter() - started) / 60
     print(f"written in {minutes:.1f} minutes: {arguments.page / 'report.html'}, and report.md")
@@ -82,9 +82,9 @@ def _measured(part: str, arguments: argparse.Namespace) -> Iterator[dict[str, An
             yield {"timing": timing.measured()}
 
 
-def _write(file: Path, measured: dict[str, Any]) -> None:
+def _write(file: Path, found: dict[str, Any]) -> None:
     """A result file: where its figures come from first, so that the rest can be compared."""
-    text = json.dumps({"about": provenance(), **measured}, indent=1, ensure_ascii=False)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
     # The figures of all turns stand in one line.
     text = _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
     file.write_text(text + "\n", encoding="utf-8")
