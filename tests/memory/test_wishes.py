@@ -22,6 +22,7 @@ from turnfold.summaries.notes import Item, Node, SummaryDraft, SummaryJob
 
 TEXTS = tomllib.loads((Path(__file__).parent / "wishes.toml").read_text())
 HOSTILE, NO_WISH, WISHES = TEXTS["hostile"], TEXTS["no_wish"], TEXTS["wish"]
+MAY_BE = [one["words"] for one in TEXTS["may_be"]]
 
 
 def message_of(one):
@@ -96,6 +97,17 @@ def test_what_others_said_is_no_wish(source):
 
 
 # --- what form --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", MAY_BE)
+def test_what_a_summarizer_calls_a_wish_is_one_by_its_form(words):
+    assert [item.text for item in wishes(job(words), words)] == [words]
+
+
+def test_in_thai_a_blank_ends_a_sentence():
+    turns = job("พรุ่งนี้ผมไปเชียงใหม่ เที่ยวบิน DD142 ห้ามใช้อีโมจินะครับ")
+    assert [item.text for item in wishes(turns, "ห้ามใช้อีโมจินะครับ")] == ["ห้ามใช้อีโมจินะครับ"]
+    assert wishes(turns, "ใช้อีโมจินะครับ") == []
 
 
 @pytest.mark.parametrize("one", NO_WISH, ids=ids(NO_WISH, "order"))

@@ -24,6 +24,7 @@ _SCRIPTS = {  # kana before ideographs, which are in both
     "ru": re.compile("[\u0400-\u04ff]"),
     "ar": re.compile("[\u0600-\u06ff]"),
     "hi": re.compile("[\u0900-\u097f]"),
+    "th": re.compile("[\u0e00-\u0e7f]"),
 }
 
 

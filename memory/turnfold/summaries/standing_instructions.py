@@ -7,6 +7,7 @@ alone takes for one only a message that says nothing else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from turnfold_stores.cached_value import cached_property
@@ -30,6 +31,8 @@ _MOST_SENTENCES = 3
 _QUOTES = "\"'“”‘’«»„「」『』` "
 _BEFORE = " -*•"
 _WRAPPING = frozenset(",，、;；")
+# Letters of Thai, Lao and Khmer, in which a blank ends a sentence and no mark does.
+_ENDED_BY_BLANK = re.compile(r"[\u0e01-\u0eff\u1780-\u17ff]")
 
 
 class Wishes:
@@ -109,8 +112,14 @@ def _stands_in(words: str, shown: str) -> bool:
     while at >= 0:
         before = shown[:at].rstrip(_BEFORE)
         after = shown[at + len(words) :].lstrip(" ")
-        opens = not before or before[-1] in STOPS + "\n"
+        opens = (
+            not before
+            or before[-1] in STOPS + "\n"
+            or (shown[at - 1] == " " and _ENDED_BY_BLANK.match(words))
+        )
         ended = words[-1] in _QUOTES and words[-2:-1] and words[-2] in STOPS
+        end = at + len(words)
+        ended = ended or (shown[end : end + 1] == " " and _ENDED_BY_BLANK.match(words[-1]))
         if opens and (ended or not after or after[0] in STOPS + "\n"):
             return True
         at = line.find(words, at + 1)
