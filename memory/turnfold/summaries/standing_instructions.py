@@ -108,19 +108,16 @@ def _stands_in(words: str, shown: str) -> bool:
     just wrap it.
     """
     line = shown.replace("\n", " ")
+    by_blank = [bool(_ENDED_BY_BLANK.match(words[place])) for place in (0, -1)]
+    closed = words[-1] in _QUOTES and words[-2:-1] != "" and words[-2] in STOPS
     at = line.find(words)
     while at >= 0:
-        before = shown[:at].rstrip(_BEFORE)
-        after = shown[at + len(words) :].lstrip(" ")
-        opens = (
-            not before
-            or before[-1] in STOPS + "\n"
-            or (shown[at - 1] == " " and _ENDED_BY_BLANK.match(words))
-        )
-        ended = words[-1] in _QUOTES and words[-2:-1] and words[-2] in STOPS
         end = at + len(words)
-        ended = ended or (shown[end : end + 1] == " " and _ENDED_BY_BLANK.match(words[-1]))
-        if opens and (ended or not after or after[0] in STOPS + "\n"):
+        before = shown[:at].rstrip(_BEFORE)
+        after = shown[end:].lstrip(" ")
+        opens = not before or before[-1] in STOPS + "\n" or (by_blank[0] and shown[at - 1] == " ")
+        ends = not after or after[0] in STOPS + "\n" or (by_blank[1] and shown[end] == " ")
+        if opens and (closed or ends):
             return True
         at = line.find(words, at + 1)
     return False
