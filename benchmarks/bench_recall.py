@@ -8,6 +8,11 @@ answer (`turnfold_cli.evidence`). ER@B is the mean over questions of the share o
 stand verbatim in a prompt of at most B tokens, at four characters a token, `system`, `tools` and
 the question aside; a longer prompt scores 0. Intervals are of 95%, by resampling conversations.
 
+Beside ours stand what others do with the same vectors and the same tokens: `chroma`, the nearest
+turns, and `hybrid`, nearness and BM25 added up (`recall_baselines`). `--against` says by how much
+ours is ahead of each, question by question, kind by kind; and for what ours lost, which step lost
+it (`recall_losses`).
+
 `--chosen-on` names the conversations that constants were chosen on: they and the others are told
 apart, too. `--ordinary` sends the conversations turn by turn under the default policy instead,
 and says what is recalled for turns that are no questions about the past.
@@ -19,45 +24,38 @@ import argparse
 import json
 import logging
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from recall_baselines import (
+    CHARS_PER_TOKEN,
+    Ask,
+    dense,
+    filled,
+    hybrid,
+    lexical,
+    nearest_turns,
+    nearness,
+    texts_of,
+)
+from recall_figures import Score, differences, losses_table, summary, table, versus
+from recall_losses import Tracer
 from turnfold import Embedder, Memory, Policy
-from turnfold.archive.passages import split
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold_cli.evidence import Prompt
 from turnfold_cli.replay import SharedEmbedder, ready_embedder
 from turnfold_cli.replay_results import MODEL
 from turnfold_cli.transcripts import Conversation, Question, read_transcript
 from turnfold_fake import FakeClaude, Reply
-from turnfold_stores.search.bm25 import Bm25
 
 CHOSEN_ON = (
     *("conv-26", "conv-30", "conv-42"),
     *("beam100K-1", "beam100K-3", "beam100K-5", "beam100K-7", "beam100K-9"),
 )
-_CHARS_PER_TOKEN = 4
-_RESAMPLES = 2_000
 _PATIENCE = 3_600.0
 _FAKE = "The stand-in answers."
-
-Ask = Callable[[Question, int], dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What one question got under one strategy and budget."""
-
-    strategy: str
-    budget: int
-    conversation: str
-    kind: str
-    share: float
-    tokens: int
 
 
 def main() -> int:
@@ -86,8 +84,10 @@ def main() -> int:
             for title, some in ("The constants were chosen on", chosen), ("The others", others):
                 print(f"\n{title}: {', '.join(sorted({one.conversation for one in some}))}\n")
                 print(table(some, arguments.strategy, arguments.budget, kinds=("all",)))
+        apart = told_apart(scores, arguments)
         if arguments.out:
-            arguments.out.write_text(json.dumps(summary(scores), indent=2) + "\n")
+            figures = {"figures": summary(scores), "differences": apart}
+            arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
     if isinstance(embedder, KeptVectors):
         embedder.save()
     return 0
@@ -100,41 +100,43 @@ def measure(
     conversation: Conversation, budgets: Sequence[int], names: Sequence[str], embedder: Embedder
 ) -> Iterator[Score]:
     """Every scored question under every strategy and budget."""
+    texts = texts_of(conversation)
+    flat = [" ".join(text.split()) for text in texts]
+    rank, tracer = nearness(conversation, embedder), Tracer()
     for name in names:
         ask = STRATEGIES[name](conversation, embedder)
         for budget in budgets:
             for question in conversation.questions:
                 if not question.is_scored:
                     continue
-                prompt = Prompt(ask(question, budget), question.text)
-                share = prompt.share_of(question.evidence) if prompt.tokens <= budget else 0.0
-                yield Score(name, budget, conversation.id, question.kind, share, prompt.tokens)
-
-
-def by_ranking(rank: Callable[[Question], Sequence[int]], conversation: Conversation) -> Ask:
-    """Whole messages in the order of a ranking, as many as fit."""
-    texts = _texts(conversation)
-
-    def ask(question: Question, budget: int) -> dict[str, Any]:
-        left = budget * _CHARS_PER_TOKEN
-        taken: list[int] = []
-        for index in rank(question):
-            if len(texts[index]) + 1 <= left:
-                left -= len(texts[index]) + 1
-                taken.append(index)
-        content = [texts[index] for index in sorted(taken)]
-        blocks = [{"type": "text", "text": text} for text in [*content, question.text]]
-        return {"messages": [{"role": "user", "content": blocks}]}
-
-    return ask
+                tracer.forget()
+                with tracer.watching():
+                    prompt = Prompt(ask(question, budget), question.text)
+                fits = prompt.tokens <= budget
+                nearest = {texts[at] for at in filled(texts, rank(question), budget)}
+                yield Score(
+                    name,
+                    budget,
+                    conversation.id,
+                    question.kind,
+                    prompt.share_of(question.evidence) if fits else 0.0,
+                    prompt.tokens,
+                    question.id,
+                    sum(text in prompt.flat for text in flat),
+                    tuple(
+                        tracer.step(turn, nearest)
+                        for turn in question.evidence
+                        if name in THROUGH_MEMORY and not (fits and prompt.has_turn(turn))
+                    ),
+                )
 
 
 def window(conversation: Conversation, _: Embedder) -> Ask:
     """The newest messages."""
-    texts = _texts(conversation)
+    texts = texts_of(conversation)
 
     def ask(question: Question, budget: int) -> dict[str, Any]:
-        left, first = budget * _CHARS_PER_TOKEN, len(texts)
+        left, first = budget * CHARS_PER_TOKEN, len(texts)
         while first and len(texts[first - 1]) + 1 <= left:
             first -= 1
             left -= len(texts[first]) + 1
@@ -142,28 +144,6 @@ def window(conversation: Conversation, _: Embedder) -> Ask:
         return {"messages": [{"role": "user", "content": blocks}]}
 
     return ask
-
-
-def lexical(conversation: Conversation, _: Embedder) -> Ask:
-    """BM25 over messages."""
-    words = Bm25()
-    for index, text in enumerate(_texts(conversation)):
-        words.add(str(index), "", text)
-    return by_ranking(
-        lambda question: [int(hit.id) for hit in words.match(question.text)], conversation
-    )
-
-
-def dense(conversation: Conversation, embedder: Embedder) -> Ask:
-    """Messages by their nearest passage."""
-    pieces = [(n, piece) for n, text in enumerate(_texts(conversation)) for piece in split(text)]
-    vectors = embedder.embed([piece for _, piece in pieces])
-
-    def rank(question: Question) -> list[int]:
-        near = vectors @ embedder.embed([question.text])[0]
-        return list(dict.fromkeys(pieces[at][0] for at in np.argsort(-near, kind="stable")))
-
-    return by_ranking(rank, conversation)
 
 
 def through_memory(policy: Callable[[int], Policy], *, summarize: bool) -> Any:
@@ -206,7 +186,7 @@ def nothing_said(job: SummaryJob) -> SummaryDraft:
 
 def count(text: str) -> int:
     """Tokens of a text by the measure's rule, rounded up."""
-    return -(-len(text) // _CHARS_PER_TOKEN)
+    return -(-len(text) // CHARS_PER_TOKEN)
 
 
 def within(budget: int, **changes: Any) -> Policy:
@@ -222,18 +202,34 @@ def recall_alone(budget: int) -> Policy:
 STRATEGIES: dict[str, Callable[[Conversation, Embedder], Ask]] = {
     "window": window,
     "bm25": lexical,
+    "chroma": nearest_turns,
+    "hybrid": hybrid,
     "dense": dense,
     "recall": through_memory(recall_alone, summarize=False),
     "for_budget": through_memory(within, summarize=True),
 }
+THROUGH_MEMORY = ("recall", "for_budget")
 
 
 def _wants_json(body: dict[str, Any]) -> bool:
     return bool(body.get("output_config") or body.get("tools"))
 
 
-def _texts(conversation: Conversation) -> list[str]:
-    return [str(message["content"]) for message in conversation.messages]
+def told_apart(scores: Sequence[Score], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """By how much ours is ahead of the others, and what lost the rest, shown and as rows."""
+    rows: list[dict[str, Any]] = []
+    for ours in THROUGH_MEMORY:
+        if ours not in arguments.strategy:
+            continue
+        for other in arguments.against:
+            if other in arguments.strategy:
+                some = differences(scores, ours, other)
+                print(f"\n{ours} ahead of {other}, in points\n")
+                print(versus(some, arguments.budget))
+                rows += some
+        print(f"\nTurns with answers that {ours} lost, by step\n")
+        print(losses_table(scores, ours, arguments.budget))
+    return rows
 
 
 # --- ordinary turns ---------------------------------------------------------------------------
@@ -268,57 +264,7 @@ def _recalled_now(body: dict[str, Any]) -> int:
     return sum(count(text) for text in texts[:-1] if "Said earlier" in text[:80])
 
 
-# --- figures ----------------------------------------------------------------------------------
-
-
-def summary(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """Means with their intervals, overall and by kind of question."""
-    rows = []
-    groups: dict[tuple[str, int, str], list[Score]] = defaultdict(list)
-    for one in scores:
-        groups[one.strategy, one.budget, "all"].append(one)
-        groups[one.strategy, one.budget, one.kind].append(one)
-    for (strategy, budget, kind), group in groups.items():
-        low, high = interval(group)
-        mean = 100 * float(np.mean([one.share for one in group]))
-        tokens = float(np.mean([one.tokens for one in group]))
-        row: dict[str, Any] = {"strategy": strategy, "budget": budget, "kind": kind}
-        row |= {"questions": len(group), "recall": round(mean, 1)}
-        row |= {"low": round(low, 1), "high": round(high, 1), "tokens": round(tokens)}
-        rows.append(row)
-    return rows
-
-
-def interval(scores: Sequence[Score]) -> tuple[float, float]:
-    """The middle 95% of the mean, in percent, were other conversations of the kind drawn."""
-    by_conversation: dict[str, list[float]] = defaultdict(list)
-    for one in scores:
-        by_conversation[one.conversation].append(one.share)
-    sums = np.array([sum(some) for some in by_conversation.values()])
-    sizes = np.array([len(some) for some in by_conversation.values()])
-    drawn = np.random.default_rng(0).integers(len(sums), size=(_RESAMPLES, len(sums)))
-    means = 100 * sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def table(
-    scores: Sequence[Score],
-    names: Sequence[str],
-    budgets: Sequence[int],
-    kinds: Sequence[str] = (),
-) -> str:
-    """ER by strategy and kind of question, all for none, as Markdown."""
-    rows = {(row["strategy"], row["budget"], row["kind"]): row for row in summary(scores)}
-    kinds = kinds or ["all", *sorted({one.kind for one in scores})]
-    lines = ["| | " + " | ".join(map(str, budgets)) + " |", "|---" * (len(budgets) + 1) + "|"]
-    for name in names:
-        for kind in kinds:
-            cells = [rows[name, budget, kind] for budget in budgets]
-            title = f"**{name}**" if kind == "all" else f"{kind} ({cells[0]['questions']})"
-            shown = [f"{c['recall']} [{c['low']}, {c['high']}]" for c in cells]
-            lines.append("| " + " | ".join([title, *shown]) + " |")
-    return "\n".join(lines)
+# --- what it is called with -------------------------------------------------------------------
 
 
 class KeptVectors(SharedEmbedder):
@@ -343,8 +289,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="transcripts")
     parser.add_argument("--only", nargs="+", help="ids of the conversations to take")
-    parser.add_argument("--budget", type=int, nargs="+", default=[1000, 2000, 4000, 8000])
+    parser.add_argument("--budget", type=int, nargs="+", default=[1000, 2000, 4000, 8000, 16000])
     parser.add_argument("--strategy", nargs="+", default=list(STRATEGIES), choices=STRATEGIES)
+    parser.add_argument("--against", nargs="+", default=["chroma", "hybrid"], help="see above")
     parser.add_argument("--vectors", type=Path, help="a file to keep vectors in between runs")
     parser.add_argument("--chosen-on", nargs="+", default=CHOSEN_ON, metavar="ID", help="see above")
     parser.add_argument("--ordinary", action="store_true", help="ordinary turns instead")

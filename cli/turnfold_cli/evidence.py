@@ -26,7 +26,7 @@ class Prompt:
             texts.pop()
         self.text = "\n".join(texts)
         self._words = self.text.split()
-        self._flat = " ".join(self._words)
+        self.flat = " ".join(self._words)
         self._runs: dict[tuple[str, ...], list[int]] | None = None
 
     @property
@@ -49,7 +49,7 @@ class Prompt:
         labels between them.
         """
         words = turn.split()
-        if " ".join(words) in self._flat:
+        if " ".join(words) in self.flat:
             return True
         return _chain(self._matches(words)) >= ENOUGH * len(words)
 
