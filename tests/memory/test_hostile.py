@@ -186,7 +186,7 @@ def conversation(exchange):
     ]
 
 
-def request_with(exchange, summarize, placement="auto"):
+def request_with(exchange, summarize, placement="auto", *, opening="And now?"):
     """What arrives once the exchange is folded and recalled, and the receipt."""
     policy = Policy(
         fold_at=1_000,
@@ -206,7 +206,7 @@ def request_with(exchange, summarize, placement="auto"):
         on_receipt=receipts.append,
     ) as memory:
         client = memory.wrap(fake.client(max_retries=0), conversation="c")
-        asked = ask(conversation(exchange), system="Be kind.", tools=LOOK)
+        asked = ask(conversation(exchange), opening, system="Be kind.", tools=LOOK)
         client.messages.create(**asked)
     assert receipts[-1].in_memory >= 2
     return asked, fake.calls[-1].body, receipts[-1]
@@ -255,10 +255,14 @@ def test_a_hostile_text_stands_in_its_quotation_and_nowhere_else(speaker, text, 
 
 @drawn(speaker=tuple(SPEAKERS), text=TEXTS)
 def test_its_recalled_words_are_labelled_as_whose_they_are(speaker, text):
-    asked, sent, receipt = request_with(SPEAKERS[speaker](text), summarizer_of(NOTHING))
+    asked, sent, receipt = request_with(
+        SPEAKERS[speaker](text), summarizer_of(NOTHING), opening=f"What of {EVIL}?"
+    )
     note, content = memory_blocks(asked, sent)[-1]
     mark = re.search(r"the mark (\w+)", note).group(1)
-    labels = re.findall(rf"\[{mark} (\d+) (\w+)\] ", content)
+    senders = dict(re.findall(r"(\w) (\w+)", re.search(r"sender \((.+?)\)", note).group(1)))
+    labels = re.findall(rf"^{mark}:(\d+)(\w) ", content, re.MULTILINE)
+    labels = [(turn, senders[letter]) for turn, letter in labels]
     assert content.count(mark) == len(labels) == len(receipt.hits)
     role = {"search result": "document", "tool call": "tool"}.get(speaker, speaker)
     assert {hit.role for hit in receipt.hits if EVIL in hit.text.lower()} == {role}
@@ -273,7 +277,7 @@ def fullwidth(text):
 @pytest.mark.parametrize("form", [str, str.upper, fullwidth, "\u200b".join])
 def test_a_text_that_tries_every_label_holds_none_that_is_used(form, width):
     """Every mark of so many digits: the block takes a longer one, however they are written."""
-    guessed = " ".join(f"[{form(f'{n:0{width}x}')} 1 user]" for n in range(16**width))
+    guessed = " ".join(f"{form(f'{n:0{width}x}')}:1u" for n in range(16**width))
     found = [
         RecalledPassage(Passage(f"c:{n}.0", "c", "document", text, 1), 1, 1.0)
         for n, text in enumerate(["Hello.", guessed])
@@ -282,7 +286,7 @@ def test_a_text_that_tries_every_label_holds_none_that_is_used(form, width):
     mark = re.search(r"the mark (\w+)", block).group(1)
     assert len(mark) > width
     seen = unicodedata.normalize("NFKC", block.replace("\u200b", "")).casefold()
-    assert seen.count(f"[{mark} ") == len(found)
+    assert seen.count(f"{mark}:") == len(found)
 
 
 # --- what is shown as the user's own words ----------------------------------------------------

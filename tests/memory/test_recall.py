@@ -164,7 +164,8 @@ def test_a_message_comes_back_word_for_word_with_its_white_space():
 def test_labels_tell_the_turn_and_who_said_it():
     [block], receipt = recalled(exchanges("The oar is red.", *FILLER), "Which colour is the oar?")
     mark = re.search(r"the mark (\w+)", block).group(1)
-    assert f"[{mark} 1 user] The oar is red." in block
+    assert f"{mark}:1u The oar is red." in block
+    assert "(u user)" in block or "u user, " in block
     assert receipt.hits[0].text == "The oar is red."
 
 

@@ -11,9 +11,8 @@ from turnfold_stores.search.terms import telling_words
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.passages import split
 from turnfold.recall.ranking import Candidate
+from turnfold.recall.recalled_block import LABEL_TOKENS
 
-# What a label and its line break take; see `recalled_block`.
-LABEL_TOKENS = 4
 WHOLE = 0.5
 """A message comes whole where it takes no more than this share of the budget."""
 _PIECES_OF_ONE = 2
