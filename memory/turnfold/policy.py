@@ -216,7 +216,7 @@ class Policy:
     def for_budget(cls, tokens: int, **changes: Any) -> Policy:
         """A policy whose whole prompt fits a budget, newest message, `system`, `tools` aside.
 
-        Window, summary and recall share it: a tenth each for the summary and for what a fold
+        Window, summary and recall share it: a twentieth each for the summary and for what a fold
         leaves of the window, the rest for the window's growth and for what is recalled, which
         is chosen anew each turn and takes all that is free. Only the newest message, and the
         tool calls it leads to, are sent whatever their size.
@@ -235,9 +235,9 @@ class Policy:
             )
         shares: dict[str, Any] = {
             "budget": tokens,
-            "keep_tokens": tokens // 10,
+            "keep_tokens": tokens // 20,
             "keep_exchanges": 0,
-            "summary_tokens": min(max(100, tokens // 10), 1_500),
+            "summary_tokens": min(max(100, tokens // 20), 1_500),
             "recall_tokens": tokens,
             "placement": "before_window",
         }

@@ -153,3 +153,33 @@ def test_a_long_opening_is_looked_for_by_its_two_ends():
     words = [f"word{number}" for number in range(500)]
     query = read_opening(" ".join(words)).query.split()
     assert query == [*words[:80], *words[-80:]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How did you recommend structuring the sprint?",
+        "Which of the two varnishes you suggested dries faster?",
+        "What was your advice about the lease?",
+        "Was hast du mir zum Boot geraten?",
+        "Quel vernis m'as-tu conseillé, et qu'as-tu dit du bois ?",
+        "¿Qué barniz me recomendaste para el barco?",
+        "你推荐的清漆叫什么？",
+    ],
+)
+def test_what_the_assistant_said_is_asked_for(text):
+    assert read_opening(text).of_assistant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which varnish did I choose for the boat?",
+        "Would you suggest a varnish for the boat?",
+        "What did the dentist advise about my crown?",
+        "Which varnish did my sister tell me about?",
+        "Welchen Lack habe ich für das Boot genommen?",
+    ],
+)
+def test_what_somebody_else_said_is_asked_for(text):
+    assert not read_opening(text).of_assistant

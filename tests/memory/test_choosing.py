@@ -19,7 +19,9 @@ def message(number, text, *, source="user"):
     return Candidate(f"c:{number}", source, text, count(text))
 
 
-def chosen(messages, values, *, budget=1_000, pieces=None, shown=(), stands=lambda _: False):
+def chosen(
+    messages, values, *, budget=1_000, pieces=None, shown=(), stands=lambda _: False, nearest=()
+):
     return choose(
         messages,
         values,
@@ -28,6 +30,7 @@ def chosen(messages, values, *, budget=1_000, pieces=None, shown=(), stands=lamb
         pieces=pieces or {},
         shown=shown,
         stands=stands,
+        nearest=nearest,
     )
 
 
@@ -105,3 +108,18 @@ def test_the_budget_holds_whatever_there_is(said, budget, random):
     some = chosen(talk, [random.random() for _ in talk], budget=budget)
     assert sum(count(one.text) + LABEL_TOKENS for one in some) <= budget
     assert numbers(some) == sorted(set(numbers(some)))
+
+
+def test_the_last_part_of_a_large_budget_goes_by_nearness_alone():
+    """Of 400 messages the first by value come, and the nearest, though by value they come last."""
+    talk = [message(n, f"thing {n} " + f"kind{n} " * 18) for n in range(400)]
+    values = [400.0 - n for n in range(400)]
+    nearest = [float(n) for n in range(400)]
+    some = numbers(chosen(talk, values, budget=4_000, nearest=nearest))
+    by_value = [one for one in some if one < 200]
+    by_nearness = [one for one in some if one >= 200]
+    assert by_value == list(range(len(by_value)))
+    assert by_nearness == list(range(400 - len(by_nearness), 400))
+    assert 0.1 < len(by_nearness) / len(some) < 0.25
+    small = numbers(chosen(talk, values, budget=2_000, nearest=nearest))
+    assert small == list(range(len(small))), "a small one goes by value alone"

@@ -32,7 +32,7 @@ def labels(door, said, now, **wrapped):
         client = remembering.wrap(fake.client(), user_id="ada", conversation="c", **wrapped)
         client.messages.create(**ask(messages, QUERY))
     lines = [line for text in texts(chats(fake)[-1]) for line in text.splitlines()]
-    return [line.partition("]")[0] for line in lines if "] Turn 1 asked" in line]
+    return [line.partition(" Turn")[0] for line in lines if "u Turn 1 asked" in line]
 
 
 # The zone, when it was said there, when it is asked, and the day the label shows.
@@ -177,4 +177,4 @@ def test_the_zone_of_one_client_is_not_that_of_another():
                 fake.client(), user_id="ada", conversation="c", time_zone=zone
             )
             Chat(client, messages).say(f"{QUERY} In {zone}.")
-            assert any(f"{day} 1 user]" in text for text in texts(chats(fake)[-1]))
+            assert any(f":{day} 1u " in text for text in texts(chats(fake)[-1]))

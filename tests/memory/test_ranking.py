@@ -89,3 +89,11 @@ def test_messages_have_the_names_of_their_utterances():
     some = messages_of("x:y", [Utterance("user", "One."), Utterance("tool", "two() " * 40)])
     assert [one.id for one in some] == ["x:y:0", "x:y:1"]
     assert some[0].size < 5 < some[1].size
+
+
+def test_the_assistants_words_weigh_as_much_where_they_are_asked_for():
+    talk = [message(0, size=100), message(1, source="assistant", size=400)]
+    of_user = value(talk, np.ones(2), whole=1_000)
+    of_either = value(talk, np.ones(2), whole=1_000, of_assistant=True)
+    assert of_user[0] == 2 * of_either[0]
+    assert of_user[1] == of_either[1]

@@ -223,7 +223,7 @@ def test_words_for_a_time_prefer_what_was_said_then():
             chat.say(f"Painted the oar in {WORDS[number % 8]} hue number {number}. " + "So. " * 12)
         chat.say("Which hue did I paint the oar on 2022-01-20?")
     block = injected(chats(fake)[-1])[-1][2]
-    assert re.search(r"\[\w+ 2022-01-20 12 user\] Painted the oar in \w+ hue number 12\.", block)
+    assert re.search(r"\w+:2022-01-20 12u Painted the oar in \w+ hue number 12\.", block)
 
 
 # --- searching --------------------------------------------------------------------------------

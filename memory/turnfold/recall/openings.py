@@ -40,6 +40,7 @@ class Phrases:
         pointing: what stands for something named before.
         linking: what an opening that goes on from another begins with.
         light: what says little.
+        told: what asks for the words of whom it is said to.
     """
 
     asking: re.Pattern[str]
@@ -47,6 +48,7 @@ class Phrases:
     pointing: re.Pattern[str]
     linking: re.Pattern[str]
     light: re.Pattern[str]
+    told: re.Pattern[str]
 
 
 def is_small_talk(text: str) -> bool:
@@ -87,6 +89,12 @@ def points_back(text: str) -> bool:
     start = WORD.search(plain)
     goes_on = start is not None and phrases.linking.match(plain, start.start()) is not None
     return goes_on or phrases.pointing.search(plain) is not None
+
+
+def asks_of_assistant(text: str) -> bool:
+    """Whether an opening asks for what was said by whom it is said to: "what did you suggest?"."""
+    ends = text if len(text) <= 2 * _EDGE else f"{text[:_EDGE]} {text[-_EDGE:]}"
+    return _phrases(text).told.search(_plainly(ends)) is not None
 
 
 def telling_words_of(text: str) -> list[str]:
@@ -156,6 +164,7 @@ class _Tables:
             pointing=any_of(self._said("pointing", *names)),
             linking=any_of(self._said("linking", *names)),
             light=any_of(f"{self._said('light', *names)}|{self._said('small_talk', *names)}"),
+            told=any_of(self._said("told", *names)),
         )
 
     def _said(self, key: str, *names: str) -> str:

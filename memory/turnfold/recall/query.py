@@ -12,7 +12,13 @@ from typing import TypeAlias
 from turnfold_stores import STOP_WORDS, terms, words
 from turnfold_stores.search.terms import count_words, is_pair, terms_of
 
-from turnfold.recall.openings import is_asking, is_small_talk, points_back, telling_words_of
+from turnfold.recall.openings import (
+    asks_of_assistant,
+    is_asking,
+    is_small_talk,
+    points_back,
+    telling_words_of,
+)
 
 # Words for how to answer, or how long. A part of an opening with nothing else in it asks nothing
 # of the past, wherever it stands: "In a few words, please:", "Keep it short (one sentence)."
@@ -74,6 +80,7 @@ class RecallQuery:
         named: how many telling words those are.
         asks: whether it is a question or a request.
         words: how long the opening itself is.
+        of_assistant: whether it asks for what the assistant said.
     """
 
     query: str
@@ -81,6 +88,7 @@ class RecallQuery:
     named: int
     asks: bool
     words: int
+    of_assistant: bool = False
 
 
 def read_opening(opening: str, earlier: Sequence[str] = ()) -> RecallQuery | None:
@@ -107,7 +115,14 @@ def read_opening(opening: str, earlier: Sequence[str] = ()) -> RecallQuery | Non
                 break
     if not named:
         return None
-    return RecallQuery(query, frozenset(chain.from_iterable(named)), len(named), asks, length)
+    return RecallQuery(
+        query,
+        frozenset(chain.from_iterable(named)),
+        len(named),
+        asks,
+        length,
+        asks_of_assistant(opening),
+    )
 
 
 def read_step(doing: str) -> RecallQuery | None:

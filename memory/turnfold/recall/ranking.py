@@ -117,7 +117,9 @@ def relevance(
     return total
 
 
-def value(messages: Sequence[Candidate], relevant: Floats, *, whole: int) -> Floats:
+def value(
+    messages: Sequence[Candidate], relevant: Floats, *, whole: int, of_assistant: bool = False
+) -> Floats:
     """What messages are worth for their size; shape (messages,).
 
     Where one side speaks at length and the other does not, the short words of the user weigh
@@ -129,10 +131,12 @@ def value(messages: Sequence[Candidate], relevant: Floats, *, whole: int) -> Flo
         messages: in the order they were said.
         relevant: how much each bears on the opening; shape (messages,).
         whole: tokens up to which a message comes whole, and of a longer one a passage or two.
+        of_assistant: whether that asks for what the assistant said: its words weigh as much, then.
     """
     sizes = np.array([one.size for one in messages], dtype=np.float64)
     by_user = np.array([one.source == "user" for one in messages], dtype=bool)
-    weight = np.where(by_user, _weight_of_user(sizes, by_user), 1.0)
+    of_user = 1.0 if of_assistant else _weight_of_user(sizes, by_user)
+    weight = np.where(by_user, of_user, 1.0)
     weight[np.array([one.wish for one in messages], dtype=bool)] *= _STANDING
     is_heap = np.array([one.source not in _SPEAKERS for one in messages], dtype=bool)
     sizes[is_heap & (sizes > whole)] = min(whole, _PASSAGES)

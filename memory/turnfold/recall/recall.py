@@ -34,7 +34,7 @@ from turnfold.turn_context import TurnContext
 
 # Passages taken from each ranking: so many, and one more for so many tokens to spend.
 _LEAST_TAKEN = 150
-_PER_TAKEN = 15
+_PER_TAKEN = 4
 # How many times as many are looked at to find those that may be recalled: others are in view, or
 # on a branch that is dead.
 _LOOKED_AT = 5
@@ -122,10 +122,11 @@ def look_up(
     most = _LEAST_TAKEN + budget // _PER_TAKEN
     lexical = list(islice(found.alive(by_words, most * _LOOKED_AT), most))
     dense: list[str] = []
+    near: dict[str, float] = {}  # cosine by passage
     wrong: Exception | None = None
     try:
-        near = _nearest(context, asked.query, where)
-        dense = list(islice(found.alive(near, most * _LOOKED_AT), most))
+        hits = _noting(_nearest(context, asked.query, where), near)
+        dense = list(islice(found.alive(hits, most * _LOOKED_AT), most))
     except BaseException as failed:  # noqa: BLE001 - an embedder or an index may raise anything
         wrong = failure(failed)
     messages, runs = found.with_neighbours([*lexical, *dense])
@@ -135,17 +136,18 @@ def look_up(
         return LookedUp((), wrong)
     budget -= min(RECALL_OVERHEAD, budget // 2)
     of_pieces = fuse_ranks(lexical, dense)
+    in_time = _timeliness(archive, found, asked, messages, policy.zone)
     relevant = relevance(messages, runs, fuse_ranks(_utterances_of(lexical), _utterances_of(dense)))
     in_view = found.in_view(summary)
+
+    def worth(how_much: Floats) -> Floats:
+        whole = int(budget * WHOLE)
+        return value(messages, how_much * in_time, whole=whole, of_assistant=asked.of_assistant)
+
     chosen = choose(
         messages,
-        list(
-            value(
-                messages,
-                relevant * _timeliness(archive, found, asked, messages, policy.zone),
-                whole=int(budget * WHOLE),
-            )
-        ),
+        list(worth(relevant)),
+        nearest=list(worth(_nearness(messages, near, dense))),
         budget=budget,
         count=context.count,
         pieces=_by_message(of_pieces),
@@ -214,6 +216,23 @@ def _share(
 
 def _utterances_of(passage_ids: Sequence[str]) -> Iterator[str]:
     return (name.rpartition(".")[0] for name in passage_ids)
+
+
+def _noting(hits: Iterator[Hit], scores: dict[str, float]) -> Iterator[Hit]:
+    """Hits as they are, their scores written down by the way."""
+    for hit in hits:
+        scores[hit.id] = hit.score
+        yield hit
+
+
+def _nearness(
+    messages: Sequence[Candidate], near: dict[str, float], dense: Sequence[str]
+) -> Floats:
+    """The cosine of each message's nearest passage, 0 where it has none; shape (messages,)."""
+    of_message: dict[str, float] = {}
+    for name in dense:  # the nearest first
+        of_message.setdefault(name.rpartition(".")[0], near[name])
+    return np.array([max(0.0, of_message.get(one.id, 0.0)) for one in messages])
 
 
 def _by_message(pieces: dict[str, float]) -> dict[str, dict[int, float]]:

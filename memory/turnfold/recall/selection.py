@@ -15,6 +15,12 @@ from turnfold.recall.recalled_block import LABEL_TOKENS
 
 WHOLE = 0.5
 """A message comes whole where it takes no more than this share of the budget."""
+# Of what a budget has above so many tokens, the share that is filled by nearness alone. The first
+# tokens go to what every ranking agrees on and to what stands beside it. Further down places tell
+# little, and what stands beside the first would displace all that was found for its own sake:
+# what is asked for in many turns, or in other words.
+_SHARP = 2_000
+_BY_NEARNESS = 0.35
 _PIECES_OF_ONE = 2
 # Tokens below which no passage of a long message is looked for.
 _LEAST_PIECE = 60
@@ -60,6 +66,7 @@ def choose(
     pieces: Mapping[str, Mapping[int, float]],
     shown: Collection[str],
     stands: Callable[[str], bool],
+    nearest: Sequence[float] = (),
 ) -> list[Chosen]:
     """The worthiest messages that fit a budget, in the order they were said.
 
@@ -75,25 +82,41 @@ def choose(
         pieces: by id of a message, the scores of those of its passages that were found.
         shown: ids of messages and passages that stand in the request already.
         stands: whether a text stands in it verbatim, as in the summary.
+        nearest: what each is worth by nearness in meaning alone, for the last part of a large
+            budget; () to go by `values` to the end.
     """
     knapsack = _Knapsack(messages, budget, count, shown, stands)
-    order = sorted(range(len(messages)), key=lambda index: -values[index])
-    order = [index for index in order if values[index] > 0]
-    newer = _newer_in(messages, order[:_MOST_NEWER])
-    missed = 0
-    for rank, index in enumerate(order):
-        if knapsack.left < _CRUMBS or missed > _MOST_MISSED:
-            break
-        if not knapsack.take(index, values[index], pieces.get(messages[index].id, {})):
-            missed += 1
-            continue
+    by_value, by_nearness = _best_first(values), _best_first(nearest)
+    newer = _newer_in(messages, by_value[:_MOST_NEWER])
+
+    def fill(order: Sequence[int], leaving: float) -> int:
+        """Take messages in an order; how many of it were looked at."""
         missed = 0
-        if rank < _MOST_REPLACED:
-            for other in newer(index):
-                knapsack.take(other, values[other], {})
+        for rank, index in enumerate(order):
+            if knapsack.left < max(_CRUMBS, leaving) or missed > _MOST_MISSED:
+                return rank
+            if not knapsack.take(index, values[index], pieces.get(messages[index].id, {})):
+                missed += 1
+                continue
+            missed = 0
+            if rank < _MOST_REPLACED and order is by_value:
+                for other in newer(index):
+                    knapsack.take(other, values[other], {})
+        return len(order)
+
+    last = _BY_NEARNESS * max(0, budget - _SHARP) if by_nearness else 0.0
+    looked_at = fill(by_value, last)
+    fill(by_nearness, 0.0)
+    fill(by_value[looked_at:], 0.0)
     return sorted(
         knapsack.chosen, key=lambda one: (one.place, -1 if one.piece is None else one.piece)
     )
+
+
+def _best_first(values: Sequence[float]) -> list[int]:
+    """Indexes of the values above 0, the highest first."""
+    order = sorted(range(len(values)), key=lambda index: -values[index])
+    return [index for index in order if values[index] > 0]
 
 
 class _Knapsack:
