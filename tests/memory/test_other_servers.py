@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 
 import pytest
 from support.chats import MODEL, ask, history, memory, said, stand_in
@@ -14,7 +15,7 @@ from turnfold.request.refusals import lacks_model
 from turnfold.summarizers import Item, SummaryDraft
 from turnfold.summarizers.reconciling import Supersessions
 from turnfold.summarizers.resting import USELESS
-from turnfold_fake import Fault
+from turnfold_fake import Fault, Reply
 
 QWEN = "qwen2.5-1.5b"
 BY_ITSELF = Policy(background="off")
@@ -217,6 +218,23 @@ async def test_a_list_that_breaks_off_before_its_first_note_says_nothing(door):
     receipts = await talk(door, fake, 20, policy=SMALL_AT, model=MODEL)
     assert any("not the JSON asked for" in why for one in receipts for why in one.degraded)
     assert receipts[-1].in_memory > 0
+
+
+async def test_a_model_that_says_the_examples_again_has_said_nothing(door):
+    """As Qwen of 1.5 billion weights did: they hold no name or number that would give them away."""
+
+    def parrots(body):
+        examples = re.findall(r'"([A-Z][^"]+\.)"', body["system"])
+        assert len(examples) > 4
+        notes = [{"kind": "fact", "text": one, "turns": [1]} for one in examples]
+        return Reply(json.dumps({"items": notes}))
+
+    fake = stand_in(summary=parrots)
+    receipts = await talk(door, fake, 20, policy=SMALL_AT, model=MODEL)
+    assert receipts[-1].in_memory > 0
+    sent = json.dumps([call.body["messages"] for call in fake.calls if call.kind == "chat"])
+    assert "allergic" not in sent
+    assert "runbook" not in sent
 
 
 class Compares:
