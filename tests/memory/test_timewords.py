@@ -28,6 +28,21 @@ NOW = datetime(2024, 5, 15, 10, 30, tzinfo=UTC).timestamp()
         ("on March 5, 2023", "2023-03-05", "2023-03-05"),
         ("on Monday", "2024-05-13", "2024-05-13"),
         ("last Wednesday", "2024-05-08", "2024-05-08"),
+        ("Was haben wir letzte Woche beschlossen?", "2024-05-06", "2024-05-12"),
+        ("Was war im März mit dem Dach?", "2024-03-01", "2024-03-31"),
+        ("Qu'est-ce que j'ai dit hier ?", "2024-05-14", "2024-05-14"),
+        ("¿Qué decidimos el mes pasado?", "2024-04-01", "2024-04-30"),
+        ("Cosa ho detto di lunedì?", "2024-05-13", "2024-05-13"),
+        ("Co ustaliliśmy w zeszłym roku?", "2023-01-01", "2023-12-31"),
+        ("Что мы решили на прошлой неделе?", "2024-05-06", "2024-05-12"),
+        ("Geçen ay ne konuştuk?", "2024-04-01", "2024-04-30"),
+        ("ماذا قلت أمس عن السيارة؟", "2024-05-14", "2024-05-14"),
+        ("हमने पिछले महीने क्या तय किया?", "2024-04-01", "2024-04-30"),
+        ("上周我们决定了什么？", "2024-05-06", "2024-05-12"),
+        ("先月は何を決めましたか？", "2024-04-01", "2024-04-30"),
+        ("3月5日に何と言いましたか", "2024-03-05", "2024-03-05"),
+        ("어제 내가 뭐라고 했지?", "2024-05-14", "2024-05-14"),
+        ("เมื่อวานผมบอกว่าอะไร", "2024-05-14", "2024-05-14"),
     ],
 )
 def test_a_text_speaks_of_a_time(text, first, last):
@@ -38,6 +53,9 @@ def test_a_text_speaks_of_a_time(text, first, last):
 @pytest.mark.parametrize(
     "text",
     [
+        "Was machen wir morgen?",
+        "Wie heißt mein Hund?",
+        "明日は晴れますか？",
         "What about the roses?",
         "I may go.",
         "on June 31",

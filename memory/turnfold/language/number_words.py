@@ -45,6 +45,24 @@ class Said(NamedTuple):
     value: int
 
 
+class Span(NamedTuple):
+    """A week, month or year.
+
+    Attributes:
+        unit: which of them.
+        ago: how many before this one.
+    """
+
+    unit: Literal["week", "month", "year"]
+    ago: int
+
+
+_SPANS = (
+    Span("week", 1), Span("month", 1), Span("year", 1),
+    Span("week", 0), Span("month", 0), Span("year", 0),
+)  # fmt: skip
+
+
 class NumberWords:
     """The words for numbers of some languages.
 
@@ -52,6 +70,7 @@ class NumberWords:
         said: what a word means, as `bare` gives it.
         implied: numbers that a word says without being one.
         relative: days from today that a word means, as `bare` gives it.
+        spans: which week, month or year some words mean, as `bare` gives each; see `Span`.
         month_first: whether the day may follow the month.
         tells_clock: whether half past two is a time.
     """
@@ -60,6 +79,7 @@ class NumberWords:
         self.said: dict[str, Said] = {}
         self.implied: dict[str, tuple[Number, ...]] = {}
         self.relative: dict[str, set[int]] = {}
+        self.spans: dict[str, Span] = {}
         self.month_first = False
         self.tells_clock = "en" in languages
         self._names: dict[str, Said] = {}
@@ -76,17 +96,11 @@ class NumberWords:
                 if words.get("inflects") and kind in {"month", "day"}:
                     self._names.setdefault(form, Said(kind, value))
                     self._names.setdefault(form[:-1], Said(kind, value))
-        numbers: tuple[tuple[str, Kind, int], ...] = (
-            ("numbers", "number", 0),
-            ("ordinals", "ordinal", 1),
-        )
-        for key, kind, first in numbers:
+        for key, kind, first in _COUNTING:
             for value, form in _forms(words.get(key, ""), first):
                 self.said.setdefault(form, Said(kind, value))
                 self.implied.setdefault(form, (str(value),))
-        for days, forms in enumerate(words.get("relative", "").split(), -1):
-            for form in forms.replace("_", " ").split("/"):
-                self.relative.setdefault(bare(form), set()).add(days)
+        self._add_days(words)
         self.month_first |= bool(words.get("month_first"))
         for one in words.get("scales", "").split():
             word, _, zeros = one.partition("=")
@@ -94,6 +108,14 @@ class NumberWords:
         for one in words.get("implied", "").split():
             word, _, values = one.partition("=")
             self.implied.setdefault(bare(word), tuple(map(number, values.split("/"))))
+
+    def _add_days(self, words: dict[str, Any]) -> None:
+        for days, forms in enumerate(words.get("relative", "").split(), -1):
+            for form in forms.replace("_", " ").split("/"):
+                self.relative.setdefault(bare(form), set()).add(days)
+        for span, forms in zip(_SPANS, words.get("spans", "").split(), strict=False):
+            for form in forms.split("/"):
+                self.spans.setdefault(" ".join(map(bare, form.split("_"))), span)
 
     def _meaning(self, word: str) -> Said | None:
         word = bare(word)

@@ -6,7 +6,13 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date, timedelta, tzinfo
 
+from turnfold_stores.search.stemming import language_of
+
+from turnfold.language.dates_and_times import Date
 from turnfold.language.days import day_of, known_day
+from turnfold.language.number_words import number_words
+from turnfold.language.quantities import quantities
+from turnfold.language.words import UNSPACED, flat, plain
 
 _YEAR = "january february march april may june july august september october november december"
 _MONTHS = _YEAR.split()
@@ -44,25 +50,81 @@ class TimeSpan:
 def span_in(text: str, now: float, zone: tzinfo | None = None) -> TimeSpan | None:
     """The span a text speaks of, seen from `now`; None where it speaks of none.
 
-    English, and dates as 2024-03-15. A span is meant loosely: "three weeks ago" is that week.
+    In the languages of `number_words.toml` days, weekdays, dates and months, in most of them last
+    week, month and year as well; in English "three weeks ago", too. A span is meant loosely.
 
     Args:
         text: what is asked.
         now: seconds since the epoch.
         zone: whose days are meant; None for the machine's.
     """
-    text = text.lower()
     try:
         today = day_of(now, zone)
-        span = (
-            _named_day(text, today)
-            or _ago(text, today)
-            or _last(text, today)
-            or _month(text, today)
-        )
+        language = language_of(text)
+        if language in {"", "en"}:
+            span = _in_english(text.lower(), today)
+        else:
+            span = _named_day(text.lower(), today) or _in_language(plain(text), language, today)
         return None if span is None else replace(span, zone=zone)
     except (ValueError, OverflowError):  # the 31st of June, 999 years ago
         return None
+
+
+def _in_english(text: str, today: date) -> TimeSpan | None:
+    return _named_day(text, today) or _ago(text, today) or _last(text, today) or _month(text, today)
+
+
+def _in_language(text: str, language: str, today: date) -> TimeSpan | None:
+    """The span that words of a language speak of; what is to come is none.
+
+    Args:
+        text: `plain`.
+        language: an ISO 639-1 code.
+        today: the user's.
+    """
+    told = number_words((language,))
+    words = flat(text)
+    # Where no blanks part words, nor particles from them, a phrase is looked for as it is.
+    letters = words.replace(" ", "")
+
+    def says(phrase: str) -> bool:
+        if UNSPACED.search(phrase):
+            return phrase.replace(" ", "") in letters
+        return f" {phrase} " in words
+
+    for phrase, span in told.spans.items():
+        if says(phrase):
+            return _whole(span.unit, span.ago, today)
+    found = quantities(text, (language,))
+    for _, meant in found.dates:
+        return _of_date(meant[0], today)
+    for phrase, days in told.relative.items():
+        if min(days) <= 0 and says(phrase):
+            day = today + timedelta(min(days))
+            return TimeSpan(day, day)
+    for _, weekday in found.weekdays:
+        day = today - timedelta((today.weekday() - weekday) % 7 or 7)
+        return TimeSpan(day, day)
+    return None
+
+
+def _of_date(told: Date, today: date) -> TimeSpan:
+    # Without a year the latest such month that has begun.
+    first = date(told.year or today.year - (told.month > today.month), told.month, told.day or 1)
+    return TimeSpan(first, first if told.day else _end_of_month(first))
+
+
+def _whole(unit: str, ago: int, today: date) -> TimeSpan:
+    """A calendar week, month or year, so many before this one; of months and weeks one at most."""
+    if unit == "week":
+        first = today - timedelta(today.weekday() + 7 * ago)
+        return TimeSpan(first, first + timedelta(6))
+    if unit == "year":
+        return TimeSpan(date(today.year - ago, 1, 1), date(today.year - ago, 12, 31))
+    first = today.replace(day=1)
+    if ago:
+        first = (first - timedelta(1)).replace(day=1)
+    return TimeSpan(first, _end_of_month(first))
 
 
 def _named_day(text: str, today: date) -> TimeSpan | None:
@@ -95,16 +157,7 @@ def _last(text: str, today: date) -> TimeSpan | None:
     which, unit = found.groups()
     if which == "past":
         return TimeSpan(today - timedelta(_UNITS[unit]), today)
-    if unit == "week":
-        first = today - timedelta(today.weekday() + (7 if which == "last" else 0))
-        return TimeSpan(first, first + timedelta(6))
-    if unit == "year":
-        year = today.year - (which == "last")
-        return TimeSpan(date(year, 1, 1), date(year, 12, 31))
-    first = today.replace(day=1)
-    if which == "last":
-        first = (first - timedelta(1)).replace(day=1)
-    return TimeSpan(first, _end_of_month(first))
+    return _whole(unit, int(which == "last"), today)
 
 
 def _month(text: str, today: date) -> TimeSpan | None:

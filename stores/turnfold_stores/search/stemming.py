@@ -44,10 +44,14 @@ _SCRIPTS: tuple[tuple[int, tuple[str, ...]], ...] = (
 )
 Script: TypeAlias = tuple[str, ...]
 """A script, as the languages that are written in it."""
-_WITHOUT_STEMS = re.compile(
-    r"([\u3041-\u30ff])|([\uac00-\ud7af])|([\u0e01-\u0e4e])|([\u3400-\u9fff])"
-)
-_BY_GROUP = ("", "ja", "ko", "th", "zh")
+# The first that a word has a letter of: Japanese is written in Chinese characters as well.
+_WITHOUT_STEMS = tuple(
+    (re.compile(f"[{letters}]"), language)
+    for letters, language in (
+        ("\u3041-\u30ff", "ja"), ("\uac00-\ud7af", "ko"), ("\u0e01-\u0e4e", "th"),
+        ("\u3400-\u9fff", "zh"),
+    )
+)  # fmt: skip
 _OF_SMALL_WORD: dict[str, tuple[str, ...]] = {
     word: tuple(language for language, words in BY_LANGUAGE.items() if word in words)
     for word in frozenset().union(*BY_LANGUAGE.values())
@@ -94,12 +98,12 @@ def _languages_told(word: str) -> Script:
 
 def _only_language(word: str) -> str:
     """The one language that is written in the letters of a word; "" where there are several."""
+    if not word.isascii():
+        for letters, language in _WITHOUT_STEMS:
+            if letters.search(word):
+                return language
     languages = languages_of_script(word)
-    if len(languages) == 1:
-        return languages[0]
-    if languages or not (found := _WITHOUT_STEMS.search(word)):
-        return ""
-    return _BY_GROUP[found.lastindex or 0]
+    return languages[0] if len(languages) == 1 else ""
 
 
 def languages_of_script(word: str) -> Script:
