@@ -192,7 +192,8 @@ def _row(
         "evidence_with_tool": scored.evidence_with_tool if contender.ours else None,
         "prompt_tokens": result.evidence_tokens,
         "over_budget": sum(bool(budget and one.prompt_tokens > budget) for one in result.asked),
-        "summaries": result.summaries_written,
+        # Whoever wrote them: compaction is done by the chat's own model.
+        "summaries": result.requests - len(result.turns) - len(result.asked),
         "refused": result.refused,
         "refusals": list(result.refusals),
         "degraded": list(result.degraded),

@@ -139,14 +139,14 @@ def measured(
 
     Args:
         files: transcripts.
-        haystacks: of them, those in LongMemEval's format, of which every question is taken.
+        haystacks: of them, those in LongMemEval's format, in which each question has a history.
         only: ids of the conversations to take of the others; all for none.
-        limit: so many of each of the others.
+        limit: so many conversations, or questions with a history of their own, of each file.
         embedder: None for the default.
     """
     rows: list[dict[str, Any]] = []
     for file in files:
-        read = read_haystacks(file) if file in haystacks else read_turns(file, only, limit)
+        read = read_haystacks(file, limit) if file in haystacks else read_turns(file, only, limit)
         # Among five sessions or fewer the first five are all there are.
         telling = [one for one in read if len(one.sessions) > CUTOFFS[0] and one.asked]
         if telling:
@@ -192,7 +192,8 @@ def _ranked(haystack: Haystack, embedder: Embedder) -> Iterator[dict[str, Ranked
     with Memory(policy=policy, embedder=embedder, summarizer=_no_summary) as memory:
         client = FakeClaude().client()
         for name, messages in haystack.sessions.items():
-            memory.backfill(_closed(messages), client=client, user_id=_USER, conversation=name)
+            if said := _closed(messages):
+                memory.backfill(said, client=client, user_id=_USER, conversation=name)
         for asked in haystack.asked:
             hits = memory.search(asked.text, user_id=_USER, limit=_HITS)
             dense = sorted(hits, key=lambda hit: -(hit.vector_score or -1.0))
@@ -212,8 +213,13 @@ def _no_summary(job: SummaryJob) -> SummaryDraft:
 
 
 def _closed(messages: Messages) -> list[dict[str, Any]]:
-    """A session as a conversation whose every exchange is over: all of it goes into memory."""
-    [read] = parse_transcript(json.dumps({"messages": list(messages)}), name="session")
+    """A session as a conversation whose every exchange is over, so that all of it goes into
+    memory; nothing where no user speaks.
+    """
+    said = [dict(one) for one in messages if str(one.get("content") or "").strip()]
+    if not any(one["role"] == "user" for one in said):
+        return []
+    [read] = parse_transcript(json.dumps({"messages": said}), name="session")
     more = [{"role": "user", "content": "And then?"}, {"role": "assistant", "content": "So."}]
     return [*read.messages, *more]
 

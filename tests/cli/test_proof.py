@@ -250,8 +250,8 @@ def test_longmemeval_is_read_and_scored_by_session(tmp_path):
         "question_type": "single-session-user",
         "question": "Which violin teacher did I pick?",
         "answer": "Ms Brandt",
-        "haystack_session_ids": [*(f"s{n}" for n in range(8)), "gold"],
-        "haystack_sessions": [*filler, session("I picked the violin teacher Ms Brandt.")],
+        "haystack_session_ids": [*(f"s{n}" for n in range(8)), "empty", "gold"],
+        "haystack_sessions": [*filler, [], session("I picked the violin teacher Ms Brandt.")],
         "answer_session_ids": ["gold"],
     }
     file = tmp_path / "tiny.json"
