@@ -226,7 +226,8 @@ def _power(by_turn: Sequence[int]) -> float | None:
 def _is_full(row: Json, rows: Sequence[Json]) -> bool:
     """Whether a strategy sent all there was, so that it is full history by another name."""
     full = next((one for one in rows if one["strategy"] == "full"), row)
-    return row is not full and row.get("input_tokens") == full.get("input_tokens")
+    same = all(row.get(key) == full.get(key) for key in ("input_tokens", "evidence"))
+    return row is not full and same
 
 
 def _limit(row: Json, rows: Sequence[Json]) -> str:
