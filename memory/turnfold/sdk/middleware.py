@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,12 +19,12 @@ from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
 from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
-from turnfold.folding.preparation import FoldPreparation
 from turnfold.policy import Policy
 from turnfold.request.refusals import REFUSING, read_refusal
 from turnfold.resilience.worker_threads import on_asyncio
 from turnfold.scope import Whose
 from turnfold.sdk.attempt import Attempt, OnReceipt, as_sent
+from turnfold.sdk.attempt_effects import Await, Close, Load, Prepare, Send, Tap, Tell
 from turnfold.sdk.background import Background
 from turnfold.sdk.response_tap import (
     AsyncTee,
@@ -65,59 +64,6 @@ _LEAST_PATIENCE = 60.0
 OUTLOOK = "turnfold"
 
 _T = TypeVar("_T")
-
-# --- what an attempt may wait for, besides the effects of `summarizers.driver` -------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """The body of a request that goes on. Sends the response."""
-
-    body: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """The whole body of a response."""
-
-    response: httpx2.Response
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """A response that nobody reads any more."""
-
-    response: httpx2.Response
-
-
-@dataclass(frozen=True, slots=True)
-class Tap:
-    """A response that is to be told of when it has gone by."""
-
-    raw: httpx2.Response
-    finished: Callable[[Message], Script[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """A step that runs code of the caller's, and takes what it takes."""
-
-    step: Callable[[], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Await:
-    """The summaries of a fold, so many seconds at the most."""
-
-    preparation: FoldPreparation
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Prepare:
-    """The summaries of a fold, while the request is on its way."""
-
-    preparation: FoldPreparation
 
 
 class MemoryMiddleware(Middleware):

@@ -20,8 +20,9 @@ from operator import attrgetter
 
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD
 
-from turnfold.language.negation import Denial, Word, denial_in
+from turnfold.language.negation import Word, denial_in
 from turnfold.language.words import clauses, is_abbreviated, sentences, stem
+from turnfold.summaries.clauses import AFFIRMED, DENIED, OPEN, Clause, bounds_of
 
 # What is read as something else, and as what, in English.
 _READ_AS = (
@@ -51,87 +52,9 @@ _TOKEN = re.compile(
 )
 _ENDS_SENTENCE = frozenset(".!?…。！？\n")
 _QUESTIONS = frozenset("?？")
-_AFFIRMED, _DENIED, _OPEN = 1, 2, 4
 # In what is kept of a sentence: between what it denies and all it is about.
 _BESIDE = "\x1f"
 _STEM, _TURNS = attrgetter("stem"), attrgetter("turns")
-
-
-class Clause:
-    """A part of a sentence: what it affirms, what it denies, and what it leaves open.
-
-    Attributes:
-        said: its words, in order.
-        text: the same as written.
-        stems: what it is about, in order.
-        negator: which of the words denies in it. None for none.
-        loaded: which is the first that denies by its meaning. None for none.
-        denied: what its negator stands before; all of it where nothing follows.
-        scope: of what it denies that before a "since" or "until".
-    """
-
-    def __init__(self, said: Sequence[Word], text: str = "", *, whole: bool = False) -> None:
-        self.said = said
-        self.text = text
-        self.stems = _about(said)
-        self.negator = next((at for at, word in enumerate(said) if word.negates), None)
-        self.loaded = next((at for at, word in enumerate(said) if word.denies), None)
-        first = 0 if whole and self.negator is not None else self.negator
-        self.denied = self._from(first)
-        until = next((at for at, word in enumerate(said) if word.bounds), len(said))
-        self.scope = (
-            self.negator is not None and _about(said[self.negator + 1 : until])
-        ) or self.denied
-
-    @classmethod
-    def of(cls, text: str, how: Denial) -> Clause:
-        """The clause that is written so."""
-        return cls(list(map(how.word, WORD.findall(text))), text, whole=how.whole)
-
-    def _from(self, at: int | None) -> dict[str, None]:
-        """What stands behind a word; all that the clause is about where nothing does."""
-        return {} if at is None else _about(self.said[at:]) or self.stems
-
-    @property
-    def denies(self) -> bool:
-        """Whether it denies something, be it by what a word means."""
-        return self.negator is not None or self.loaded is not None
-
-    @property
-    def denies_twice(self) -> bool:
-        """Whether it denies a denial: "won't quit"."""
-        return self.negator is not None and self.loaded is not None and self.negator < self.loaded
-
-    @property
-    def doubt(self) -> int:
-        """The side of what stands before a word that denies by its meaning."""
-        return 0 if self.loaded is None or self.said[self.loaded].chooses else _OPEN
-
-    @property
-    def open(self) -> dict[str, None]:
-        """What stands behind the word that denies by its meaning."""
-        return self._from(self.loaded)
-
-    @property
-    def subject(self) -> str:
-        """The name it begins with; "" for none. Of whom something is said tells no side."""
-        first = WORD.search(self.text)
-        return stem(first.group()) if first and first.group()[0].isupper() else ""
-
-    @property
-    def starts_denying(self) -> bool:
-        """Whether a negator is the first of it."""
-        return self.negator == 0
-
-
-def _bounds(said: Iterable[Word]) -> frozenset[str]:
-    """What says since or until when something is not so."""
-    return frozenset(word.bounds for word in said if word.bounds)
-
-
-def _about(said: Sequence[Word]) -> dict[str, None]:
-    """What words are about, in order."""
-    return dict.fromkeys([word.stem for word in said if word.stem])
 
 
 class Sides:
@@ -186,7 +109,7 @@ class Sides:
                     self._affirm(stems, clauses)
                 else:
                     cut = [said[start : end - 1] for start, end in pairwise(clauses)]
-                    self._settle(cut, _bounds(said[clauses[0] : at]))
+                    self._settle(cut, bounds_of(said[clauses[0] : at]))
             while turning[turn] < at:
                 turn += 1
             clauses = [at + 1]
@@ -209,11 +132,11 @@ class Sides:
         return self._how.language if self._how else ""
 
     def _stands(self, stems: Collection[str], sides: int) -> None:
-        if sides & _AFFIRMED:
+        if sides & AFFIRMED:
             self._affirmed.update(stems)
-        if sides & _DENIED:
+        if sides & DENIED:
             self._denied.update(stems)
-        if sides & _OPEN:
+        if sides & OPEN:
             self._open.update(stems)
 
     def _settle(self, sentence: Sequence[Sequence[Word]], bounds: frozenset[str]) -> None:
@@ -225,9 +148,9 @@ class Sides:
         if not any(turning):
             self._affirmed.update(map(_STEM, chain(*sentence)))
             return
-        affirmed = _AFFIRMED
+        affirmed = AFFIRMED
         if any(word.ends for clause in sentence for word in clause):
-            affirmed |= _OPEN
+            affirmed |= OPEN
         before: Clause | None = None
         denied: dict[str, None] = {}
         for clause, turns in zip(sentence, turning, strict=True):
@@ -249,32 +172,32 @@ class Sides:
         self.denies |= part.denies
         for word in part.said:
             if word.opposites:
-                self._stands(word.opposites, _DENIED if part.negator is None else _AFFIRMED)
+                self._stands(word.opposites, DENIED if part.negator is None else AFFIRMED)
         if part.negator is None or part.denies_twice:
             # "Off the table", "is closed": what comes before it is hardly affirmed.
             rest = [one for one in part.stems if one not in part.open]
             self._stands(rest, affirmed | part.doubt)
-            self._stands(part.open, _OPEN)
+            self._stands(part.open, OPEN)
             return {}
-        self._stands([one for one in part.stems if one not in part.denied], _AFFIRMED | _OPEN)
+        self._stands([one for one in part.stems if one not in part.denied], AFFIRMED | OPEN)
         # "Allergic to peanuts, not to almonds" denies nothing of almonds.
         if before is not None and before.loaded is not None and part.starts_denying:
-            self._stands(part.denied, _OPEN)
+            self._stands(part.denied, OPEN)
             return {}
         for one in part.denied:
             if not bounds:
                 self._bounds.pop(one, None)
             elif one not in self._denied or one in self._bounds:
                 self._bounds.setdefault(one, set()).update(bounds)
-        self._stands(part.denied, _DENIED)
+        self._stands(part.denied, DENIED)
         return part.denied
 
     def of(self, one: str) -> int:
         """The sides of a stem; 0 where it is not said."""
         return (
-            _AFFIRMED * (one in self._affirmed)
-            | _DENIED * (one in self._denied)
-            | _OPEN * (one in self._open)
+            AFFIRMED * (one in self._affirmed)
+            | DENIED * (one in self._denied)
+            | OPEN * (one in self._open)
         )
 
     def denies_within(self, one: str, bounds: frozenset[str]) -> bool:
@@ -322,7 +245,7 @@ def contradicted(note: str, sources: Sequence[Sides], language: str) -> str:
     for sentence in sentences(_meant(note, how.harmless, language)):
         if _asks(sentence):
             continue
-        bounds = _bounds([how.word(word) for word in WORD.findall(sentence)])
+        bounds = bounds_of([how.word(word) for word in WORD.findall(sentence)])
         parts = [Clause.of(part, how) for part in clauses(sentence, how.conjunctions)]
         denials = {one for part in parts if part.negator is not None for one in part.stems}
         for part in parts:
@@ -364,15 +287,15 @@ def _affirms_wrongly(
         fewest: words that must speak against it.
     """
     sides = {one: _sides(one, sources) for one in part.stems}
-    known = [one for one, side in sides.items() if side not in {0, _OPEN} and one != part.subject]
+    known = [one for one, side in sides.items() if side not in {0, OPEN} and one != part.subject]
     against = [
         one
         for one in known
-        if sides[one] & _DENIED
-        and not sides[one] & _AFFIRMED
+        if sides[one] & DENIED
+        and not sides[one] & AFFIRMED
         and any(source.denies_within(one, bounds) for source in sources)
     ]
-    both = [one for one in known if sides[one] & _DENIED]
+    both = [one for one in known if sides[one] & DENIED]
     bold = not any(source.denied_with(one, denials) for source in sources for one in both)
     if bold and fewest == 1:
         for source in sources:
@@ -395,16 +318,16 @@ def _denies_wrongly(part: Clause, sources: Sequence[Sides], fewest: int) -> bool
     known = [one for one, side in sides.items() if side and one != part.subject]
     if not known:  # the same in other words: someone must have denied something
         return fewest == 1 and not any(source.denies for source in sources)
-    if sides[known[0]] & _DENIED:
+    if sides[known[0]] & DENIED:
         return False  # the denial was read
     matter = [one for one in part.stems if _sides(one, sources)]
     against = [
         one
         for one in known
-        if sides[one] == _AFFIRMED
+        if sides[one] == AFFIRMED
         and (len(matter) == 1 or any(one_of.affirms_with(one, matter) for one_of in sources))
     ]
-    is_open = any(sides[one] & _OPEN for one in known)
+    is_open = any(sides[one] & OPEN for one in known)
     share = len(against) / len(known)
     return len(against) >= fewest and (share > _HALF or (share == _HALF and not is_open))
 

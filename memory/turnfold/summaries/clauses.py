@@ -1,0 +1,90 @@
+"""The words of a clause go in; what it affirms, denies and leaves open comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from turnfold_stores.search.scanning import WORD
+
+from turnfold.language.negation import Denial, Word
+from turnfold.language.words import stem
+
+AFFIRMED, DENIED, OPEN = 1, 2, 4
+"""The sides on which a word may stand; more than one of them, added up."""
+
+
+class Clause:
+    """A part of a sentence: what it affirms, what it denies, and what it leaves open.
+
+    Attributes:
+        said: its words, in order.
+        text: the same as written.
+        stems: what it is about, in order.
+        negator: which of the words denies in it. None for none.
+        loaded: which is the first that denies by its meaning. None for none.
+        denied: what its negator stands before; all of it where nothing follows.
+        scope: of what it denies that before a "since" or "until".
+    """
+
+    def __init__(self, said: Sequence[Word], text: str = "", *, whole: bool = False) -> None:
+        self.said = said
+        self.text = text
+        self.stems = about(said)
+        self.negator = next((at for at, word in enumerate(said) if word.negates), None)
+        self.loaded = next((at for at, word in enumerate(said) if word.denies), None)
+        first = 0 if whole and self.negator is not None else self.negator
+        self.denied = self._from(first)
+        until = next((at for at, word in enumerate(said) if word.bounds), len(said))
+        self.scope = (
+            self.negator is not None and about(said[self.negator + 1 : until])
+        ) or self.denied
+
+    @classmethod
+    def of(cls, text: str, how: Denial) -> Clause:
+        """The clause that is written so."""
+        return cls(list(map(how.word, WORD.findall(text))), text, whole=how.whole)
+
+    def _from(self, at: int | None) -> dict[str, None]:
+        """What stands behind a word; all that the clause is about where nothing does."""
+        return {} if at is None else about(self.said[at:]) or self.stems
+
+    @property
+    def denies(self) -> bool:
+        """Whether it denies something, be it by what a word means."""
+        return self.negator is not None or self.loaded is not None
+
+    @property
+    def denies_twice(self) -> bool:
+        """Whether it denies a denial: "won't quit"."""
+        return self.negator is not None and self.loaded is not None and self.negator < self.loaded
+
+    @property
+    def doubt(self) -> int:
+        """The side of what stands before a word that denies by its meaning."""
+        return 0 if self.loaded is None or self.said[self.loaded].chooses else OPEN
+
+    @property
+    def open(self) -> dict[str, None]:
+        """What stands behind the word that denies by its meaning."""
+        return self._from(self.loaded)
+
+    @property
+    def subject(self) -> str:
+        """The name it begins with; "" for none. Of whom something is said tells no side."""
+        first = WORD.search(self.text)
+        return stem(first.group()) if first and first.group()[0].isupper() else ""
+
+    @property
+    def starts_denying(self) -> bool:
+        """Whether a negator is the first of it."""
+        return self.negator == 0
+
+
+def bounds_of(said: Iterable[Word]) -> frozenset[str]:
+    """What says since or until when something is not so."""
+    return frozenset(word.bounds for word in said if word.bounds)
+
+
+def about(said: Sequence[Word]) -> dict[str, None]:
+    """What words are about, in order."""
+    return dict.fromkeys([word.stem for word in said if word.stem])
