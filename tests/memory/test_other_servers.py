@@ -225,7 +225,7 @@ async def test_a_model_that_says_the_examples_again_has_said_nothing(door):
 
     def parrots(body):
         examples = re.findall(r'"([A-Z][^"]+\.)"', body["system"])
-        assert len(examples) > 4
+        assert len(examples) >= 6
         notes = [{"kind": "fact", "text": one, "turns": [1]} for one in examples]
         return Reply(json.dumps({"items": notes}))
 
@@ -235,6 +235,13 @@ async def test_a_model_that_says_the_examples_again_has_said_nothing(door):
     sent = json.dumps([call.body["messages"] for call in fake.calls if call.kind == "chat"])
     assert "allergic" not in sent
     assert "runbook" not in sent
+
+
+async def test_a_model_that_is_no_claude_is_told_no_examples(door):
+    server = OtherServer()
+    await talk(door, server, 20, policy=SMALL_AT)
+    assert server.summaries()
+    assert not any("allergic" in body["system"] for _, body in server.summaries())
 
 
 class Compares:

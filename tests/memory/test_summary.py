@@ -179,6 +179,7 @@ DRAFT = '{"items": [{"kind": "fact", "text": "a draft of it", "turns": [1]}]}'
         (f'{DRAFT} {{"items": [{ITEM}, {OTHER}, {{"kind": "fa', "max_tokens"),
         (f'{{"items": [{ITEM}, {OTHER}', "stop_sequence"),
         (LIST, "tool_use"),
+        (f'[{{"items": [{ITEM}]}},\n  {{"items": [{OTHER}]}}]', "end_turn"),
     ],
     ids=[
         "in a fence",
@@ -194,6 +195,7 @@ DRAFT = '{"items": [{"kind": "fact", "text": "a draft of it", "turns": [1]}]}'
         "a draft, then cut off",
         "cut off between items",
         "another reason to stop",
+        "a list for each",
     ],
 )
 def test_an_answer_is_read_as_far_as_it_goes(text, stop):

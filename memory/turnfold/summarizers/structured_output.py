@@ -23,6 +23,8 @@ _DECODER = json.JSONDecoder(strict=False)  # with line breaks within strings, as
 _THOUGHT = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 # A comma before the end of an object or of a list, and the strings in which it may stand.
 _LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])')
+# Small models write a list for each row, side by side, where one of all rows was asked for.
+_ONLY_A_COMMA = re.compile(r"\s*,\s*")
 # Braces that may begin no object: behind so many the rest is prose.
 _MOST_VAIN = 100
 # Characters of an answer that an error shows.
@@ -107,7 +109,7 @@ def _listed(text: str, name: str) -> Sequence[Any] | None:
     opens = re.compile(rf'\{{\s*"{name}"\s*:\s*\[')
     lists: list[list[Any]] = []
     loose: list[Any] = []
-    into, at, vain = loose, text.find("{"), 0
+    into, at, vain, ended = loose, text.find("{"), 0, 0
     while at >= 0 and vain < _MOST_VAIN:
         try:
             value, end = _DECODER.raw_decode(text, at)
@@ -121,8 +123,9 @@ def _listed(text: str, name: str) -> Sequence[Any] | None:
         around = (value, *(one for one in value.values() if isinstance(one, dict)))
         rows = [one[name] for one in around if isinstance(one.get(name), list)]
         if rows:
-            lists.append(rows[0])
-            into = loose
+            beside = lists and _ONLY_A_COMMA.fullmatch(text, ended, at)
+            lists.append([*lists.pop(), *rows[0]] if beside else rows[0])
+            into, ended = loose, end
         else:
             into.append(value)
         at = text.find("{", end)
