@@ -23,14 +23,17 @@ from turnfold_stores import open_store
 
 from turnfold_cli import live, rendering, serving, store_commands
 from turnfold_cli.agents.provider import AGENT_STRATEGIES
+from turnfold_cli.agents.trajectories import asked_about
 from turnfold_cli.chat import Chat, client_at, in_one_line, need_key, policy_of
 from turnfold_cli.demo import ask_claude, run_demo
 from turnfold_cli.exit_codes import told
+from turnfold_cli.imports.reading import read_any
 from turnfold_cli.replay import AT_WORK, ready_embedder, replay, steps_of
 from turnfold_cli.replay_results import MODEL, Result
 from turnfold_cli.strategies import STRATEGIES, Strategy, strategies_named
 from turnfold_cli.transcripts import Conversation as Transcript
-from turnfold_cli.transcripts import packaged_demo, packaged_job, read_transcript
+from turnfold_cli.transcripts import packaged_demo, packaged_job
+from turnfold_cli.verdict import judged
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,9 +97,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 @app.command("replay")
 def replay_command(  # noqa: PLR0917 - typer makes options of them
-    file: Annotated[Path, typer.Argument(help="A transcript: Messages API JSON or JSONL.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A transcript, log or data export: a file, a folder or a zip; see the README."
+        ),
+    ],
     questions: Annotated[
-        bool, typer.Option(help="Ask the transcript's questions at the end.")
+        bool,
+        typer.Option(help="Ask questions at the end: the file's own, or about results of tools."),
     ] = True,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Take only so many conversations.")
@@ -136,7 +145,11 @@ def replay_command(  # noqa: PLR0917 - typer makes options of them
             summary_tokens=summary_tokens,
             placement=placement,  # type: ignore[arg-type]  # Policy says what is wrong with it
         )
-        conversations = read_transcript(file)[:limit]
+        imported = read_any(file)
+        conversations = [
+            one if one.questions or not questions else asked_about(one)
+            for one in imported.conversations[:limit]
+        ]
         opened = None if store is None else open_store(store)
         try:
             recalls = any(one.memory and one.memory.policy(policy).recall_tokens for one in chosen)
@@ -155,10 +168,15 @@ def replay_command(  # noqa: PLR0917 - typer makes options of them
         finally:
             if opened is not None:
                 opened.close()
+    verdict = judged(conversations, results)
     if as_json:
-        rendering.print_json(rendering.replay_as_json(file.name, results))
-    else:
-        rendering.print_replay(rendering.console_for(sys.stdout), file.name, results)
+        told_of = {"left_out": dict(imported.left), "verdict": verdict.as_json()}
+        rendering.print_json(rendering.replay_as_json(file.name, results) | told_of)
+        return
+    console = rendering.console_for(sys.stdout)
+    rendering.print_replay(console, file.name, results)
+    for line in filter(None, (imported.told(), *verdict.lines())):
+        console.print(line, markup=False)
 
 
 @app.command("demo")

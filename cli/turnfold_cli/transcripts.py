@@ -86,6 +86,7 @@ class Conversation:
         tools: tool definitions.
         questions: what to ask once it is over.
         title: what it is about.
+        when: its first and its last time, in seconds since 1970; None where not known.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Conversation:
     tools: tuple[Any, ...] = ()
     questions: tuple[Question, ...] = ()
     title: str = ""
+    when: tuple[float, float] | None = None
 
     def turns(self) -> Iterator[Turn]:
         """What the user says each time, and what was answered; both sides may be several."""
@@ -163,6 +165,15 @@ def read_transcript(path: str | Path) -> list[Conversation]:
     Raises:
         TranscriptError: it cannot be read; says what, where, and what would do.
     """
+    return parse_transcript(text_of_file(path), name=str(path))
+
+
+def text_of_file(path: str | Path) -> str:
+    """The text of a file.
+
+    Raises:
+        TranscriptError: it cannot be read, or there is nothing in it.
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -178,7 +189,7 @@ def read_transcript(path: str | Path) -> list[Conversation]:
         raise TranscriptError(f"{path} cannot be read: {wrong.strerror}") from None
     if not text.strip():
         raise TranscriptError(f"{path} is empty; a transcript is {_SHAPES}")
-    return parse_transcript(text, name=str(path))
+    return text
 
 
 def parse_transcript(text: str, *, name: str) -> list[Conversation]:
@@ -228,7 +239,7 @@ def packaged_job() -> Conversation:
 def _from_lines(text: str, name: str, stem: str, whole: ValueError) -> list[Conversation]:
     values: list[Any] = []
     places: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # others may stand within a JSON text
         if not line.strip():
             continue
         place = f"{name}, line {number}"

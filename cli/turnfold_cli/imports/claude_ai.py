@@ -1,0 +1,71 @@
+"""Conversations of Claude.ai's data export: `chat_messages`, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from turnfold_cli.imports.settling import Heading, Left, Said, moment, settled, texts_in
+from turnfold_cli.transcripts import Conversation
+
+NAME = "Claude.ai's data export"
+_ROLES = {"human": "user", "user": "user", "assistant": "assistant"}
+
+
+def recognises(value: Any) -> bool:
+    """Whether this is a conversation of such an export."""
+    return isinstance(value, Mapping) and isinstance(value.get("chat_messages"), list)
+
+
+def conversations(values: Sequence[Any], stem: str, left: Left) -> Iterator[Conversation]:
+    """Each conversation in which a user says something.
+
+    Args:
+        values: the file's, some of which are conversations.
+        stem: names conversations without id.
+        left: is told what was left out.
+    """
+    for number, value in enumerate(values, 1):
+        if not recognises(value):
+            left["entries that are no conversations"] += 1
+            continue
+        name = str(value.get("uuid") or f"{stem}-{number}")
+        said = _said(value["chat_messages"], left)
+        if one := settled(said, Heading(name, str(value.get("name") or "")), left):
+            yield one
+
+
+def _said(messages: Sequence[Any], left: Left) -> Iterator[Said]:
+    for message in messages:
+        role = _ROLES.get(str(message.get("sender"))) if isinstance(message, Mapping) else None
+        if role is None:
+            left["messages of nobody known"] += 1
+            continue
+        content = message.get("content")
+        # Older exports have the text alone; in some the blocks are there, but empty.
+        blocks = content if isinstance(content, list) and texts_in(content).strip() else []
+        calls = [one for one in content or () if isinstance(one, Mapping) and "name" in one]
+        if not blocks and not calls:
+            blocks = [{"type": "text", "text": str(message.get("text") or "")}]
+        yield Said(
+            role,
+            [*_attached(message, left), *(blocks or content or ())],
+            moment(message.get("created_at")),
+        )
+
+
+def _attached(message: Mapping[str, Any], left: Left) -> Iterator[dict[str, Any]]:
+    """The words of attached files; of the others the export has only the names."""
+    read: set[str] = set()
+    for kind in ("attachments", "files"):
+        listed = message.get(kind)
+        for file in listed if isinstance(listed, list) else ():
+            if not isinstance(file, Mapping):
+                continue
+            name, words = str(file.get("file_name") or "file"), file.get("extracted_content")
+            if isinstance(words, str) and words.strip():
+                read.add(name)
+                yield {"type": "text", "text": f"{name}:\n{words}"}
+            elif name not in read:
+                left["files"] += 1
+                yield {"type": "text", "text": f"(The file {name} was here.)"}
