@@ -99,7 +99,9 @@ def _how(other: Point, ours: Point) -> str:
         words = "is cheaper than turnfold and finds more"
     else:
         words = "costs what turnfold does and finds more"
+    # As many digits as it takes to see which is less.
+    digits = 3 if f"{other.cost:.3f}" != f"{ours.cost:.3f}" else 6
     return (
-        f"{words} (${other.cost:.3f} against ${ours.cost:.3f}; "
+        f"{words} (${other.cost:.{digits}f} against ${ours.cost:.{digits}f}; "
         f"{other.found:.1%} against {ours.found:.1%} of the evidence)"
     )
