@@ -111,15 +111,15 @@ def test_the_budget_holds_whatever_there_is(said, budget, random):
 
 
 def test_the_last_part_of_a_large_budget_goes_by_nearness_alone():
-    """Of 400 messages the first by value come, and the nearest, though by value they come last."""
-    talk = [message(n, f"thing {n} " + f"kind{n} " * 18) for n in range(400)]
-    values = [400.0 - n for n in range(400)]
-    nearest = [float(n) for n in range(400)]
-    some = numbers(chosen(talk, values, budget=4_000, nearest=nearest))
-    by_value = [one for one in some if one < 200]
-    by_nearness = [one for one in some if one >= 200]
+    """Of 800 messages the first by value come, and the nearest, though by value they come last."""
+    talk = [message(n, f"thing {n} " + f"kind{n} " * 18) for n in range(800)]
+    values = [800.0 - n for n in range(800)]
+    nearest = [float(n) for n in range(800)]
+    some = numbers(chosen(talk, values, budget=6_000, nearest=nearest))
+    by_value = [one for one in some if one < 400]
+    by_nearness = [one for one in some if one >= 400]
     assert by_value == list(range(len(by_value)))
-    assert by_nearness == list(range(400 - len(by_nearness), 400))
+    assert by_nearness == list(range(800 - len(by_nearness), 800))
     assert 0.1 < len(by_nearness) / len(some) < 0.25
-    small = numbers(chosen(talk, values, budget=2_000, nearest=nearest))
+    small = numbers(chosen(talk, values, budget=3_000, nearest=nearest))
     assert small == list(range(len(small))), "a small one goes by value alone"

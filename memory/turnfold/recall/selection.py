@@ -19,7 +19,7 @@ WHOLE = 0.5
 # tokens go to what every ranking agrees on and to what stands beside it. Further down places tell
 # little, and what stands beside the first would displace all that was found for its own sake:
 # what is asked for in many turns, or in other words.
-_SHARP = 2_000
+_SHARP = 3_000
 _BY_NEARNESS = 0.35
 _PIECES_OF_ONE = 2
 # Tokens below which no passage of a long message is looked for.
