@@ -247,6 +247,28 @@ def test_a_broken_tree_is_read_as_far_as_it_goes(write, mapping, at):
     assert words(one)[0] == ("u", ["a"])
 
 
+@pytest.mark.parametrize("junk", [None, 5, -1.5, True, "x", [], {}, [None], [[5]], {"a": [1]}])
+@pytest.mark.parametrize("field", ["content", "message", "uuid", "text", "tools", "function"])
+def test_a_field_that_is_something_else_costs_that_field(write, junk, field):
+    """Wherever it stands, no other error than that nothing is left."""
+
+    def spoilt(value):
+        if isinstance(value, list):
+            return [spoilt(one) for one in value]
+        if isinstance(value, dict):
+            return {key: junk if key == field else spoilt(one) for key, one in value.items()}
+        return value
+
+    asked = {"model": "m", "tools": [{"function": {"name": "a"}}], "messages": COMPLETIONS}
+    tree = chatgpt({"1": node("user", "a"), "2": node("tool", "b", parent="1")}, "2")
+    for shape in ([claude_ai(human("Hello."))], [tree], SESSION, COMPLETIONS, [asked]):
+        path = write([*shape[:2], *spoilt(shape)], "any.json")
+        try:
+            assert read_any(path).conversations
+        except TranscriptError:
+            continue
+
+
 def test_lines_that_are_too_long_or_cut_off_are_left_out(write):
     lines = [json.dumps(one) for one in SESSION]
     path = write("\n".join([*lines, json.dumps({"x": "y" * 10_000_001}), lines[1][:-9]]))

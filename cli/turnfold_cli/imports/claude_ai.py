@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from turnfold_cli.imports.settling import Heading, Left, Said, moment, settled, texts_in
+from turnfold_cli.imports.settling import Heading, Left, Said, moment, parts_of, settled, texts_in
 from turnfold_cli.transcripts import Conversation
 
 NAME = "Claude.ai's data export"
@@ -41,15 +41,14 @@ def _said(messages: Sequence[Any], left: Left) -> Iterator[Said]:
         if role is None:
             left["messages of nobody known"] += 1
             continue
-        content = message.get("content")
+        content = parts_of(message.get("content"))
         # Older exports have the text alone; in some the blocks are there, but empty.
-        blocks = content if isinstance(content, list) and texts_in(content).strip() else []
-        calls = [one for one in content or () if isinstance(one, Mapping) and "name" in one]
-        if not blocks and not calls:
-            blocks = [{"type": "text", "text": str(message.get("text") or "")}]
+        calls = any(isinstance(one, Mapping) and "name" in one for one in content)
+        if not calls and not texts_in(content).strip():
+            content = [{"type": "text", "text": str(message.get("text") or "")}]
         yield Said(
             role,
-            [*_attached(message, left), *(blocks or content or ())],
+            [*_attached(message, left), *content],
             moment(message.get("created_at")),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from turnfold_cli.imports.settling import Heading, Left, Said, moment, settled
+from turnfold_cli.imports.settling import Heading, Left, Said, moment, parts_of, settled
 from turnfold_cli.transcripts import Conversation
 
 NAME = "Claude Code's session JSONL"
@@ -85,7 +85,7 @@ def _is_prompt(line: Line) -> bool:
     if line["type"] != "user":
         return False
     return isinstance(content, str) or not any(
-        isinstance(one, Mapping) and one.get("type") == "tool_result" for one in content or ()
+        isinstance(one, Mapping) and one.get("type") == "tool_result" for one in parts_of(content)
     )
 
 
@@ -102,8 +102,7 @@ def _said(lines: Sequence[Line]) -> Iterator[Said]:
             continue  # a resumed session repeats lines
         seen.add(str(line.get("uuid") or id(line)))
         message = line["message"]
-        content = message.get("content") or []
-        blocks = [content] if isinstance(content, str) else content
+        blocks = parts_of(message.get("content"))
         name = message.get("id")
         if line["type"] == "assistant" and isinstance(name, str) and name in places:
             one = said[places[name]]

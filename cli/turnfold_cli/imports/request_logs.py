@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from turnfold_cli.imports.settling import Heading, Left, Said, moment, settled, texts_in
+from turnfold_cli.imports.settling import Heading, Left, Said, moment, parts_of, settled, texts_in
 from turnfold_cli.transcripts import Conversation
 
 NAME = "logged requests (Messages API or chat completions)"
@@ -174,8 +174,9 @@ def _said(messages: Sequence[Any], system: list[str], left: Left) -> Iterator[Sa
             result = {"type": "tool_result", "tool_use_id": asked, "content": content}
             yield Said("user", [result], _time(message))
         elif role in ("user", "assistant"):
-            parts = content if isinstance(content, list) else [content] if content else []
-            yield Said(role, [*parts, *_calls(message.get("tool_calls"))], _time(message))
+            yield Said(
+                role, [*parts_of(content), *_calls(message.get("tool_calls"))], _time(message)
+            )
         else:
             left["messages of nobody known"] += 1
 
@@ -198,7 +199,8 @@ def _tools(tools: Any, left: Left) -> Iterator[dict[str, Any]]:
     """Definitions with a schema, each name once; the provider's own tools have none."""
     names: set[str] = set()
     for tool in tools if isinstance(tools, list) else ():
-        told = tool.get("function", tool) if isinstance(tool, Mapping) else {}
+        told = tool.get("function", tool) if isinstance(tool, Mapping) else None
+        told = told if isinstance(told, Mapping) else {}
         schema = told.get("input_schema") or told.get("parameters")
         name = told.get("name")
         if not isinstance(name, str) or not isinstance(schema, dict) or name in names:

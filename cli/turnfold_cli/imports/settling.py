@@ -101,6 +101,13 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def parts_of(content: Any) -> list[Any]:
+    """A content as a list: its blocks, the only one, the text; nothing for anything else."""
+    if isinstance(content, list):
+        return content
+    return [content] if isinstance(content, str | Mapping) and content else []
+
+
 def texts_in(content: Any) -> str:
     """All that can be read in a content: a text, parts, or blocks; each on a line of its own."""
     if isinstance(content, str):
@@ -120,8 +127,7 @@ def _by_side(said: Iterable[Said], left: Left) -> Iterator[tuple[str, list[Block
 
 
 def _blocks(said: Said, left: Left) -> Iterator[tuple[str, Block]]:
-    content = said.content
-    for block in [content] if isinstance(content, str | Mapping) else content or ():
+    for block in parts_of(said.content):
         if isinstance(block, str):
             block = {"type": "text", "text": block}  # noqa: PLW2901
         if not isinstance(block, Mapping):
