@@ -232,6 +232,19 @@ def test_odd_entries_become_valid_requests(write, messages):
     assert all(a != b for a, b in pairwise(roles))
 
 
+def test_results_without_ids_answer_the_calls_in_order(write):
+    """Words behind a call go before it: its result has to follow at once."""
+    calls = [{**CALL, "id": None, "name": name} for name in ("one", "two")]
+    results = [{**RESULT, "tool_use_id": None, "content": text} for text in ("1", "2")]
+    said = [*calls, {"type": "text", "text": "I wait."}, *results]
+    [one], left = read(write([claude_ai(human("Count."), claude("", content=said))], "any.json"))
+    assert words(one)[1] == ("a", ["I wait.", "tool_use", "tool_use"])
+    names = {block["id"]: block["name"] for block in one.messages[1]["content"][1:]}
+    answered = {names[b["tool_use_id"]]: b["content"] for b in one.messages[2]["content"]}
+    assert answered == {"one": "1", "two": "2"}
+    assert not left
+
+
 @pytest.mark.parametrize(
     ("mapping", "at"),
     [
