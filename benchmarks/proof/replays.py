@@ -126,22 +126,23 @@ def _rows(
     agent = conversation.is_agent
     listed = listed_read()
     for contender in contenders(embedder, agent=agent):
-        result = _played(contender, conversation, embedder, listed)
-        yield _row(contender, result, listed, by_turn=True)
+        result = played(contender, conversation, embedder, listed)
+        yield row_of(contender, result, listed, by_turn=True)
         for read in reads:
             if read != listed:
                 if contender.knows_prices:
-                    result = _played(contender, conversation, embedder, read)
-                yield _row(contender, result, read)
+                    result = played(contender, conversation, embedder, read)
+                yield row_of(contender, result, read)
     for budget in () if agent else budgets:
         for contender in within(budget, embedder):
-            result = _played(contender, conversation, embedder, listed)
-            yield _row(contender, result, listed, budget=budget)
+            result = played(contender, conversation, embedder, listed)
+            yield row_of(contender, result, listed, budget=budget)
 
 
-def _played(
+def played(
     contender: Contender, conversation: Conversation, embedder: Embedder, read: float
 ) -> Result:
+    """A conversation held under a strategy, and its questions asked."""
     conditions = AT_WORK if conversation.is_agent else Conditions()
     started = time.perf_counter()
     with Replay(
@@ -162,7 +163,7 @@ def _played(
     return result
 
 
-def _row(
+def row_of(
     contender: Contender,
     result: Result,
     read: float,

@@ -47,8 +47,9 @@ class Results:
 
     @classmethod
     def read(cls, folder: Path) -> Results:
-        """Read every result file of a folder, in the order of their names."""
-        return cls.of([json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))])
+        """Read every result file of a folder by name, what was measured of peers last."""
+        files = sorted(folder.glob("*.json"), key=lambda file: (file.stem == "peers", file.name))
+        return cls.of([json.loads(file.read_text(encoding="utf-8")) for file in files])
 
     @classmethod
     def of(cls, files: Sequence[Any]) -> Results:

@@ -17,7 +17,18 @@ def peers(found: Sequence[Json] | None) -> Iterator[Block]:
     if not found:
         return
     yield Heading("Other libraries")
-    yield _any_table(found)
+    yield Text(
+        "The real ones, each in an environment of its own, by their own public interface; what "
+        "they find and cost stands with the budgets above. Vectors and the sentences of summaries "
+        "are given to all, and a second of theirs is without the wait for either. Tokens and calls "
+        "of a model are those of prompts of at most 4,000 tokens. A blank: it cannot, or was not "
+        "tried."
+    )
+    yield Code("make bench-peers")
+    # What limits each is a sentence, too long for a cell.
+    yield _any_table([{name: row[name] for name in row if name != "limit"} for row in found])
+    told = [(row.get("way", row["library"]), row.get("limit")) for row in found]
+    yield Points([f"{way}: {limit}" for way, limit in told if limit])
 
 
 def timing(found: Json | None) -> Iterator[Block]:

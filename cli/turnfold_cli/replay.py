@@ -153,7 +153,7 @@ class Replay:
         )
         self._says: Sequence[Any] | None = None
         self._max_tokens = conditions.max_tokens
-        api = Api(self._count, self._summarized, self._digested)
+        api = Api(self._count, self._summarized, self._digested, self._answered)
         self._cut = strategy.cutter(api) if strategy.cutter else strategy.cut
         chance = random.Random(conversation.id)
         self._waits = (
@@ -260,6 +260,10 @@ class Replay:
     def _digested(self, messages: list[Any], tokens: int) -> str:
         """A summary of messages by the summarizer's model, which is sent them as a text."""
         return self._told(stand_in_summary(messages, tokens), SUMMARY_MODEL, as_text(messages))
+
+    def _answered(self, messages: list[Any], says: str) -> str:
+        """What the summarizer's model is to say to a prompt that somebody else made."""
+        return self._told(says, SUMMARY_MODEL, messages)
 
     def _told(self, summary: str, model: str, asked: Any, **extra: Any) -> str:
         says, self._says = self._says, [{"type": "text", "text": summary}]

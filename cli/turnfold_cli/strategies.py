@@ -27,11 +27,13 @@ class Api:
         count: tokens of a prompt with these messages, as the API counts them.
         summarize: has the model read messages and summarize them.
         digest: the same by the summarizer's cheaper model, in so many `tokens`.
+        tell: has that model answer messages of the caller's own, with what it is to say.
     """
 
     count: Callable[[list[Message]], int]
     summarize: Callable[[list[Message]], str]
     digest: Callable[..., str]
+    tell: Callable[[list[Message], str], str]
 
 
 WINDOW_MESSAGES = 20
