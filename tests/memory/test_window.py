@@ -312,19 +312,19 @@ turns = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 60)), min_size=1, 
 
 
 @settings(max_examples=15, deadline=None)
-@given(turns, st.sampled_from([500, 1_000, 2_000]))
-def test_all_but_the_newest_message_fits_the_budget(sizes, budget):
+@given(turns, st.sampled_from([500, 1_000, 2_000]), st.sampled_from(["before_window", "append"]))
+def test_all_but_the_newest_message_fits_the_budget(sizes, budget, placement):
     messages = []
     for number, (asked, told) in enumerate(sizes):
         messages.append({"role": "user", "content": said(number, "asked") * asked})
         messages.append({"role": "assistant", "content": said(number, "told") * told})
     fake = stand_in()
-    policy = Policy.for_budget(budget, count_tokens=characters)
+    policy = Policy.for_budget(budget, count_tokens=characters, placement=placement)
     with Memory("memory:", policy=policy, embedder=HashedWords()) as kept:
         chat = Chat(kept.wrap(fake.client(), conversation="c"), messages)
-        for number in range(3):
-            chat.say(said(number))
-    assert [spent(body) <= budget for body in chats(fake)] == [True] * 3
+        for number in range(9):
+            chat.say(said(number) * 3)
+    assert [spent(body) for body in chats(fake) if spent(body) > budget] == []
 
 
 def test_a_budget_is_used_for_what_bears_on_the_message():

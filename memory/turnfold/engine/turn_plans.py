@@ -14,6 +14,7 @@ from turnfold.engine.turn_recall import BREAKS, TurnRecall
 from turnfold.engine.turn_steps import TurnSteps
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.planner import FoldPlanner, ReadRequest
+from turnfold.folding.rule import APPENDED
 from turnfold.recall.recalled_block import recall_block
 from turnfold.request.rewrite import sources_block
 from turnfold.summaries.summary_block import narrowed
@@ -93,6 +94,8 @@ class TurnPlans:
         sources = self._sources(epoch)
         limit, rate = self._planner.limit, self._planner.rate
         room = self._recall.room(epoch, limit=limit, rate=rate, sources=sources)
+        if appends and self._context.policy.budget is not None:
+            room = min(room, int(APPENDED * self._context.policy.budget / max(rate, 1.0)))
         budget = 0 if amid else min(purse.allows, room)
         past = self._steps.view.past(epoch.folded)
         found = self._recall.passages(epoch, past, appends=appends, budget=budget, rate=rate)

@@ -27,6 +27,8 @@ _INSTRUCTIONS = 400
 _RECENT = 32
 # With a budget, how far the window may outgrow what a fold leaves of it, in parts of the budget.
 _SLACK = 0.15
+APPENDED = 0.25
+"""The part of a budget of the whole prompt that one turn recalls, where that stays behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,13 @@ def _reason(standing: PromptSizes, until: int, policy: Policy, rates: Rates) -> 
     if policy.budget is not None:
         closed = sum(standing.sizes[standing.window : -1])
         most = policy.keep_tokens + policy.budget * _SLACK
-        return f"a window of {closed} tokens is over its share" if closed > most else ""
+        if closed > most:
+            return f"a window of {closed} tokens is over its share"
+        # What was recalled and stays leaves a share to what the next turn recalls.
+        held = closed + standing.memory
+        if standing.recalled and held > policy.budget * (1 - APPENDED):
+            return f"{held} tokens of memory and window are over their share"
+        return ""
     if prompt > standing.ceiling:
         return f"a prompt of {prompt} tokens is over the most it may have, {standing.ceiling}"
     if policy.fold_at != "auto":
