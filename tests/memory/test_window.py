@@ -327,6 +327,20 @@ def test_all_but_the_newest_message_fits_the_budget(sizes, budget, placement):
     assert [spent(body) for body in chats(fake) if spent(body) > budget] == []
 
 
+def test_a_budget_holds_where_what_is_recalled_stays():
+    fake = stand_in()
+    policy = Policy.for_budget(
+        2_000, count_tokens=characters, placement="append", recall_floor=-1.0
+    )
+    with memory(policy=policy) as kept:
+        chat = Chat(kept.wrap(fake.client(), conversation="c"), history(80))
+        for number in range(9):
+            chat.say(said(number) + said(number, "more") * 6)
+    sizes = [spent(body) for body in chats(fake)]
+    assert max(sizes) <= 2_000
+    assert min(sizes) > 300, "something is recalled each time"
+
+
 def test_a_budget_is_used_for_what_bears_on_the_message():
     fake = stand_in()
     policy = Policy.for_budget(1_500, count_tokens=characters, recall_floor=-1.0)
