@@ -227,6 +227,18 @@ def test_a_caller_who_keeps_the_first_exchange_and_the_newest_is_joined():
         assert world.seen["not joined"] == 0
 
 
+def test_words_beside_a_result_are_sent_alike_by_who_saw_them_come_and_who_did_not():
+    talk = [Act("say")] * 4 + [Act("cite"), Act("switch"), Act("restart"), Act("final"), Act("say")]
+    job = Act("job", size="huge", fault=("summary", "overloaded"))
+    more = [Act("cite", number=3, size="large"), Act("tools", number=5), Act("say", size="large")]
+    last = Act("job", number=2, size="large", twice=True)
+    policy = Policy(
+        fold_at=1_000, keep_tokens=0, keep_exchanges=2, recall_tokens=0, summary_tokens=100,
+        leaf_tokens=1_000, background="off",
+    )  # fmt: skip
+    run([("first", "c", None, 0)], policy, "enforced", [*talk, job, Act("cite", 1, 4), *more, last])
+
+
 def test_what_is_folded_is_at_least_named_where_the_summary_has_no_room():
     person = whole("ada", thinking=OFF)
     with World(replace(SMALL, summary_tokens=100, recall_tokens=0), [person]) as world:

@@ -343,8 +343,21 @@ def _joined(
     if place == skip:  # nothing is missing, but the first exchange reads differently each time
         front = [new.known_as(old) for old, new in zip(front, sent.exchanges[:skip], strict=True)]
     before = front[-1].exchange_id if front else archive.seed
+    front = _put_together(front)
     whole = Transcript.of([*front, *along(sent.exchanges[skip:], before)])
     return Course(whole, joined=True, missing=place - skip)
+
+
+def _put_together(exchanges: Sequence[Exchange]) -> list[Exchange]:
+    """Exchanges whose first message comes as one with results that end the one before.
+
+    Whether it once came so only the process knows that read it; all are to send the same bytes.
+    """
+    joins = [False, *(one.messages[-1]["role"] == "user" for one in exchanges)]
+    return [
+        one if one.joins == is_one else replace(one, joins=is_one)
+        for one, is_one in zip(exchanges, joins, strict=False)
+    ]
 
 
 def _kept(transcript: Transcript, archive: Archive) -> Transcript:
