@@ -1,7 +1,7 @@
 """Other memory libraries, the real ones, beside turnfold on the page of `make bench`.
 
     python benchmarks/bench_peers.py [LIBRARY ...] [--data FILE]... [--only ID ...] [--limit N]
-        [--environments DIR] [--out DIR] [--page DIR]
+        [--untimed] [--environments DIR] [--out DIR] [--page DIR]
 
 `make bench-peers` runs it. Each library is installed, pinned, in an environment of its own, and
 used through its own public interface; what it would send goes through the same stand-in of the API
@@ -49,7 +49,9 @@ def main() -> int:
         found = (
             Measured([], [{"way": library, "library": library.replace("_", " "), "cannot": why}])
             if why
-            else measured(library, environment, conversations, embedder)
+            else measured(
+                library, environment, conversations, embedder, timed=not arguments.untimed
+            )
         )
         write_result(file, {"about": about, **joined(_before(file), found, library)})
     write_page(arguments.out, arguments.page)
@@ -87,6 +89,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, action="append", default=[], help="transcripts")
     parser.add_argument("--only", nargs="*", default=[], help="ids of the conversations to take")
     parser.add_argument("--limit", type=int, default=3, help="so many conversations of each file")
+    parser.add_argument("--untimed", action="store_true", help="where others use the machine")
     parser.add_argument("--environments", type=Path, default=ROOT / ".venv-peers")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--page", type=Path, default=ROOT / "benchmarks", help="where it goes")

@@ -9,6 +9,7 @@ from functools import partial
 from proof.strategies import Contender
 from turnfold_cli.agents.summarizing import stand_in_summary
 from turnfold_cli.strategies import Api, Message, Strategy
+from turnfold_cli.transcripts import Conversation
 from turnfold_fake.sentences import read_sentences
 
 from peers.catalogue import Way
@@ -21,8 +22,11 @@ _TAG = re.compile(r"<[^<>]*>")
 class Asked:
     """A cut: what was said goes to a library, and what it would send is sent."""
 
-    def __init__(self, api: Api, process: PeerProcess, way: Way, budget: int) -> None:
+    def __init__(
+        self, api: Api, process: PeerProcess, way: Way, budget: int, questions: frozenset[str]
+    ) -> None:
         self._api = api
+        self._questions = questions
         self._process = process
         self._taken_in = 0
         self._said: dict[str, None] = {}
@@ -35,7 +39,9 @@ class Asked:
             self._said.update(dict.fromkeys(_sentences(units_of(earlier))))
             self._process.ask({"add": units_of(earlier)}, self._model)
             self._taken_in = len(history) - 1
-        told = self._process.ask({"prompt": units_of(history[-1:])}, self._model)
+        newest = history[-1]
+        question = isinstance(newest["content"], str) and newest["content"] in self._questions
+        told = self._process.ask({"prompt": units_of([newest]), "question": question}, self._model)
         return messages_of(told)
 
     def _model(self, prompt: str, tokens: int) -> str:
@@ -46,14 +52,17 @@ class Asked:
         return self._api.tell([{"role": "user", "content": prompt}], says)
 
 
-def contender(way: Way, process: PeerProcess, budget: int) -> Contender:
-    """A way to use a library, held to a budget."""
-    cutter = partial(_cutter, process=process, way=way, budget=budget)
+def contender(way: Way, process: PeerProcess, budget: int, conversation: Conversation) -> Contender:
+    """A way to use a library on a conversation, held to a budget."""
+    questions = frozenset(one.text for one in conversation.questions)
+    cutter = partial(_cutter, process=process, way=way, budget=budget, questions=questions)
     return Contender(Strategy(way.name, way.title, cutter=cutter), way.limit)
 
 
-def _cutter(api: Api, *, process: PeerProcess, way: Way, budget: int) -> Asked:
-    return Asked(api, process, way, budget)
+def _cutter(
+    api: Api, *, process: PeerProcess, way: Way, budget: int, questions: frozenset[str]
+) -> Asked:
+    return Asked(api, process, way, budget, questions)
 
 
 def _sentences(units: Sequence[dict[str, str]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -36,7 +37,12 @@ class Measured:
 
 
 def measured(
-    library: str, environment: Path, conversations: Sequence[Chosen], embedder: SharedEmbedder
+    library: str,
+    environment: Path,
+    conversations: Sequence[Chosen],
+    embedder: SharedEmbedder,
+    *,
+    timed: bool = True,
 ) -> Measured:
     """Every way to use a library, on every conversation, at every budget.
 
@@ -45,6 +51,7 @@ def measured(
         environment: where it is installed.
         conversations: groups and conversations, chats all of them.
         embedder: gives it vectors.
+        timed: whether the machine has nothing else to do, so that times are told.
     """
     of_library = {
         "library": library.replace("_", " "),
@@ -63,6 +70,8 @@ def measured(
                     figures = _way(way, process, conversations, runs)
             except PeerError as failed:
                 figures = {"cannot": str(failed)}
+        if not timed:
+            figures = {name: one for name, one in figures.items() if not name.endswith("_ms")}
         peers.append({"way": way.title, **of_library, **figures, "limit": way.limit})
     return Measured([run for run in runs.values() if run["rows"]], peers)
 
@@ -85,7 +94,7 @@ def _way(
     asked, rows = 0, []
     for _, conversation in conversations:
         for budget in BUDGETS:
-            one = contender(way, process, budget)
+            one = contender(way, process, budget, conversation)
             result = played(one, conversation, process.embedder, listed_read())
             row = row_of(one, result, listed_read(), budget=budget)
             asked += len(result.turns) + len(result.asked)
@@ -108,7 +117,7 @@ def _way(
 def _with_tools(way: Way, process: PeerProcess) -> Json:
     """How many requests were refused on a history with parallel calls of tools, and of how many."""
     conversation = parallel_tools()
-    one = contender(way, process, TOOLS_BUDGET)
+    one = contender(way, process, TOOLS_BUDGET, conversation)
     result = played(one, conversation, process.embedder, listed_read())
     return {
         "refused_with_tools": result.unanswered,
@@ -119,8 +128,8 @@ def _with_tools(way: Way, process: PeerProcess) -> Json:
 
 def _said(refusal: str) -> str:
     """The API's own word, to its first full stop."""
-    said = refusal.partition("'message': ")[2].strip("'\"}") or refusal
-    return said.partition(". ")[0]
+    said = re.search(r"'message': (['\"])(.*?)\1[,}]", refusal)
+    return (said[2] if said else refusal).partition(". ")[0]
 
 
 def version_of(library: str, environment: Path) -> str:

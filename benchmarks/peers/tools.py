@@ -8,7 +8,8 @@ from turnfold_cli.transcripts import Conversation, Message
 
 EXCHANGES = 60
 _SIDE_BY_SIDE = (2, 3)
-_LINES = 12
+_LONGEST = 20
+"""Lines of a result, the shortest has one: a cut may fall before any of them."""
 _TOOL = {
     "name": "look",
     "description": "Looks at a place.",
@@ -45,6 +46,6 @@ def parallel_tools(exchanges: int = EXCHANGES) -> Conversation:
 def _seen(number: int, place: int) -> str:
     lines = (
         f"Gauge {number * 7 + line} of place {place} reads {number * 31 + line * place}."
-        for line in range(_LINES)
+        for line in range(1 + (number * 7 + place * 5) % _LONGEST)
     )
     return "\n".join(lines)

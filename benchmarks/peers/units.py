@@ -10,6 +10,7 @@ from typing import Any
 
 from turnfold.history.block_text import words_of
 from turnfold_cli.strategies import Message, plain_message
+from turnfold_cli.transcripts import BEGINS
 
 Unit = dict[str, Any]
 
@@ -39,11 +40,19 @@ def _parts(message: Message) -> Iterator[Unit]:
 
 
 def messages_of(units: Sequence[Unit]) -> list[Message]:
-    """Messages that say this, neighbours of one side as one; a system's words open the first."""
+    """Messages that say this, neighbours of one side as one; a system's words open the first.
+
+    Where an assistant would open them, which clients mend before the API sees it, a user does.
+    """
     told = [one for one in units if one["role"] == "system"]
     rest = [one for one in units if one["role"] != "system"]
+    if not rest:
+        return []
+    opens = [{"role": "user", "text": unit["text"]} for unit in told]
+    if not opens and rest[0]["role"] == "assistant":
+        opens = [{"role": "user", "text": BEGINS}]
     messages: list[Message] = []
-    for one in [*({"role": "user", "text": unit["text"]} for unit in told), *rest]:
+    for one in [*opens, *rest]:
         role = "assistant" if one["role"] == "assistant" else "user"
         blocks = list(_blocks(one))
         if not blocks:

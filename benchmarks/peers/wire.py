@@ -2,8 +2,9 @@
 
     python -m peers.wire chroma
 
-Needs nothing but Python. Asked are `open`, `add`, `prompt` and `usage`; while it works, an adapter
-asks back for vectors and for a model's words. A part of a message is a unit:
+Needs nothing but Python. Asked are `open`, `add`, `prompt` (of a `question` nothing stays) and
+`usage`; while it works, an adapter asks back for vectors and for a model's words. A part of a
+message is a unit:
 
     {"role": "user" | "assistant" | "tool" | "system", "text", "calls": [{"id", "name", "input"}],
      "call": id of the call that a tool's text is the result of}
@@ -19,6 +20,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 Unit = dict[str, Any]
@@ -81,6 +83,14 @@ class Peer(ABC):
     def prompt(self, newest: Sequence[Unit]) -> Sequence[Unit]:
         """What would be sent now, with the newest message at its end, which is not kept."""
 
+    def state(self) -> Any:
+        """What `prompt` may change beside what was taken in, so that a question leaves nothing."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Be again as when `state` was asked for; most change nothing."""
+        del state
+
 
 class Searching(Peer):
     """Whole texts in the order of a search, as many as fit, told in the order they were said."""
@@ -116,6 +126,15 @@ def count(text: str) -> int:
     return -(-len(text) // CHARS_PER_TOKEN)
 
 
+def _peak() -> float:
+    """Megabytes of this process at its largest; what rusage says may be of the one it came from."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmHWM:"))
+
+
 def main() -> None:
     """Answer until the pipe ends."""
     host = Host()
@@ -133,10 +152,12 @@ def main() -> None:
         elif "add" in asked:
             peer.add(asked["add"])
         elif "prompt" in asked:
+            before = peer.state()
             told = list(peer.prompt(asked["prompt"]))
+            if asked["question"]:
+                peer.restore(before)
         else:
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            told = {"seconds": seconds, "peak_mb": peak, "import_seconds": imported}
+            told = {"seconds": seconds, "peak_mb": _peak(), "import_seconds": imported}
             seconds = 0.0
         if "open" not in asked:
             seconds += time.perf_counter() - began - (host.waited - waited)

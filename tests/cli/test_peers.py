@@ -89,7 +89,8 @@ def test_what_a_library_asks_for_is_given_while_it_works(library):
 
     library.ask({"open": "Everything", "budget": 100})
     library.ask({"add": said})
-    told = library.ask({"prompt": said}, lambda prompt, tokens: f"{prompt} {tokens}")
+    asked = {"prompt": said, "question": True}
+    told = library.ask(asked, lambda prompt, tokens: f"{prompt} {tokens}")
 
     assert told == [{"role": "system", "text": "Sum up 1 texts. 10"}, *said, *said]
     assert library.ask({"usage": True})["peak_mb"] > 0

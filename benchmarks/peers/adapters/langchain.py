@@ -33,6 +33,12 @@ class _State(Peer):
     def before_model(self, messages: list[BaseMessage]) -> list[BaseMessage]:
         raise NotImplementedError
 
+    def state(self) -> Any:
+        return list(self._kept.messages)
+
+    def restore(self, state: Any) -> None:
+        self._kept.messages = state
+
 
 class Summarization(_State):
     """One text rewritten at each overflow, by default from the newest 4,000 tokens it replaces."""
