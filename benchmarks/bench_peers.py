@@ -23,7 +23,7 @@ from typing import Any
 
 from bench_proof import write_page, write_result
 from peers.catalogue import HERE, libraries, pins
-from peers.measuring import Measured, joined, measured
+from peers.measuring import Measured, joined, measured, ours
 from proof.embedding import fast_embedder
 from proof.provenance import provenance
 from proof.replays import JOB, chosen
@@ -42,6 +42,8 @@ def main() -> int:
     embedder, about = fast_embedder(), provenance()
     arguments.out.mkdir(parents=True, exist_ok=True)
     file = arguments.out / "peers.json"
+    itself = Measured([], [ours(embedder)])
+    write_result(file, {"about": about, **joined(_before(file), itself, "turnfold")})
     for library in arguments.library or libraries():
         print(library, file=sys.stderr, flush=True)
         environment = arguments.environments / library

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from proof.replays import Chosen, played, row_of
-from proof.strategies import BUDGETS, listed_read
+from proof.strategies import BUDGETS, listed_read, within
 from turnfold_cli.replay import SharedEmbedder
+from turnfold_cli.replay_results import Result
 
 from peers.catalogue import Way, pins, ways
 from peers.contenders import contender
@@ -118,7 +119,17 @@ def _with_tools(way: Way, process: PeerProcess) -> Json:
     """How many requests were refused on a history with parallel calls of tools, and of how many."""
     conversation = parallel_tools()
     one = contender(way, process, TOOLS_BUDGET, conversation)
-    result = played(one, conversation, process.embedder, listed_read())
+    return _refused(played(one, conversation, process.embedder, listed_read()))
+
+
+def ours(embedder: SharedEmbedder) -> Json:
+    """The row of turnfold, held to the same budget on the same calls of tools."""
+    *_, one = within(TOOLS_BUDGET, embedder)
+    result = played(one, parallel_tools(), embedder, listed_read())
+    return {"way": one.strategy.title, "library": "turnfold", "ours": True, **_refused(result)}
+
+
+def _refused(result: Result) -> Json:
     return {
         "refused_with_tools": result.unanswered,
         "of_requests": len(result.turns),
