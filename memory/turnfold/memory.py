@@ -249,7 +249,7 @@ class Memory(MemoryByHand, MemoryFiles):
         step = partial(self._filling, messages, user_id, conversation, times, progress)
         filling = await anyio.to_thread.run_sync(step)
         writers = self._writers(without_memory(client))
-        own = writers.sync if writers.on_loop is None else None
+        own = writers.sync if callable(self._summarizer) else None
         asked = writers.on_loop if own is None else own.on_loop
         return await afill(filling, asked, writers.judged)
 

@@ -19,7 +19,7 @@ from turnfold.language.words import plain
 from turnfold.summaries import evidence
 from turnfold.summaries.evidence import Evidence
 from turnfold.summaries.notes import SummaryJob
-from turnfold.summaries.sentences import _LEAST, _bonus, _item, _read, _worth, extract
+from turnfold.summaries.sentences import _LEAST, _item, _read, _worth, extract
 from turnfold_stores.search.scanning import STRETCH, normal, scan, stretches
 
 # --- nothing raises ---------------------------------------------------------------------------
@@ -197,10 +197,10 @@ def plainly_picked(job):
     while rest:
 
         def value(one, covered=covered):
-            return _worth(one, _bonus(one), covered) / sizes[one], -order[one]
+            return _worth(one, covered) / sizes[one], -order[one]
 
         best = max(rest, key=value)
-        if _worth(best, _bonus(best), covered) <= (_LEAST if items else 0):
+        if _worth(best, covered) <= (_LEAST if items else 0):
             break
         rest.remove(best)
         if sizes[best] > left and items:
