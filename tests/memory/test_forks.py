@@ -101,6 +101,29 @@ in_child(work)
 """) == ["True True", "child ended with 0"]
 
 
+def test_a_child_of_a_parent_that_reads_the_price_list_knows_prices(run):
+    """The list is a module, imported when a price is first asked for."""
+    assert run("""
+import sys
+from turnfold.accounting.prices import price_of
+
+began = threading.Event()
+
+class Slow:
+    def find_spec(self, name, path, target=None):
+        if name == "turnfold.accounting.price_list":
+            began.set()
+            time.sleep(0.5)
+
+sys.meta_path.insert(0, Slow())
+asking = threading.Thread(target=price_of, args=("claude-sonnet-5-5",))
+asking.start()
+began.wait()
+in_child(lambda: print(price_of("claude-sonnet-5-5").read > 0, flush=True))
+asking.join()
+""") == ["True", "child ended with 0"]
+
+
 def test_a_child_is_held_up_by_no_turn_of_its_parent(run):
     """The parent's threads hold whatever locks a turn takes, one after the other."""
     assert (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple
+
+from turnfold_stores.process.fork import importing
 
 
 class Tier(NamedTuple):
@@ -69,16 +72,27 @@ def price_of(model: str, own: Mapping[str, Price] | None = None) -> Price | None
     known = [one for one in own or () if name.startswith(one) or model.startswith(one)]
     if own and known:
         return own[max(known, key=len)]
-    from turnfold.accounting.price_list import listed
-
-    return listed(model)
+    return _price_list().listed(model)
 
 
 def dearest() -> Price:
     """The highest price there is of each kind: for a model that must not be underestimated."""
-    from turnfold.accounting.price_list import dearest as dearest_listed
+    return _price_list().dearest()
 
-    return dearest_listed()
+
+class _PriceList(NamedTuple):
+    """What is asked of the list of all models."""
+
+    listed: Callable[[str], Price | None]
+    dearest: Callable[[], Price]
+
+
+@cache
+def _price_list() -> _PriceList:
+    """The list, loaded when first asked for: a fork waits until it is."""
+    with importing:
+        from turnfold.accounting import price_list
+    return _PriceList(price_list.listed, price_list.dearest)
 
 
 @dataclass(frozen=True, slots=True)
