@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 from turnfold_fake import FakeClaude
+from turnfold_fake.faults import Faults
 
 from support.models import DEFAULT
 
@@ -205,6 +206,10 @@ class Scripted(FakeClaude):
     def __init__(self, **options):
         self.next_reply = "All right."
         super().__init__(self._as_told, **options)
+
+    def forget_faults(self):
+        """Let nothing go wrong that has not yet."""
+        self._faults = Faults()
 
     def _as_told(self, body):
         return self.next_reply(body) if callable(self.next_reply) else self.next_reply

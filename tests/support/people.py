@@ -325,6 +325,7 @@ class World:
 
     def compact(self, person):
         """Have the provider summarize all that was said; its block begins what is said next."""
+        self.fake.forget_faults()  # those that wait for a summary of ours: this one is the caller's
         answer = self.pass_by(person, {"extra_body": {"compaction": {"type": "summarize"}}})
         if answer is not None and person.habit == "whole":
             [person.block] = [one.model_dump(exclude_none=True) for one in answer.content]
