@@ -105,6 +105,7 @@ def test_a_child_of_a_parent_that_reads_the_price_list_knows_prices(run):
     """The list is a module, imported when a price is first asked for."""
     assert run("""
 import sys
+from support.models import DEFAULT
 from turnfold.accounting.prices import price_of
 
 began = threading.Event()
@@ -116,10 +117,10 @@ class Slow:
             time.sleep(0.5)
 
 sys.meta_path.insert(0, Slow())
-asking = threading.Thread(target=price_of, args=("claude-sonnet-5-5",))
+asking = threading.Thread(target=price_of, args=(DEFAULT,))
 asking.start()
 began.wait()
-in_child(lambda: print(price_of("claude-sonnet-5-5").read > 0, flush=True))
+in_child(lambda: print(price_of(DEFAULT).read > 0, flush=True))
 asking.join()
 """) == ["True", "child ended with 0"]
 
