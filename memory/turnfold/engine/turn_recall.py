@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from turnfold_stores.cached_value import cached_property
+
 from turnfold.accounting.tokens import count_message
 from turnfold.archive.passages import RecalledPassage
 from turnfold.archive.plans import Plan
@@ -133,7 +135,11 @@ class TurnRecall:
 
     def _most(self, rate: float) -> int:
         """Tokens that may be recalled at the most, as we estimate them."""
-        return int(most_recalled(self._policy, self._transcript.exchanges) / max(rate, 1.0))
+        return int(self._most_recalled / max(rate, 1.0))
+
+    @cached_property
+    def _most_recalled(self) -> int:
+        return most_recalled(self._policy, self._transcript.exchanges)
 
     def floor(self, epoch: Epoch) -> int:
         """Index of the first message whose thinking may stay; what came before was refused."""

@@ -20,12 +20,11 @@ from turnfold.language.number_words import Languages, NumberWords, number_words
 from turnfold.language.numerals import SUFFIX, Number, number, readings, with_zeros
 from turnfold.language.words import bare
 
-_FIGURE = (
-    r"(?<![\w.,])\d{1,3}(?:[ ']\d{3})++(?![\d'])(?:[.,]\d+)?"
-    r"|\d+(?:[.,:/_'-]\d+|h\d\d(?!\d))*+"
+_PIECE = re.compile(
+    r"((?<![\w.,])\d{1,3}(?:[ ']\d{3})++(?![\d'])(?:[.,]\d+)?"
+    r"|\d+(?:[.,:/_'-]\d+|h\d\d(?!\d))*+)"
+    rf"|[^\W\d_](?:[^\W\d_]|[{MARKS}'])*+"
 )
-_WORD = rf"[^\W\d_](?:[^\W\d_]|[{MARKS}'])*+"
-_PIECE = re.compile(rf"({_FIGURE})|{_WORD}")
 _YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})")
 _TIME = re.compile(r"(\d{1,2})[:h](\d{2})(?::\d{2})?")

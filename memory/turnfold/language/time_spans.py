@@ -103,15 +103,24 @@ def _in_language(text: str, language: str, today: date) -> TimeSpan | None:
             day = today + timedelta(min(days))
             return TimeSpan(day, day)
     for _, weekday in found.weekdays:
-        day = today - timedelta((today.weekday() - weekday) % 7 or 7)
-        return TimeSpan(day, day)
+        return _latest(weekday, today)
     return None
+
+
+def _latest(weekday: int, today: date) -> TimeSpan:
+    """The latest such day of the week before today, from 0 for Monday."""
+    day = today - timedelta((today.weekday() - weekday) % 7 or 7)
+    return TimeSpan(day, day)
 
 
 def _of_date(told: Date, today: date) -> TimeSpan:
     # Without a year the latest such month that has begun.
-    first = date(told.year or today.year - (told.month > today.month), told.month, told.day or 1)
-    return TimeSpan(first, first if told.day else _end_of_month(first))
+    year = today.year - (told.month > today.month) if told.year is None else told.year
+    if told.day is not None:
+        day = date(year, told.month, told.day)
+        return TimeSpan(day, day)
+    first = date(year, told.month, 1)
+    return TimeSpan(first, _end_of_month(first))
 
 
 def _whole(unit: str, ago: int, today: date) -> TimeSpan:
@@ -135,9 +144,7 @@ def _named_day(text: str, today: date) -> TimeSpan | None:
         if re.search(rf"\b{words}\b", text):
             return TimeSpan(today - timedelta(first), today - timedelta(last))
     if weekday := _WEEKDAY.search(text):
-        back = (today.weekday() - _DAYS.index(weekday[1])) % 7 or 7
-        day = today - timedelta(back)
-        return TimeSpan(day, day)
+        return _latest(_DAYS.index(weekday[1]), today)
     return None
 
 
@@ -164,13 +171,8 @@ def _month(text: str, today: date) -> TimeSpan | None:
     if not (found := _IN_MONTH.search(text)):
         return None
     month = next(n for n, name in enumerate(_MONTHS, 1) if name.startswith(found[1]))
-    # Without a year the latest such month that has begun.
-    year = int(found[3]) if found[3] else today.year - (month > today.month)
-    if found[2]:
-        day = date(year, month, int(found[2]))
-        return TimeSpan(day, day)
-    first = date(year, month, 1)
-    return TimeSpan(first, _end_of_month(first))
+    year, day = (int(one) if one else None for one in (found[3], found[2]))
+    return _of_date(Date(year, month, day), today)
 
 
 def _end_of_month(first: date) -> date:

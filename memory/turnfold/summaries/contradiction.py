@@ -145,9 +145,6 @@ class Sides:
         for clause, turns in zip(sentence, turning, strict=True):
             if not turns:
                 self._clauses.append(f" {' '.join(map(_STEM, clause))} ")
-        if not any(turning):
-            self._affirmed.update(map(_STEM, chain(*sentence)))
-            return
         affirmed = AFFIRMED
         if any(word.ends for clause in sentence for word in clause):
             affirmed |= OPEN
