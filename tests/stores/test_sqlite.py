@@ -5,10 +5,14 @@ import sqlite3
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from turnfold_stores import Entry, Record, StoreError, StoreUnavailable, open_store
+from turnfold_stores.process.fork import multiplying
+from turnfold_stores.search.exact import ExactVectors
 from turnfold_stores.sqlite import connection as sqlite_file
 from turnfold_stores.sqlite import index as index_module
 
@@ -192,6 +196,28 @@ if child:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class Watched(np.ndarray):
+    """Notes in `guarded`, at each product, whether a fork would wait for it."""
+
+    guarded: ClassVar[list[bool]] = []
+
+    def __matmul__(self, other):
+        with ThreadPoolExecutor(1) as another:
+            self.guarded.append(another.submit(lambda: multiplying.is_busy).result())
+        return np.asarray(self) @ other
+
+
+@pytest.mark.parametrize("conversation", [None, "c"])
+def test_no_fork_comes_into_a_product(conversation):
+    # OpenBLAS ends its threads before a fork, and hangs if another thread is using them.
+    vectors = ExactVectors()
+    vectors.put([Entry("e", "c", np.ones(4))])
+    vectors._matrix = vectors._matrix.view(Watched)
+    Watched.guarded.clear()
+    next(vectors.nearest(np.ones(4), conversation=conversation))
+    assert Watched.guarded == [True]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -141,11 +141,11 @@ class Undivided:
         until = time.monotonic() + seconds
         with self._changed:
             self._is_shut = True
-            while self._others and (left := until - time.monotonic()) > 0:
+            while self.is_busy and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
 
     @property
-    def _others(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether a thread other than this one is inside."""
         return any(count for who, count in self._inside.items() if who != threading.get_ident())
 
@@ -155,7 +155,7 @@ class Undivided:
             self._changed.notify_all()
 
     def _open_in_child(self) -> None:
-        self.is_cut = self.is_cut or self._others
+        self.is_cut = self.is_cut or self.is_busy
         mine = self._inside[threading.get_ident()]
         self._begin_anew()
         if mine:
@@ -164,3 +164,8 @@ class Undivided:
 
 importing = Undivided()
 """For imports on first use, which any thread may come to: `with importing: import ...`."""
+
+multiplying = Undivided()
+"""For products of matrices: a fork that finds NumPy's BLAS at work in another thread hangs, since
+OpenBLAS ends its threads before it forks. Taken last, inside any lock: `with multiplying: a @ b`.
+"""

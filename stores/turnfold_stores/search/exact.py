@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from turnfold_stores.errors import StoreError
+from turnfold_stores.process.fork import multiplying
 from turnfold_stores.protocols import Entry, Hit, Vector
 from turnfold_stores.records.vectors import checked, unit
 
@@ -140,11 +141,13 @@ class ExactVectors:
                     f"{self._matrix.shape[1]}: it comes from another embedding model"
                 )
             if conversation is None:
-                scores = self._matrix[:count] @ query
+                with multiplying:
+                    scores = self._matrix[:count] @ query
             else:
                 code = self._codes.get(conversation, _NO_CONVERSATION - 1)
                 rows = np.flatnonzero(self._conversations[:count] == code)
-                scores = self._matrix[rows] @ query
+                with multiplying:
+                    scores = self._matrix[rows] @ query
                 ids = [ids[row] for row in rows.tolist()]
         for position, score in _best_first(scores):
             yield Hit(ids[position], score)
