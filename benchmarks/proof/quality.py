@@ -33,9 +33,10 @@ _OF_A_DAY = 10  # exchanges
 _PORTION = 50  # exchanges between two requests of a long chat
 _START = datetime(2031, 1, 6, 9, tzinfo=UTC)
 _NEAREST_TOKENS = 4_000
-# A label of what was recalled, and what a summary says beside a note that took another's place.
-_LABEL = re.compile(r"\[[0-9a-f]+ (?:\d{4}-\d\d-\d\d )?(\d+) user\] ([^\n]*)")
-_DATED = re.compile(r"\[[0-9a-f]+ (\d{4}-\d\d-\d\d) \d+ user\]")
+# A label of what was recalled, which tells a date where that is another than the one before; and
+# what a summary says beside a note that took another's place.
+_LABEL = re.compile(r"^[0-9a-f]+:(?:\d{4}-\d\d-\d\d )?(\d+)u ([^\n]*)", re.MULTILINE)
+_DATED = re.compile(r"^[0-9a-f]+:(\d{4}-\d\d-\d\d) \d+[a-z]", re.MULTILINE)
 _REPLACED = re.compile(r"no longer|newer|since then|superseded", re.IGNORECASE)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from html.parser import HTMLParser
 
 import pytest
@@ -14,6 +15,8 @@ from proof.results import Results
 from proof.said import CHANGED
 from proof.strategies import READS, listed_read
 from support.embedders import HashedWords
+from turnfold.archive.passages import Passage, RecalledPassage
+from turnfold.recall.recalled_block import recall_block
 from turnfold_cli.replay import SharedEmbedder
 from turnfold_cli.replay_results import MODEL
 from turnfold_cli.transcripts import packaged_demo, packaged_job
@@ -216,15 +219,30 @@ def test_a_prompt_over_its_budget_counts_as_nothing_found(chat):
     assert all(one["evidence"] < 1 for one in over)
 
 
+def passage(text, turn, day=None):
+    return RecalledPassage(Passage(f"c{turn}:0", f"c{turn}", "user", text, turn), turn, 1.0, day)
+
+
 def test_of_a_changed_fact_it_is_told_which_stands_and_which_is_newer():
     pair = CHANGED[0]
-    judged = quality.judged(pair, f"[ab1 3 user] {pair.older}\n[ab1 9 user] {pair.newer}")
+    labelled = recall_block([passage(pair.older, 3), passage(pair.newer, 9)])
+    judged = quality.judged(pair, labelled)
     assert judged == {
         "newer": True, "alone": False, "both": True, "ordered": True, "marked": True
     }  # fmt: skip
     assert quality.judged(pair, pair.older)["alone"]
     bare = quality.judged(pair, f"{pair.newer}\n{pair.older}")
     assert (bare["ordered"], bare["marked"]) == (False, False)
+
+
+def test_of_what_was_said_on_a_day_it_is_told_under_which_it_stands():
+    days = [date(2031, 1, 7), date(2031, 1, 7), date(2031, 1, 8)]
+    texts = [f"The meter reads {n}." for n in (4711, 4712, 4713)]
+    said = [passage(text, n, day) for n, (text, day) in enumerate(zip(texts, days, strict=True), 1)]
+    block = recall_block(said)
+    assert [quality._day_of(str(n), block) for n in (4711, 4712, 4713)] == [
+        day.isoformat() for day in days
+    ]
 
 
 def test_the_gate_leaves_less_that_is_wrong():

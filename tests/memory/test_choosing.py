@@ -20,7 +20,15 @@ def message(number, text, *, source="user"):
 
 
 def chosen(
-    messages, values, *, budget=1_000, pieces=None, shown=(), stands=lambda _: False, nearest=()
+    messages,
+    values,
+    *,
+    budget=1_000,
+    pieces=None,
+    shown=(),
+    stands=lambda _: False,
+    noted=lambda _: False,
+    nearest=(),
 ):
     return choose(
         messages,
@@ -30,6 +38,7 @@ def chosen(
         pieces=pieces or {},
         shown=shown,
         stands=stands,
+        noted=noted,
         nearest=nearest,
     )
 
@@ -123,3 +132,22 @@ def test_the_last_part_of_a_large_budget_goes_by_nearness_alone():
     assert 0.1 < len(by_nearness) / len(some) < 0.25
     small = numbers(chosen(talk, values, budget=3_000, nearest=nearest))
     assert small == list(range(len(small))), "a small one goes by value alone"
+
+
+NONE, PAST, OTHER = (
+    "I have no allergies.",
+    "Because of my allergy to penicillin I carry a card.",
+    "The mower stands in the garage.",
+)
+
+
+@given(st.permutations([3.0, 2.0, 1.0]))
+def test_what_a_note_has_comes_again_behind_what_it_is_newer_than(values):
+    talk = [message(0, NONE), message(1, PAST), message(2, OTHER)]
+    assert numbers(chosen(talk, values, noted=lambda text: text != NONE)) == [0, 1]
+
+
+def test_what_a_note_has_does_not_come_where_nothing_older_does():
+    talk = [message(0, PAST), message(1, NONE), message(2, "Allergy cards are red.", source="tool")]
+    assert numbers(chosen(talk, [1.0, 0.0, 1.0], noted=lambda text: text == PAST)) == [2]
+    assert numbers(chosen(talk, [1.0, 1.0, 1.0], noted=lambda text: text == PAST)) == [1, 2]

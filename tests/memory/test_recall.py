@@ -179,6 +179,15 @@ def test_what_the_summary_has_verbatim_is_not_recalled():
     assert "The oar is red." not in block
 
 
+def test_what_the_summary_has_comes_again_behind_what_it_is_newer_than():
+    def verbatim(job):
+        return SummaryDraft([Item("fact", "The oar is blue now.", (job.first + 1,))])
+
+    messages = exchanges("The oar is red.", "The oar is blue now.", *FILLER)
+    [block], _ = recalled(messages, "What of the oar?", summarizer=verbatim)
+    assert block.index("The oar is red.") < block.index("The oar is blue now.")
+
+
 def test_what_the_window_has_is_not_recalled_from_another_turn():
     messages = exchanges("The oar is red.", "The oar is long, too.", *FILLER, "The oar is red.")
     [block], _ = recalled(messages, "What of the oar?")
@@ -224,6 +233,29 @@ def test_words_for_a_time_prefer_what_was_said_then():
         chat.say("Which hue did I paint the oar on 2022-01-20?")
     block = injected(chats(fake)[-1])[-1][2]
     assert re.search(r"\w+:2022-01-20 12u Painted the oar in \w+ hue number 12\.", block)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What did I tell you on 20 January 2022?",
+        "What did we talk about on the 20th of January?",
+        "Was habe ich dir am 20. Januar 2022 gesagt?",
+        "2022年1月20日に何を話しましたか？",
+    ],
+)
+def test_a_time_alone_brings_what_was_said_then(question):
+    """Nothing that was said has a word of the question, or means what it means."""
+    fake, now, day = stand_in(), [0.0], 24 * 60 * 60
+    rules = replace(SMALL, recall_tokens=120, clock=lambda: now[0], fold_at=1_000, time_zone="UTC")
+    with memory(policy=rules, summarizer=says_nothing) as remembering:
+        chat = Chat(remembering.wrap(fake.client(), conversation="c"))
+        for number in range(1, 40):
+            now[0] = day * (19_000 + number)  # from 2022-01-09
+            chat.say(f"Painted the oar in {WORDS[number % 8]} hue, coat {number}. " + "So. " * 12)
+        chat.say(question)
+    block = injected(chats(fake)[-1])[-1][2]
+    assert re.search(r"\w+:2022-01-20 12u Painted the oar in \w+ hue, coat 12\.", block)
 
 
 # --- searching --------------------------------------------------------------------------------

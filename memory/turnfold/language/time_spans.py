@@ -71,7 +71,22 @@ def span_in(text: str, now: float, zone: tzinfo | None = None) -> TimeSpan | Non
 
 
 def _in_english(text: str, today: date) -> TimeSpan | None:
-    return _named_day(text, today) or _ago(text, today) or _last(text, today) or _month(text, today)
+    return (
+        _named_day(text, today)
+        or _ago(text, today)
+        or _last(text, today)
+        or _dated(text, today)
+        or _month(text, today)
+    )
+
+
+def _dated(text: str, today: date) -> TimeSpan | None:
+    """Dates with their day, in whichever order: "8 January", "the 8th of January", "Jan 8"."""
+    told = [one for _, meant in quantities(text, ("en",)).dates for one in meant[:1] if one.day]
+    spans = [_of_date(one, today) for one in told]
+    if not spans:
+        return None
+    return TimeSpan(min(one.first for one in spans), max(one.last for one in spans))
 
 
 def _in_language(text: str, language: str, today: date) -> TimeSpan | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, tzinfo
+from functools import partial
 from itertools import islice
 
 from turnfold_stores import Hit, Record
@@ -13,6 +16,8 @@ from turnfold.archive.archive import Archive
 from turnfold.archive.passages import content_of
 from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import utterances
+from turnfold.language.days import known_day
+from turnfold.language.time_spans import TimeSpan
 from turnfold.recall.ranking import Candidate, messages_of
 
 # Exchanges looked at on either side of one that was found.
@@ -182,11 +187,30 @@ class Candidates:
             self._known[content] = messages_of(content, utterances(self._kept[index].messages))
         return self._known[content]
 
-    def in_view(self, summary: str) -> str:
-        """All text that stands in the request verbatim, white space squeezed."""
+    def said_in(self, span: TimeSpan, most: int) -> list[str]:
+        """Ids of passages of this path that were said in a span of time, in order, one a message.
+
+        Args:
+            span: the days.
+            most: ids at most; of more, some from all over the span.
+        """
+        folded = sorted(self._indexes.values())
+        # What is said later stands later, so few times are looked up.
+        first = bisect_left(folded, span.first, key=partial(self._day, zone=span.zone))
+        last = bisect_right(folded, span.last, key=partial(self._day, zone=span.zone))
+        found = [f"{one.id}.0" for index in folded[first:last] for one in self._said(index)]
+        return found[:: -(-len(found) // most) or 1]
+
+    def _day(self, index: int, zone: tzinfo | None) -> date:
+        """The day of an exchange; the first there ever was, where that is not known."""
+        name = next((f"{one.id}.0" for one in self._said(index)), "")
+        return known_day(self.times([name]).get(name, 0.0), zone) or date.min
+
+    def in_view(self) -> str:
+        """All text of the window, white space squeezed."""
         live = (one for n, one in enumerate(self._sent) if n not in self._folded)
         texts = [said.text for one in live for said in utterances(one.messages)]
-        return " ".join(" ".join([summary, *texts]).split())
+        return " ".join(" ".join(texts).split())
 
     def times(self, passage_ids: Sequence[str]) -> dict[str, float]:
         """When passages were said, in seconds since the epoch, by id; where known."""

@@ -17,7 +17,7 @@ from turnfold.errors import TurnfoldError, failure
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.utterances import utterances
 from turnfold.language.days import known_day
-from turnfold.language.time_spans import span_in
+from turnfold.language.time_spans import TimeSpan, span_in
 from turnfold.policy import Policy
 from turnfold.recall.candidates import Candidates, MessageCache, Past
 from turnfold.recall.query import (
@@ -54,6 +54,9 @@ _LEAST_SHARE = 0.08
 _BY_WORDS_ALONE = 0.5
 # How much more a message counts that was said when the opening says.
 _IN_TIME = 2.0
+# Telling words, figures aside, up to which an opening that names a time asks for what was said
+# then: the month, "tell", and a matter or a weekday. Neither words nor meaning find that.
+_LITTLE_ELSE = 4
 _NO_FLOOR = -1.0
 # The floor for the rest where the nearest is above the policy's and a budget of the whole prompt
 # is there to be filled.
@@ -129,16 +132,20 @@ def look_up(
         dense = list(islice(found.alive(hits, most * _LOOKED_AT), most))
     except BaseException as failed:  # noqa: BLE001 - an embedder or an index may raise anything
         wrong = failure(failed)
-    messages, runs = found.with_neighbours([*lexical, *dense])
+    span = span_in(asked.query, archive.clock(), policy.zone)
+    then = found.said_in(span, most) if span is not None and _asks_when(asked) else []
+    messages, runs = found.with_neighbours([*lexical, *dense, *then])
     share = _share(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
+    share = 1.0 if then else share
     budget = int(budget * share)
     if not budget or not messages:
         return LookedUp((), wrong)
     budget -= min(RECALL_OVERHEAD, budget // 2)
     of_pieces = fuse_ranks(lexical, dense)
-    in_time = _timeliness(archive, found, asked, messages, policy.zone)
-    relevant = relevance(messages, runs, fuse_ranks(_utterances_of(lexical), _utterances_of(dense)))
-    in_view = found.in_view(summary)
+    in_time = _timeliness(found, span, messages)
+    rankings = (_utterances_of(ranking) for ranking in (lexical, dense, then))
+    relevant = relevance(messages, runs, fuse_ranks(*rankings))
+    in_view, in_summary = found.in_view(), _squeezed(summary)
 
     def worth(how_much: Floats) -> Floats:
         whole = int(budget * WHOLE)
@@ -152,7 +159,8 @@ def look_up(
         count=context.count,
         pieces=_by_message(of_pieces),
         shown=shown,
-        stands=lambda text: " ".join(text.split()) in in_view,
+        stands=lambda text: _squeezed(text) in in_view,
+        noted=lambda text: _squeezed(text) in in_summary,
     )
     return LookedUp(_found(archive, found, chosen, policy.zone), wrong)
 
@@ -243,15 +251,20 @@ def _by_message(pieces: dict[str, float]) -> dict[str, dict[int, float]]:
     return found
 
 
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _asks_when(asked: RecallQuery) -> bool:
+    """Whether next to nothing but a time is asked for: "What did I tell you on 8 January?"."""
+    figures = sum(one.isdigit() for one in asked.terms)
+    return asked.asks and asked.named - figures <= _LITTLE_ELSE
+
+
 def _timeliness(
-    archive: Archive,
-    past: Candidates,
-    asked: RecallQuery,
-    messages: Sequence[Candidate],
-    zone: tzinfo | None,
+    past: Candidates, span: TimeSpan | None, messages: Sequence[Candidate]
 ) -> Floats:
     """How much more each message counts for when it was said; shape (messages,)."""
-    span = span_in(asked.query, archive.clock(), zone)
     if span is None:
         return np.ones(len(messages))
     times = past.times([f"{one.id}.0" for one in messages])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from turnfold_stores import words
-from turnfold_stores.search.terms import telling_words
+from turnfold_stores.search.terms import telling_words, terms
 
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.passages import split
@@ -28,9 +28,11 @@ _LEAST_PIECE = 60
 _ONE_PASSAGE = 200
 # Below this what is left of a budget is not worth looking for something that fits.
 _CRUMBS = 12
-# Shares of words two messages have in common that make them the same, or about the same.
+# Shares of words two messages have in common that make them the same, or about the same; and, for
+# what is asked about anyway, on one matter.
 _SAME = 0.9
 _ABOUT = 0.6
+_ONE_MATTER = 1 / 3
 # Messages that may fail to fit, one after the other, before a budget is left as it is.
 _MOST_MISSED = 60
 # Messages that a newer one is looked for, and among which it is.
@@ -66,13 +68,15 @@ def choose(
     pieces: Mapping[str, Mapping[int, float]],
     shown: Collection[str],
     stands: Callable[[str], bool],
+    noted: Callable[[str], bool] = lambda _: False,
     nearest: Sequence[float] = (),
 ) -> list[Chosen]:
     """The worthiest messages that fit a budget, in the order they were said.
 
     Greedy by value, which for many small things in a large knapsack is as good as any. What is
     too long to come whole comes as its best passages. What says the same comes once. A
-    statement of the user comes with a newer one on the same matter.
+    statement of the user comes with a newer one on the same matter, also where a note has that:
+    a note does not say when, so the older one behind it would read as the last word.
 
     Args:
         messages: in the order they were said.
@@ -81,11 +85,12 @@ def choose(
         count: counts tokens.
         pieces: by id of a message, the scores of those of its passages that were found.
         shown: ids of messages and passages that stand in the request already.
-        stands: whether a text stands in it verbatim, as in the summary.
+        stands: whether a text stands in it verbatim.
+        noted: whether it stands in the summary of it.
         nearest: what each is worth by nearness in meaning alone, for the last part of a large
             budget; () to go by `values` to the end.
     """
-    knapsack = _Knapsack(messages, budget, count, shown, stands)
+    knapsack = _Knapsack(messages, budget, count, shown, stands, noted)
     by_value, by_nearness = _best_first(values), _best_first(nearest)
     newer = _newer_in(messages, by_value[:_MOST_NEWER])
 
@@ -127,6 +132,7 @@ class _Knapsack:
         count: CountText,
         shown: Collection[str],
         stands: Callable[[str], bool],
+        noted: Callable[[str], bool],
     ) -> None:
         self.left = budget
         self.chosen: list[Chosen] = []
@@ -135,8 +141,11 @@ class _Knapsack:
         self._count = count
         self._shown = shown
         self._stands = stands
+        self._noted = noted
+        self._passed: dict[int, float] = {}  # what a note has, by place: what it is worth
         self._begun = {name.rpartition(".")[0] for name in shown if "." in name}
         self._words: dict[int, frozenset[str]] = {}  # of what was taken, by place
+        self._terms_of: dict[int, frozenset[str]] = {}
 
     def take(self, place: int, score: float, pieces: Mapping[int, float]) -> bool:
         """Put a message in, or what of it fits; whether any was."""
@@ -156,11 +165,38 @@ class _Knapsack:
             return False
         if self._stands(message.text):
             return False
+        if self._noted(message.text) and not self._on_one_matter(place, self._words):
+            self._passed[place] = score
+            return False
         if whole:
             self._put(place, None, message.text, score, cost)
             self._words[place] = said
+            self._take_newer(place)
             return True
         return self._take_pieces(place, score, pieces)
+
+    def _take_newer(self, place: int) -> None:
+        """Put in what notes have that the user said later than this, on the same matter."""
+        newer = {other for other in self._passed if place in self._on_one_matter(other, [place])}
+        for other in sorted(newer):
+            self.take(other, self._passed.pop(other), {})
+
+    def _on_one_matter(self, place: int, others: Iterable[int]) -> list[int]:
+        """Those of other statements of the user that are older than one, and on its matter."""
+        if self._messages[place].source != "user":
+            return []
+        mine = self._terms(place)
+        older = [n for n in others if n < place and self._messages[n].source == "user"]
+        return [
+            n
+            for n in older
+            if len(mine & self._terms(n)) >= _ONE_MATTER * min(len(mine), len(self._terms(n))) > 0
+        ]
+
+    def _terms(self, place: int) -> frozenset[str]:
+        if place not in self._terms_of:
+            self._terms_of[place] = frozenset(terms(self._messages[place].text))
+        return self._terms_of[place]
 
     def _take_pieces(self, place: int, score: float, found: Mapping[int, float]) -> bool:
         message = self._messages[place]
