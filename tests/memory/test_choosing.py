@@ -147,6 +147,12 @@ def test_what_a_note_has_comes_again_behind_what_it_is_newer_than(values):
     assert numbers(chosen(talk, values, noted=lambda text: text != NONE)) == [0, 1]
 
 
+@given(st.permutations([3.0, 2.0, 1.0]))
+def test_of_two_on_one_matter_that_notes_have_both_come(values):
+    talk = [message(0, NONE), message(1, PAST), message(2, OTHER)]
+    assert numbers(chosen(talk, values, noted=lambda _: True)) == [0, 1]
+
+
 def test_what_a_note_has_does_not_come_where_nothing_older_does():
     talk = [message(0, PAST), message(1, NONE), message(2, "Allergy cards are red.", source="tool")]
     assert numbers(chosen(talk, [1.0, 0.0, 1.0], noted=lambda text: text == PAST)) == [2]

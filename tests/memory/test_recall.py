@@ -147,7 +147,7 @@ FILLER = [said(number) for number in range(1, 15)]
 
 def recalled(messages, text, *, summarizer=says_nothing, clock=None, **changes):
     """What one request recalls for an opening, and the receipt."""
-    rules = replace(SMALL, recall_tokens=400, clock=clock, **changes)
+    rules = replace(SMALL, **{"recall_tokens": 400, "clock": clock, **changes})
     fake, receipts = stand_in(), []
     with memory(policy=rules, summarizer=summarizer, on_receipt=receipts.append) as remembering:
         client = remembering.wrap(fake.client(max_retries=0), conversation="c")
@@ -233,6 +233,15 @@ def test_words_for_a_time_prefer_what_was_said_then():
         chat.say("Which hue did I paint the oar on 2022-01-20?")
     block = injected(chats(fake)[-1])[-1][2]
     assert re.search(r"\w+:2022-01-20 12u Painted the oar in \w+ hue number 12\.", block)
+
+
+def test_what_a_short_question_names_comes_before_what_it_may_follow_up_on():
+    talk = [f"We talked a while of the weather in week {n}." for n in range(1, 30)]
+    mixed = [text for n, one in enumerate(talk) for text in (one, said(n), said(n + 500))]
+    garage = "As I told you, I keep the mower, the ladder and the bicycles of us all in the garage."
+    messages = exchanges(*mixed[:60], garage, *mixed[60:], talk[7])
+    [block], _ = recalled(messages, "Is there power in the garage?", recall_tokens=110)
+    assert garage in block
 
 
 @pytest.mark.parametrize(

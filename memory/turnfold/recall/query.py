@@ -81,6 +81,7 @@ class RecallQuery:
         asks: whether it is a question or a request.
         words: how long the opening itself is.
         of_assistant: whether it asks for what the assistant said.
+        own: the opening alone, where `query` has what it may follow up on before it; else "".
     """
 
     query: str
@@ -89,6 +90,7 @@ class RecallQuery:
     asks: bool
     words: int
     of_assistant: bool = False
+    own: str = ""
 
 
 def read_opening(opening: str, earlier: Sequence[str] = ()) -> RecallQuery | None:
@@ -105,6 +107,7 @@ def read_opening(opening: str, earlier: Sequence[str] = ()) -> RecallQuery | Non
     if not (asks or named) or is_small_talk(opening):
         return None
     query = _ends(opening)
+    own = query if named else ""
     length = count_words(opening)
     if asks and _is_bare(opening, named, length):
         for text in map(without_manner, earlier):
@@ -122,6 +125,7 @@ def read_opening(opening: str, earlier: Sequence[str] = ()) -> RecallQuery | Non
         asks,
         length,
         asks_of_assistant(opening),
+        own if own != query else "",
     )
 
 

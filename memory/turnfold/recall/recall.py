@@ -119,9 +119,7 @@ def look_up(
         return LookedUp()
     where = archive.scope.conversation if alone else None
     found = Candidates(archive, past, closed=alone, known=known, root=root)
-    by_words = match_words(
-        archive.store.ledger, archive.scope.user_id, asked.query, conversation=where, kind="passage"
-    )
+    by_words = _by_words(archive, asked, where)
     most = _LEAST_TAKEN + budget // _PER_TAKEN
     lexical = list(islice(found.alive(by_words, most * _LOOKED_AT), most))
     dense: list[str] = []
@@ -185,6 +183,20 @@ def _openings_of(exchange: Exchange) -> list[str]:
         by_user = [one.text for one in said if one.source == "user"]
         texts.append("\n".join(by_user or [one.text for one in said]))
     return [text for text in texts if text] or [""]
+
+
+def _by_words(archive: Archive, asked: RecallQuery, where: str | None) -> Iterator[Hit]:
+    """Hits by words: those of the opening itself before those of what it may follow up on.
+
+    What it follows up on has more words, and in a long talk enough is like it to fill any list.
+    """
+    ledger, user_id = archive.store.ledger, archive.scope.user_id
+    seen: set[str] = set()
+    for text in filter(None, (asked.own, asked.query)):
+        for hit in match_words(ledger, user_id, text, conversation=where, kind="passage"):
+            if hit.id not in seen:
+                seen.add(hit.id)
+                yield hit
 
 
 def _nearest(context: TurnContext, query: str, where: str | None) -> Iterator[Hit]:
@@ -261,9 +273,7 @@ def _asks_when(asked: RecallQuery) -> bool:
     return asked.asks and asked.named - figures <= _LITTLE_ELSE
 
 
-def _timeliness(
-    past: Candidates, span: TimeSpan | None, messages: Sequence[Candidate]
-) -> Floats:
+def _timeliness(past: Candidates, span: TimeSpan | None, messages: Sequence[Candidate]) -> Floats:
     """How much more each message counts for when it was said; shape (messages,)."""
     if span is None:
         return np.ones(len(messages))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from turnfold_stores import words
@@ -76,7 +76,8 @@ def choose(
     Greedy by value, which for many small things in a large knapsack is as good as any. What is
     too long to come whole comes as its best passages. What says the same comes once. A
     statement of the user comes with a newer one on the same matter, also where a note has that:
-    a note does not say when, so the older one behind it would read as the last word.
+    a note does not say when, so the older one behind it would read as the last word. Of two on
+    the same matter that both stand in notes, both come, for the turns that tell which holds.
 
     Args:
         messages: in the order they were said.
@@ -147,8 +148,17 @@ class _Knapsack:
         self._words: dict[int, frozenset[str]] = {}  # of what was taken, by place
         self._terms_of: dict[int, frozenset[str]] = {}
 
-    def take(self, place: int, score: float, pieces: Mapping[int, float]) -> bool:
-        """Put a message in, or what of it fits; whether any was."""
+    def take(
+        self, place: int, score: float, pieces: Mapping[int, float], *, needed: bool = False
+    ) -> bool:
+        """Put a message in, or what of it fits; whether any was.
+
+        Args:
+            place: which.
+            score: what it is worth.
+            pieces: the scores of those of its passages that were found.
+            needed: whether to, though a note has it.
+        """
         message = self._messages[place]
         if place in self._words or message.id in self._shown:
             return False
@@ -165,33 +175,42 @@ class _Knapsack:
             return False
         if self._stands(message.text):
             return False
-        if self._noted(message.text) and not self._on_one_matter(place, self._words):
+        noted = self._noted(message.text)
+        if noted and not needed and not self._is_needed(place):
             self._passed[place] = score
             return False
         if whole:
             self._put(place, None, message.text, score, cost)
             self._words[place] = said
-            self._take_newer(place)
+            self._take_those_beside(place, noted=noted)
             return True
         return self._take_pieces(place, score, pieces)
 
-    def _take_newer(self, place: int) -> None:
-        """Put in what notes have that the user said later than this, on the same matter."""
-        newer = {other for other in self._passed if place in self._on_one_matter(other, [place])}
-        for other in sorted(newer):
-            self.take(other, self._passed.pop(other), {})
+    def _is_needed(self, place: int) -> bool:
+        """Whether a statement that a note has would be told apart from another only by its turn."""
+        older = (other for other in self._words if other < place)
+        return any(self._share(place, other) >= _ONE_MATTER for other in older) or any(
+            self._share(place, other) >= _ABOUT for other in self._passed
+        )
 
-    def _on_one_matter(self, place: int, others: Iterable[int]) -> list[int]:
-        """Those of other statements of the user that are older than one, and on its matter."""
-        if self._messages[place].source != "user":
-            return []
-        mine = self._terms(place)
-        older = [n for n in others if n < place and self._messages[n].source == "user"]
-        return [
-            n
-            for n in older
-            if len(mine & self._terms(n)) >= _ONE_MATTER * min(len(mine), len(self._terms(n))) > 0
+    def _take_those_beside(self, place: int, *, noted: bool) -> None:
+        """Put in what notes have and what this one, which may be of a note, must not be without."""
+        beside = [
+            other
+            for other in self._passed
+            if (other > place and self._share(place, other) >= _ONE_MATTER)
+            or (noted and self._share(place, other) >= _ABOUT)
         ]
+        scores = {other: self._passed.pop(other) for other in beside}
+        for other, score in sorted(scores.items()):
+            self.take(other, score, {}, needed=True)
+
+    def _share(self, place: int, other: int) -> float:
+        """Which share of the words of the shorter of two statements of the user both have."""
+        if not self._messages[place].source == self._messages[other].source == "user":
+            return 0.0
+        mine, theirs = self._terms(place), self._terms(other)
+        return len(mine & theirs) / max(1, min(len(mine), len(theirs)))
 
     def _terms(self, place: int) -> frozenset[str]:
         if place not in self._terms_of:
