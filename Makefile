@@ -68,8 +68,10 @@ servers: install
 	$(BIN)/python tests/servers/run.py
 
 # The page benchmarks/report.html; with DATA='FILE ...' on transcripts, too, three of each file.
+# LIVE=1 MAX_USD=5 asks the real API, where there is a key: it says what that costs and asks first.
 bench: $(VENV)/.small
-	$(BIN)/python benchmarks/bench_proof.py $(DATA:%=--data %) $(OPTIONS)
+	$(BIN)/python benchmarks/bench_proof.py $(DATA:%=--data %) \
+	  $(if $(LIVE),--live $(MAX_USD:%=--max-usd %)) $(OPTIONS)
 
 # Other memory libraries on the same page: PEERS='chroma mem0' for some, an environment for each.
 bench-peers: $(VENV)/.small

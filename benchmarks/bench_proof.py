@@ -2,13 +2,15 @@
 
     python benchmarks/bench_proof.py [--data FILE]... [--only ID ...] [--limit N] [--jobs N]
         [--parts replays quality sessions timing] [--out DIR] [--page DIR]
+    python benchmarks/bench_proof.py --live --max-usd N [--questions N] [--data FILE]...
 
 `make bench` runs it. Without `--data` on the conversations that come with turnfold, a chat and an
 agent's job; a file may hold transcripts as `turnfold replay` reads them, trajectories of agents,
 or questions with sessions in the format of LongMemEval. Writes a result file for each part, and
 the page of all result files there are, as HTML and Markdown; `--parts` with no name makes the
 page anew from what was measured before. A rerun gives the same tokens and evidence; only the
-part `timing` differs.
+part `timing` differs. `--live` puts the same questions to the real API instead, where there is a
+key (docs/live.md): it says what that would cost, asks, and stops before the maximum.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from live import command
 from proof import quality, replays, sessions, timing
 from proof.blocks import as_html, as_markdown
+from proof.embedding import fast_embedder
 from proof.page import TITLE, blocks
 from proof.provenance import provenance
 from proof.results import Results
@@ -42,7 +46,13 @@ def main() -> int:
     logging.getLogger("turnfold").addHandler(logging.NullHandler())
     started, about = time.perf_counter(), provenance()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
+    if arguments.live:
+        taken = replays.chosen(arguments.data, arguments.only, arguments.limit)
+        live = command.run(arguments, taken, fast_embedder())
+        if live is None:
+            return 1
+        write_result(arguments.out / "live.json", {"about": about, "live": live})
+    for part in () if arguments.live else PARTS:
         if part in arguments.parts:
             # What is there so far is written at once: a run that is stopped is not lost.
             for found in _measured(part, arguments):
@@ -62,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--out", type=Path, default=HERE / "results", help="for result files")
     parser.add_argument("--page", type=Path, default=HERE, help="where the page goes")
+    command.add_arguments(parser)
     return parser.parse_args()
 
 

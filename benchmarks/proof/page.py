@@ -10,7 +10,15 @@ from proof.blocks import Block, Charts, Code, Column, Heading, Points, Table, Te
 from proof.charts import COLOURS, Axis, Line, Mark, lines, marks
 from proof.frontier import OURS, Comparison, Point, frontier, verdicts
 from proof.results import Group, Json, Results
-from proof.sections import better_searches, measured_how, peers, quality, sessions, timing
+from proof.sections import (
+    better_searches,
+    live,
+    measured_how,
+    peers,
+    quality,
+    sessions,
+    timing,
+)
 
 TITLE = "turnfold beside what people use instead"
 _LEAST_HALF = 20  # turns from which on a growth can be told
@@ -43,6 +51,7 @@ def blocks(results: Results, *, model: str, listed: float) -> Iterator[Block]:
     yield Heading("Where something else is the better choice" if lost else "Verdict")
     yield Points([*verdicts(compared), *short], loud=True)
     yield Text(_EVIDENCE)
+    yield from live(results.parts.get("live"))
     for group in groups:
         yield from _group(group, listed)
     if any(group.budgets() for group in groups):

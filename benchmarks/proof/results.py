@@ -6,7 +6,8 @@ one may have rows of the same conversation, so peers measured elsewhere stand be
     {"about": ..., "runs": [{"group", "conversation", "rows": [{"strategy", "title", "limit",
      "budget", "read", "spend", "evidence", ...}]}]}
 
-Other parts of the page are read from "quality", "sessions", "timing" and "peers" of any file.
+Other parts of the page are read from "live", "quality", "sessions", "timing" and "peers" of any
+file.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-_PARTS = ("quality", "sessions", "timing", "peers")
+_PARTS = ("live", "quality", "sessions", "timing", "peers")
 _SUMMED = (
     "input_tokens",
     "summary_tokens",

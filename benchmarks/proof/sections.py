@@ -31,6 +31,36 @@ def peers(found: Sequence[Json] | None) -> Iterator[Block]:
     yield Points([f"{way}: {limit}" for way, limit in told if limit])
 
 
+def live(found: Json | None) -> Iterator[Block]:
+    """What the real API answered, where somebody asked it."""
+    if not found:
+        return
+    first, second = found["judges"]
+    same, kappa = found["same_verdict"], found["kappa"]
+    yield Heading("Asked of the real API")
+    yield Text(
+        f"Answers by {found['answers_by']}, summaries by {found['summaries_by']}, each answer "
+        f"judged by {first} and {second} with one documented prompt. Right: both say so, with the "
+        "95% interval of so many questions beside it. The last turns were held so that each "
+        "continues the one before; what of them was read from the cache is the API's own count, "
+        "and so is why it could not serve the rest. Only questions that every strategy was asked "
+        "count."
+    )
+    yield Code("make bench LIVE=1 MAX_USD=5")
+    yield _any_table(found["rows"])
+    agree = [] if same is None else [f"the same verdict on {same:.1%}"]
+    agree += [] if kappa is None else [f"Cohen's kappa {kappa:.2f}"]
+    of_them = f"The judges read {found['judged']} answers"
+    told = [
+        f"{of_them}: {', '.join(agree)}." if agree else f"{of_them}.",
+        *([f"{found['unreadable']} had no verdict."] if found["unreadable"] else []),
+        f"${found['dollars']:.2f} were spent of ${found['most']:.2f} at most.",
+        *([f"It ended early: {found['stopped']}."] if found["stopped"] else []),
+        *([f"{found['not_answered']} were not answered."] if found["not_answered"] else []),
+    ]
+    yield Points(told)
+
+
 def timing(found: Json | None) -> Iterator[Block]:
     """What memory adds to a turn, and how that grows with what is in memory."""
     if not found:
@@ -147,6 +177,8 @@ def _column(name: str, values: Sequence[Any]) -> Column:
         return Column(title, numeric=False)
     if all(isinstance(one, int) for one in told):
         return Column(title, "{:,}".format)
+    if name.startswith("dollars"):
+        return Column(title, "{:.4f}".format)
     if name.endswith(("_ms", "_ratio")):
         return Column(title, "{:,.2f}".format)
     if all(0 <= one <= 1 for one in told):
