@@ -63,7 +63,7 @@ def held(fake, account, chats, **changes):
     return Interview(MODELS, door, HashedWords(), questions=2, **changes).hold(chats)
 
 
-# --- whether anything is spent ---------------------------------------------------------------------
+# --- whether anything is spent --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("said", ["", "n", "no", "maybe"])

@@ -91,7 +91,7 @@ def choose(
         nearest: what each is worth by nearness in meaning alone, for the last part of a large
             budget; () to go by `values` to the end.
     """
-    knapsack = _Knapsack(messages, budget, count, shown, stands, noted)
+    knapsack = _Knapsack(messages, budget, count, shown, stands=stands, noted=noted)
     by_value, by_nearness = _best_first(values), _best_first(nearest)
     newer = _newer_in(messages, by_value[:_MOST_NEWER])
 
@@ -132,6 +132,7 @@ class _Knapsack:
         budget: int,
         count: CountText,
         shown: Collection[str],
+        *,
         stands: Callable[[str], bool],
         noted: Callable[[str], bool],
     ) -> None:
