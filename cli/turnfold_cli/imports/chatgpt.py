@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from turnfold_cli.imports.settling import Heading, Left, Said, moment, settled, texts_in
+from turnfold_cli.imports.settling import Heading, Left, Said, moment, settled_each, texts_in
 from turnfold_cli.transcripts import Conversation
 
 NAME = "ChatGPT's data export"
@@ -28,16 +28,14 @@ def conversations(values: Sequence[Any], stem: str, left: Left) -> Iterator[Conv
         stem: names conversations without id.
         left: is told what was left out.
     """
-    for number, value in enumerate(values, 1):
-        if not recognises(value):
-            left["entries that are no conversations"] += 1
-            continue
+
+    def read(value: Mapping[str, Any], number: int) -> tuple[Heading, Iterator[Said]]:
         name = str(value.get("conversation_id") or value.get("id") or f"{stem}-{number}")
         branch = _living(value, left)
         system = "\n\n".join(_text(one) for one in branch if _role(one) == "system").strip()
-        heading = Heading(name, str(value.get("title") or ""), system)
-        if one := settled(_said(branch, left), heading, left):
-            yield one
+        return Heading(name, str(value.get("title") or ""), system), _said(branch, left)
+
+    return settled_each(values, recognises, read, left)
 
 
 def _living(value: Mapping[str, Any], left: Left) -> list[Mapping[str, Any]]:

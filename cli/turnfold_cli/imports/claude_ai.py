@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from turnfold_cli.imports.settling import Heading, Left, Said, moment, parts_of, settled, texts_in
+from turnfold_cli.imports.settling import Heading, Left, Said, moment, parts_of, settled_each, texts_in
 from turnfold_cli.transcripts import Conversation
 
 NAME = "Claude.ai's data export"
@@ -25,14 +25,12 @@ def conversations(values: Sequence[Any], stem: str, left: Left) -> Iterator[Conv
         stem: names conversations without id.
         left: is told what was left out.
     """
-    for number, value in enumerate(values, 1):
-        if not recognises(value):
-            left["entries that are no conversations"] += 1
-            continue
-        name = str(value.get("uuid") or f"{stem}-{number}")
-        said = _said(value["chat_messages"], left)
-        if one := settled(said, Heading(name, str(value.get("name") or "")), left):
-            yield one
+
+    def read(value: Mapping[str, Any], number: int) -> tuple[Heading, Iterator[Said]]:
+        heading = Heading(str(value.get("uuid") or f"{stem}-{number}"), str(value.get("name") or ""))
+        return heading, _said(value["chat_messages"], left)
+
+    return settled_each(values, recognises, read, left)
 
 
 def _said(messages: Sequence[Any], left: Left) -> Iterator[Said]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -79,6 +79,29 @@ def settled(said: Iterable[Said], heading: Heading, left: Left) -> Conversation 
         title=heading.title or heading.id,
         when=(min(times), max(times)) if times else None,
     )
+
+
+def settled_each(
+    values: Iterable[Any],
+    recognises: Callable[[Any], bool],
+    read: Callable[[Any, int], tuple[Heading, Iterable[Said]]],
+    left: Left,
+) -> Iterator[Conversation]:
+    """The conversations of a data export, which has one an entry.
+
+    Args:
+        values: the entries.
+        recognises: whether one is a conversation.
+        read: an entry, and its number from 1; what is known of it, and what was said.
+        left: is told what was left out.
+    """
+    for number, value in enumerate(values, 1):
+        if not recognises(value):
+            left["entries that are no conversations"] += 1
+            continue
+        heading, said = read(value, number)
+        if one := settled(said, heading, left):
+            yield one
 
 
 def moment(value: Any) -> float | None:
