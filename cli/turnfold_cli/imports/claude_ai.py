@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from turnfold_cli.imports.settling import Heading, Left, Said, moment, parts_of, settled_each, texts_in
+from turnfold_cli.imports.settling import (
+    Heading,
+    Left,
+    Said,
+    moment,
+    parts_of,
+    settled_each,
+    texts_in,
+)
 from turnfold_cli.transcripts import Conversation
 
 NAME = "Claude.ai's data export"
@@ -27,7 +35,9 @@ def conversations(values: Sequence[Any], stem: str, left: Left) -> Iterator[Conv
     """
 
     def read(value: Mapping[str, Any], number: int) -> tuple[Heading, Iterator[Said]]:
-        heading = Heading(str(value.get("uuid") or f"{stem}-{number}"), str(value.get("name") or ""))
+        heading = Heading(
+            str(value.get("uuid") or f"{stem}-{number}"), str(value.get("name") or "")
+        )
         return heading, _said(value["chat_messages"], left)
 
     return settled_each(values, recognises, read, left)
