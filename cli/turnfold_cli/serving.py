@@ -12,6 +12,7 @@ from turnfold import Memory, Policy
 from turnfold.errors import MissingDependency
 from turnfold.scope import LOCAL_USER
 from turnfold.serve import ServeSettings
+from turnfold.serve.settings import CLOUDS
 from turnfold_stores.masking import without_secret
 
 from turnfold_cli import rendering
@@ -29,7 +30,11 @@ def serve_command(  # noqa: PLR0917 - typer makes options of them
         str, typer.Argument(help="Where turnfold remembers: sqlite:FILE, ./folder, postgresql://…")
     ] = "sqlite:turnfold.db",
     upstream: Annotated[
-        str, typer.Option(help="Base URL of the server that answers.")
+        str,
+        typer.Option(
+            help="Base URL of the server that answers, or a cloud, with the account of this "
+            f"environment: {', '.join(CLOUDS)}."
+        ),
     ] = _USUAL.upstream,
     port: Annotated[int, typer.Option(help="The port to listen at.")] = _USUAL.port,
     host: Annotated[
@@ -57,6 +62,9 @@ def serve_command(  # noqa: PLR0917 - typer makes options of them
     fold_at: Annotated[
         str, typer.Option(help="Policy.fold_at: auto, or a number of tokens.")
     ] = str(Policy().fold_at),
+    summary_model: Annotated[
+        str, typer.Option(help="Policy.summary_model: auto, or a model's name at the upstream.")
+    ] = Policy().summary_model,
     keep_first: Annotated[
         int, typer.Option(help="Exchanges of coding agents that are kept, from the first on.")
     ] = _USUAL.keep_first,
@@ -93,7 +101,7 @@ def serve_command(  # noqa: PLR0917 - typer makes options of them
             f"memory is kept in {without_secret(store)}, {upstream} answers; clients take "
             f"http://{host}:{port} as their base URL"
         )
-        run(store, settings, fold_at=threshold, workers=workers)
+        run(store, settings, fold_at=threshold, summary_model=summary_model, workers=workers)
 
 
 @app.command("mcp")

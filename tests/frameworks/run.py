@@ -31,6 +31,7 @@ FRAMEWORKS = {
     "openai_agents": ["openai-agents[litellm]"],
     "dspy": ["dspy"],
     "smolagents": ["smolagents[litellm]"],
+    "clouds": ["anthropic[bedrock,vertex]"],
     "tracers": ["langsmith", "logfire", "braintrust"],
 }
 NEEDS = ["pytest", "pytest-asyncio"]

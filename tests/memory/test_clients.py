@@ -20,6 +20,7 @@ from support.chats import (
     stand_in,
     summaries,
 )
+from support.clouds import SETTINGS, cloud
 from support.models import OTHER_SUMMARY, PREFILL, SUMMARY
 from support.ways import SYNC, Door
 from turnfold import ExtractiveSummarizer, Memory, TurnfoldError, memory_of, with_memory
@@ -315,40 +316,6 @@ def test_only_clients_are_wrapped(thing):
 # --- clouds -----------------------------------------------------------------------------------
 
 
-def cloud(fake):
-    """A transport that takes a cloud's requests to the stand-in, as the cloud does."""
-
-    def forward(request):
-        body = json.loads(request.read())
-        path = request.url.path
-        body.setdefault(
-            "model",
-            path.split("/models/" if "/models/" in path else "/model/")[-1]
-            .split("/")[0]
-            .split(":")[0],
-        )
-        body.pop("anthropic_version", None)
-        answer = httpx2.Request(
-            "POST",
-            "http://claude/v1/messages",
-            json=body,
-            headers={"anthropic-version": "2023-06-01"},
-        )
-        return fake.transport.handle_request(answer)
-
-    async def forward_async(request):
-        return forward(request)
-
-    return forward, forward_async
-
-
-CLOUDS = {
-    "AnthropicBedrock": {"api_key": "key", "aws_region": "eu-west-1"},
-    "AnthropicVertex": {"region": "europe-west1", "project_id": "p", "access_token": "t"},
-    "AnthropicFoundry": {"api_key": "key", "resource": "r"},
-}
-
-
 NAMES = {
     "AnthropicBedrock": f"anthropic.{SUMMARY}",
     "AnthropicVertex": SUMMARY,
@@ -366,7 +333,7 @@ def in_words(body):
     return Reply(ANSWER if body["model"] == MODEL else summary, thinking=False)
 
 
-@pytest.mark.parametrize("name", CLOUDS)
+@pytest.mark.parametrize("name", SETTINGS)
 async def test_clients_of_clouds_are_wrapped_too(door, name):
     fake = stand_in(in_words, summary=structured) if "Bedrock" in name else fresh()
     forward, forward_async = cloud(fake)
@@ -378,7 +345,7 @@ async def test_clients_of_clouds_are_wrapped_too(door, name):
     receipts = []
     policy = replace(SMALL, summary_model=OTHER_SUMMARY if "Foundry" in name else "auto")
     with memory(policy=policy, on_receipt=receipts.append) as remembering:
-        wrapped = remembering.wrap(kind(http_client=http, **CLOUDS[name]))
+        wrapped = remembering.wrap(kind(http_client=http, **SETTINGS[name]))
         assert type(wrapped) is kind
         told = await door.ask("create", wrapped, ask(LONG))
     assert told["content"][0]["text"] == ANSWER
@@ -388,7 +355,7 @@ async def test_clients_of_clouds_are_wrapped_too(door, name):
 
 
 def test_where_a_cloud_has_no_default_for_the_summaries_it_is_asked_for_at_once(tmp_path):
-    client = anthropic.AnthropicFoundry(**CLOUDS["AnthropicFoundry"])
+    client = anthropic.AnthropicFoundry(**SETTINGS["AnthropicFoundry"])
     with pytest.raises(PolicyError, match=r"give Policy\(summary_model="):
         with_memory(client, tmp_path / "memory")
     assert not (tmp_path / "memory").exists(), "nothing was opened"

@@ -9,12 +9,13 @@ from support.serving import TOKEN
 from turnfold import TurnfoldError
 from turnfold.serve import ServeSettings
 from turnfold.serve.app import create_app
+from turnfold.serve.upstream import Upstream
 
 ASK = ask(history(10), metadata={"user_id": "ada"})
 SHOWN = {"x-turnfold-token": TOKEN}
 
 
-class Upstream(httpx2.AsyncBaseTransport):
+class Heard(httpx2.AsyncBaseTransport):
     """Of a stand-in, with the headers that reached it."""
 
     def __init__(self, fake):
@@ -30,9 +31,11 @@ class Browser:
     """Asks an app as it is, without a network."""
 
     def __init__(self, **settings):
-        self.upstream = Upstream(stand_in())
+        self.upstream = Heard(stand_in())
         self.memory = memory()
-        app = create_app(lambda: self.memory, ServeSettings(**settings), transport=self.upstream)
+        chosen = ServeSettings(**settings)
+        answering = Upstream(chosen.upstream, transport=self.upstream)
+        app = create_app(lambda: self.memory, chosen, upstream=answering)
         self._http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8484"
         )

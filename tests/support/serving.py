@@ -41,12 +41,12 @@ class Running:
 
 
 @contextmanager
-def serving(fake, *, upstream=None, store="memory:", policy=None, **settings):
-    """Serve a stand-in, or the server at a URL, through a proxy with a small memory."""
+def serving(fake, *, upstream=None, cloud=None, store="memory:", policy=None, **settings):
+    """Serve a stand-in, the server at a URL, or a `Cloud`, through a proxy with a small memory."""
     with fake.serve() as url:
         chosen = ServeSettings(upstream=upstream or url, port=0, **settings)
         remembering = memory(store) if policy is None else memory(store, policy=policy)
-        app = create_app(lambda: remembering, chosen)
+        app = create_app(lambda: remembering, chosen, upstream=cloud)
         server = uvicorn.Server(uvicorn.Config(app, **{**options(chosen), "log_config": None}))
         thread = Thread(target=server.run, daemon=True)
         thread.start()

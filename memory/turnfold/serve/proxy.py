@@ -20,10 +20,11 @@ from turnfold.request.refusals import REFUSING
 from turnfold.sdk.tool_runner import asks_for_thread, with_history
 from turnfold.sdk.turn_requests import other_than_turn, sends_messages
 from turnfold.serve.callers import Caller, caller_of
+from turnfold.serve.clouds import Cloud
 from turnfold.serve.headers import to_upstream
 from turnfold.serve.settings import ServeSettings
-from turnfold.serve.upstream import Upstream
-from turnfold.serve.wire import READ, ClientGone, Incoming, Outgoing, Refused, while_there
+from turnfold.serve.upstream import READ, Upstream
+from turnfold.serve.wire import ClientGone, Incoming, Outgoing, Refused, while_there
 
 logger = logging.getLogger("turnfold")
 
@@ -39,7 +40,7 @@ class Proxy:
     def __init__(
         self,
         memory: Memory,
-        upstream: Upstream,
+        upstream: Upstream | Cloud,
         settings: ServeSettings,
         on_receipt: Callable[[Receipt], None] | None = None,
     ) -> None:

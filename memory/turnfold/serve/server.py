@@ -73,6 +73,7 @@ def run(
     settings: ServeSettings,
     *,
     fold_at: int | Literal["auto"] = "auto",
+    summary_model: str = "auto",
     workers: int = 1,
 ) -> None:
     """Serve until stopped; what is being answered then is answered first.
@@ -81,13 +82,16 @@ def run(
         store: URL of the store.
         settings: how to listen, whom to ask, whom to answer.
         fold_at: `Policy.fold_at`.
+        summary_model: `Policy.summary_model`.
         workers: processes, on a store that takes several.
 
     Raises:
         TurnfoldError: the store cannot be opened, or is one for a single process.
-        PolicyError: `fold_at` does not fit.
+        PolicyError: `fold_at` or `summary_model` does not fit.
     """
-    policy = Policy(fold_at=fold_at)  # said here: a worker that ends is only started again
+    policy = Policy(
+        fold_at=fold_at, summary_model=summary_model
+    )  # said here: a worker that ends is only started again
     if workers == 1:
         _quieten()
         app: Any = create_app(lambda: Memory(store, policy=policy), settings)
@@ -98,7 +102,8 @@ def run(
             f"store={store!r} is for one process: several workers share a store such as "
             "postgresql://… or sqlite:file.db"
         )
-    told = {"store": store, "settings": asdict(settings), "fold_at": fold_at}
+    told: dict[str, Any] = {"store": store, "settings": asdict(settings)}
+    told |= {"fold_at": fold_at, "summary_model": summary_model}
     os.environ[_TOLD] = json.dumps(told)
     app = "turnfold.serve.server:worker"
     # Loading what it needs, a worker does not answer whoever looks whether it lives.
@@ -116,7 +121,7 @@ def worker() -> ASGIApp:
     _quieten()
     told = json.loads(os.environ[_TOLD])
     settings = ServeSettings(**{**told["settings"], "names": tuple(told["settings"]["names"])})
-    policy = Policy(fold_at=told["fold_at"])
+    policy = Policy(fold_at=told["fold_at"], summary_model=told["summary_model"])
     return create_app(lambda: Memory(told["store"], policy=policy), settings)
 
 

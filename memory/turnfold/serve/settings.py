@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
@@ -11,6 +12,16 @@ from urllib.parse import urlsplit
 from turnfold.errors import TurnfoldError
 
 Wall = Literal["name", "key"]
+
+CLOUDS: Mapping[str, str] = {
+    "aws": "AsyncAnthropicAWS",
+    "bedrock": "AsyncAnthropicBedrock",
+    "bedrock-mantle": "AsyncAnthropicBedrockMantle",
+    "foundry": "AsyncAnthropicFoundry",
+    "google-cloud": "AsyncAnthropicGoogleCloud",
+    "vertex": "AsyncAnthropicVertex",
+}
+"""Upstreams that are no URL, and the SDK's clients for them."""
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 SUMMARY_KEY = "TURNFOLD_SUMMARY_KEY"  # of the environment
@@ -22,7 +33,8 @@ class ServeSettings:
     """How a proxy listens, whom it asks, and whom it answers.
 
     Attributes:
-        upstream: base URL of the server that answers, such as "https://api.anthropic.com".
+        upstream: base URL of the server that answers, such as "https://api.anthropic.com"; or
+            one of `CLOUDS`, which is asked with the account the proxy's own environment names.
         host: the address to listen at. One that is not loopback needs a token.
         port: 0 to 65535; 0 for any that is free.
         token: what every request must bring in `x-turnfold-token`, and programs that read or
@@ -53,9 +65,11 @@ class ServeSettings:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.upstream)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+        is_url = parts.scheme in {"http", "https"} and parts.hostname and not parts.query
+        if not is_url and self.upstream not in CLOUDS:
             raise TurnfoldError(
-                f"upstream={self.upstream!r} must be a URL such as https://api.anthropic.com"
+                f"upstream={self.upstream!r} must be a URL such as https://api.anthropic.com, or "
+                f"a cloud: {', '.join(CLOUDS)}"
             )
         if not self.is_loopback and not self.token:
             raise TurnfoldError(

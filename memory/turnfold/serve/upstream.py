@@ -14,7 +14,9 @@ from turnfold.serve.headers import Pairs
 
 # Seconds until a connection stands, and without a byte on one that does: the API sends pings.
 _CONNECT = 15.0
-_SILENCE = 3_600.0
+SILENCE = 3_600.0
+# Where a response that was read to see what it says has its bytes as they came.
+READ = "turnfold_read"
 # Idle connections that are kept, and for so many seconds.
 _KEPT = 100
 _KEPT_FOR = 5.0
@@ -41,7 +43,7 @@ class Upstream:
         self._prefix = self._url.raw_path.partition(b"?")[0].rstrip(b"/")
         self._summary_key = summary_key
         self._http = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(_SILENCE, connect=_CONNECT, pool=None),
+            timeout=httpx2.Timeout(SILENCE, connect=_CONNECT, pool=None),
             limits=httpx2.Limits(
                 max_connections=None, max_keepalive_connections=_KEPT, keepalive_expiry=_KEPT_FOR
             ),

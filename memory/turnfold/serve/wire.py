@@ -14,13 +14,12 @@ from starlette.types import Receive, Scope, Send
 from turnfold.accounting.receipt import Outlook
 from turnfold.sdk.middleware import OUTLOOK
 from turnfold.serve.headers import Pairs, names_of, to_client
+from turnfold.serve.upstream import READ
 
 logger = logging.getLogger("turnfold")
 
 # Seconds a client may be silent in the middle of a request.
 _SILENCE = 30.0
-# Where a response that was read to see what it says has its bytes as they came.
-READ = "turnfold_read"
 
 
 class ClientGone(Exception):  # noqa: N818 - it is no fault of anyone
