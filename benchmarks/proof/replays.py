@@ -15,7 +15,8 @@ from typing import Any
 from turnfold import Embedder
 from turnfold.archive.passages import split
 from turnfold.history.utterances import utterances
-from turnfold_cli.agents.trajectories import asked_about, read_trajectories
+from turnfold_cli.agents.trajectories import asked_about, trajectories_in
+from turnfold_cli.imports.reading import read_any
 from turnfold_cli.replay import AT_WORK, Conditions, Replay
 from turnfold_cli.replay_results import Result
 from turnfold_cli.transcripts import Conversation, packaged_demo, packaged_job
@@ -45,19 +46,31 @@ def chosen(
     """What comes with turnfold, and the conversations of files.
 
     Args:
-        files: transcripts, or trajectories of agents.
+        files: whatever `turnfold replay` reads (transcripts, logs, data exports, folders and
+            zips of them), or trajectories of agents.
         only: ids of the conversations to take of them; all for none.
         limit: so many of each file.
     """
     found = [(CHAT, packaged_demo()), (JOB, packaged_job())]
     for file in files:
-        read = [one for one in read_trajectories(file) if not only or one.id in only]
+        read = [one for one in _read(file) if not only or one.id in only]
         found += [(file.stem, _asked(one)) for one in read[:limit]]
     return found
 
 
+def _read(file: Path) -> Sequence[Conversation]:
+    """The conversations of a file, a folder or a zip; what is left out of them is told."""
+    if (found := trajectories_in(file)) is not None:
+        return found
+    imported = read_any(file)
+    if told := imported.told():
+        print(f"{file.name}: {told}", file=sys.stderr, flush=True)
+    return imported.conversations
+
+
 def _asked(one: Conversation) -> Conversation:
-    return asked_about(one, _QUESTIONS) if one.is_agent and not one.questions else one
+    """With questions, where its tools have results that can be asked for."""
+    return one if one.questions else asked_about(one, _QUESTIONS)
 
 
 def measured(conversations: Sequence[Chosen], *, jobs: int) -> Iterator[list[dict[str, Any]]]:
@@ -124,6 +137,7 @@ def _rows(
     budgets: Sequence[int],
 ) -> Iterator[dict[str, Any]]:
     agent = conversation.is_agent
+    asked = any(one.is_scored for one in conversation.questions)
     listed = listed_read()
     for contender in contenders(embedder, agent=agent):
         result = played(contender, conversation, embedder, listed)
@@ -133,7 +147,7 @@ def _rows(
                 if contender.knows_prices:
                     result = played(contender, conversation, embedder, read)
                 yield row_of(contender, result, read)
-    for budget in () if agent else budgets:
+    for budget in budgets if asked and not agent else ():
         for contender in within(budget, embedder):
             result = played(contender, conversation, embedder, listed)
             yield row_of(contender, result, listed, budget=budget)

@@ -119,11 +119,15 @@ def read_turns(file: Path, only: Sequence[str] = (), limit: int | None = None) -
 
 
 def _values(file: Path) -> list[Mapping[str, Any]]:
-    text = file.read_text(encoding="utf-8-sig")
+    """The values of a file; none of a folder, a zip, or a file with lines that are broken."""
     try:
-        whole = json.loads(text)
-    except ValueError:
-        whole = [json.loads(line) for line in text.splitlines() if line.strip()]
+        text = file.read_text(encoding="utf-8-sig")
+        try:
+            whole = json.loads(text)
+        except ValueError:
+            whole = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (OSError, ValueError):
+        return []
     values = whole if isinstance(whole, list) else [whole]
     return [one for one in values if isinstance(one, Mapping)]
 

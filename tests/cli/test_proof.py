@@ -251,6 +251,30 @@ def test_the_gate_leaves_less_that_is_wrong():
     assert with_gate["covered"] > without["covered"]
 
 
+def export(texts):
+    """One conversation as Claude.ai's data export has it."""
+    said = [
+        {"sender": sender, "text": text, "created_at": "2031-01-06T09:00:00Z"}
+        for text in texts
+        for sender, text in (("human", text), ("assistant", f"{text} Noted."))
+    ]
+    return [{"uuid": "c1", "name": "A chat", "chat_messages": [*said, {"sender": "nobody"}]}]
+
+
+def test_whatever_a_replay_imports_is_measured_and_what_is_left_out_is_told(tmp_path, capsys):
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    (folder / "conversations.json").write_text(json.dumps(export(["Rain.", "Snow."])))
+    packaged, (group, chat) = replays.chosen([])[:2], replays.chosen([folder])[2]
+    assert [one.id for _, one in packaged] == ["demo_conversation", "tide-report"]
+    assert (group, chat.id, len(chat.messages)) == ("exported", "c1", 4)
+    assert "1 messages of nobody known" in capsys.readouterr().err
+    found = replays.run((group, chat), SharedEmbedder(HashedWords()), reads=[])
+    assert {one["evidence"] for one in found["rows"]} == {None}, "nothing can be asked of it"
+    assert sessions.measured([folder], []) is None
+    assert "| exported" not in as_markdown(TITLE, page({"runs": [found]}))
+
+
 # --- sessions -------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,8 @@
 """Recorded trajectories of agents go in; conversations as the Messages API takes them come out.
 
-Read are transcripts as `turnfold replay` reads them, and the shape of chat completions:
-`tool_calls` of an assistant, answered by messages of the role `tool`. Several can be chained into
-one long job.
+Read are all that `turnfold replay` reads, and lists of trajectories in the shape of chat
+completions: `tool_calls` of an assistant, answered by messages of the role `tool`. Several can be
+chained into one long job.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any
 from turnfold.errors import TranscriptError
 from turnfold.history.block_text import words_of
 
-from turnfold_cli.transcripts import Conversation, Message, Question, read_transcript
+from turnfold_cli.imports.reading import read_any
+from turnfold_cli.transcripts import Conversation, Message, Question
 
 ASK_USER = "ask_user"
 _OPENING = "Work through what comes up, one after the other, until nobody asks any more."
@@ -31,16 +32,21 @@ _WORDS_OF_CALL = 300
 
 
 def read_trajectories(path: str | Path) -> list[Conversation]:
-    """The trajectories of a file, each as a conversation.
+    """The trajectories of a file, or whatever else it holds, each as a conversation.
 
     Raises:
-        TranscriptError: it has none of the known shapes.
+        TranscriptError: nothing that is known.
     """
-    path = Path(path)
+    found = trajectories_in(Path(path))
+    return list(read_any(path).conversations) if found is None else found
+
+
+def trajectories_in(path: Path) -> list[Conversation] | None:
+    """The trajectories of a file; None where it holds something else."""
     try:
         whole = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
-        return read_transcript(path)  # which reads lines, too, and says what is wrong
+        return None  # a folder, a zip, lines; or nothing that can be read, which its reader says
     values = whole if isinstance(whole, list) else [whole]
     told = [_messages_in(value) for value in values]
     listed = [messages for messages in told if messages is not None]
@@ -48,7 +54,7 @@ def read_trajectories(path: str | Path) -> list[Conversation]:
         return [from_completions(one, f"{path.stem}-{n}") for n, one in enumerate(listed, 1)]
     if isinstance(whole, list) and _is_of_completions(whole):
         return [from_completions(whole, path.stem)]
-    return read_transcript(path)
+    return None
 
 
 def _messages_in(value: Any) -> list[Any] | None:
