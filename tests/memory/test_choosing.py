@@ -157,3 +157,26 @@ def test_what_a_note_has_does_not_come_where_nothing_older_does():
     talk = [message(0, PAST), message(1, NONE), message(2, "Allergy cards are red.", source="tool")]
     assert numbers(chosen(talk, [1.0, 0.0, 1.0], noted=lambda text: text == PAST)) == [2]
     assert numbers(chosen(talk, [1.0, 1.0, 1.0], noted=lambda text: text == PAST)) == [1, 2]
+
+
+def test_more_goes_by_nearness_where_it_is_known_who_is_asked_about():
+    talk = [message(n, f"thing {n} " + f"kind{n} " * 18) for n in range(800)]
+    values, nearest = [800.0 - n for n in range(800)], [float(n) for n in range(800)]
+    far = [
+        sum(
+            one.place >= 400
+            for one in choose(
+                talk,
+                values,
+                budget=4_000,
+                count=count,
+                pieces={},
+                shown=(),
+                stands=lambda _: False,
+                nearest=nearest,
+                is_named=is_named,
+            )
+        )
+        for is_named in (False, True)
+    ]
+    assert 0 < far[0] < far[1]

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 from turnfold.history.utterances import Utterance
-from turnfold.recall.ranking import Candidate, fuse_ranks, messages_of, relevance, value
+from turnfold.recall.ranking import (
+    Candidate,
+    fuse_ranks,
+    messages_of,
+    nearness_of_messages,
+    relevance,
+    value,
+)
 
 
 def message(number, *, source="user", size=20, wish=False):
@@ -95,5 +102,22 @@ def test_the_assistants_words_weigh_as_much_where_they_are_asked_for():
     talk = [message(0, size=100), message(1, source="assistant", size=400)]
     of_user = value(talk, np.ones(2), whole=1_000)
     of_either = value(talk, np.ones(2), whole=1_000, of_assistant=True)
-    assert of_user[0] == 2 * of_either[0]
-    assert of_user[1] == of_either[1]
+    assert of_user[0] / of_user[1] == pytest.approx(2 * 4**0.45)
+    assert of_either[0] / of_either[1] == pytest.approx(4**0.2), "and their length costs little"
+
+
+def test_a_long_message_is_as_near_as_its_best_passage_and_its_beginning():
+    talk = [message(0), message(1, source="assistant"), message(2, source="tool"), message(3)]
+    cosines = {"c:0.0": 0.4, "c:1.0": 0.2, "c:1.7": 0.6, "c:2.0": 0.2, "c:2.3": 0.6}
+    assert list(nearness_of_messages(talk, cosines)) == pytest.approx([0.4, 0.4, 0.6, 0.0])
+    asked = nearness_of_messages(talk, cosines, of_assistant=True)
+    assert list(asked) == pytest.approx([0.4, 0.2, 0.6, 0.0])
+
+
+def test_where_the_assistants_words_are_asked_for_its_long_answer_costs_little():
+    talk = [message(0, size=50), message(1, source="assistant", size=900)]
+    relevant = np.array([1.0, 2.0])
+    worth = value(talk, relevant, whole=2_000)
+    assert worth[0] > worth[1]
+    worth = value(talk, relevant, whole=2_000, of_assistant=True)
+    assert worth[0] < worth[1]

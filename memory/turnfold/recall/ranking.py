@@ -13,6 +13,7 @@ from turnfold_stores.search.stemming import language_of
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
 from turnfold.instructions.forms import asks
+from turnfold.recall.speakers import spoken_to
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,6 +33,8 @@ _REACH = 4
 # sentence or two is taken for that long.
 _PRICE = 0.45
 _SHORT = 100
+# The same for an opening that asks for what the assistant said: its whole answer is asked for.
+_PRICE_OF_ANSWER = 0.2
 # Tokens of the passages that come of what is too long to come whole.
 _PASSAGES = 250
 _SPEAKERS = frozenset({"user", "assistant"})
@@ -55,6 +58,7 @@ class Candidate:
         text: verbatim.
         size: about how many tokens.
         wish: whether the user says in it how things are always to be.
+        spoken_to: words by which it may speak to somebody; see `speakers`.
     """
 
     id: str
@@ -62,6 +66,7 @@ class Candidate:
     text: str
     size: int
     wish: bool = False
+    spoken_to: frozenset[str] = frozenset()
 
 
 def messages_of(content_id: str, said: Iterable[Utterance]) -> tuple[Candidate, ...]:
@@ -70,7 +75,9 @@ def messages_of(content_id: str, said: Iterable[Utterance]) -> tuple[Candidate, 
     for number, one in enumerate(said):
         size = estimate_text(one.text)
         wish = one.source == "user" and size <= _SHORT and _is_wish(one.text)
-        messages.append(Candidate(f"{content_id}:{number}", one.source, one.text, size, wish))
+        name = f"{content_id}:{number}"
+        calls = spoken_to(one.text) if one.source in _SPEAKERS else frozenset()
+        messages.append(Candidate(name, one.source, one.text, size, wish, calls))
     return tuple(messages)
 
 
@@ -88,6 +95,35 @@ def fuse_ranks(*rankings: Iterable[str]) -> dict[str, float]:
         for place, name in enumerate(dict.fromkeys(ranking)):
             scores[name] = scores.get(name, 0.0) + (_RANK + 1) / (_RANK + 1 + place)
     return scores
+
+
+def nearness_of_messages(
+    messages: Sequence[Candidate], of_passages: Mapping[str, float], *, of_assistant: bool = False
+) -> Floats:
+    """How near messages are in meaning, 0 to 1; shape (messages,).
+
+    What somebody says at length has many passages, one of which is near to anything; what all of
+    it is about, its beginning says. So the mean of the nearest passage and the first one counts.
+    A tool's result or a document holds many matters: there it is the nearest.
+
+    Args:
+        messages: in the order they were said.
+        of_passages: cosine of each passage with the query, by id.
+        of_assistant: whether the query asks for what the assistant said. An answer begins by
+            saying what it answers: the first passage alone counts, then.
+    """
+    nearest: dict[str, float] = {}
+    for name, cosine in of_passages.items():
+        message = name.rpartition(".")[0]
+        nearest[message] = max(nearest.get(message, 0.0), cosine)
+    near = np.zeros(len(messages))
+    for place, one in enumerate(messages):
+        best, first = nearest.get(one.id, 0.0), max(0.0, of_passages.get(f"{one.id}.0", 0.0))
+        if one.source not in _SPEAKERS:
+            near[place] = best
+        else:
+            near[place] = first if of_assistant else (best + first) / 2
+    return near
 
 
 def relevance(
@@ -131,7 +167,8 @@ def value(
         messages: in the order they were said.
         relevant: how much each bears on the opening; shape (messages,).
         whole: tokens up to which a message comes whole, and of a longer one a passage or two.
-        of_assistant: whether that asks for what the assistant said: its words weigh as much, then.
+        of_assistant: whether that asks for what the assistant said: its words weigh as much,
+            then, and their length costs little.
     """
     sizes = np.array([one.size for one in messages], dtype=np.float64)
     by_user = np.array([one.source == "user" for one in messages], dtype=bool)
@@ -140,7 +177,8 @@ def value(
     weight[np.array([one.wish for one in messages], dtype=bool)] *= _STANDING
     is_heap = np.array([one.source not in _SPEAKERS for one in messages], dtype=bool)
     sizes[is_heap & (sizes > whole)] = min(whole, _PASSAGES)
-    worth: Floats = relevant * weight / np.maximum(sizes, _SHORT) ** _PRICE
+    price = _PRICE_OF_ANSWER if of_assistant else _PRICE
+    worth: Floats = relevant * weight / np.maximum(sizes, _SHORT) ** price
     return worth
 
 

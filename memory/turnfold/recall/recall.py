@@ -27,9 +27,17 @@ from turnfold.recall.query import (
     read_step,
     recall_probability,
 )
-from turnfold.recall.ranking import Candidate, Floats, fuse_ranks, relevance, value
+from turnfold.recall.ranking import (
+    Candidate,
+    Floats,
+    fuse_ranks,
+    nearness_of_messages,
+    relevance,
+    value,
+)
 from turnfold.recall.recalled_block import RECALL_OVERHEAD
 from turnfold.recall.selection import WHOLE, Chosen, choose
+from turnfold.recall.speakers import asked_about, said_by
 from turnfold.turn_context import TurnContext
 
 # Passages taken from each ranking: so many, and one more for so many tokens to spend.
@@ -57,6 +65,10 @@ _IN_TIME = 2.0
 # Telling words, figures aside, up to which an opening that names a time asks for what was said
 # then: the month, "tell", and a matter or a weekday. Neither words nor meaning find that.
 _LITTLE_ELSE = 4
+# How much more what somebody says counts where an opening names them; by nearness alone, which
+# cannot tell who is asked about, much more.
+_OF_NAMED = 1.5
+_OF_NAMED_BY_NEARNESS = 4.0
 _NO_FLOOR = -1.0
 # The floor for the rest where the nearest is above the policy's and a budget of the whole prompt
 # is there to be filled.
@@ -141,18 +153,24 @@ def look_up(
     budget -= min(RECALL_OVERHEAD, budget // 2)
     of_pieces = fuse_ranks(lexical, dense)
     in_time = _timeliness(found, span, messages)
-    rankings = (_utterances_of(ranking) for ranking in (lexical, dense, then))
-    relevant = relevance(messages, runs, fuse_ranks(*rankings))
+    of_passages = {name: near[name] for name in dense}
+    nearness = nearness_of_messages(messages, of_passages, of_assistant=asked.of_assistant)
+    by_nearness = [messages[at].id for at in np.argsort(-nearness, kind="stable") if nearness[at]]
+    of_words, of_time = _utterances_of(lexical), _utterances_of(then)
+    relevant = relevance(messages, runs, fuse_ranks(of_words, by_nearness, of_time))
+    named = asked_about(asked.query, messages)
     in_view, in_summary = found.in_view(), _squeezed(summary)
 
-    def worth(how_much: Floats) -> Floats:
+    def worth(how_much: Floats, of_named: float) -> Floats:
+        how_much = how_much * in_time * said_by(named, messages, of_named)
         whole = int(budget * WHOLE)
-        return value(messages, how_much * in_time, whole=whole, of_assistant=asked.of_assistant)
+        return value(messages, how_much, whole=whole, of_assistant=asked.of_assistant)
 
     chosen = choose(
         messages,
-        list(worth(relevant)),
-        nearest=list(worth(_nearness(messages, near, dense))),
+        list(worth(relevant, _OF_NAMED)),
+        nearest=list(worth(nearness, _OF_NAMED_BY_NEARNESS)),
+        is_named=named is not None,
         budget=budget,
         count=context.count,
         pieces=_by_message(of_pieces),
@@ -243,16 +261,6 @@ def _noting(hits: Iterator[Hit], scores: dict[str, float]) -> Iterator[Hit]:
     for hit in hits:
         scores[hit.id] = hit.score
         yield hit
-
-
-def _nearness(
-    messages: Sequence[Candidate], near: dict[str, float], dense: Sequence[str]
-) -> Floats:
-    """The cosine of each message's nearest passage, 0 where it has none; shape (messages,)."""
-    of_message: dict[str, float] = {}
-    for name in dense:  # the nearest first
-        of_message.setdefault(name.rpartition(".")[0], near[name])
-    return np.array([max(0.0, of_message.get(one.id, 0.0)) for one in messages])
 
 
 def _by_message(pieces: dict[str, float]) -> dict[str, dict[int, float]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,9 +20,10 @@ WHOLE = 0.5
 # Of what a budget has above so many tokens, the share that is filled by nearness alone. The first
 # tokens go to what every ranking agrees on and to what stands beside it. Further down places tell
 # little, and what stands beside the first would displace all that was found for its own sake:
-# what is asked for in many turns, or in other words.
-_SHARP = 3_000
-_BY_NEARNESS = 0.35
+# what is asked for in many turns, or in other words. Where it is known who is asked about, what
+# they said is half as much, and nearness tells more of it.
+_BY_NEARNESS = 3_000, 0.35
+_BY_NEARNESS_OF_NAMED = 2_000, 0.5
 _PIECES_OF_ONE = 2
 # Tokens below which no passage of a long message is looked for.
 _LEAST_PIECE = 60
@@ -70,6 +73,7 @@ def choose(
     stands: Callable[[str], bool],
     noted: Callable[[str], bool] = lambda _: False,
     nearest: Sequence[float] = (),
+    is_named: bool = False,
 ) -> list[Chosen]:
     """The worthiest messages that fit a budget, in the order they were said.
 
@@ -90,6 +94,7 @@ def choose(
         noted: whether it stands in the summary of it.
         nearest: what each is worth by nearness in meaning alone, for the last part of a large
             budget; () to go by `values` to the end.
+        is_named: whether it is known who is asked about, and `nearest` heeds it.
     """
     knapsack = _Knapsack(messages, budget, count, shown, stands=stands, noted=noted)
     by_value, by_nearness = _best_first(values), _best_first(nearest)
@@ -110,8 +115,8 @@ def choose(
                     knapsack.take(other, values[other], {})
         return len(order)
 
-    last = _BY_NEARNESS * max(0, budget - _SHARP) if by_nearness else 0.0
-    looked_at = fill(by_value, last)
+    above, share = _BY_NEARNESS_OF_NAMED if is_named else _BY_NEARNESS
+    looked_at = fill(by_value, share * max(0, budget - above) if by_nearness else 0.0)
     fill(by_nearness, 0.0)
     fill(by_value[looked_at:], 0.0)
     return sorted(
@@ -146,7 +151,8 @@ class _Knapsack:
         self._noted = noted
         self._passed: dict[int, float] = {}  # what a note has, by place: what it is worth
         self._begun = {name.rpartition(".")[0] for name in shown if "." in name}
-        self._words: dict[int, frozenset[str]] = {}  # of what was taken, by place
+        self._taken: set[int] = set()  # places
+        self._words: defaultdict[int, list[frozenset[str]]] = defaultdict(list)  # by how many
         self._terms_of: dict[int, frozenset[str]] = {}
 
     def take(
@@ -161,7 +167,7 @@ class _Knapsack:
             needed: whether to, though a note has it.
         """
         message = self._messages[place]
-        if place in self._words or message.id in self._shown:
+        if place in self._taken or message.id in self._shown:
             return False
         whole = message.id not in self._begun
         if whole:
@@ -172,7 +178,7 @@ class _Knapsack:
         if not whole and not pieces:
             return False
         said = _words_of(message.text)
-        if any(_alike(said, other) >= _SAME for other in self._words.values()):
+        if self._has(said):
             return False
         if self._stands(message.text):
             return False
@@ -182,14 +188,15 @@ class _Knapsack:
             return False
         if whole:
             self._put(place, None, message.text, score, cost)
-            self._words[place] = said
+            self._taken.add(place)
+            self._words[len(said)].append(said)
             self._take_those_beside(place, noted=noted)
             return True
         return self._take_pieces(place, score, pieces)
 
     def _is_needed(self, place: int) -> bool:
         """Whether a statement that a note has would be told apart from another only by its turn."""
-        older = (other for other in self._words if other < place)
+        older = (other for other in self._taken if other < place)
         return any(self._share(place, other) >= _ONE_MATTER for other in older) or any(
             self._share(place, other) >= _ABOUT for other in self._passed
         )
@@ -230,13 +237,24 @@ class _Knapsack:
             cost = self._count(texts[piece]) + LABEL_TOKENS
             if cost <= self.left:
                 self._put(place, piece, texts[piece], score, cost)
-                self._words[place] = frozenset()
+                self._taken.add(place)
                 taken = True
         return taken
 
     def _put(self, place: int, piece: int | None, text: str, score: float, cost: int) -> None:
         self.left -= cost
         self.chosen.append(Chosen(self._messages[place], place, piece, text, score))
+
+    def _has(self, said: frozenset[str]) -> bool:
+        """Whether the same was taken already; only what has about as many words can be."""
+        if not said:
+            return False
+        lengths = range(math.ceil(_SAME * len(said)), int(len(said) / _SAME) + 1)
+        return any(
+            len(said & other) >= _SAME * len(said | other)
+            for length in lengths
+            for other in self._words.get(length, ())
+        )
 
     @staticmethod
     def _is_cut(message: Candidate) -> bool:
@@ -265,10 +283,3 @@ def _newer_in(
 
 def _words_of(text: str) -> frozenset[str]:
     return frozenset(words(text))
-
-
-def _alike(one: frozenset[str], other: frozenset[str]) -> float:
-    shorter, longer = sorted((len(one), len(other)))
-    if not longer or shorter < _SAME * longer:
-        return 0.0
-    return len(one & other) / len(one | other)
