@@ -34,13 +34,15 @@ ODD = [
     "9" * 66 + "bn", "May of ", "25:61",
 ]  # fmt: skip
 
+ENDS = [0x3000, 0x110000]  # of the alphabets of the world, which are few, and of all characters
+
 
 def odd_texts(number):
     """Texts of characters of all of Unicode, and of pieces that were trouble once."""
     chance = random.Random(11)
     for _ in range(number):
         pieces = [
-            chance.choice(ODD) if chance.random() < 0.5 else chr(chance.randrange(0x110000))
+            chance.choice(ODD) if chance.random() < 0.5 else chr(chance.randrange(chance.choice(ENDS)))
             for _ in range(chance.randint(1, 9))
         ]
         yield "".join(pieces)

@@ -21,6 +21,8 @@ SAID = {
     "el": ("Το αυτοκίνητο είναι στο υπόγειο.", "Πού είναι τα αυτοκίνητα;"),
     "fi": ("Minun autoni on sinisellä alueella.", "Missä on autot?"),
     "hu": ("Az autók a kék zónában vannak.", "Hol van az autó?"),
+    "hy": ("Իմ քույրը ապրում է Գյումրիում և ունի շուն։", "Որտեղ է ապրում քույրս, կամ շունը"),
+    "ta": ("என் வீடு மதுரையில் உள்ளது.", "வீடு எங்கே?"),
     "zh": ("我的家庭医生诊所在菩提路。", "哪个医生？"),
     "ja": ("かかりつけの病院は二階です。", "どの病院ですか？"),
     "ko": ("강아지의 이름은 콩이입니다.", "강아지 이름이 뭐예요?"),
@@ -34,6 +36,13 @@ def test_a_question_meets_other_forms_of_its_words(language):
     assert language_of(text) == language
     found = set(terms(text))
     assert any(found.intersection(one) for one in alternatives(question)), alternatives(question)
+
+
+def test_a_word_of_any_script_has_a_term():
+    first = ["".join(map(chr, range(code, code + 64))) for code in range(0, 0x20000, 64)]
+    for letters in (one for one in first if any(map(str.isalpha, one))):
+        assert terms(letters)
+        assert alternatives(letters)
 
 
 @pytest.mark.parametrize("language", SAID)

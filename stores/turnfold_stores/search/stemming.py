@@ -125,8 +125,9 @@ def languages_by_script(words: Iterable[str]) -> dict[Script, str]:
     """
     counts: dict[Script, Counter[str]] = {}
     for word, times in Counter(islice(words, _LOOKED_AT)).items():
-        if languages := _languages_told(word):
-            found = counts.setdefault(languages_of_script(word), Counter())
+        script = languages_of_script(word)
+        if script and (languages := _languages_told(word)):
+            found = counts.setdefault(script, Counter())
             for language in languages:
                 found[language] += times
     return {script: max(script, key=found.__getitem__) for script, found in counts.items()}
