@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 import turnfold.sdk.background
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.chats import (
     SMALL,
@@ -25,6 +25,7 @@ from support.chats import (
     stand_in,
     texts,
 )
+from support.drawing import examples, sampled, some
 from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, troubled_store
 from support.people import OFF, Act, World, whole
@@ -370,12 +371,7 @@ acts = st.builds(
 )
 
 
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=set(Phase) - {Phase.explain},
-)
+@examples(few=12, many=400)
 @given(
     policies,
     st.lists(acts, min_size=1, max_size=8),
@@ -421,13 +417,14 @@ def test_the_promises_are_kept_by_folds_that_the_provider_compacted(at_once, mod
         assert world.seen["repaired"] == 0
 
 
+@sampled
 @pytest.mark.parametrize("late", [False, True], ids=["before its work", "after its work"])
 def test_every_call_of_store_and_embedder_fails_once(at_once, late):
     """Whatever fails, each turn is answered, and what comes later keeps every promise."""
     policy = replace(SMALL, background="on", recall_floor=-1.0)
     total = talked(Trouble(), policy, 5)
     assert total > 60
-    for number in range(1, total + 1, 16):
+    for number in some(range(1, total + 1), step=32, first=16 * late):
         trouble = Trouble(lambda n, _, hit=number: n == hit, late=late)
         talked(trouble, policy, 5)
         assert trouble.struck == 1

@@ -15,6 +15,7 @@ import anthropic
 import httpx2
 import pytest
 from support.chats import ask, history
+from support.drawing import sampled, some
 from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, fail, troubled_store
 from support.models import DEFAULT, SUMMARY
@@ -139,8 +140,9 @@ def test_every_call_of_store_and_embedder_fails_once_in_every_way(kind):
     fail_once(kind, range(1, len(calls_of_a_talk()) + 1))
 
 
+@sampled
 def test_a_store_that_fails_from_some_call_on_loses_nothing_that_comes_later():
-    for number in range(1, len(calls_of_a_talk()), 7):
+    for number in some(range(1, len(calls_of_a_talk())), step=21):
         trouble = Trouble(lambda n, _, start=number: n >= start, store_fails)
         with world_with(trouble) as world:
             talk_through(world, trouble, TURNS)
@@ -705,8 +707,7 @@ def cancelled_at(number):
         return bool(struck)
 
 
+@sampled
 def test_a_turn_cancelled_at_any_of_its_calls_leaves_nothing_half():
-    number = 1
-    while cancelled_at(number):
-        number += 1
+    number = next(one for one in some(range(1, 1_000), step=3) if not cancelled_at(one))
     assert number > 10

@@ -103,7 +103,7 @@ def crowd(url, calm_url, *, processes, threads, turns):
 
 
 def test_a_crowd_on_one_store(url, calm_url):
-    crowd(url, calm_url, processes=3, threads=2, turns=12)
+    crowd(url, calm_url, processes=3, threads=2, turns=8)
 
 
 @pytest.mark.soak
@@ -137,7 +137,7 @@ def fleet(url, calm_url, *, conversations, turns, seed):
 
 
 def test_a_fleet_in_small(postgres_url, calm_url):
-    fleet(postgres_url, calm_url, conversations=6, turns=12, seed=1)
+    fleet(postgres_url, calm_url, conversations=4, turns=8, seed=1)
 
 
 @pytest.mark.soak

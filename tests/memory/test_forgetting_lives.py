@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.chats import SMALL, WORDS, Chat, ask, chats, injected, memory, said, stand_in
+from support.drawing import examples
 from support.faulty import Trouble, troubled_store
 from support.oblivion import DAY, Clock, Notes, everything, tells, words_of
 from turnfold.upkeep.checkup import check
@@ -121,7 +122,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, min_size=3, max_size=14))
-@settings(max_examples=20, deadline=None)
+@examples(few=8, many=20)
 def test_whatever_is_said_and_forgotten_in_whatever_order(moves):
     life = Life("memory:")
     for move, conversation, detail in moves:
@@ -137,6 +138,6 @@ def test_whatever_is_said_and_forgotten_in_whatever_order(moves):
 
 @pytest.mark.soak
 @given(st.lists(steps, min_size=5, max_size=40))
-@settings(max_examples=200, deadline=None)
+@examples(few=200, many=200)
 def test_long_lives_with_much_forgotten(moves):
     test_whatever_is_said_and_forgotten_in_whatever_order.hypothesis.inner_test(moves)

@@ -180,7 +180,7 @@ def conversation(exchange):
         *exchange,
         *[
             {"role": role, "content": said(n, role)}
-            for n in range(2, 40)
+            for n in range(2, 24)
             for role in ("user", "assistant")
         ],
     ]

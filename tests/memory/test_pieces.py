@@ -4,8 +4,9 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.drawing import examples
 from support.models import SUMMARY
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
@@ -153,7 +154,7 @@ texts = st.text(st.sampled_from("ab \n.。é🙂\u0301x"), max_size=3_000)
 utterances = st.builds(Utterance, st.sampled_from(["user", "tool", "assistant"]), texts)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(few=40, many=1_000)
 @given(st.lists(st.lists(utterances, max_size=3), min_size=1, max_size=4), st.integers(120, 900))
 def test_any_turns_are_all_there_in_pieces_that_fit(exchanges, most):
     job = SummaryJob(5, exchanges)

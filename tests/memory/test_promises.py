@@ -6,8 +6,9 @@ What has to hold of each request stands in `support.people.World.examine`.
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.drawing import examples
 from support.people import (
     CHAT_FAULTS,
     OFF,
@@ -108,21 +109,10 @@ def run(people, policy, mode, actions, *, durable=False):
         return world.seen
 
 
-def quick(examples):
-    """Settings for so many examples; where one fails, one is shown."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-        phases=set(Phase) - {Phase.explain},
-    )
-
-
 everything = (st.lists(persons, min_size=1, max_size=2), policies, modes)
 
 
-@quick(200)
+@examples(few=60, many=200)
 @given(*everything, st.lists(acts, min_size=1, max_size=8))
 def test_every_request_keeps_the_promises(people, policy, mode, actions):
     run(people, policy, mode, actions)
@@ -171,14 +161,14 @@ def test_documents_are_cited_by_the_numbers_they_have_in_each_request():
     assert seen["folds"] > 3
 
 
-@quick(25)
+@examples(few=8, many=100)
 @given(*everything, st.lists(acts, min_size=1, max_size=8))
 def test_every_request_keeps_the_promises_on_disk(people, policy, mode, actions):
     run(people, policy, mode, actions, durable=True)
 
 
 @pytest.mark.soak
-@quick(20_000)
+@examples(few=20_000, many=20_000)
 @given(*everything, st.lists(acts, min_size=1, max_size=20), st.sampled_from([False] * 19 + [True]))
 def test_every_request_keeps_the_promises_at_length(people, policy, mode, actions, durable):
     run(people, policy, mode, actions, durable=durable)

@@ -2,8 +2,9 @@
 
 import copy
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.drawing import examples
 from support.histories import sentence
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history import reader
@@ -73,7 +74,7 @@ changes = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(few=100, many=3_000)
 @given(st.data())
 def test_what_is_read_with_a_memory_of_it_is_what_is_read_without(data):
     """More is said, turns are taken back, one is changed, in the caller's own objects too."""

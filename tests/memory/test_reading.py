@@ -7,9 +7,10 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.alphabets import ALPHABETS, repeated
+from support.drawing import examples, sampled, some
 from support.readers import READERS
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
@@ -42,18 +43,20 @@ def odd_texts(number):
     chance = random.Random(11)
     for _ in range(number):
         pieces = [
-            chance.choice(ODD) if chance.random() < 0.5 else chr(chance.randrange(chance.choice(ENDS)))
+            chance.choice(ODD)
+            if chance.random() < 0.5
+            else chr(chance.randrange(chance.choice(ENDS)))
             for _ in range(chance.randint(1, 9))
         ]
         yield "".join(pieces)
 
 
+@sampled
 def test_ten_thousand_odd_texts_are_read():
     readers = list(READERS.items())
-    # Each text meets two readers, and each reader more than a thousand texts.
+    # Each text meets a reader, and each reader some hundred texts; in the soak run each each.
     for number, text in enumerate(odd_texts(10_000)):
-        for shift in range(2):
-            name, read = readers[(2 * number + shift) % len(readers)]
+        for name, read in some(readers, step=len(readers), first=number % len(readers)):
             try:
                 read(text)
             except Exception as wrong:
@@ -103,7 +106,7 @@ structures = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(few=30, many=600)
 @given(structures, st.sampled_from(sorted(READERS)))
 def test_four_times_the_text_is_at_most_some_four_times_the_work(write, reader):
     read, size = READERS[reader], 2 * STRETCH
@@ -161,7 +164,7 @@ PHRASES = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(few=150, many=4_000)
 @given(PHRASES, st.sampled_from(["", " "]), st.sampled_from(["en", "de", "pl", "zh"]))
 def test_what_is_said_in_numbers_leaves_blanks_and_everything_else_stands(
     pieces, between, language

@@ -7,9 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.chats import SMALL, WORDS, Chat, ask, chats, injected, memory, said, stand_in
+from support.drawing import examples
 from support.histories import steps
 from support.openings import FOLLOW_UPS
 from turnfold import Policy
@@ -75,7 +76,7 @@ long_text = st.lists(
 ).flatmap(lambda parts: st.integers(1, 40).map(lambda times: "".join(parts) * times))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(few=60, many=1_000)
 @given(long_text)
 def test_nothing_but_white_space_is_lost(text):
     passages = split(text)
@@ -106,7 +107,7 @@ def test_no_passage_is_longer_than_the_model_reads(kind, pieces):
     assert max(map(pieces, passages)) <= READ
 
 
-@settings(max_examples=100, deadline=None)
+@examples(few=40, many=1_000)
 @given(long_text)
 @example(HARD["digits"])
 @example(HARD["short words of no language"])

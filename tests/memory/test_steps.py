@@ -3,9 +3,10 @@
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.chats import MODEL, said
+from support.drawing import examples
 from support.histories import TOOLS
 from turnfold.history.reader import Reader, read
 from turnfold.history.steps import shown_without, steps_of
@@ -68,7 +69,7 @@ parts = st.lists(
     min_size=1,
     max_size=6,
 )
-quick = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+quick = examples(few=40, many=1_000)
 
 
 @quick

@@ -3,8 +3,9 @@
 import copy
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.drawing import examples
 from support.embedders import HashedWords
 from support.histories import REMINDER, Caller, Scripted, steps
 from turnfold import Memory, Policy
@@ -88,7 +89,7 @@ def check_whole_history(history, policy, mode, thinking):
         assert said[len(said) - len(blocks(theirs)) :] == blocks(theirs)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(few=100, many=300)
 @given(histories, policies, thinking_modes, st.sampled_from([None, {"type": "disabled"}]))
 def test_a_whole_history_met_at_once_stays_valid(history, policy, mode, thinking):
     check_whole_history(history, policy, mode, thinking)
@@ -107,14 +108,14 @@ def check_turn_by_turn(history, policy, mode):
     return fake
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(few=70, many=200)
 @given(histories, policies, thinking_modes)
 def test_a_conversation_through_memory_stays_valid(history, policy, mode):
     check_turn_by_turn(history, policy, mode)
 
 
 @pytest.mark.soak
-@settings(max_examples=20_000, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(few=20_000, many=20_000)
 @given(histories, policies, thinking_modes)
 def test_a_conversation_through_memory_stays_valid_at_length(history, policy, mode):
     check_turn_by_turn(history, policy, mode)

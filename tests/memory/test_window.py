@@ -4,9 +4,10 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.chats import Chat, chats, history, memory, said, stand_in
+from support.drawing import examples
 from support.embedders import HashedWords
 from support.models import DEFAULT, LEAST_BIG_WINDOW, SMALL_WINDOW
 from turnfold import Memory, Policy
@@ -59,7 +60,7 @@ def folds_first_at(rates, **changes):
     return next(k for k in range(1, 5_000) if folding_pays(outlook(k * growth, **changes), rates))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(few=60, many=1_000)
 @given(
     read=st.sampled_from([0.025, 0.05, 0.1, 0.25]),
     rewritten=st.integers(500, 20_000),
@@ -311,7 +312,7 @@ def spent(body):
 turns = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 60)), min_size=1, max_size=30)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(few=6, many=60)
 @given(turns, st.sampled_from([500, 1_000, 2_000]), st.sampled_from(["before_window", "append"]))
 def test_all_but_the_newest_message_fits_the_budget(sizes, budget, placement):
     messages = []

@@ -81,7 +81,7 @@ def check(store, user_id, numbers, seed):
 
 
 def test_a_few_kills(durable_url):
-    kill_and_check(durable_url, 2)
+    kill_and_check(durable_url, 1)
 
 
 @pytest.mark.soak

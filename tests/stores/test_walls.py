@@ -4,8 +4,9 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.drawing import examples
 from turnfold_stores import Entry, Record
 
 # Few and alike, so that users share ids, and look like each other's tokens.
@@ -95,9 +96,7 @@ def test_a_thousand_users_who_guess_at_each_other(store, seed):
 
 
 @given(operations)
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(few=8, many=200)
 def test_a_user_finds_exactly_what_is_that_users(store, operations):
     # One store for all examples: users of earlier ones are strangers too.
     mark = f"{next(ROUND)}:"

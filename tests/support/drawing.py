@@ -1,15 +1,17 @@
-"""A test for each combination of values would be too many: a sample of them, or in soak all."""
+"""What would be too many to try each time: a sample of it, and in the soak run all."""
 
 import os
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 SOAK = bool(os.environ.get("TURNFOLD_SOAK"))
 Named = tuple[str, Any]
+One = TypeVar("One")
 
 
 def drawn(*, every: Collection[str] = (), **columns: Collection[Any]) -> pytest.MarkDecorator:
@@ -30,6 +32,31 @@ def drawn(*, every: Collection[str] = (), **columns: Collection[Any]) -> pytest.
             if (shown := [name for name, _ in row])
         ],
     )
+
+
+def examples(few: int, many: int) -> Callable[[Any], Any]:
+    """Try a property with few examples; in the soak run, which it becomes a part of, with many.
+
+    Where one fails, one is shown.
+    """
+    tried = settings(
+        max_examples=many if SOAK else few,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        phases=set(Phase) - {Phase.explain},
+    )
+    return lambda test: sampled(tried(test))
+
+
+def sampled(test: One) -> One:
+    """Mark a test that tries `some` of what there is, so that the soak run has it try all."""
+    return pytest.mark.soak(test) if SOAK else test
+
+
+def some(values: Sequence[One], step: int, first: int = 0) -> Sequence[One]:
+    """One of so many values, in the soak run all; for a test that is `sampled`."""
+    return values if SOAK else values[first::step]
 
 
 def sample(columns: Mapping[str, list[Named]], every: Collection[str]) -> Iterator[list[Named]]:
