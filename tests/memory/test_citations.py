@@ -7,6 +7,7 @@ from support.chats import MODEL, SMALL, memory, stand_in
 from turnfold import Policy
 from turnfold.history.citations import Citations
 from turnfold.history.reader import read
+from turnfold.request.recounted import recounted
 from turnfold_fake import Reply
 
 FILL = "ember fjord grove heron " * 25
@@ -246,6 +247,44 @@ def test_an_answer_that_was_made_while_some_was_folded_is_right_where_none_is(ki
     again = Library(kind, Policy(fold_at=100_000, background="off"))
     again.say(history, "And now?")
     assert numbers_in(again.sent) == list(range(8))
+
+
+@pytest.mark.parametrize("keeps_out", [{"max_tokens": 0}, {}], ids=["warms", "store fails"])
+@KINDS
+async def test_a_history_that_goes_without_memory_has_its_own_numbers(kind, keeps_out):
+    chat = Library(kind)
+    history = []
+    for number in range(8):
+        chat.cites = [number]
+        history = chat.say(history, f"How heavy is item {number}?", number)
+    assert numbers_in(history) != list(range(8))
+    asked = {
+        "model": MODEL,
+        "max_tokens": 50,
+        "messages": [*history, {"role": "user", "content": "And now?"}],
+        "tools": [{"name": "look", "input_schema": {"type": "object"}}],
+        **keeps_out,
+    }
+    before = copy.deepcopy(asked)
+    chat.cites = []
+    if not keeps_out:
+        chat.memory.store.close()
+    chat.client.messages.create(**asked)
+    assert numbers_in(chat.sent) == list(range(8))
+    client = chat.memory.wrap(chat.fake.async_client(), user_id="ada", conversation="c")
+    await client.messages.create(**asked)
+    assert numbers_in(chat.sent) == list(range(8))
+    assert asked == before, "what the caller holds stays as it is"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [None, "Hello.", [None], [{}], [{"role": "assistant", "content": [{"citations": [{}]}]}],
+     [{"role": "assistant", "content": [{"type": "text", "citations": [{"document_index": 1}]}]}]],
+)  # fmt: skip
+def test_a_body_that_is_none_of_its_affair_stays_what_it_is(messages):
+    body = {"messages": messages}
+    assert recounted(body) is body
 
 
 def test_of_sources_of_one_name_the_one_with_the_words_is_meant():

@@ -20,6 +20,7 @@ from turnfold.history.exchanges import seed_of
 from turnfold.history.reader import read
 from turnfold.history.results import with_cut_results
 from turnfold.history.steps import steps_of
+from turnfold.request.recounted import recounted
 from turnfold.summarizers.claude import read_draft
 from turnfold.summarizers.reconciling import read_reconciled
 from turnfold_fake import FakeClaude, Fault, Reply
@@ -319,7 +320,8 @@ class World:
             return None  # what was thought behind memory is bound to what memory sent
         self.fake.next_reply = "All right."  # the last turn's may cite what is not shown here
         answer = client.messages.create(**{**asked, **fields})
-        assert self.fake.calls[-1].body["messages"] == asked["messages"]
+        # As it is, but for the numbers of citations, which are those of this history.
+        assert self.fake.calls[-1].body["messages"] == recounted(asked)["messages"]
         assert before == {record.id for record in self.store.ledger.scan(person.name)}
         return answer
 

@@ -15,6 +15,7 @@ from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
 from turnfold.errors import TurnfoldError, as_turnfold_error, failure
 from turnfold.policy import Policy
+from turnfold.request.recounted import recounted
 from turnfold.request.refusals import Refusal
 from turnfold.request.thinking import strip_thinking
 from turnfold.resilience.circuit_breaker import LeftAlone
@@ -119,6 +120,10 @@ class Attempt:
         turn.account.remarks += self.remarks
         self._bounds.store.worked()
 
+    def goes_without(self) -> None:
+        """Memory keeps out: the caller's own history is sent."""
+        self.sends = recounted(self.body)
+
     def without_thinking(self, refusal: Refusal | None) -> dict[str, Any] | None:
         """What a request that went without memory sends again: thinking was made behind memory.
 
@@ -127,7 +132,7 @@ class Attempt:
         """
         if refusal is None or refusal.kind != "thinking":
             return None
-        return {**self.body, "messages": strip_thinking(self.body["messages"])}
+        return {**self.sends, "messages": strip_thinking(self.sends["messages"])}
 
     # --- when it is answered ------------------------------------------------------------------
 
@@ -195,6 +200,8 @@ class Attempt:
             wrong = TurnfoldError(f"memory was not ready within its deadline of {seconds:g} s")
         reason = f"{type(wrong).__name__}: {wrong}".partition("\n")[0]
         self._limit.give_up(f"memory: {reason}")
+        if self.turn is None:
+            self.goes_without()
         # That a part is left alone was warned of when it failed.
         level = logging.INFO if isinstance(wrong, LeftAlone) else logging.WARNING
         logger.log(level, "this request goes without memory: %s", reason)

@@ -20,6 +20,7 @@ from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
 from turnfold.policy import Policy
+from turnfold.request.recounted import recounted
 from turnfold.request.refusals import REFUSING, read_refusal
 from turnfold.resilience.worker_threads import on_asyncio
 from turnfold.scope import Whose
@@ -119,6 +120,7 @@ class MemoryMiddleware(Middleware):
         self._bounds.store.admit()
         turn = yield Do(lambda: attempt.begin(background=background))
         if turn is None:
+            attempt.goes_without()
             return
         yield from self._folded(attempt, turn)
         attempt.made(turn, (yield Do(turn.body)))
@@ -179,7 +181,7 @@ class MemoryMiddleware(Middleware):
         """One HTTP attempt of a sync client."""
         body = self._turn_in(request)
         if body is None:
-            return call_next(request)
+            return call_next(_passing(request))
         attempt = self._attempt(body, _betas_of(request))
         script = self._served(attempt, background=self._has_background)
         send = partial(_sent_on, request, call_next)
@@ -236,7 +238,7 @@ class MemoryMiddleware(Middleware):
         """One HTTP attempt of an async client; stores and embedder run in threads."""
         body = self._turn_in(request)
         if body is None:
-            return await call_next(request)
+            return await call_next(_passing(request))
         send = partial(_sent_on, request, call_next)
         return await self.send_async(body, send, betas=_betas_of(request))
 
@@ -357,6 +359,15 @@ def _sent_on(
 ) -> _T:
     """What the rest of the chain answers to a request with this body."""
     return call_next(as_sent(request, body))
+
+
+def _passing(request: APIRequest) -> APIRequest:
+    """A request that is no turn, as it is sent: see `recounted`."""
+    body = request.json
+    if not sends_messages(request.method, request.url, body):
+        return request
+    assert isinstance(body, Mapping)
+    return as_sent(request, recounted(body))
 
 
 def _refused(response: object) -> httpx2.Response | None:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from turnfold.accounting.receipt import Receipt
 from turnfold.errors import TurnfoldError
 from turnfold.memory import Memory
+from turnfold.request.recounted import recounted
 from turnfold.request.refusals import REFUSING
 from turnfold.sdk.tool_runner import asks_for_thread, with_history
 from turnfold.sdk.turn_requests import other_than_turn, sends_messages
@@ -87,6 +88,8 @@ class Proxy:
                 body = with_history(body)
                 raw = await _aside(len(raw), partial(_written, body))
             if not caller.wants_memory or other_than_turn(body) is not None:
+                passes = recounted(body)
+                raw = raw if passes is body else await _aside(len(raw), partial(_written, passes))
                 return await self._pass(incoming, raw)
             return await self._turn(incoming, raw, body, caller)
         except NotFoundError as unknown:
