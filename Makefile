@@ -106,7 +106,7 @@ test-oldest:
 	@grep -v '^anthropic==' constraints.txt > .venv-oldest/constraints.txt
 	@.venv-oldest/bin/python -m pip install -q --disable-pip-version-check \
 	  --constraint .venv-oldest/constraints.txt 'anthropic==$(OLDEST).*' \
-	  -e '.[cli,serve,mcp,postgres]' --group dev
+	  -e '.[chroma,cli,serve,mcp,postgres]' --group dev
 	@.venv-oldest/bin/python -c 'import anthropic; print("anthropic", anthropic.__version__)'
 	PYTHONDONTWRITEBYTECODE= .venv-oldest/bin/pytest -n 2 --dist worksteal -q \
 	  tests/fake tests/serve $(MEETS_SDK:%=tests/memory/test_%.py)

@@ -21,7 +21,7 @@ from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_fake.transports import Answer
 
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
-FAULTS = ("cut_stream", "stream_error", "overloaded", "timeout", "connection")
+FAULTS = ("cut_stream", "stream_error", "cut_stream", "overloaded", "timeout", "connection")
 JSON = {"content-type": "application/json"}
 EVENTS = [
     b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","content":[]}}\n\n',
@@ -335,7 +335,7 @@ async def _soaked(streams):
     fake = stand_in(
         "A rather long answer, word by word. " * 20,
         faults=lambda _body, number: (
-            Fault(FAULTS[number % len(FAULTS)], on="chat") if number % 3 == 0 else None
+            Fault(FAULTS[number // 3 % len(FAULTS)], on="chat") if number % 3 == 0 else None
         ),
     )
     told = {"whole": 0, "broken": 0, "left": 0}
