@@ -23,7 +23,7 @@ from support.people import (
 )
 from turnfold import Policy
 
-policies = st.builds(
+by_number = st.builds(
     lambda fold_at, keep, **rest: Policy(
         fold_at=fold_at, keep_tokens=int(fold_at * keep), background="off", **rest
     ),
@@ -40,6 +40,16 @@ policies = st.builds(
     placement=st.sampled_from(["auto", "append", "before_window"]),
     cache=st.sampled_from(["auto", "on", "off"]),
 )
+by_budget = st.builds(
+    lambda tokens, **rest: Policy.for_budget(tokens, background="off", **rest),
+    st.sampled_from([500, 1_000, 2_000]),
+    keep_first=st.sampled_from([0, 0, 1]),
+    leaf_tokens=st.sampled_from([1_000, 1_000, 24_000]),
+    recall_floor=st.sampled_from([-1.0, 0.3]),
+    scope=st.sampled_from(["conversation", "user"]),
+    placement=st.sampled_from(["append", "before_window"]),
+)
+policies = st.one_of(by_number, by_number, by_number, by_budget)
 faults = st.one_of(
     st.none(),
     st.none(),

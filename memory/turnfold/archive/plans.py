@@ -28,6 +28,9 @@ class Fold:
         previous: id of the fold it grew from; "" for none.
         heir: exchange id of the last exchange of it that remains, where those after it were
             forgotten; "" where its last one remains.
+        noted: up to which exchange there are notes; None for all of them. Within a budget the
+            window lets exchanges go before they are summarized: a node of its own, the last, then
+            stands for those without notes, and has a block of its own.
     """
 
     id: str
@@ -37,6 +40,12 @@ class Fold:
     contents: tuple[str, ...]
     previous: str
     heir: str = ""
+    noted: int | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Ids of the nodes that a summary was written for."""
+        return tuple(name for name in self.nodes if not is_unnoted(name))
 
     @property
     def end(self) -> str:
@@ -58,9 +67,10 @@ class Preparation:
 
     Attributes:
         id: hangs on the last exchange it reaches, as the fold will.
-        base: id of the fold it will grow from; "" for none.
-        start: the first exchange it folds.
-        until: up to which exchange it folds.
+        base: names the end of what there are notes on, as the fold that ends there does; "" for
+            none.
+        start: the first exchange it is about.
+        until: up to which exchange.
     """
 
     id: str
@@ -199,9 +209,23 @@ def node_id(first: Exchange, last: Exchange) -> str:
     return "node:" + digest(first.exchange_id, last.exchange_id)
 
 
+_UNNOTED = "unnoted:"
+
+
+def unnoted_id(first: Exchange, last: Exchange) -> str:
+    """The id of what stands for a run of exchanges that left the window without notes."""
+    return _UNNOTED + digest(first.exchange_id, last.exchange_id)
+
+
+def is_unnoted(name: str) -> bool:
+    """Whether a node stands for exchanges without notes, by its id."""
+    return name.startswith(_UNNOTED)
+
+
 def carried_id(node: str, last: Exchange) -> str:
     """The id of what is taken of a node to a path on which it ends with this exchange."""
-    return "node:" + digest("carried", node, last.exchange_id)
+    kind = _UNNOTED if is_unnoted(node) else "node:"
+    return kind + digest("carried", node, last.exchange_id)
 
 
 def opening_in(name: str) -> str:
@@ -280,6 +304,7 @@ def read_fold(record: Record) -> Fold:
         contents=fields.texts("contents"),
         previous=fields.text("previous"),
         heir=fields.text("heir"),
+        noted=fields.whole("noted") if "noted" in record.body else None,
     )
     if fold.previous == fold.id:
         raise DamagedError("it grows from itself")
@@ -338,4 +363,6 @@ def fold_body(fold: Fold) -> dict[str, Any]:
         "contents": list(fold.contents),
         "previous": fold.previous,
     }
+    if fold.noted is not None:
+        body["noted"] = fold.noted
     return {**body, "heir": fold.heir} if fold.heir else body

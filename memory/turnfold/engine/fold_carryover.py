@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
 from turnfold.archive.paths import Paths, Trodden
-from turnfold.archive.plans import Fold, carried_id, fold_id
+from turnfold.archive.plans import Fold, carried_id, fold_id, is_unnoted
 from turnfold.embedders import Embedder
 from turnfold.forgetting.rebuild import ForgottenWords
 from turnfold.history.exchanges import Exchange, Transcript
@@ -138,6 +138,7 @@ def carry(
                 if not archive.is_forgotten(one)
             ),
             previous=base.id if base else "",
+            noted=next((one.first - 1 for name, one in nodes.items() if is_unnoted(name)), None),
         )
     )
 

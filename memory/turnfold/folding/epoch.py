@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from turnfold.accounting.receipt import Tokens
 from turnfold.accounting.tokens import CountText
-from turnfold.archive.plans import Fold, Plan
+from turnfold.archive.plans import Fold, Plan, fold_id
 from turnfold.history.exchanges import Transcript
 from turnfold.request.carried_state import Carried, carried_from
 from turnfold.request.thinking import thinking_ids
@@ -103,6 +103,19 @@ class Epoch:
     def start(self) -> int:
         """The first exchange that may be folded."""
         return max(self.in_memory, self.head)
+
+    @property
+    def noted(self) -> int:
+        """The first exchange on which there are no notes: `start`, but within a budget."""
+        noted = self.fold.noted if self.fold else None
+        return self.start if noted is None else min(max(noted, self.head), self.start)
+
+    @property
+    def base(self) -> str:
+        """Names where the notes end, whatever has left the window since; "" for no notes."""
+        if self.fold is None or self.fold.noted is None:
+            return self.fold_id
+        return fold_id(self._transcript.exchanges[self.noted - 1]) if self.fold.notes else ""
 
     @property
     def folded(self) -> range:

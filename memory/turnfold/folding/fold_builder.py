@@ -64,6 +64,8 @@ class FoldBuilder:
         self._windows = context.learned.windows
         self._base = wanted.base
         self._start = wanted.start
+        self._noted = wanted.noted
+        self._leaves = wanted.leaves
         self._within = wanted.within
         self._asked = wanted.asked
         self._runs = wanted.runs
@@ -121,12 +123,17 @@ class FoldBuilder:
     def reached(self) -> int:
         """Up to which exchange all that was wanted is written."""
         there = self._written()
-        until = self._start
+        until = self._noted
         for name, (_, last) in self._runs.items():
             if name not in there:
                 break
             until = last
         return until
+
+    @property
+    def lets_go(self) -> bool:
+        """Whether exchanges leave the window whether or not there are notes on them."""
+        return self._leaves > self._start
 
     def advance(self) -> list[SummaryJob]:
         """Go on as far as no answer is wanted; what a summarizer is then to be asked.
@@ -184,7 +191,7 @@ class FoldBuilder:
 
     def _draft(self, name: str) -> NodeDraft:
         if self._known is None:
-            nodes = nodes_in_order(self._archive, self._base.nodes) if self._base else {}
+            nodes = nodes_in_order(self._archive, self._base.notes) if self._base else {}
             holding, _ = correct(nodes, self._archive.corrections() if nodes else {})
             self._known = live_items(holding.values())
         first, last = self._runs[name]
@@ -348,7 +355,7 @@ class FoldBuilder:
             self._context.degrade("summary", SummaryError(draft.degraded))
 
     def build(self, *, indexed: bool = False) -> Fold | None:
-        """Fold as far as the exchanges are summarized; None where nothing is.
+        """Fold as far as the exchanges are summarized, or are let go; None where none is.
 
         A run whose summary failed folds nothing, and neither does anything after it.
 
@@ -357,30 +364,32 @@ class FoldBuilder:
         """
         there = self._written()
         reached: dict[str, Node] = {}
-        until = self._start
+        until = self._noted
         for name, (_, last) in self._runs.items():
             if name not in there:
                 break
             reached[name] = there[name]
             until = last
-        if not reached:
+        count = max(until, self._leaves)
+        if count <= self._start:
             return None
         for name, node in reached.items():
             if not node.items:  # all of it was forgotten: nobody was asked
                 self._archive.store_node(name, node, model="")
-        part = self._exchanges[self._start : until]
+        part = self._exchanges[self._start : count]
         if not indexed:
             self.store_passages(part)
             self._index()
-        nodes, blocks, settled = self._rendering.of(reached, until)
-        self.wrote += settled
+        rendered = self._rendering.of(reached, until, count)
+        self.wrote += rendered.wrote
         fold = Fold(
             id=fold_id(part[-1]),
-            count=until,
-            nodes=nodes,
-            blocks=blocks,
+            count=count,
+            nodes=rendered.nodes,
+            blocks=rendered.blocks,
             contents=tuple(one.content_id for one in part if not self._archive.is_forgotten(one)),
             previous=self._base.id if self._base else "",
+            noted=until if until < count else None,
         )
         if self._within:
             self._context.account.folded_steps += len(part)
@@ -388,9 +397,14 @@ class FoldBuilder:
             self._context.account.folded += len(part)
         return self._archive.store_fold(fold)
 
-    def store_passages(self, part: Sequence[Exchange]) -> None:
-        """Store the passages of what is folded; those of steps under their exchange's number."""
+    def store_passages(self, part: Sequence[Exchange] | None = None) -> None:
+        """Store the passages of what is folded; those of steps under their exchange's number.
+
+        Args:
+            part: what leaves the window; None for all there is.
+        """
         first = self._start + 1
+        part = self._exchanges[self._start :] if part is None else part
         self._archive.store_passages(part, first=self._within or first, one=bool(self._within))
 
     def _index(self) -> None:

@@ -1,4 +1,8 @@
-"""Exchanges to be folded go in; the runs that get a node each come out, and which are written."""
+"""Exchanges to be folded go in; the runs that get a node each come out, and which are written.
+
+What leaves the window and what is summarized are two things: within a budget exchanges leave it
+without notes, and a later fold writes them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,9 @@ class FoldRange:
     Attributes:
         base: the fold it grows from; None for none.
         start: the first exchange that is not in memory.
-        until: where it stops.
+        noted: the first on which there are no notes; not behind `start`.
+        leaves: up to which exchange the window lets go, whatever is written; 0 for as far as
+            that reaches.
         head: how many of the oldest exchanges are never folded.
         runs: from which exchange to which each of its nodes is, by node id; oldest first.
         room: tokens that a limit of the prompt leaves to the summary; None for no limit.
@@ -30,7 +36,8 @@ class FoldRange:
 
     base: Fold | None
     start: int
-    until: int
+    noted: int
+    leaves: int
     head: int
     runs: Mapping[str, tuple[int, int]]
     room: int | None = None
@@ -48,6 +55,7 @@ class FoldRange:
         head: int,
         leaf_tokens: int,
         room: int | None = None,
+        leaves: int = 0,
     ) -> FoldRange:
         """Cut exchanges into runs of at most so many tokens.
 
@@ -55,17 +63,21 @@ class FoldRange:
             exchanges: the path, as it was sent.
             base: the fold it grows from.
             start: the first exchange that is not in memory.
-            until: where to stop.
+            until: up to which exchange there are to be notes.
             head: how many of the oldest exchanges are never folded.
             leaf_tokens: the most that a run may have, but for one long exchange.
             room: tokens that a limit of the prompt leaves to the summary; None for no limit.
+            leaves: up to which exchange the window lets go, whatever is written.
         """
+        noted = start
+        if base is not None and base.noted is not None:
+            noted = min(start, max(base.noted, head))
         sizes = [one.size for one in exchanges]
-        cut = split_by_size(sizes, start, until, leaf_tokens) if until > start else []
+        cut = split_by_size(sizes, noted, until, leaf_tokens) if until > noted else []
         named = {
             node_id(exchanges[first], exchanges[last - 1]): (first, last) for first, last in cut
         }
-        return cls(base, start, until, head, named, room)
+        return cls(base, start, noted, leaves, head, named, room)
 
 
 def written(

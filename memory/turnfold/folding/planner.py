@@ -17,7 +17,7 @@ from turnfold.folding.epoch import Epoch
 from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.preparation import Readiness, Step, leases_of, next_step, prepared, projected
 from turnfold.folding.recall_budget import RecallBudget, most_recalled
-from turnfold.folding.rule import PromptSizes, Rates, fold_until
+from turnfold.folding.rule import PromptSizes, Rates, fold_until, notes_pay
 from turnfold.history.citations import Source
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.utterances import Utterance
@@ -97,6 +97,8 @@ class FoldDecision:
         excess: tokens that the prompt is over what it may have; not above 0 for none.
         over: whether the turn cannot do without a fold.
         stayed: why less is folded than the rule says; "" where it is not.
+        leaves: up to which exchange the window lets go, whether or not there are notes on it; 0
+            for as far as the preparation reaches.
     """
 
     step: Step = "go on"
@@ -106,6 +108,7 @@ class FoldDecision:
     excess: int = 0
     over: bool = False
     stayed: str = ""
+    leaves: int = 0
 
 
 def _folded(epoch: Epoch, until: int) -> int:
@@ -144,10 +147,12 @@ class FoldPlanner:
 
     def decide(self, epoch: Epoch) -> FoldDecision:
         """Fold at this opening, or have a fold prepared (see `folding.preparation`), or neither."""
+        if self._policy.budget is not None:
+            return self._decide_within_budget(epoch)
         start = epoch.start
         standing = self._standing(epoch)
         until, reason = self._rule(standing)
-        over, excess = self._excess(epoch, standing)
+        over, excess = self._excess(standing)
         if _folded(epoch, until) < _LEAST_FOLD and not self.is_past_limit(epoch):
             until = start  # what would stand for it is as long
         due = until > start
@@ -168,6 +173,46 @@ class FoldPlanner:
         )
         preparation = found or self.preparation_until(epoch, aim)
         return FoldDecision(step, preparation, readiness, reason, excess, over, stayed)
+
+    def _decide_within_budget(self, epoch: Epoch) -> FoldDecision:
+        """What leaves the window, and, apart from that, whether it is time to take notes.
+
+        The window shrinks at once, without a model: what leaves it is found again word for word.
+        Notes on it are taken when as much has gathered as is worth a call.
+        """
+        start, excess = epoch.start, epoch.closed - self._policy.keep_tokens
+        until, reason = self._rule(self._standing(epoch))
+        if _folded(epoch, until) < _LEAST_FOLD and not self.is_past_limit(epoch):
+            until = start
+        until, why = self.leaving_cited(epoch, until, excess=excess)
+        found, readiness = self.preparation_of(epoch, excess=excess)
+        due = until > start
+        decision = FoldDecision(
+            preparation=found,
+            readiness=readiness,
+            reason=reason,
+            excess=excess,
+            stayed=why,
+            leaves=until,
+        )
+        if readiness == "ready":
+            return replace(decision, step="adopt" if due else "go on")
+        waiting = epoch.sizes[epoch.noted : until]
+        context = min(epoch.summary, self._policy.summary_tokens)
+        if self.workers == "none" or not (
+            found or notes_pay(waiting, context=context, most=self._policy.leaf_tokens)
+        ):
+            return decision
+        step = next_step(
+            due=due,
+            over=False,
+            readiness=readiness,
+            lasting=self._policy.background == "on",
+            alone=self.workers != "background",
+        )
+        return replace(
+            decision, step=step, preparation=found or self.preparation_until(epoch, until)
+        )
 
     def _rule(self, standing: PromptSizes) -> tuple[int, str]:
         """Up to which exchange the fold rule folds, and why."""
@@ -191,10 +236,9 @@ class FoldPlanner:
             cold_share=measures.cold_share,
         )
 
-    def _excess(self, epoch: Epoch, standing: PromptSizes) -> tuple[bool, int]:
+    @staticmethod
+    def _excess(standing: PromptSizes) -> tuple[bool, int]:
         """Whether the prompt is over what it may have, and by how much."""
-        if self._policy.budget is not None:
-            return True, epoch.closed - self._policy.keep_tokens
         return standing.prompt > standing.ceiling, standing.prompt - standing.ceiling
 
     def leaving_cited(
@@ -218,8 +262,14 @@ class FoldPlanner:
 
     # --- what is prepared ---------------------------------------------------------------------
 
-    def range_until(self, epoch: Epoch, until: int) -> FoldRange:
-        """The exchanges of a fold, cut into runs."""
+    def range_until(self, epoch: Epoch, until: int, *, leaves: int = 0) -> FoldRange:
+        """The exchanges of a fold, cut into runs.
+
+        Args:
+            epoch: the one in force.
+            until: up to which exchange there are to be notes.
+            leaves: up to which exchange the window lets go, whatever is written.
+        """
         wanted = FoldRange.cut(
             self._exchanges,
             epoch.fold,
@@ -227,13 +277,14 @@ class FoldPlanner:
             until,
             head=epoch.head,
             leaf_tokens=self._policy.leaf_tokens,
-            room=self._summary_room(epoch, until),
+            room=self._summary_room(epoch, max(until, leaves)),
+            leaves=leaves,
         )
         return replace(wanted, within=self._request.within, asked=self._request.asked)
 
     def preparation_until(self, epoch: Epoch, until: int) -> Preparation:
         """The preparation of a fold up to there."""
-        return prepared(self._exchanges, base=epoch.fold_id, start=epoch.start, until=until)
+        return prepared(self._exchanges, base=epoch.base, start=epoch.noted, until=until)
 
     def preparation_of(
         self, epoch: Epoch, *, excess: int | None = None
@@ -242,7 +293,7 @@ class FoldPlanner:
         archive = self._context.archive
         best: tuple[Preparation | None, Readiness] = (None, "none")
         closed = self._transcript.closed
-        for one in archive.preparations(closed, base=epoch.fold_id, start=epoch.start):
+        for one in archive.preparations(closed, base=epoch.base, start=epoch.noted):
             if self.leaving_cited(epoch, one.until, excess=excess)[0] < one.until:
                 continue
             wanted = self.range_until(epoch, one.until).runs

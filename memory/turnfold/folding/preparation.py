@@ -282,7 +282,7 @@ class FoldPreparation:
             self._context.degrade("fold", wrong)
 
     def _index(self) -> None:
-        self._folding.store_passages(self._exchanges[self._preparation.start :])
+        self._folding.store_passages()
         if self._context.embedder is not None:
             try:
                 self._archive.embed_owed(self._context.embedder)

@@ -27,6 +27,10 @@ _INSTRUCTIONS = 400
 _RECENT = 32
 # With a budget, how far the window may outgrow what a fold leaves of it, in parts of the budget.
 _SLACK = 0.15
+# Within a budget, notes are taken on so many exchanges at once, and on so many times what a
+# summarizer reads besides.
+_LEAST_WAITING = 8
+_TIMES_CONTEXT = 4
 APPENDED = 0.25
 """The part of a budget of the whole prompt that one turn recalls, where that stays behind it."""
 
@@ -142,6 +146,25 @@ def folding_pays(outlook: FoldForecast, rates: Rates, *, hurry: bool = False) ->
         saved += rates.write * outlook.removed  # which would be written now
     price = cost + rates.summary * outlook.removed + rates.notes * outlook.notes
     return saved > price
+
+
+def notes_pay(waiting: Sequence[int], *, context: int, most: int) -> bool:
+    """Whether to have notes written on exchanges that left the window of a budget without any.
+
+    To leave them costs no token of the prompt, so only the call counts: it is worth its price
+    when what it reads besides is a small part of it. And what it says is little beside what is
+    recalled word for word, so it need not come often.
+
+    Args:
+        waiting: tokens of each of these exchanges.
+        context: tokens of the notes so far, which the summarizer reads, too.
+        most: the most that one call is given to read.
+    """
+    tokens = sum(waiting)
+    if tokens >= most:
+        return True
+    worth = max(_LEAST_LEAF, _TIMES_CONTEXT * (context + _INSTRUCTIONS))
+    return len(waiting) >= _LEAST_WAITING and tokens >= worth
 
 
 @dataclass(frozen=True, slots=True)

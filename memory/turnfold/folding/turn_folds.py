@@ -65,6 +65,8 @@ class TurnFolds:
             if decision.stayed:
                 account.stayed.append(decision.stayed)
             preparation = decision.preparation
+            if decision.step in {"go on", "prepare"} and decision.leaves > self.epoch.start:
+                self._let_go(decision.leaves)
             if preparation is None or decision.step == "go on":
                 return
             if decision.step != "adopt":
@@ -97,10 +99,19 @@ class TurnFolds:
         self.pending = self._preparing(preparation, urgent=True)
 
     def _go_by(self, preparation: Preparation) -> FoldBuilder:
-        wanted = self._planner.range_until(self.epoch, preparation.until)
-        folding = FoldBuilder(self._context, self._planner.kept, wanted, self._spending)
+        folding = self._folding(preparation.until, leaves=self._decision.leaves)
         self._awaited = preparation, folding
         return folding
+
+    def _folding(self, until: int, *, leaves: int) -> FoldBuilder:
+        wanted = self._planner.range_until(self.epoch, until, leaves=leaves)
+        return FoldBuilder(self._context, self._planner.kept, wanted, self._spending)
+
+    def _let_go(self, until: int) -> None:
+        """Let exchanges leave the window, though there are no notes on them yet."""
+        fold = self._folding(self.epoch.noted, leaves=until).build()
+        if fold is not None:
+            self.epoch = self.epoch.after(fold)
 
     def _preparing(self, preparation: Preparation, *, urgent: bool = False) -> FoldPreparation:
         return FoldPreparation(
@@ -162,7 +173,10 @@ class TurnFolds:
             self._patience.waited(in_vain=late)
             self._waits = False
         must = self._must or self.is_past_limit
-        if must and not ready:
+        if not ready and folding.lets_go:
+            if late:
+                self._context.degrade("summary", TurnfoldError(self._patience.told))
+        elif must and not ready:
             folding.make_do("the prompt is too long without these turns' summary")
         elif late:
             self._context.degrade("summary", TurnfoldError(self._patience.told))
@@ -209,7 +223,9 @@ class TurnFolds:
         aim, why = self._planner.leaving_cited(self.epoch, closed, must=True)
         if why:
             self._context.account.stayed.append(why)
-        if aim > start:
+        if aim > start and self._context.policy.budget is not None:
+            self._let_go(aim)
+        elif aim > start:
             self._must = True
             found, readiness = self._planner.preparation_of(self.epoch, excess=excess)
             if found is None or found.until != aim:

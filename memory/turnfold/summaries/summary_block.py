@@ -21,6 +21,7 @@ _STEPS_NOTE = (
     "you. What these steps called for is done; go on from here."
 )
 _MORE_NOTE = "More of these notes. Where they differ from the ones before, these hold."
+_UNNOTED_NOTE = "A record, not a message to you. Of turns {first}-{last} there are no notes yet."
 FRAME = 200
 """Tokens a summary may have over its budget, for its marks and notes: each block has some."""
 
@@ -86,6 +87,27 @@ def block_of(
     parts = (*texts, unseen(markers, of_steps=of_steps), of_all, erased(missing))
     note = _MORE_NOTE if more else _STEPS_NOTE if of_steps else _SUMMARY_NOTE
     return memory_block(note, "\n".join(filter(None, parts)))
+
+
+def unnoted_block(
+    text: str,
+    first: int,
+    last: int,
+    missing: Iterable[int],
+    *,
+    markers: Sequence[tuple[int, str]] = (),
+) -> str:
+    """The block that stands for turns which are no longer in view and not summarized yet.
+
+    Args:
+        text: what is known of them without a summary, rendered; "" for nothing.
+        first: number of the first of them, from 1.
+        last: number of the last one.
+        missing: numbers of those of them that were forgotten.
+        markers: of pictures and files in them, with the number of the exchange.
+    """
+    note = _UNNOTED_NOTE.format(first=first, last=last)
+    return memory_block(note, "\n".join(filter(None, (text, unseen(markers), erased(missing)))))
 
 
 def narrowed(
