@@ -60,20 +60,3 @@ class Vectors(Searching):
             query, filters={"user_id": _USER}, top_k=len(self.said), threshold=0.0
         )
         return [str(one["memory"]) for one in found["results"]]
-
-
-class Hybrid(Vectors):
-    """Its words want spaCy's English model and fastembed's BM25, which a hub gives at run time."""
-
-    title = "mem0, hybrid"
-
-    def __init__(self, host: Host, budget: int) -> None:
-        try:
-            import en_core_web_sm  # noqa: F401
-            from fastembed import SparseTextEmbedding
-
-            SparseTextEmbedding("Qdrant/bm25")
-        except Exception as absent:
-            reason = "its models come from a hub at run time, and are not here"
-            raise RuntimeError(reason) from absent
-        super().__init__(host, budget)
