@@ -302,7 +302,7 @@ def _row(name: str, found: Found, title: str) -> dict[str, Any]:
         "strategy": title,
         "questions": len(mine),
         "right": right,
-        "plus_minus": None if right is None else 1.96 * sqrt(right * (1 - right) / len(mine)),
+        "±": None if right is None else 1.96 * sqrt(right * (1 - right) / len(mine)),
         "does_not_know": _mean([one.verdicts == (UNKNOWN, UNKNOWN) for one in mine]),
         "judges_differ": _mean([len(set(one.verdicts)) > 1 for one in mine]),
         "evidence": _mean([one.reply.share for one in mine]),

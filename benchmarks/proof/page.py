@@ -50,6 +50,7 @@ def blocks(results: Results, *, model: str, listed: float) -> Iterator[Block]:
     )
     yield Heading("Where something else is the better choice" if lost else "Verdict")
     yield Points([*verdicts(compared), *short], loud=True)
+    yield from _in_short(groups, listed)
     yield Text(_EVIDENCE)
     yield from live(results.parts.get("live"))
     for group in groups:
@@ -61,6 +62,42 @@ def blocks(results: Results, *, model: str, listed: float) -> Iterator[Block]:
     yield from quality(results.parts.get("quality"))
     yield from sessions(searched)
     yield from measured_how(results.about, groups)
+
+
+def _in_short(groups: Sequence[Group], listed: float) -> Iterator[Block]:
+    """For each group what full history costs, what turnfold does, and what else that money buys."""
+    columns = [
+        Column("at today's price", numeric=False),
+        Column("full history", "${:.2f}".format),
+        Column("turnfold", "${:.2f}".format),
+        Column("of full", "{:.0%}".format),
+        Column("finds", "{:.0%}".format),
+        Column("the best of all that costs no more", numeric=False),
+        Column("finds", "{:.0%}".format),
+    ]
+    cells = []
+    for group in groups:
+        rows = group.rows(read=listed)
+        points = {one.name: one for one in _points(rows)}
+        ours, full = points.get(OURS), points.get("full")
+        if ours is None or full is None:
+            continue
+        own = {row["strategy"] for row in rows if row.get("ours")} | {OURS}
+        rest = [one for one in points.values() if one.name not in own and one.cost <= ours.cost]
+        best = max(rest, key=lambda one: one.found, default=None)
+        cells.append(
+            (
+                group.name,
+                full.cost,
+                ours.cost,
+                ours.cost / full.cost,
+                ours.found,
+                best.title if best else "nothing costs less",
+                best.found if best else None,
+            )
+        )
+    if cells:
+        yield Table(columns, cells)
 
 
 def _overrun(groups: Sequence[Group], listed: float) -> Iterator[str]:

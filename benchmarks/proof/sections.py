@@ -47,7 +47,9 @@ def live(found: Json | None) -> Iterator[Block]:
         "count."
     )
     yield Code("make bench LIVE=1 MAX_USD=5")
-    yield _any_table(found["rows"])
+    # What the cache missed, and what failed, are sentences, too long for a cell.
+    long = ("cache_missed_because", "degraded")
+    yield _any_table([{k: row[k] for k in row if k not in long} for row in found["rows"]])
     agree = [] if same is None else [f"the same verdict on {same:.1%}"]
     agree += [] if kappa is None else [f"Cohen's kappa {kappa:.2f}"]
     of_them = f"The judges read {found['judged']} answers"
@@ -57,6 +59,12 @@ def live(found: Json | None) -> Iterator[Block]:
         f"${found['dollars']:.2f} were spent of ${found['most']:.2f} at most.",
         *([f"It ended early: {found['stopped']}."] if found["stopped"] else []),
         *([f"{found['not_answered']} were not answered."] if found["not_answered"] else []),
+        *(
+            f"{row['strategy']}: of the turn before, the cache missed: {why}."
+            for row in found["rows"]
+            if (why := row["cache_missed_because"]) and why != "nothing missed"
+        ),
+        *(f"{row['strategy']}: {row['degraded']}." for row in found["rows"] if row["degraded"]),
     ]
     yield Points(told)
 

@@ -82,7 +82,7 @@ def test_the_page_shows_what_was_measured_and_needs_nothing_but_itself(chat):
     text = as_html(TITLE, page({"about": {"commit": "abc123"}, "runs": [chat]}))
     seen = Seen(text)
     assert seen.tags.count("svg") == 3 + 1  # tokens, dollars, frontier; one for the budget
-    assert seen.tags.count("table") == 3  # strategies, prices, budgets
+    assert seen.tags.count("table") == 4  # in short, strategies, prices, budgets
     assert seen.links == ["data:,"]
     assert not re.search(r"https?:|@import|url\(", text)
     assert "abc123" in text
@@ -93,7 +93,7 @@ def test_the_page_shows_what_was_measured_and_needs_nothing_but_itself(chat):
 def test_the_markdown_has_the_same_tables(chat):
     text = as_markdown(TITLE, page({"runs": [chat]}))
     heads = [line for line in text.splitlines() if line.startswith("| ---")]
-    assert len(heads) == 3
+    assert len(heads) == 4
     assert f"| {chat['rows'][0]['spend']:.3f} |" in text
 
 
@@ -104,6 +104,12 @@ def test_what_is_cheaper_and_better_is_said_first_and_computed():
     assert text.index("Full is cheaper") < text.index("## a chat")
     better = page({"runs": [run(row("full", 2.0, 1.0), row("turnfold", 1.5, 0.5))]})
     assert "In none of 1 comparisons" in as_markdown(TITLE, better)
+
+
+def test_what_the_same_money_buys_elsewhere_is_told_in_short():
+    rows = [row("full", 4.0, 1.0), row("cheap", 0.5, 0.2), row("dear", 3.0, 0.9)]
+    text = as_markdown(TITLE, page({"runs": [run(*rows, row("turnfold", 1.0, 0.6))]}))
+    assert "| a chat | $4.00 | $1.00 | 25% | 60% | Cheap | 20% |" in text
 
 
 def test_what_never_acted_is_said_to_be_full_history_and_hides_nobodys_line():
