@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 from turnfold_stores.search.scanning import MARKS, stretches
@@ -20,10 +21,11 @@ from turnfold.language.number_words import Languages, NumberWords, number_words
 from turnfold.language.numerals import SUFFIX, Number, number, readings, with_zeros
 from turnfold.language.words import bare
 
+# A figure, which begins with a digit; else a word.
 _PIECE = re.compile(
     r"((?<![\w.,])\d{1,3}(?:[ ']\d{3})++(?![\d'])(?:[.,]\d+)?"
-    r"|\d+(?:[.,:/_'-]\d+|h\d\d(?!\d))*+)"
-    rf"|[^\W\d_](?:[^\W\d_]|[{MARKS}'])*+"
+    r"|\d+(?:[.,:/_'-]\d+|h\d\d(?!\d))*+"
+    rf"|[^\W\d_](?:[^\W\d_]|[{MARKS}'])*+)"
 )
 _YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})")
@@ -44,9 +46,9 @@ _HAN_DAY = re.compile(
 _HAN_DAYS = "一二三四五六日月火水木金土日월화수목금토일"
 # In English: "half past two".
 _CLOCK = re.compile(
-    r"(half|quarter|five|ten|twenty|twenty-five|\d{1,2})\s+(past|to)\s+([a-z]+|\d{1,2})\b"
-    r"(?!\s*[ap]\.?m)",
-    re.IGNORECASE,
+    # It begins with a letter of a few, in both cases: so `re` need not try all other places.
+    r"([hqftHQFT\d](?i:(?<=h)alf|(?<=q)uarter|(?<=f)ive|(?<=t)en|(?<=t)wenty(?:-five)?|(?<=\d)\d?))"
+    r"(?i:\s+(past|to)\s+([a-z]+|\d{1,2})\b(?!\s*[ap]\.?m))"
 )
 _MINUTES = {"half": 30, "quarter": 15, "twenty-five": 25}
 # What may stand between the day and the month, either way; between the month and the year;
@@ -170,12 +172,20 @@ class _Stretch:
 
     def _pieces(self, text: str) -> Iterator[_Piece]:
         """Figures and words for numbers, in order; dates and times in figures are taken."""
-        for found in _PIECE.finditer(text):
-            start, end = found.span()
-            if found.lastindex:
-                yield from self._figures(found.group(), start, end)
-            elif said := self._words.meaning(found.group()):
-                yield _Piece(said.kind, said.value, start, end)
+        parts = _PIECE.split(text)
+        # Each word is looked up once: few of them say a number.
+        looked_up = {
+            part: None if part[0].isdecimal() else self._words.meaning(part)
+            for part in set(parts[1::2])
+        }
+        meant = {part: said for part, said in looked_up.items() if said or part[0].isdecimal()}
+        starts = accumulate(map(len, parts), initial=0)
+        placed = [(at, part) for at, part in zip(starts, parts, strict=False) if part in meant]
+        for start, part in placed:
+            if said := meant[part]:
+                yield _Piece(said.kind, said.value, start, start + len(part))
+            else:
+                yield from self._figures(part, start, start + len(part))
 
     def _figures(self, shown: str, start: int, end: int) -> Iterator[_Piece]:
         if shown.isdecimal() and len(shown) <= _DIGITS_OF_YEAR:

@@ -111,6 +111,15 @@ def flat(text: str) -> str:
     return " " + "".join(bare(word) + " " for word in WORD.findall(text))
 
 
+_APART = re.compile(f"({WORD.pattern})")
+
+
+def words_apart(text: str) -> tuple[list[str], list[str]]:
+    """The words of a text in order, and what stands before each."""
+    parts = _APART.split(text)
+    return parts[1::2], parts[:-1:2]
+
+
 def sentences(text: str) -> Iterator[str]:
     """The sentences of a text, in order; a line ends one. One without end is cut up."""
     start = 0

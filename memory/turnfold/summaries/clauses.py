@@ -23,7 +23,6 @@ class Clause:
         negator: which of the words denies in it. None for none.
         loaded: which is the first that denies by its meaning. None for none.
         denied: what its negator stands before; all of it where nothing follows.
-        scope: of what it denies that before a "since" or "until".
     """
 
     def __init__(self, said: Sequence[Word], text: str = "", *, whole: bool = False) -> None:
@@ -34,10 +33,6 @@ class Clause:
         self.loaded = next((at for at, word in enumerate(said) if word.denies), None)
         first = 0 if whole and self.negator is not None else self.negator
         self.denied = self._from(first)
-        until = next((at for at, word in enumerate(said) if word.bounds), len(said))
-        self.scope = (
-            self.negator is not None and about(said[self.negator + 1 : until])
-        ) or self.denied
 
     @classmethod
     def of(cls, text: str, how: Denial) -> Clause:
@@ -47,6 +42,14 @@ class Clause:
     def _from(self, at: int | None) -> dict[str, None]:
         """What stands behind a word; all that the clause is about where nothing does."""
         return {} if at is None else about(self.said[at:]) or self.stems
+
+    @property
+    def scope(self) -> dict[str, None]:
+        """Of what it denies that before a "since" or "until"."""
+        if self.negator is None:
+            return self.denied
+        until = next((at for at, word in enumerate(self.said) if word.bounds), len(self.said))
+        return about(self.said[self.negator + 1 : until]) or self.denied
 
     @property
     def denies(self) -> bool:

@@ -62,31 +62,29 @@ class Capitals:
     def __init__(self) -> None:
         self._parts: list[str] = []
 
-    def read(self, text: str, words: Mapping[str, str]) -> None:
+    def read(self, words: Sequence[str], gaps: Sequence[str], low: Mapping[str, str]) -> None:
         """Take in a part of the text.
 
         Args:
-            text: as `plain` gives it.
-            words: those of it, each with its form as `bare` gives it.
+            words: its words, in order.
+            gaps: what stands before each of them.
+            low: for each word its form as `bare` gives it.
         """
-        if not any(word[0].isupper() for word in words):
-            self._parts.append(" ".join(words.values()))
+        if not any(word[0].isupper() for word in low):
+            self._parts.append(" ".join(low.values()))
             return
-        marked = {word: _mark(word) + low for word, low in words.items()}
-        said: list[str] = []
-        end = 0
-        for found in WORD.finditer(text):
-            word = marked[found.group()]
-            start = found.start()
-            is_joined = start - end == 1 and text[end] in _JOINS
-            if not is_joined:
-                said.append(",")
-            if word[0] == ">" and (
-                not end or (not is_joined and _OPENS_SENTENCE.search(text, end, start))
-            ):
-                word = "^" + word[1:]
-            said.append(word)
-            end = found.end()
+        marked = {word: _mark(word) + form for word, form in low.items()}
+        opening = {
+            word: "^" + form[1:] if form.startswith(">") else form for word, form in marked.items()
+        }
+        # A text has few different gaps, so each is looked at once.
+        before = {gap: "" if gap in _JOINS else ", " for gap in set(gaps)}
+        opens = {gap for gap in before if _OPENS_SENTENCE.search(gap)}
+        said = [
+            before[gap] + (opening if gap in opens else marked)[word]
+            for gap, word in zip(gaps, words, strict=True)
+        ]
+        said[0] = before[gaps[0]] + opening[words[0]]
         self._parts.append(" ".join(said))
 
     @cached_property

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 
-from turnfold_stores.search.scanning import LONGEST_RUN, WORD, stretches, without_links
+from turnfold_stores.search.scanning import LONGEST_RUN, stretches, without_links
 
 from turnfold.language.dates_and_times import Time
 from turnfold.language.number_words import Languages, number_words
 from turnfold.language.numerals import Number, number
 from turnfold.language.quantities import languages_of, quantities
-from turnfold.language.words import UNSPACED, bare, plain
+from turnfold.language.words import UNSPACED, bare, plain, words_apart
 from turnfold.summaries.contradiction import Sides
 from turnfold.summaries.names import KATAKANA, Capitals, Name
 
@@ -96,7 +96,7 @@ class Reading:
 
     def _read(self, text: str) -> list[str]:
         """Take in a stretch, which is `plain`; its words in order."""
-        said = WORD.findall(text)
+        said, gaps = words_apart(text)
         words = set(said)
         low = {word: bare(word) for word in words}
         fresh = set(low.values())
@@ -108,7 +108,7 @@ class Reading:
         self.words |= fresh
         if words:
             self.sides.read(text, words)
-        self.capitals.read(text, low)
+        self.capitals.read(said, gaps, low)
         found = quantities(without_random(readable(without_links(text))), self.languages)
         self.dates.update((d.year, d.month, d.day) for _, meant in found.dates for d in meant)
         self.weekdays.update(day for _, day in found.weekdays)

@@ -68,6 +68,7 @@ class _Sentence:
         telling: what it may be taken for: its numbers and names.
         matter: the same: its words that matter.
         bonus: what it is worth for how it says something, as soon as it says anything.
+        asks: whether it is a question.
     """
 
     turn: int
@@ -76,6 +77,7 @@ class _Sentence:
     telling: frozenset[str]
     matter: frozenset[str]
     bonus: int
+    asks: bool
 
 
 class ExtractiveSummarizer:
@@ -161,6 +163,7 @@ def _read(job: SummaryJob) -> Iterator[_Sentence]:
                         frozenset(telling - {""}),
                         frozenset(terms(text, languages)),
                         _bonus(said.source, text, words),
+                        _asks(text),
                     )
 
 
@@ -177,7 +180,9 @@ def _telling(word: str, first: bool) -> str:
 def _bonus(source: str, text: str, words: Iterable[str]) -> int:
     """What a sentence is worth for how it says something."""
     bonus = 2 if _TELLING.search(text) else 0
-    small = {word.partition("'")[0] for word in map(str.lower, words)}
+    small = set(map(str.lower, words))
+    if "'" in text or not text.isascii():
+        small = {word.partition("'")[0] for word in small}
     settles = not _SETTLE_WITH.isdisjoint(small) and _SETTLES.search(text)
     if settles or (not _CHANGE_WITH.isdisjoint(small) and _CHANGED.search(text)):
         bonus += 3
@@ -192,7 +197,7 @@ def _worth(one: _Sentence, covered: set[str]) -> float:
     if not fresh:
         return 0.0
     worth = float(fresh + one.bonus)
-    if _asks(one.text):
+    if one.asks:
         worth *= 0.3
     return worth * _WEIGHT.get(one.source, 0.6)
 
@@ -202,10 +207,9 @@ def _asks(text: str) -> bool:
 
 
 def _item(one: _Sentence) -> Item:
-    asks = _asks(one.text)
-    if _OPEN.search(one.text) or (asks and one.source == "user"):
+    if _OPEN.search(one.text) or (one.asks and one.source == "user"):
         kind = "question"
-    elif _SETTLES.search(one.text) and not asks:
+    elif _SETTLES.search(one.text) and not one.asks:
         kind = "decision"
     else:
         kind = "fact"

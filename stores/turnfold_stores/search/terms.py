@@ -185,6 +185,8 @@ def _is_small(piece: str, language: str) -> bool:
 
 def _pieces(text: str) -> list[str]:
     """Words in lower case, and pairs of letters."""
+    if len(text) <= STRETCH and text.isascii():
+        return _ASCII_WORD.findall(text.lower())
     found: list[str] = []
     for stretch in stretches(text, STRETCH):
         if stretch.isascii():
