@@ -229,6 +229,14 @@ BREAKS = [
         "test_hostile.py::test_the_mark_of_a_quotation_is_another_for_another_content",
     ),
     Break(
+        "6. So is what the recall tool brings",
+        "memory_tool.py",
+        "Lookup._read",
+        "mark = mark_for([one.text for one in found.said])",
+        'mark = "abc"',
+        "test_memory_tool.py::test_what_it_brings_is_quoted_and_speaks_for_nobody",
+    ),
+    Break(
         "6. A standing wish stands word for word in what the user wrote",
         "instructions/own_voice.py",
         "own_words",
@@ -540,6 +548,14 @@ BREAKS = [
         "if number is None:",
         "test_citations.py::"
         "test_a_chat_in_which_each_turn_is_shown_and_cites_its_own_sources_is_folded",
+    ),
+    Break(
+        "9. So have they where memory failed",
+        "sdk/attempt.py",
+        "Attempt._failed",
+        "            self.goes_without()",
+        "            pass",
+        "test_citations.py::test_a_history_that_goes_without_memory_has_its_own_numbers",
     ),
     Break(
         "9. Nothing up to a compaction of the provider is touched",
