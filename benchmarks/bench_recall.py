@@ -11,7 +11,8 @@ the question aside; a longer prompt scores 0. Intervals are of 95%, by resamplin
 Beside ours stand what others do with the same vectors and the same tokens: `chroma`, the nearest
 turns, and `hybrid`, nearness and BM25 added up (`recall_baselines`). `--against` says by how much
 ours is ahead of each, question by question, kind by kind; and for what ours lost, which step lost
-it (`recall_losses`).
+it (`recall_losses`). On average over kinds of question ours has to find no less than the nearest
+turns that fill four fifths of the budget; else the exit code is 1.
 
 `--chosen-on` names the conversations that constants were chosen on: they and the others are told
 apart, too. `--ordinary` sends the conversations turn by turn under the default policy instead,
@@ -40,7 +41,7 @@ from recall_baselines import (
     nearness,
     texts_of,
 )
-from recall_figures import Score, differences, losses_table, summary, table, versus
+from recall_figures import Score, above_floor, differences, losses_table, summary, table, versus
 from recall_losses import Tracer
 from turnfold import Embedder, Memory, Policy
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
@@ -55,6 +56,7 @@ CHOSEN_ON = (
     *("beam100K-1", "beam100K-3", "beam100K-5", "beam100K-7", "beam100K-9"),
 )
 _PATIENCE = 3_600.0
+_FLOOR = 0.8
 _FAKE = "The stand-in answers."
 
 
@@ -67,6 +69,7 @@ def main() -> int:
     embedder: Embedder = ready_embedder()
     if arguments.vectors:
         embedder = KeptVectors(embedder, arguments.vectors)
+    below: list[tuple[str, int]] = []
     if arguments.ordinary:
         ordinary(conversations, embedder)
     else:
@@ -88,9 +91,17 @@ def main() -> int:
         if arguments.out:
             figures = {"figures": summary(scores), "differences": apart}
             arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+        below = [
+            (name, budget)
+            for name in THROUGH_MEMORY
+            for budget, points in above_floor(scores, name).items()
+            if points < 0
+        ]
     if isinstance(embedder, KeptVectors):
         embedder.save()
-    return 0
+    if below:
+        print(f"below the nearest turns at four fifths of the budget: {below}", file=sys.stderr)
+    return 1 if below else 0
 
 
 # --- strategies -------------------------------------------------------------------------------
@@ -114,6 +125,7 @@ def measure(
                     prompt = Prompt(ask(question, budget), question.text)
                 fits = prompt.tokens <= budget
                 nearest = {texts[at] for at in filled(texts, rank(question), budget)}
+                fewer = {texts[at] for at in filled(texts, rank(question), int(_FLOOR * budget))}
                 yield Score(
                     name,
                     budget,
@@ -128,6 +140,7 @@ def measure(
                         for turn in question.evidence
                         if name in THROUGH_MEMORY and not (fits and prompt.has_turn(turn))
                     ),
+                    sum(turn in fewer for turn in question.evidence) / len(question.evidence),
                 )
 
 
@@ -227,6 +240,8 @@ def told_apart(scores: Sequence[Score], arguments: argparse.Namespace) -> list[d
                 print(f"\n{ours} ahead of {other}, in points\n")
                 print(versus(some, arguments.budget))
                 rows += some
+        above = {budget: f"{one:+.1f}" for budget, one in above_floor(scores, ours).items()}
+        print(f"\n{ours} above the nearest turns at four fifths of the budget, by budget: {above}")
         print(f"\nTurns with answers that {ours} lost, by step\n")
         print(losses_table(scores, ours, arguments.budget))
     return rows

@@ -27,6 +27,7 @@ class Score:
         question: its id.
         turns: turns of the conversation that stood in the prompt whole.
         lost: for each turn that did not though it holds the answer, the step that lost it.
+        floor: the share that the nearest turns have which fill four fifths of the budget.
     """
 
     strategy: str
@@ -38,6 +39,7 @@ class Score:
     question: str = ""
     turns: int = 0
     lost: tuple[str, ...] = ()
+    floor: float = 0.0
 
 
 def summary(scores: Sequence[Score]) -> list[dict[str, Any]]:
@@ -97,6 +99,18 @@ def differences(scores: Sequence[Score], ours: str, other: str) -> list[dict[str
         row |= {"low": round(float(low), 1), "high": round(float(high), 1)}
         rows.append(row)
     return rows
+
+
+def above_floor(scores: Sequence[Score], name: str) -> dict[int, float]:
+    """By budget, how many points a strategy is above its floor, on average over kinds."""
+    apart: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for one in scores:
+        if one.strategy == name:
+            apart[one.budget][one.kind].append(one.share - one.floor)
+    return {
+        budget: 100 * float(np.mean([np.mean(some) for some in kinds.values()]))
+        for budget, kinds in apart.items()
+    }
 
 
 def table(
