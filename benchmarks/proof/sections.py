@@ -25,10 +25,20 @@ def peers(found: Sequence[Json] | None) -> Iterator[Block]:
         "tried."
     )
     yield Code("make bench-peers")
-    # What limits each is a sentence, too long for a cell.
-    yield _any_table([{name: row[name] for name in row if name != "limit"} for row in found])
-    told = [(row.get("way", row["library"]), row.get("limit")) for row in found]
-    yield Points([f"{way}: {limit}" for way, limit in told if limit])
+    # What limits each, and what went wrong, are sentences, too long for a cell.
+    long = ("library", "limit", "why_refused", "cannot")
+    yield _any_table([{name: row[name] for name in row if name not in long} for row in found])
+    told = [(row.get("way", row["library"]), " ".join(_of_peer(row))) for row in found]
+    yield Points([f"{way}: {said}" for way, said in told if said])
+
+
+def _of_peer(row: Json) -> Iterator[str]:
+    if row.get("limit"):
+        yield row["limit"]
+    if row.get("why_refused"):
+        yield f"Refused with tools: {row['why_refused']}."
+    if row.get("cannot"):
+        yield f"Not measured: {row['cannot']}."
 
 
 def live(found: Json | None) -> Iterator[Block]:

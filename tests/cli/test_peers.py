@@ -135,7 +135,8 @@ def of_peer(name, **more):
 
 
 def test_the_page_shows_what_was_measured_of_peers_and_where_one_is_better_first(tmp_path):
-    theirs = {"runs": [run(row("a-Peer", 0.9))], "peers": [of_peer("a", refused_with_tools=59)]}
+    refused = of_peer("a", refused_with_tools=59, why_refused="no result")
+    theirs = {"runs": [run(row("a-Peer", 0.9))], "peers": [refused, of_peer("b", cannot="no disk")]}
     ours = {"about": {"commit": "abc"}, "runs": [run(row("turnfold", 0.5))]}
     (tmp_path / "peers.json").write_text(json.dumps({"about": {"commit": "old"}, **theirs}))
     (tmp_path / "replays.json").write_text(json.dumps(ours))
@@ -146,7 +147,8 @@ def test_the_page_shows_what_was_measured_of_peers_and_where_one_is_better_first
     assert results.about == {"commit": "abc"}, "where the page's own figures come from"
     assert text.index("a-Peer costs what turnfold does and finds more") < text.index("ER@4k")
     assert "| 59 |" in text
-    assert "a: What limits a." in text
+    assert "a: What limits a. Refused with tools: no result." in text
+    assert "b: What limits b. Not measured: no disk." in text
 
 
 def test_a_library_measured_again_takes_the_place_of_what_it_gave_before():

@@ -124,11 +124,11 @@ def test_what_never_acted_is_said_to_be_full_history_and_hides_nobodys_line():
 def test_a_file_of_peers_stands_beside_the_rest_and_is_compared():
     ours = {"runs": [run(row("full", 2.0, 1.0), row("turnfold", 1.5, 0.5))]}
     peer = row("a-peer", 1.0, 0.75, limit="Forgets late.")
-    theirs = {"runs": [run(peer)], "peers": [{"library": "a-peer", "version": "1.2"}]}
+    theirs = {"runs": [run(peer)], "peers": [{"library": "a-peer", "way": "A", "version": "1.2"}]}
     text = as_markdown(TITLE, page(ours, theirs))
     assert "A-Peer is cheaper than turnfold and finds more" in text
     assert "Forgets late." in text
-    assert "| library | version |" in text
+    assert "| way | version |" in text
 
 
 def test_a_better_search_of_sessions_is_said_first():
