@@ -103,7 +103,7 @@ def crowd(url, calm_url, *, processes, threads, turns):
 
 
 def test_a_crowd_on_one_store(url, calm_url):
-    crowd(url, calm_url, processes=3, threads=2, turns=8)
+    crowd(url, calm_url, processes=2, threads=2, turns=8)
 
 
 @pytest.mark.soak
@@ -111,7 +111,7 @@ def test_a_large_crowd_on_one_store(url, calm_url):
     crowd(url, calm_url, processes=8, threads=4, turns=30)
 
 
-def fleet(url, calm_url, *, conversations, turns, seed):
+def fleet(url, calm_url, *, processes, conversations, turns, seed):
     """Each turn goes to a random worker."""
     names = [f"talk{number}" for number in range(conversations)]
     expected = {
@@ -121,7 +121,7 @@ def fleet(url, calm_url, *, conversations, turns, seed):
     chance = random.Random(seed)
     sent = {name: [] for name in names}
     with ExitStack() as stack:
-        crew = workers(stack, url, number=3, threads=4)
+        crew = workers(stack, url, processes, threads=4)
         for number in range(1, turns + 1):
             chance.shuffle(names)
             given = [
@@ -137,9 +137,9 @@ def fleet(url, calm_url, *, conversations, turns, seed):
 
 
 def test_a_fleet_in_small(postgres_url, calm_url):
-    fleet(postgres_url, calm_url, conversations=4, turns=8, seed=1)
+    fleet(postgres_url, calm_url, processes=2, conversations=4, turns=8, seed=1)
 
 
 @pytest.mark.soak
 def test_a_fleet_of_two_hundred_conversations(postgres_url, calm_url):
-    fleet(postgres_url, calm_url, conversations=200, turns=12, seed=2)
+    fleet(postgres_url, calm_url, processes=3, conversations=200, turns=12, seed=2)

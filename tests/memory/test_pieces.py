@@ -84,7 +84,7 @@ def test_no_request_can_have_a_hundred_thousand_tokens_whatever_the_text_and_the
     name, leaf_tokens
 ):
     """A token of fewer than 1.6 bytes is nowhere to be found."""
-    text = ALPHABETS[name] * (700_000 // len(ALPHABETS[name].encode()))
+    text = ALPHABETS[name] * (350_000 // len(ALPHABETS[name].encode()))
     known = [Item("fact", f"{n} {ALPHABETS[name] * 9}", (1,)) for n in range(900)]
     job = SummaryJob(
         2, [[Utterance("tool", text)]], before=[Utterance("tool", text)], known=known,
