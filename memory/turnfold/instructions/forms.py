@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from turnfold_stores.process.fork import importing
@@ -61,9 +61,15 @@ def _languages() -> Any:
 
 def form_of(sentence: str) -> Form:
     """How much a sentence is like a standing wish."""
-    languages_of, latin_languages = _languages()
     if len(sentence) > LONGEST_WISH or not _WORD.search(sentence):
         return Form.NONE
+    return _form_of(sentence)
+
+
+# A sentence is asked about by several who read it, and lists and logs repeat theirs.
+@lru_cache(maxsize=2_048)
+def _form_of(sentence: str) -> Form:
+    languages_of, latin_languages = _languages()
     asked = _ASKED.search(sentence) is not None
     said = plainly(_QUOTED.sub(" x ", sentence))
     clauses = [one.strip() for one in _CLAUSE.split(said) if one.strip()]

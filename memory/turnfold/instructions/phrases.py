@@ -19,6 +19,8 @@ _WORD_ENDS = r"(?![\w'\u0900-\u0963])"
 
 def plainly(text: str) -> str:
     """A text without capitals, accents and other forms of the same letters, on one line."""
+    if text.isascii():
+        return " ".join(text.casefold().split())
     text = unicodedata.normalize("NFKC", text).casefold()
     text = unicodedata.normalize("NFD", text).translate(_TAKEN_OFF)
     return " ".join(unicodedata.normalize("NFC", text).replace("’", "'").split())
