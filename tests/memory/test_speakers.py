@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from support.chats import ask, chats, memory, stand_in
+from support.embedders import HashedWords
+from turnfold import Policy
 from turnfold.history.utterances import Utterance
 from turnfold.recall.ranking import messages_of
 from turnfold.recall.speakers import asked_about, said_by, spoken_to
@@ -30,9 +33,16 @@ IN_MANY_LANGUAGES = [
 @pytest.mark.parametrize(("user", "assistant", "of_assistant", "of_user"), IN_MANY_LANGUAGES)
 def test_who_is_called_so_is_told_by_who_says_the_name(user, assistant, of_assistant, of_user):
     messages = talk(user, assistant)
-    assert asked_about(of_assistant, messages) == "assistant"
-    assert asked_about(of_user, messages) == "user"
-    assert list(said_by("user", messages, 2.0)) == [2.0, 1.0] * 6
+    assert asked_about(of_assistant, messages).side == "assistant"
+    named = asked_about(of_user, messages)
+    assert named.side == "user"
+    assert list(said_by(named, messages, 2.0)) == [2.0, 1.0] * 6
+
+
+def test_what_is_left_of_a_question_has_no_name():
+    messages = talk("Hey Bram! The loft is painted.", "Lovely, Ines! I bought a boat.")
+    assert asked_about("What did Ines paint?", messages).rest == "What did paint?"
+    assert asked_about("Where is Bram's boat?", messages).rest == "Where is boat?"
 
 
 def test_a_question_that_names_both_or_nobody_is_about_no_one_side():
@@ -65,3 +75,27 @@ def test_what_a_tool_gives_speaks_to_nobody():
     assert spoken_to("Thanks, Ines! Bye.") >= {"Ines"}
     (result,) = messages_of("c", [Utterance("tool", "Thanks, Ines! Bye.")])
     assert result.spoken_to == frozenset()
+
+
+def test_what_the_named_one_said_is_looked_for_without_the_name_and_comes_first():
+    """Bram says "Ines" in every message; what Ines said of the harbour is what is asked for."""
+    embedded = []
+
+    class Noting(HashedWords):
+        def embed(self, texts):
+            embedded.extend(texts)
+            return super().embed(texts)
+
+    history = []
+    for number in range(30):
+        matter = "the harbour" if number == 3 else f"thing{number}"
+        history += [
+            {"role": "user", "content": f"Hey Bram! Today I painted {matter} and slept."},
+            {"role": "assistant", "content": f"Lovely, Ines! What Ines painted, {number} of it."},
+        ]
+    fake = stand_in()
+    with memory(policy=Policy.for_budget(500), embedder=Noting()) as remembered:
+        client = remembered.wrap(fake.client(), conversation="c")
+        client.messages.create(**ask(history, "Which harbour was it that Ines painted?"))
+    assert embedded[-1] == "Which harbour was it that painted?"
+    assert "Today I painted the harbour and slept." in str(chats(fake)[-1]["messages"])

@@ -156,9 +156,16 @@ def look_up(
     of_passages = {name: near[name] for name in dense}
     nearness = nearness_of_messages(messages, of_passages, of_assistant=asked.of_assistant)
     by_nearness = [messages[at].id for at in np.argsort(-nearness, kind="stable") if nearness[at]]
-    of_words, of_time = _utterances_of(lexical), _utterances_of(then)
-    relevant = relevance(messages, runs, fuse_ranks(of_words, by_nearness, of_time))
     named = asked_about(asked.query, messages)
+    nameless: list[str] = []
+    if named is not None and dense:
+        try:
+            hits = _near(context, named.rest, where)
+            nameless = list(islice(found.alive(hits, most * _LOOKED_AT), most))
+        except BaseException as failed:  # noqa: BLE001 - as above
+            wrong = failure(failed)
+    rankings = [_utterances_of(some) for some in (lexical, then, nameless)]
+    relevant = relevance(messages, runs, fuse_ranks(by_nearness, *rankings))
     in_view, in_summary = found.in_view(), _squeezed(summary)
 
     def worth(how_much: Floats, of_named: float) -> Floats:
@@ -222,6 +229,13 @@ def _nearest(context: TurnContext, query: str, where: str | None) -> Iterator[Hi
     if embedder is None:
         raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
     archive.embed_owed(embedder, seconds=_CATCHING_UP * policy.deadline)
+    return _near(context, query, where)
+
+
+def _near(context: TurnContext, query: str, where: str | None) -> Iterator[Hit]:
+    archive, embedder, policy = context.archive, context.embedder, context.policy
+    if embedder is None or not query:
+        return
     vector = query_vector(embedder, archive.redacted_text(query))
     floor = policy.recall_floor
     for hit in archive.store.index.nearest(archive.scope.user_id, vector, conversation=where):

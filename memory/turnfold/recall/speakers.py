@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from turnfold_stores.lazy_numpy import np
@@ -39,24 +41,43 @@ def spoken_to(text: str) -> frozenset[str]:
     return frozenset(one for (one,) in filter(None, last) if _may_be_name(one))
 
 
-def asked_about(query: str, messages: Sequence[Candidate]) -> str | None:
-    """The side of a talk that a query names: "user" or "assistant"; None for none, or for both.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Who of two people who talk a query names.
+
+    Attributes:
+        side: "user" or "assistant".
+        rest: the query without the name.
+    """
+
+    side: str
+    rest: str
+
+
+def asked_about(query: str, messages: Sequence[Candidate]) -> Named | None:
+    """Whom of two people who talk a query names; None for nobody, or for both.
 
     Args:
         query: what is looked for.
         messages: what was said.
     """
-    sides = {_OTHER[by] for by in _naming(query, messages)}
-    return sides.pop() if len(sides) == 1 else None
+    names = dict(_naming(query, messages))
+    if len(set(names.values())) != 1:
+        return None
+    rest = query
+    for name in sorted(names, key=len, reverse=True):
+        rest = _pattern(name).sub(" ", rest)
+    return Named(_OTHER[next(iter(names.values()))], " ".join(rest.split()))
 
 
-def said_by(side: str | None, messages: Sequence[Candidate], weight: float) -> Floats:
+def said_by(named: Named | None, messages: Sequence[Candidate], weight: float) -> Floats:
     """How much more each message counts for who said it; shape (messages,)."""
+    side = named.side if named else None
     return np.array([weight if one.source == side else 1.0 for one in messages])
 
 
-def _naming(query: str, messages: Sequence[Candidate]) -> Iterator[str]:
-    """For each name in a query, the side of the talk that surely speaks to the other by it."""
+def _naming(query: str, messages: Sequence[Candidate]) -> Iterator[tuple[str, str]]:
+    """Names in a query, each with the side of the talk that surely speaks to the other by it."""
     of_side = Counter(one.source for one in messages)
     spoken = Counter((one.source, name) for one in messages for name in one.spoken_to)
     for (by, name), often in spoken.items():
@@ -65,7 +86,7 @@ def _naming(query: str, messages: Sequence[Candidate]) -> Iterator[str]:
         if _has(query, name):
             said = Counter(one.source for one in messages if _has(one.text, name))
             if often >= _AS_NAME * said[by] and said[by] >= _ONE_SIDED * said.total():
-                yield by
+                yield name, by
 
 
 def _may_be_name(word: str) -> bool:
@@ -74,8 +95,12 @@ def _may_be_name(word: str) -> bool:
 
 
 def _has(text: str, name: str) -> bool:
-    """Whether a name stands in a text, as a word where its script has blanks between them."""
-    at = text.find(name)
-    if at < 0 or name[0].lower() == name[0]:
-        return at >= 0
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text[at:]) is not None
+    return name in text and _pattern(name).search(text) is not None
+
+
+@lru_cache(maxsize=1_024)
+def _pattern(name: str) -> re.Pattern[str]:
+    """What a name is found by: as a word, where its script has blanks between them."""
+    if name[0].lower() == name[0]:
+        return re.compile(re.escape(name))
+    return re.compile(rf"(?<!\w){re.escape(name)}(?:['’]s)?(?!\w)")
