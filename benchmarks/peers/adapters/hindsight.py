@@ -71,6 +71,12 @@ def _database() -> str:
     return f"postgresql://postgres:postgres@127.0.0.1:{port}/postgres"
 
 
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One for all, since what the library keeps for the process is bound to it."""
+    return asyncio.new_event_loop()
+
+
 class Chunks(Searching):
     """Without a model there are no facts, entities or dates: texts, by four searches fused."""
 
@@ -79,7 +85,7 @@ class Chunks(Searching):
     def __init__(self, host: Host, budget: int) -> None:
         super().__init__(host, budget)
         self._bank = f"bank-{next(_BANKS)}"
-        self._loop = asyncio.new_event_loop()
+        self._loop = _loop()
         self._context = RequestContext()
         self._engine = MemoryEngine(
             db_url=_database(), embeddings=_Given(host), skip_llm_verification=True
