@@ -43,7 +43,6 @@ by_number = st.builds(
 by_budget = st.builds(
     lambda tokens, **rest: Policy.for_budget(tokens, background="off", **rest),
     st.sampled_from([500, 1_000, 2_000]),
-    keep_first=st.sampled_from([0, 0, 1]),
     leaf_tokens=st.sampled_from([1_000, 1_000, 24_000]),
     recall_floor=st.sampled_from([-1.0, 0.3]),
     scope=st.sampled_from(["conversation", "user"]),
