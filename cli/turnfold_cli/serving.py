@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from typing import Annotated, Any
 
 import typer
 from turnfold import Memory, Policy
-from turnfold.errors import MissingDependency
+from turnfold.errors import MissingDependency, TurnfoldError
 from turnfold.scope import LOCAL_USER
 from turnfold.serve import ServeSettings
 from turnfold.serve.settings import CLOUDS
@@ -95,6 +96,7 @@ def serve_command(  # noqa: PLR0917 - typer makes options of them
             keep_first=keep_first,
             most_requests=max_requests,
         )
+        _check_free(host, port)
         threshold: Any = int(fold_at) if fold_at.isdigit() else fold_at
         _speak()
         rendering.remark(
@@ -139,6 +141,20 @@ def mcp_command(
         settings = None if http is None else ServeSettings(port=http, token=token)
         _speak()
         run(lambda: Memory(store), user, writable=writable, http=settings)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Look whether a port is free before anything is opened, or said of it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, port))
+        except OSError as wrong:
+            why = wrong.strerror or wrong
+            raise TurnfoldError(
+                f"cannot listen at {host}:{port}: {why}; --port names another, 0 any that is free"
+            ) from None
 
 
 def _speak() -> None:

@@ -6,6 +6,9 @@ before it, simulates the prompt cache and fails on demand.
     fake = FakeClaude("Good morning.")
     fake.client().messages.create(model="claude-sonnet-5-5", max_tokens=64, messages=[...])
     fake.calls[-1].usage
+
+    with fake.serve() as url:    # over HTTP, for other languages and `turnfold serve --upstream`
+        ...
 """
 
 from turnfold_fake.clock import Clock

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -300,6 +301,17 @@ def test_an_error_of_the_api_does_not_end_the_chat(command, quick, monkeypatch):
     assert "turnfold: Claude answered 429 rate_limit_error" in done.stderr
     assert done.stderr.count("\n") == 2
     assert done.stdout.endswith("Understood: Three\n")
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_opened(command, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = command("serve", f"sqlite:{tmp_path / 'memory.db'}", "--port", str(port))
+    assert done.exit_code == 2
+    assert f"cannot listen at 127.0.0.1:{port}" in done.stderr
+    assert "--port names another" in " ".join(done.stderr.split())
+    assert "memory is kept" not in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 # --- what is missing ------------------------------------------------------------------------

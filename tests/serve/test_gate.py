@@ -120,6 +120,8 @@ async def test_without_one_memory_can_be_neither_read_nor_deleted():
         ({"token": "short"}, "at least 16"),
         ({"upstream": "api.anthropic.com"}, "must be a URL"),
         ({"upstream": "file:///etc/passwd"}, "must be a URL"),
+        ({"upstream": "https://api.anthropic.com/v1"}, "ends before /v1"),
+        ({"upstream": "https://gateway.example/claude/v1/messages/"}, "ends before /v1"),
         ({"port": 70_000}, "at most 65535"),
         ({"wall": "brick"}, "choose 'name' or 'key'"),
         ({"keep_first": -1}, "at least 0"),

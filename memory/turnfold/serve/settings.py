@@ -71,6 +71,11 @@ class ServeSettings:
                 f"upstream={self.upstream!r} must be a URL such as https://api.anthropic.com, or "
                 f"a cloud: {', '.join(CLOUDS)}"
             )
+        if parts.path.rstrip("/").endswith(("/v1", "/v1/messages")):
+            raise TurnfoldError(
+                f"upstream={self.upstream!r} must be a base URL, which ends before /v1: requests "
+                "bring that along"
+            )
         if not self.is_loopback and not self.token:
             raise TurnfoldError(
                 f"host={self.host!r} can be reached from other machines: give a token as well, "
