@@ -525,7 +525,8 @@ class World:
         # Who goes back and rewrites what was said may do so until it costs too much to read again.
         rewritten = any(person.branched or person.amended for person in self.people)
         too_often = rewritten and any("times over" in why for why in instead)
-        if self.policy.max_prompt_tokens is None and not useless and not too_often:
+        limited = self.policy.max_prompt_tokens is not None or self.policy.budget is not None
+        if not limited and not useless and not too_often:
             assert len(instead) <= failed
         assert not [why for why in receipt.degraded if why.startswith("citations")]
         # A limit that one exchange alone is over cannot be held, and that is said, too; so it is
