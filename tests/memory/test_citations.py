@@ -277,6 +277,23 @@ async def test_a_history_that_goes_without_memory_has_its_own_numbers(kind, keep
     assert asked == before, "what the caller holds stays as it is"
 
 
+def test_words_beside_a_result_move_no_citation():
+    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+    found = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Nothing."}
+    said = {"type": "text", "text": "And this?"}
+    answer = {"type": "text", "text": "So.", "citations": [citation("document", 2, 7)]}
+    messages = [
+        {"role": "user", "content": [source("document", 1), said]},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [found, source("document", 2), said]},
+        {"role": "assistant", "content": [answer]},
+        {"role": "user", "content": "And?"},
+    ]
+    sent = recounted({"messages": messages})["messages"]
+    assert numbers_in(sent) == [1]
+    assert [one for n, one in enumerate(sent) if n != 3] == messages[:3] + messages[4:]
+
+
 @pytest.mark.parametrize(
     "messages",
     [None, "Hello.", [None], [{}], [{"role": "assistant", "content": [{"citations": [{}]}]}],

@@ -316,13 +316,8 @@ class World:
         client = self.memory.wrap(
             self.bare, user_id=person.name, conversation=person.conversation or None
         )
-        blocks = [block for message in asked["messages"] for block in blocks_of(message)]
-        if any(
-            is_thought(one) or (one["type"] == "text" and one.get("citations")) for one in blocks
-        ):
-            # What was thought behind memory is bound to what memory sent, and what was cited is
-            # numbered by it.
-            return None
+        if any(is_thought(block) for message in asked["messages"] for block in blocks_of(message)):
+            return None  # what was thought behind memory is bound to what memory sent
         self.fake.next_reply = "All right."  # the last turn's may cite what is not shown here
         answer = client.messages.create(**{**asked, **fields})
         # As it is, but for the numbers of citations, which are those of this history.

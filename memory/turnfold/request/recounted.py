@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnfold.history.citations import Citations, citations_in
+from turnfold.history.exchanges import Message
 from turnfold.history.reader import read
 
 
@@ -25,9 +26,18 @@ def recounted(body: Mapping[str, Any]) -> Mapping[str, Any]:
     ):
         return body
     try:
-        changed = Citations(read(messages, seed="")).rewritten(0, 0)
+        transcript = read(messages, seed="")
+        changed = Citations(transcript).rewritten(0, 0)
     except Exception:  # noqa: BLE001 - what is wrong with a history is for the API to say
         return body
     if not changed:
         return body
-    return {**body, "messages": [changed.get(index, one) for index, one in enumerate(messages)]}
+    # Words beside a tool's result are read as a message of their own; answers stay one each.
+    answers = [changed.get(at) for at, one in enumerate(transcript.messages) if _is_answer(one)]
+    places = [at for at, one in enumerate(messages) if _is_answer(one)]
+    recited = {at: one for at, one in zip(places, answers, strict=True) if one is not None}
+    return {**body, "messages": [recited.get(at, one) for at, one in enumerate(messages)]}
+
+
+def _is_answer(message: Message) -> bool:
+    return message.get("role") == "assistant"
