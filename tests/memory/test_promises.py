@@ -43,6 +43,7 @@ by_number = st.builds(
 by_budget = st.builds(
     lambda tokens, **rest: Policy.for_budget(tokens, background="off", **rest),
     st.sampled_from([500, 1_000, 2_000]),
+    keep_first=st.sampled_from([0, 0, 0, 1]),
     leaf_tokens=st.sampled_from([1_000, 1_000, 24_000]),
     recall_floor=st.sampled_from([-1.0, 0.3]),
     scope=st.sampled_from(["conversation", "user"]),
@@ -181,6 +182,19 @@ def test_every_request_keeps_the_promises_on_disk(people, policy, mode, actions)
 @given(*everything, st.lists(acts, min_size=1, max_size=20), st.sampled_from([False] * 19 + [True]))
 def test_every_request_keeps_the_promises_at_length(people, policy, mode, actions, durable):
     run(people, policy, mode, actions, durable=durable)
+
+
+def test_notes_come_later_on_an_exchange_that_is_one_step():
+    """Its only step ends it, and has its id; under a budget it is folded before it has notes."""
+    policy = Policy.for_budget(
+        500, background="off", keep_first=1, leaf_tokens=1_000, placement="append"
+    )
+    job = Act("job", number=4, size="middle", twice=True)
+    actions = [job, Act("final", number=5, size="middle", shape="blocks", twice=True)]
+    actions += [Act("server", number=4, twice=True), Act("say", size="large")]
+    actions += [replace(job, number=1, size="huge")]
+    seen = run([("first", "c", None, 0)], policy, "enforced", actions)
+    assert seen["folds"]
 
 
 def sent_by(world):

@@ -13,9 +13,9 @@ from turnfold.embedders.background_loading import ModelNotReady
 from turnfold.errors import SummaryError, failure
 from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.fold_rendering import FoldRendering, nodes_in_order
+from turnfold.folding.step_notes import notes_on_steps
 from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.history.exchanges import Exchange
-from turnfold.history.steps import steps_of
 from turnfold.history.utterances import utterances
 from turnfold.language.days import known_day
 from turnfold.request.refusals import failure_of
@@ -235,20 +235,13 @@ class FoldBuilder:
         noted: list[Item] = []
         rest = list(job.exchanges)
         for index in range(first, last) if not self._within else ():
-            steps = steps_of(self._exchanges[index])
-            fold = self._archive.fold_of_steps(steps.closed) if steps else None
-            if steps is None or fold is None:
+            notes = notes_on_steps(self._archive, self._exchanges[index])
+            if notes is None:
                 continue
-            holding, _ = correct(
-                nodes_in_order(self._archive, fold.nodes), self._archive.corrections()
-            )
             noted += [
-                replace(item, turns=(index + 1,), supersedes=(), id="")
-                for item in live_items(holding.values())
+                replace(item, turns=(index + 1,), supersedes=(), id="") for item in notes.items
             ]
-            messages = self._exchanges[index].messages
-            left = [*messages[: steps.starts[0]], *messages[steps.starts[fold.count] :]]
-            rest[index - first] = utterances(left)
+            rest[index - first] = utterances(notes.left)
         return NodeDraft(
             job, self._count, self._reads, asked=replace(job, exchanges=rest), noted=noted
         )
