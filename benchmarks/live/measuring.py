@@ -14,7 +14,7 @@ from proof.strategies import Contender, contenders
 from turnfold import Embedder
 from turnfold.accounting.prices import Usage, dearest, price_of
 from turnfold.errors import TurnfoldError
-from turnfold_cli.replay_results import MODEL, SUMMARY_MODEL
+from turnfold_cli.replay_results import JUDGE_MODEL, MODEL, SUMMARY_MODEL
 from turnfold_cli.transcripts import Conversation, Question
 from turnfold_fake import FakeClaude
 
@@ -34,7 +34,7 @@ from live.paying import Account, PayingClient
 ASKED = frozenset({"full", "window-tokens", "summary-window", "retrieval", "turnfold"})
 """Strategies that need nothing of the provider but messages."""
 QUESTIONS = 12
-JUDGES = ("claude-opus-5-5", "claude-sonnet-5-5")
+JUDGES = (JUDGE_MODEL, MODEL)
 _GIVE_UP = 3  # questions in a row that were not answered
 _RETRIES = 4
 

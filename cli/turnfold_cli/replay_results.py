@@ -12,6 +12,8 @@ MODEL = "claude-sonnet-5-5"
 """The model whose prices a replay is accounted at; the summarizer has its own."""
 SUMMARY_MODEL = "claude-haiku-5-5"
 """The model that writes summaries, where nothing else is asked for."""
+JUDGE_MODEL = "claude-opus-5-5"
+"""The model that judges answers of the real API, beside `MODEL`, where no other is named."""
 
 
 @dataclass(frozen=True, slots=True)

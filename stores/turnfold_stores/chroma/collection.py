@@ -52,6 +52,15 @@ class Collection:
                 f"{self.dimension}: it comes from another embedding model"
             )
 
+    def entries(self) -> list[Entry]:
+        """All entries."""
+        found = self.chroma.get(include=["embeddings", "metadatas"])
+        rows = zip(found["ids"], found["metadatas"], found["embeddings"], strict=True)
+        return [
+            Entry(one, metadata["conversation"], np.asarray(vector, dtype=np.float32))
+            for one, metadata, vector in rows
+        ]
+
     def entries_of(self, conversation: str) -> list[Entry]:
         """All entries of one conversation."""
         found = self.chroma.get(where={"conversation": conversation}, include=["embeddings"])
@@ -79,9 +88,11 @@ class Collection:
         )
         ids = answer["ids"][0]
         distances = answer["distances"][0]
+        # HNSW may find fewer than there are, however many are asked for; only the count tells.
+        there = wanted if len(ids) == wanted else count()
         return Page(
             [Hit(one, 1.0 - float(far)) for one, far in zip(ids, distances, strict=True)],
             [metadata["conversation"] for metadata in answer["metadatas"][0]],
-            # HNSW may find fewer than there are; only the count tells the end.
-            more=len(ids) == wanted or wanted < count(),
+            more=len(ids) == wanted or wanted < there,
+            missed=len(ids) < there <= wanted,
         )

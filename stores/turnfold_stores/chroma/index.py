@@ -156,7 +156,7 @@ class ChromaIndex:
                 count = partial(self._count, user_id, collection)
                 return collection.search(query, wanted, count=count)
 
-        yield from widening(search, conversation=None)
+        yield from widening(search, conversation=None, rest=lambda: self._all(user_id, query))
 
     def ids(self, user_id: str) -> set[str]:
         """See `Index.ids`."""
@@ -180,6 +180,15 @@ class ChromaIndex:
             collection.delete(gone, batch=self._batch)
             if collection.chroma.count() == 0:
                 self._drop(user_id)
+
+    def _all(self, user_id: str, query: Vector) -> Iterator[Hit]:
+        """Every hit, ranked here, for readers that go on where Chroma finds no more."""
+        held = ExactVectors()
+        with self._using():
+            collection = self._collection(user_id)
+            if collection is not None:
+                held.put(collection.entries())
+        return held.nearest(query)
 
     def _held_of(self, user_id: str, conversation: str, query: Vector) -> ExactVectors | None:
         """The vectors of one conversation; only this process may change them."""

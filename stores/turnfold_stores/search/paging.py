@@ -19,12 +19,14 @@ class Page:
     Attributes:
         hits: best first.
         conversations: of each hit.
-        more: False when these are all there are.
+        more: False when these are all that a search finds.
+        missed: whether there are others all the same, which an approximate search does not reach.
     """
 
     hits: list[Hit]
     conversations: list[str]
     more: bool
+    missed: bool = False
 
 
 def widening(
@@ -40,7 +42,8 @@ def widening(
         search: asks for so many of the nearest; None when there is nothing.
         conversation: the only one wanted of those that were found; None for any.
         most: what the server gives at most; None without limit.
-        rest: all hits of the conversation wanted, best first, when `most` are not enough.
+        rest: all hits of the conversation wanted, best first, when `most` are not enough, or
+            some were missed.
     """
     seen: set[str] = set()
     wanted = _FIRST
@@ -50,9 +53,9 @@ def widening(
                 seen.add(hit.id)
                 if conversation in (None, its):
                     yield hit
-        if not found.more:
+        if not (found.more or found.missed):
             return
-        if wanted == most:
+        if found.missed or wanted == most:
             yield from (hit for hit in rest() if hit.id not in seen)
             return
         wanted *= _GROWTH
