@@ -90,6 +90,7 @@ class Person:
         self.exchanges = []
         self.saved = []
         self.branched = False  # whether they ever went back on something they had said
+        self.regenerated = False  # whether they had anything answered anew
         self.amended = 0  # how often they changed something and kept what came after it
         self.deleted_first = False  # whether they deleted something at the very beginning
         self.cuts = 0  # how often they sent less than they have
@@ -205,6 +206,7 @@ class World:
             return
         if act.what == "regenerate" and person.exchanges:
             opening = person.exchanges[-1][0]
+            person.regenerated = True
             person.exchanges[-1] = [opening]
             self.ask(person, act, self.words(act.size))
             return
@@ -518,7 +520,9 @@ class World:
         instead = [why for why in receipt.degraded if why.startswith("summary: extractive")]
         useless = any("of no use" in why for why in receipt.degraded)
         # Who goes back and rewrites what was said may do so until it costs too much to read again.
-        rewritten = any(person.branched or person.amended for person in self.people)
+        rewritten = any(
+            person.branched or person.amended or person.regenerated for person in self.people
+        )
         too_often = rewritten and any("times over" in why for why in instead)
         limited = self.policy.max_prompt_tokens is not None or self.policy.budget is not None
         if not limited and not useless and not too_often:
