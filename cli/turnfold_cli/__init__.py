@@ -2,6 +2,9 @@
 
 import sys
 
+# What a command needs beside those libraries comes with an extra that brings them, too.
+_EXTRAS = {"serve": "serve", "mcp": "mcp"}
+
 
 def main() -> None:
     """Run the command; where its libraries are missing, say which extra brings them."""
@@ -13,7 +16,8 @@ def main() -> None:
             raise
         from turnfold.errors import MissingDependency
 
-        told = MissingDependency(package, extra="cli", feature="The command `turnfold`")
+        extra = _EXTRAS.get(sys.argv[1] if len(sys.argv) > 1 else "", "cli")
+        told = MissingDependency(package, extra=extra, feature="The command `turnfold`")
         sys.stderr.write(f"turnfold: {told}\n")
         sys.exit(1)
     sys.exit(run())

@@ -317,12 +317,15 @@ def test_a_port_that_is_taken_is_said_before_anything_is_opened(command, tmp_pat
 # --- what is missing ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("package", ["typer", "rich"])
-def test_without_its_libraries_the_command_names_the_extra(package):
+@pytest.mark.parametrize(
+    ("package", "command", "extra"),
+    [("typer", "demo", "cli"), ("rich", "--help", "cli"), ("typer", "serve", "serve")],
+)
+def test_without_its_libraries_the_command_names_the_extra(package, command, extra):
     code = f"import sys; sys.modules['{package}'] = None; from turnfold_cli import main; main()"
-    done = turnfold(code=code)
+    done = turnfold(command, code=code)
     assert done.returncode == 1
-    assert "pip install 'turnfold[cli]'" in done.stderr
+    assert f"pip install 'turnfold[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
