@@ -719,7 +719,12 @@ class World:
         since = (plan["appends"], person.amended, min(person.cuts, 2))
         # A limit may have shortened the summary.
         epoch = (plan["fold"], plan.get("summary"), sorted(plan.get("within", {}).items()))
-        for earlier, fold, then_since, was, was_steady in person.requests:
+        opening = (plan["parent"], bool(plan["recalled"]))
+        if self.policy.max_prompt_tokens is not None and not plan["recalled"]:
+            # Amid its exchange a limit may take back what was recalled at the opening.
+            gone = (plan["parent"], True)
+            person.requests = [one for one in person.requests if one[-1] != gone]
+        for earlier, fold, then_since, was, was_steady, _ in person.requests:
             if fold != epoch or earlier != path[: len(earlier)]:
                 continue
             self.seen["continued"] += 1
@@ -730,7 +735,7 @@ class World:
             assert now[: len(then)] == then, "an epoch changed ahead of its end"
             if len(earlier) == len(path):
                 assert now == then, "the same request is sent differently"
-        person.requests.append((path, epoch, since, flat, steady))
+        person.requests.append((path, epoch, since, flat, steady, opening))
 
 
 def steps_in(person):
