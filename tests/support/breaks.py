@@ -456,8 +456,8 @@ BREAKS = [
         "Amid an exchange. 5. What is noted of steps is not summarized again",
         "folding/fold_builder.py",
         "FoldBuilder._draft_of",
-        "rest[index - first] = utterances(left)",
-        "utterances(left)",
+        "rest[index - first] = utterances(notes.left)",
+        "utterances(notes.left)",
         "test_step_folds.py::test_nothing_is_summarized_twice",
     ),
     Break(
