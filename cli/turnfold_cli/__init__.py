@@ -2,8 +2,8 @@
 
 import sys
 
-# What a command needs beside those libraries comes with an extra that brings them, too.
-_EXTRAS = {"serve": "serve", "mcp": "mcp"}
+# Commands that need more than those libraries: an extra of their name brings all of it.
+_OF_THEIR_OWN = frozenset({"serve", "mcp"})
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
             raise
         from turnfold.errors import MissingDependency
 
-        extra = _EXTRAS.get(sys.argv[1] if len(sys.argv) > 1 else "", "cli")
+        extra = next(iter(_OF_THEIR_OWN.intersection(sys.argv[1:2])), "cli")
         told = MissingDependency(package, extra=extra, feature="The command `turnfold`")
         sys.stderr.write(f"turnfold: {told}\n")
         sys.exit(1)

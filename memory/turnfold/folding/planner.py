@@ -151,10 +151,8 @@ class FoldPlanner:
             return self._decide_within_budget(epoch)
         start = epoch.start
         standing = self._standing(epoch)
-        until, reason = self._rule(standing)
+        until, reason = self._until(epoch, standing)
         over, excess = self._excess(standing)
-        if _folded(epoch, until) < _LEAST_FOLD and not self.is_past_limit(epoch):
-            until = start  # what would stand for it is as long
         due = until > start
         if not due and self.workers != "background":
             return FoldDecision(reason=reason, over=over, excess=excess)
@@ -164,13 +162,7 @@ class FoldPlanner:
         if aim == start:
             return FoldDecision(reason=reason, over=over, excess=excess, stayed=stayed)
         found, readiness = self.preparation_of(epoch, excess=excess if over else None)
-        step = next_step(
-            due=due,
-            over=over,
-            readiness=readiness,
-            lasting=self._policy.background == "on",
-            alone=self.workers != "background",
-        )
+        step = self._step(readiness, due=due, over=over)
         preparation = found or self.preparation_until(epoch, aim)
         return FoldDecision(step, preparation, readiness, reason, excess, over, stayed)
 
@@ -181,9 +173,7 @@ class FoldPlanner:
         Notes on it are taken when as much has gathered as is worth a call.
         """
         start, excess = epoch.start, epoch.closed - self._policy.keep_tokens
-        until, reason = self._rule(self._standing(epoch))
-        if _folded(epoch, until) < _LEAST_FOLD and not self.is_past_limit(epoch):
-            until = start
+        until, reason = self._until(epoch, self._standing(epoch))
         until, why = self.leaving_cited(epoch, until, excess=excess)
         found, readiness = self.preparation_of(epoch, excess=excess)
         due = until > start
@@ -203,15 +193,26 @@ class FoldPlanner:
             found or notes_pay(waiting, context=context, most=self._policy.leaf_tokens)
         ):
             return decision
-        step = next_step(
+        return replace(
+            decision,
+            step=self._step(readiness, due=due, over=False),
+            preparation=found or self.preparation_until(epoch, until),
+        )
+
+    def _until(self, epoch: Epoch, standing: PromptSizes) -> tuple[int, str]:
+        """Up to which exchange it is worth folding, and why."""
+        until, reason = self._rule(standing)
+        if _folded(epoch, until) < _LEAST_FOLD and not self.is_past_limit(epoch):
+            until = epoch.start  # what would stand for it is as long
+        return until, reason
+
+    def _step(self, readiness: Readiness, *, due: bool, over: bool) -> Step:
+        return next_step(
             due=due,
-            over=False,
+            over=over,
             readiness=readiness,
             lasting=self._policy.background == "on",
             alone=self.workers != "background",
-        )
-        return replace(
-            decision, step=step, preparation=found or self.preparation_until(epoch, until)
         )
 
     def _rule(self, standing: PromptSizes) -> tuple[int, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from threading import Thread
 
 from starlette.applications import Starlette
@@ -48,7 +48,7 @@ def create_app(
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         # A server has time to load the embedding model before anything is recalled.
         Thread(target=memory.load, name="turnfold-load", daemon=True).start()
-        async with answering:
+        async with aclosing(answering):
             try:
                 yield
             finally:

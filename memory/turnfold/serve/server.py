@@ -89,9 +89,8 @@ def run(
         TurnfoldError: the store cannot be opened, or is one for a single process.
         PolicyError: `fold_at` or `summary_model` does not fit.
     """
-    policy = Policy(
-        fold_at=fold_at, summary_model=summary_model
-    )  # said here: a worker that ends is only started again
+    # Said here: a worker that ends is only started again.
+    policy = Policy(fold_at=fold_at, summary_model=summary_model)
     if workers == 1:
         _quieten()
         app: Any = create_app(lambda: Memory(store, policy=policy), settings)

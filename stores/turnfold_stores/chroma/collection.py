@@ -18,6 +18,19 @@ EF_SEARCH = 256
 CONFIGURATION = {"hnsw": {"space": "cosine", "ef_search": EF_SEARCH}}
 
 
+# What Chroma is asked for where entries are read.
+OF_ENTRIES = ["embeddings", "metadatas"]
+
+
+def entries_in(found: Any) -> list[Entry]:
+    """The entries of what `get` gives."""
+    rows = zip(found["ids"], found["metadatas"], found["embeddings"], strict=True)
+    return [
+        Entry(one, metadata["conversation"], np.asarray(vector, dtype=np.float32))
+        for one, metadata, vector in rows
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
     """Chroma's collection and the dimension of what is in it."""
@@ -52,22 +65,10 @@ class Collection:
                 f"{self.dimension}: it comes from another embedding model"
             )
 
-    def entries(self) -> list[Entry]:
-        """All entries."""
-        found = self.chroma.get(include=["embeddings", "metadatas"])
-        rows = zip(found["ids"], found["metadatas"], found["embeddings"], strict=True)
-        return [
-            Entry(one, metadata["conversation"], np.asarray(vector, dtype=np.float32))
-            for one, metadata, vector in rows
-        ]
-
-    def entries_of(self, conversation: str) -> list[Entry]:
-        """All entries of one conversation."""
-        found = self.chroma.get(where={"conversation": conversation}, include=["embeddings"])
-        return [
-            Entry(one, conversation, np.asarray(vector, dtype=np.float32))
-            for one, vector in zip(found["ids"], found["embeddings"], strict=True)
-        ]
+    def entries(self, conversation: str | None = None) -> list[Entry]:
+        """All entries, or those of one conversation."""
+        only = None if conversation is None else {"conversation": conversation}
+        return entries_in(self.chroma.get(where=only, include=OF_ENTRIES))
 
     def search(self, query: Vector, wanted: int, *, count: Callable[[], int]) -> Page:
         """The nearest `wanted` entries of all conversations.

@@ -199,7 +199,7 @@ class ChromaIndex:
         place = (user_id, conversation)
         held = self._held.pop(place, None)
         if held is None:
-            entries = collection.entries_of(conversation)
+            entries = collection.entries(conversation)
             if entries and not are_unit(np.stack([entry.vector for entry in entries])).all():
                 raise self._damaged("it holds vectors that nobody wrote")
             held = ExactVectors()

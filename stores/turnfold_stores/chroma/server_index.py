@@ -15,10 +15,8 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-import numpy as np
-
 from turnfold_stores.addresses import Address, check_reachable, read_address
-from turnfold_stores.chroma.collection import CONFIGURATION, Collection
+from turnfold_stores.chroma.collection import CONFIGURATION, OF_ENTRIES, Collection, entries_in
 from turnfold_stores.chroma.http_client import (
     CLOUD_TOKEN,
     TOKEN,
@@ -209,12 +207,8 @@ class ChromaServerIndex:
     def _all(self, user_id: str, query: Vector, conversation: str | None) -> Iterator[Hit]:
         """Every hit, ranked here, for readers that go on where the server stops."""
         vectors = ExactVectors()
-        for page in self._pages(user_id, include=["embeddings", "metadatas"]):
-            rows = zip(page["ids"], page["metadatas"], page["embeddings"], strict=True)
-            vectors.put(
-                Entry(one, metadata["conversation"], np.asarray(row, dtype=np.float32))
-                for one, metadata, row in rows
-            )
+        for page in self._pages(user_id, include=OF_ENTRIES):
+            vectors.put(entries_in(page))
         return vectors.nearest(query, conversation=conversation)
 
     def _collection(self, user_id: str) -> Collection | None:
