@@ -243,6 +243,31 @@ def test_an_exchange_is_folded_amid_another_where_its_steps_are_not_enough(store
     assert sum(job.folded) > 0
 
 
+@pytest.mark.parametrize(("most", "result", "stays"), [(2_000, 10, True), (2_500, 18, False)])
+def test_what_the_opening_recalled_stays_as_long_as_there_is_room(store, most, result, stays):
+    hidden = "The safe in the north tower opens with 4711, said the porter."
+    history = [{"role": "user", "content": hidden}, {"role": "assistant", "content": said(0)}]
+    for number in range(1, 25):
+        history += [
+            {"role": "user", "content": said(number, "asked")},
+            {"role": "assistant", "content": said(number, "told")},
+        ]
+    policy = replace(POLICY, fold_at=1_000, keep_exchanges=8, recall_tokens=200)
+    policy = replace(policy, recall_floor=-1.0, max_prompt_tokens=most)
+    job = Job(store, policy, messages=history)
+    job.agent.open("What opens the safe in the north tower?")
+    job.agent.work(8, result=said(77) * result)
+    assert len({one.folded for one in job.receipts}) > 1, "exchanges were folded amid the work"
+    recalled = [
+        any(hidden in text and "Said earlier" in text for _, _, text in injected(body))
+        for body in job.bodies
+    ]
+    assert all(recalled[:4])
+    assert all(recalled) is stays
+    assert not [why for one in job.receipts for why in one.degraded], "each prompt had room"
+    assert all(one.hits for one, stands in zip(job.receipts, recalled, strict=True) if stands)
+
+
 def test_what_was_found_early_comes_back_when_it_is_asked_for(store):
     job = Job(store, replace(POLICY, recall_floor=-1.0))
     job.agent.open()

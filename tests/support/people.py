@@ -93,7 +93,7 @@ class Person:
         self.regenerated = False  # whether they had anything answered anew
         self.amended = 0  # how often they changed something and kept what came after it
         self.deleted_first = False  # whether they deleted something at the very beginning
-        self.cuts = 0  # how often they sent less than they have
+        self.cuts = 0  # at how many openings they sent less than they have
         self.requests = []  # see World.examine_growth
         self.block = None  # what the provider made of all they said before
 
@@ -415,7 +415,8 @@ class World:
     def ask(self, person, act, reply):
         """One request; again where a fault hit it, as the person would."""
         asked = self.request(person, act.marks)
-        person.cuts += len(asked["messages"]) < len(person.history())
+        opens = any(one["type"] != "tool_result" for one in blocks_of(asked["messages"][-1]))
+        person.cuts += opens and len(asked["messages"]) < len(person.history())
         before = json.dumps(asked)
         first = len(self.fake.calls)
         self.fake.next_reply = reply if callable(reply) else Reply(reply)
@@ -634,8 +635,10 @@ class World:
         assert chain == closed[head:folded], "what is not sent is not what the folds hold"
         self.examine_cover(person, fold, exchanges, head, folded)
 
-        plans = [self.plan(person, one) for one in exchanges[folded:]]
-        recalled = [one["recalled"] for one in plans if one and one["recalled"]]
+        # What was recalled for an earlier request may by now stand with the notes on steps.
+        earlier = [self.plan(person, one) for one in exchanges[folded:-1]]
+        recalled = [one["recalled"] for one in earlier if one and one["appends"]]
+        recalled = [text for text in (*recalled, plan["recalled"]) if text]
         shortened = plan.get("summary")
         summary = (fold["blocks"] if shortened is None else shortened) if fold else []
         live = [*exchanges[:head], *exchanges[folded:]]

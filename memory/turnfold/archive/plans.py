@@ -166,6 +166,10 @@ class Plan:
     brought: Mapping[str, str] = field(default_factory=dict)
     cuts: Mapping[str, ResultCut] = field(default_factory=dict)
 
+    def is_of(self, opening: Exchange) -> bool:
+        """Whether it was decided for this opening, or for a step in answer to it."""
+        return self.id.startswith(plan_id(opening))
+
 
 def plan_id(opening: Exchange, revision: int = 0, *, step: str = "") -> str:
     """The id of a plan; a revision replaces one the API refused.

@@ -24,6 +24,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -122,6 +123,7 @@ class Turn:
             )
         else:
             self._previous = self._plan
+            self._request = replace(self._request, carried=self._count(self._plan.recalled))
             self._measures = self._plan.measures
             fold = self._fold_of(self._plan)
         self._measures = steps.measured(self._measures)
@@ -157,13 +159,16 @@ class Turn:
             self._reach_back()
 
     def _reach_back(self) -> None:
-        """Fold exchanges amid another one, where all that is folded of its steps is not enough."""
+        """Fold exchanges amid another one, where all that is folded of its steps is not enough.
+
+        Where there are none left, what was recalled at the opening gives way.
+        """
         if (
             self._steps.newest
             and not self._steps.is_planned
             and self._plan is not None
             and self._planner.is_past_limit(self._epoch)
-            and self._epoch.start < len(self._transcript.closed)
+            and (self._epoch.start < len(self._transcript.closed) or self._plan.recalled)
         ):
             self._plan, self._amid = None, True
             self._folds.begin()
@@ -305,7 +310,8 @@ class Turn:
 
     def _planned(self) -> Plan:
         """Decide the rest, write it down, and go by what then holds."""
-        plan, self._found = self._plans.of_opening(self._epoch, self._revision, amid=self._amid)
+        plan, found = self._plans.of_opening(self._epoch, self._revision, amid=self._amid)
+        self._found = None if self._amid else found
         holds = self._archive.store_plan(plan)
         if holds != plan:  # someone else planned this opening first
             self._found = None

@@ -81,7 +81,7 @@ class TurnPlans:
             epoch: the one in force.
             revision: which plan of this request it is to be.
             amid: whether exchanges are folded amid the open one: then it hangs on the newest step,
-                and nothing is recalled, since that was done when the opening was new.
+                and what was recalled when the opening was new stays as far as it fits.
 
         Returns:
             The plan, and what it recalls.
@@ -96,15 +96,21 @@ class TurnPlans:
         room = self._recall.room(epoch, limit=limit, rate=rate, sources=sources)
         if appends and self._context.policy.budget is not None:
             room = min(room, int(APPENDED * self._context.policy.budget / max(rate, 1.0)))
-        budget = 0 if amid else min(purse.allows, room)
-        past = self._steps.view.past(epoch.folded)
-        found = self._recall.passages(epoch, past, appends=appends, budget=budget, rate=rate)
+        past, budget = self._steps.view.past(epoch.folded), min(purse.allows, room)
+        found: Sequence[RecalledPassage] = ()
+        if not amid:
+            found = self._recall.passages(epoch, past, appends=appends, budget=budget, rate=rate)
         recalled = recall_block(found)
+        shown = tuple(RecalledRef(one.passage.id, one.turn, one.score) for one in found)
+        spent = purse.spend(count(recalled))
+        before = self._known.previous
+        if amid and before is not None and before.is_of(open_) and count(before.recalled) <= room:
+            recalled, shown = before.recalled, before.shown
         whole = epoch.fold.blocks if epoch.fold else ()
         blocks = self._shortened(epoch, count(recalled))
         left, until = self._left()
         exchanges = self._transcript.exchanges
-        before = exchanges[-2] if len(exchanges) > 1 else None
+        closed = exchanges[-2] if len(exchanges) > 1 else None
         plan = Plan(
             id=plan_id(open_, revision, step=self._steps.newest if amid else ""),
             parent=self._archive.end_of(self._transcript),
@@ -115,8 +121,8 @@ class TurnPlans:
             # is marked from its second request on.
             cached=cached and not is_first,
             recalled=recalled,
-            shown=tuple(RecalledRef(one.passage.id, one.turn, one.score) for one in found),
-            measures=replace(self._known.measures, purse=purse.spend(count(recalled))),
+            shown=shown,
+            measures=replace(self._known.measures, purse=spent),
             words=opening_name(open_, self._archive.seed),
             sources=sources,
             summary=None if blocks == whole else blocks,
@@ -124,7 +130,7 @@ class TurnPlans:
             left=left,
             until=until,
             number=len(exchanges),
-            turn=turn_name(open_, before, self._archive.seed),
+            turn=turn_name(open_, closed, self._archive.seed),
         )
         return self._steps.written_in(plan, epoch.folded), found
 

@@ -68,6 +68,8 @@ class ReadRequest:
             else in the prompt is then fixed. 0 for none.
         asked: what opened that exchange.
         most: tokens the prompt may have, besides what the policy says; None for any number.
+        carried: tokens of what was recalled at the opening, and stays whatever is folded amid the
+            exchange.
     """
 
     body: Mapping[str, Any]
@@ -78,6 +80,7 @@ class ReadRequest:
     within: int = 0
     asked: Sequence[Utterance] = ()
     most: int | None = None
+    carried: int = 0
 
     @property
     def model(self) -> str:
@@ -229,7 +232,7 @@ class FoldPlanner:
             requests=[one.replies or 1 for one in self._exchanges],
             window=epoch.start if epoch.in_memory else 0,
             first=epoch.start,
-            fixed=int((self._request.fixed + head) * rate),
+            fixed=int((self._request.fixed + self._request.carried + head) * rate),
             summary=int(epoch.summary * rate),
             recalled=[int(size * rate) for size in epoch.recalled],
             ceiling=self._ceiling,
@@ -376,6 +379,7 @@ class FoldPlanner:
     def is_past_limit(self, epoch: Epoch) -> bool:
         """Whether the prompt is over the most it may have, as long as nothing is folded."""
         held = epoch.head_in_memory + epoch.summary + sum(epoch.recalled) + epoch.closed
+        held += self._request.carried
         if self._policy.budget is not None and held > self._policy.budget:
             return True
         return self._request.fixed + held + epoch.sizes[-1] > self.limit
