@@ -1,6 +1,7 @@
 """What is posted to /v1/messages and is no turn passes as it came, and leaves nothing behind."""
 
 import typing
+from dataclasses import replace
 
 import pytest
 import typing_extensions
@@ -19,10 +20,10 @@ both = pytest.mark.parametrize("fields", [COMPACTION, WARMING], ids=["compaction
 class Talk:
     """Somebody's chat that was long enough to be folded."""
 
-    def __init__(self, conversation="c"):
+    def __init__(self, conversation="c", policy=SMALL):
         self.fake = stand_in("Noted. " * 60)
         self.store = open_store("memory:")
-        self.memory = memory(self.store, policy=SMALL)
+        self.memory = memory(self.store, policy=policy)
         bare = self.fake.client(max_retries=0)
         self.client = self.memory.wrap(bare, user_id="ada", conversation=conversation)
         self.answer = self.client.messages.create(**ask(LONG))
@@ -79,6 +80,22 @@ def test_a_history_that_begins_with_the_providers_summary_goes_on_with_memory(co
         assert first == block, "the provider's summary stays first"
         going_on = [*asked["messages"], {"role": "assistant", "content": answer.content[0].text}]
     assert len(talk.sent) < len(going_on) - 4, "what follows it is folded"
+
+
+@pytest.mark.parametrize("placement", ["append", "before_window"])
+def test_what_is_recalled_comes_behind_the_providers_summary(placement):
+    """Its block may come with words of the user's, and these may recall at once."""
+    frugal = replace(SMALL, scope="user", placement=placement, recall_floor=-1.0)
+    talk = Talk(None, frugal)
+    (summary,) = talk.create(**ask(LONG, **COMPACTION)).content
+    block = summary.model_dump(exclude_none=True)
+    words = {"type": "text", "text": LONG[2]["content"]}
+    talk.create(**ask([], [block, words]))
+    (first,) = talk.sent
+    assert [one["type"] for one in first["content"]] == ["compaction", "text", "text"]
+    assert first["content"][0] == block
+    assert "Said earlier" in first["content"][1]["text"]
+    assert first["content"][2] == words
 
 
 def test_a_null_is_nothing():

@@ -96,6 +96,7 @@ class Person:
         self.cuts = 0  # at how many openings they sent less than they have
         self.requests = []  # see World.examine_growth
         self.block = None  # what the provider made of all they said before
+        self.before = set()  # the words of it
 
     def history(self):
         return [message for exchange in self.exchanges for message in exchange]
@@ -333,6 +334,7 @@ class World:
         answer = self.pass_by(person, {"extra_body": {"compaction": {"type": "summarize"}}})
         if answer is not None and person.habit == "whole":
             [person.block] = [one.model_dump(exclude_none=True) for one in answer.content]
+            person.before |= set(WORD.findall(json.dumps(person.history())))
             person.exchanges, person.saved, person.requests = [], [], []
             person.branched = True
             self.seen["compacted"] += 1
@@ -497,6 +499,8 @@ class World:
         self.seen["folds of steps"] += receipt.folded_steps > 0
         self.examine_receipt(receipt, calls, repaired)
         known = set(WORD.findall(json.dumps(person.history())))
+        if self.policy.scope == "user":
+            known |= person.before  # to memory that is another conversation of theirs
         for call in calls:
             if call.kind == "summary" and not is_spoiled(call):
                 summary = json.dumps(call.body, sort_keys=True)
@@ -656,8 +660,8 @@ class World:
                 place for place, block in enumerate(mine)
                 if ours["role"] == "user" and block.get("text") in {*recalled, *summary}
             ]  # fmt: skip
-            results = len(results_in(ours))
-            assert put_in == list(range(results, results + len(put_in))), "not before the words"
+            ahead = len(results_in(ours)) + sum(one["type"] == "compaction" for one in mine)
+            assert put_in == list(range(ahead, ahead + len(put_in))), "not before the words"
             found += [mine[place]["text"] for place in put_in]
             kept = [block for place, block in enumerate(mine) if place not in put_in]
             verbatim = [renumbered(b) for b in kept if not is_thought(b)]

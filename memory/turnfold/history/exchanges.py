@@ -49,6 +49,11 @@ def is_thinking(block: Any) -> bool:
     return is_object(block) and block.get("type") in _THINKING
 
 
+def is_compaction(block: Any) -> bool:
+    """Whether a content block is what the provider made of all before it; it has to come first."""
+    return is_object(block) and block.get("type") == "compaction"
+
+
 def message_name(said: str) -> bytes:
     """The digest of the canonical form of a message."""
     state = _BLANK.copy()

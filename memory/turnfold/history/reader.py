@@ -26,6 +26,7 @@ from turnfold.history.exchanges import (
     Transcript,
     blocks_of,
     canonical,
+    is_compaction,
     is_object,
     is_thinking,
     message_name,
@@ -198,7 +199,7 @@ def _note_blocks(exchange: Exchange) -> None:
                 thoughtful.append(position)
             elif is_object(block) and ("cache_control" in block or _marked_within(block)):
                 marked.append(position)
-            if is_object(block) and block.get("type") == "compaction":
+            if is_compaction(block):
                 exchange.compacted = True
             elif is_object(block) and block.get("type") == "container_upload":
                 exchange.stateful = True

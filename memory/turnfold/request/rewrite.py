@@ -16,6 +16,7 @@ from turnfold.history.exchanges import (
     blocks_of,
     canonical,
     digest,
+    is_compaction,
 )
 from turnfold.request.cache_breakpoints import set_breakpoints
 from turnfold.request.carried_state import Carried
@@ -82,7 +83,8 @@ def build(
         transcript: its messages as exchanges.
         head: how many of the oldest exchanges stay.
         folded: up to which exchange those after the head are left out.
-        injections: texts to put at the head of an exchange's opening, by exchange index.
+        injections: texts to put at the head of an exchange's opening, by exchange index; behind a
+            `compaction` block, which has to come first.
         summary: how many texts of the first exchange after those left out are the summary.
         carried: state of what is left out, to be sent on with the first exchange after it.
         citations: those of the transcript.
@@ -218,7 +220,9 @@ def _drafted(
             blocks += uploads
         if blocks:
             message = messages[place]
-            messages[place] = {**message, "content": [*blocks, *blocks_of(message)]}
+            said = blocks_of(message)
+            first = int(bool(said) and is_compaction(said[0]))
+            messages[place] = {**message, "content": [*said[:first], *blocks, *said[first:]]}
             put_in = json.dumps(blocks, sort_keys=True, ensure_ascii=False, default=str)
             name = slice(place * DIGEST_SIZE, (place + 1) * DIGEST_SIZE)
             names[name] = bytes.fromhex(digest(bytes(names[name]), put_in))
