@@ -137,6 +137,63 @@ def test_what_is_asked_about_answers_stays(text):
     assert without_manner(text) == text
 
 
+@pytest.mark.parametrize(
+    ("question", "manner"),
+    [
+        ("Wo steht mein Auto?", "In zwei Sätzen, bitte."),
+        ("Waar staat mijn auto?", "Antwoord kort, zonder uitleg."),
+        ("Où ai-je garé la voiture ?", "Réponds en une phrase."),
+        ("¿Dónde está mi coche?", "Sé breve, sin explicaciones."),
+        ("Dov'è la mia macchina?", "Rispondi in tre parole."),
+        ("Onde está o meu carro?", "Em poucas palavras, por favor."),
+        ("On és el meu cotxe?", "Respon breument, si us plau."),
+        ("Unde este mașina mea?", "Răspunde scurt, te rog."),
+        ("Gdzie stoi mój samochód?", "Odpowiedz jednym zdaniem, proszę."),
+        ("Kde stojí moje auto?", "Odpověz stručně, prosím."),
+        ("Var står min bil?", "Svara kort, utan förklaring."),
+        ("Hvor står min bil?", "Svar i to sætninger, tak."),
+        ("Hvor står bilen min?", "Svar med få ord, takk."),
+        ("Missä autoni on?", "Vastaa lyhyesti, kiitos."),
+        ("Hol van az autóm?", "Röviden válaszolj, kérlek."),
+        ("Arabam nerede?", "Kısaca cevap ver, lütfen."),
+        ("Di mana mobil saya?", "Jawab dengan singkat."),
+        ("Xe của em ở đâu?", "Trả lời ngắn gọn nhé."),
+        ("Где стоит моя машина?", "Ответь одним словом, пожалуйста."),
+        ("Де стоїть моя машина?", "Відповідай коротко, будь ласка."),
+        ("Πού είναι το αυτοκίνητό μου;", "Απάντησε με λίγες λέξεις."),
+        ("أين سيارتي؟", "أجب في جملة واحدة من فضلك."),
+        ("ماشین من کجاست؟", "کوتاه جواب بده لطفا."),
+        ("איפה המכונית שלי?", "ענה בקצרה, בבקשה."),
+        ("मेरी गाड़ी कहाँ है?", "संक्षेप में जवाब दो।"),
+        ("আমার গাড়ি কোথায়?", "সংক্ষেপে উত্তর দিন।"),
+        ("Որտե՞ղ է իմ մեքենան։", "Կարճ պատասխանիր, խնդրում եմ։"),
+        ("என் கார் எங்கே?", "சுருக்கமாக பதில் சொல்லுங்கள்."),
+        ("我的车停在哪里？", "请用一句话回答。"),
+        ("車はどこに止めましたか？", "一言で答えてください。"),
+        ("제 차는 어디에 있나요?", "짧게 대답해 주세요."),
+        ("รถของฉันอยู่ที่ไหน?", "ตอบสั้นๆ นะครับ"),
+        ("Wo steht mein Auto?", "Answer in one sentence."),
+    ],
+)
+def test_how_to_answer_is_known_in_the_language_of_the_opening(question, manner):
+    assert without_manner(f"{question} {manner}") == question
+    assert without_manner(f"{question}\n({manner})") == question
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wie kurz soll eine Antwort sein?",
+        "Combien de phrases au maximum pour la lettre à Zoé ?",
+        "¿Qué palabras debía aprender, cuántas frases y qué poema?",
+        "回答要多短？",
+        "Коротко.",
+    ],
+)
+def test_what_is_asked_about_answers_stays_in_any_language(text):
+    assert without_manner(text) == text
+
+
 def test_a_question_whose_words_stand_in_the_past_wants_it_most():
     question = "What did the dentist say about my crown?"
     past = "The dentist said the crown costs 640 euros."

@@ -16,6 +16,9 @@ from turnfold_stores.search.stop_words import BY_LANGUAGE
 from turnfold_stores.search.terms import telling_words
 
 from turnfold.instructions.phrases import any_of, plainly, table
+from turnfold.language.letters import languages_by_letters
+from turnfold.language.number_words import Languages, number_words
+from turnfold.language.words import bare
 
 _LONGEST_SMALL_TALK = 200
 _LATIN = re.compile("[a-z]")
@@ -41,6 +44,10 @@ class Phrases:
         linking: what an opening that goes on from another begins with.
         light: what says little.
         told: what asks for the words of whom it is said to.
+        manner: what says how to answer.
+        manner_starts: what a part of an opening begins with that says only that.
+        small: words that say little, as `plainly` gives them.
+        languages: their codes.
     """
 
     asking: re.Pattern[str]
@@ -49,6 +56,10 @@ class Phrases:
     linking: re.Pattern[str]
     light: re.Pattern[str]
     told: re.Pattern[str]
+    manner: re.Pattern[str]
+    manner_starts: re.Pattern[str] | None
+    small: frozenset[str]
+    languages: Languages
 
 
 def is_small_talk(text: str) -> bool:
@@ -97,6 +108,34 @@ def asks_of_assistant(text: str) -> bool:
     return _phrases(text).told.search(_plainly(ends)) is not None
 
 
+def says_how_to_answer(part: str, opening: str) -> bool:
+    """Whether a part of an opening only says how to answer: "in a few words", "kurz, bitte".
+
+    It does in the language of the opening or in English, which many know a few words of.
+    """
+    plain = _plainly(part).replace("'", " ")
+    return any(_says_manner(plain, one) for one in (_phrases(opening), _tables().latin("en")))
+
+
+def _says_manner(plain: str, phrases: Phrases) -> bool:
+    left, found = phrases.manner.subn(" ", plain)
+    if not found:
+        return False
+    if phrases.manner_starts is not None:
+        starts = (word.group() for word in WORD.finditer(plain))
+        start = next((word for word in starts if not phrases.linking.fullmatch(word)), "")
+        if start and not phrases.manner_starts.fullmatch(start):
+            return False
+    meaning = number_words(phrases.languages).said
+    return all(
+        word in phrases.small
+        or word.isdigit()
+        or phrases.linking.fullmatch(word)
+        or (bare(word) in meaning and meaning[bare(word)].kind == "number")
+        for word in WORD.findall(left)
+    )
+
+
 def telling_words_of(text: str) -> list[str]:
     """The different words of a text that name something, as `telling_words` has them.
 
@@ -130,7 +169,8 @@ def _phrases(text: str) -> Phrases:
     """Those of the language of a text: of English where it does not say, of all other scripts."""
     if not _LATIN.search(_plainly(text[:_EDGE])):
         return _tables().others()
-    return _tables().latin(language_of(text[:_EDGE]))
+    told = languages_by_letters(text[:_EDGE]) or (language_of(text[:_EDGE]),)
+    return _tables().latin(told[0])
 
 
 class _Tables:
@@ -155,9 +195,10 @@ class _Tables:
     @cache  # noqa: B019 - as above
     def others(self) -> Phrases:
         """Those of all languages in other letters, which few of them share."""
-        return self._phrases(*(self._languages.keys() - self._latin))
+        return self._phrases(*sorted(self._languages.keys() - self._latin))
 
     def _phrases(self, *names: str) -> Phrases:
+        starts = self._said("manner_starts", *names)
         return Phrases(
             asking=any_of(self._said("asking", *names)),
             within=any_of(self._said("within", *names)),
@@ -165,10 +206,21 @@ class _Tables:
             linking=any_of(self._said("linking", *names)),
             light=any_of(f"{self._said('light', *names)}|{self._said('small_talk', *names)}"),
             told=any_of(self._said("told", *names)),
+            manner=any_of(self._said("manner", *names)),
+            manner_starts=any_of(starts)
+            if (starts := self._said("manner_starts", *names))
+            else None,
+            small=frozenset(
+                part.translate(STROKES)
+                for one in names
+                for word in BY_LANGUAGE.get(one, ())
+                for part in plainly(word).split("'")
+            ),
+            languages=names,
         )
 
     def _said(self, key: str, *names: str) -> str:
-        phrases = "|".join(self._languages[one].get(key, "") for one in names)
+        phrases = "|".join(said for one in names if (said := self._languages[one].get(key)))
         return phrases.casefold().translate(STROKES)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias
 
-from turnfold_stores import STOP_WORDS, terms, words
+from turnfold_stores import terms, words
 from turnfold_stores.search.terms import count_words, is_pair, terms_of
 
 from turnfold.recall.openings import (
@@ -17,42 +17,13 @@ from turnfold.recall.openings import (
     is_asking,
     is_small_talk,
     points_back,
+    says_how_to_answer,
     telling_words_of,
 )
 
-# Words for how to answer, or how long. A part of an opening with nothing else in it asks nothing
-# of the past, wherever it stands: "In a few words, please:", "Keep it short (one sentence)."
-_SAID_MANNER = (
-    "answer answers reply replies respond response responses write say tell give need don keep "
-    "make use put be stay speak phrase format limit explain explanation explanations elaborate "
-    "summarize summarise without dont brief briefly short shortly shorter concise concisely "
-    "succinct succinctly terse precise precisely exact exactly direct directly simple simply "
-    "plain plainly clear clearly polite politely formal formally informal informally quick "
-    "quickly detail details detailed long longer length maximum max minimum under less fewer "
-    "few couple single half word words sentence sentences line lines paragraph paragraphs "
-    "bullet bullets point points list table json yaml xml csv markdown prose text number figure "
-    "date name value character characters token tokens emoji emojis preamble fluff introduction "
-    "intro disclaimer disclaimers commentary comment comments apology apologies filler quote "
-    "quotes step steps english german french spanish italian portuguese dutch polish russian "
-    "ukrainian turkish arabic hebrew hindi chinese japanese korean swedish norwegian danish "
-    "finnish greek czech one two three four five six seven eight nine ten twenty thirty fifty "
-    "hundred tldr eli5 form style tone way manner only just nothing no yes else please thanks "
-    "thank thx cheers advance"
-)
-_MANNER = frozenset(_SAID_MANNER.split())
-_LINKS = frozenset("and but so or also then ok okay well now hey please hmm oh".split())
-# What such a part begins with.
-_SAID_MANNER_STARTS = (
-    "answer answers reply respond write say tell give keep make use put be stay speak phrase "
-    "format limit shorter longer explain summarize summarise in as with without no not just "
-    "only max maximum at under brief briefly short shortly concise concisely succinctly one two "
-    "three four five i can could would will don tldr eli5 thanks thank thx cheers you response "
-    "please"
-)
-_MANNER_STARTS = frozenset(_SAID_MANNER_STARTS.split())
 _QUESTION_MARKS = frozenset("?？؟⸮")
-_MANNER_MARKS = re.compile(r"[,:;()\[\]–—\n]|\s-\s|(?<=[.!?…])\s|(?<=[。！？])")
-_OPENING = frozenset("([")
+_MANNER_MARKS = re.compile(r"[,:;()\[\]–—\n，、：；（）،؛]|\s-\s|(?<=[.!?…؟।։])\s|(?<=[。！？])")
+_OPENING = frozenset("([（")
 # Characters at each end of an opening in which such parts are looked for.
 _EDGE = 1_000
 # Words of an opening that are looked for; of a long one its two ends, where people say what
@@ -166,7 +137,7 @@ def _without_manner(text: str) -> str:
         kept += text[start : mark.start()], mark.group()
         start = mark.end()
     kept += text[start:], ""
-    manner = [at for at in range(0, len(kept), 2) if _is_manner(kept[at])]
+    manner = [at for at in range(0, len(kept), 2) if says_how_to_answer(kept[at], text)]
     if not manner:
         return text
     for at in manner:
@@ -175,24 +146,12 @@ def _without_manner(text: str) -> str:
         kept[at] = kept[at + 1] = ""
         if at and kept[at - 1] in _OPENING:
             kept[at - 1] = ""
-    rest = "".join(kept).strip(" \n,;:–—-")
+    rest = "".join(kept).strip(" \n,:–—-，、：；،؛")
+    if not is_asking(rest):  # in Greek a semicolon asks
+        rest = rest.strip(" ;")
     if not words(rest):
         return ""
     return rest if is_asking(rest) else rest + asked
-
-
-def _is_manner(part: str) -> bool:
-    """Whether a part of an opening only says how to answer."""
-    said = words(part)
-    start = next((word for word in said if word not in _LINKS), "")
-    return (
-        (not start or start in _MANNER_STARTS)
-        and not _MANNER.isdisjoint(said)
-        and all(
-            word in _MANNER or word in _LINKS or word in STOP_WORDS or word.isdigit()
-            for word in said
-        )
-    )
 
 
 def recall_probability(asked: RecallQuery, texts: Collection[str]) -> float:
