@@ -55,15 +55,15 @@ def whole(history):
     return history
 
 
-def talk(cut, turns, *, store="memory:", conversation="c", restart=False):
+def talk(cut, turns, *, store="memory:", conversation="c", restart=False, heard=None):
     """A caller with a habit talks for a while; gives the requests that arrived, and the ledger."""
     fake = FakeClaude(answer)
-    memory = Memory(store, policy=POLICY, embedder=HashedWords())
+    memory = Memory(store, policy=POLICY, embedder=HashedWords(), on_receipt=heard)
     history, bodies = [], []
     for number in range(turns):
         if restart:
             memory.close()
-            memory = Memory(store, policy=POLICY, embedder=HashedWords())
+            memory = Memory(store, policy=POLICY, embedder=HashedWords(), on_receipt=heard)
         client = memory.wrap(fake.client(max_retries=0), conversation=conversation)
         history.append({"role": "user", "content": say(number)})
         reply = client.messages.create(
@@ -139,6 +139,16 @@ def test_without_a_name_a_cut_history_passes_as_it_is_with_one_warning(caplog):
     assert len(warnings) == 1
     assert "<memory-" not in text_of(bodies[-1])
     assert len(bodies[-1]["messages"]) <= 9
+
+
+@pytest.mark.parametrize("sent", [1, 2, 3, 9])
+def test_who_sends_too_little_to_be_known_again_is_told(sent):
+    receipts = []
+    newest = lambda history: history[-2 * sent - 1 :]  # noqa: E731
+    bodies, *_ = talk(newest, 12, heard=receipts.append)
+    told = [any("too few exchanges" in why for why in one.degraded) for one in receipts]
+    assert told == [sent < 3 and turn > sent for turn in range(12)]
+    assert all("<memory-" not in text_of(body) for body in bodies) == (sent < 3)
 
 
 def test_a_new_history_under_a_used_name_is_not_stitched_to_the_old_one():

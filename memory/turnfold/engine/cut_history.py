@@ -28,6 +28,7 @@ from turnfold.accounting.tokens import CountText
 from turnfold.archive.archive import Archive
 from turnfold.archive.paths import ExchangePlace, Trodden
 from turnfold.archive.plans import Plan
+from turnfold.archive.tombstones import opening_name
 from turnfold.engine.alignment import LEAST_OVERLAP, Alignment, align
 from turnfold.history.boundaries import beside_results
 from turnfold.history.exchanges import DIGEST_SIZE, Exchange, Transcript, along
@@ -55,6 +56,8 @@ class Course:
         trodden: the path that it left; None where it is on it.
         places: of each closed exchange of the transcript, its index on the path it left.
         cut: whether it was cut, and memory cannot tell where it goes on.
+        short: whether so little was sent that this cannot be told, although the turn before is
+            known.
     """
 
     transcript: Transcript
@@ -66,6 +69,7 @@ class Course:
     trodden: Trodden | None = None
     places: tuple[int | None, ...] = ()
     cut: bool = False
+    short: bool = False
 
 
 def starts_anew(transcript: Transcript, archive: Archive) -> bool:
@@ -155,6 +159,19 @@ def looks_cut(transcript: Transcript, archive: Archive) -> bool:
         return False
     contents = [one.content_id for one in closed[:_LOOKED_UP]]
     return len(archive.stored_ids(contents)) >= max(LEAST_OVERLAP, len(contents) / 2)
+
+
+def falls_short(transcript: Transcript, archive: Archive) -> bool:
+    """Whether too few exchanges were sent to find their place in a conversation that has a name.
+
+    The newest of them was answered since memory saw it, so one more than have to agree is needed.
+    """
+    closed = transcript.closed
+    if not 0 < len(closed) <= LEAST_OVERLAP:
+        return False
+    plans = archive.paths.newest_plans(archive.scope.conversation)
+    asked = opening_name(closed[-1], archive.seed)
+    return any(one.number > len(closed) and one.words == asked for one in plans[-1:])
 
 
 # --- what it may be -------------------------------------------------------------------------------

@@ -14,7 +14,14 @@ from turnfold.accounting.account import Account
 from turnfold.archive.archive import Archive, ForgottenContents
 from turnfold.archive.tombstones import Tombstones, forgotten_of, open_is_forgotten
 from turnfold.embedders.background_loading import ModelStart
-from turnfold.engine.cut_history import Course, follow, go_on, looks_cut, starts_anew
+from turnfold.engine.cut_history import (
+    Course,
+    falls_short,
+    follow,
+    go_on,
+    looks_cut,
+    starts_anew,
+)
 from turnfold.engine.fold_carryover import carry
 from turnfold.engine.process_cache import ProcessCache
 from turnfold.engine.turn import Turn
@@ -116,6 +123,11 @@ class Runtime:
         account = self._shared.account(scope, transcript.open.opening_id)
         account.leave_to(partial(self._shared.spent_apart, scope))
         self._shared.settle(scope, account)
+        if course.short:
+            account.note(
+                "cut: too few exchanges were sent to tell where they go on, so nothing from before "
+                "them is known; send three finished ones or more before what is new"
+            )
         context = self.context(archive, account, server)
         context = replace(context, policy=policy or self.policy)
         if summary_model is not None:
@@ -135,7 +147,8 @@ class Runtime:
         scope, closed = archive.scope, transcript.closed
         if scope.conversation:
             known = go_on(transcript, archive, self._shared.path(scope), self.policy.counter)
-            return known or follow(transcript, archive, self.policy.counter) or Course(transcript)
+            known = known or follow(transcript, archive, self.policy.counter)
+            return known or Course(transcript, short=falls_short(transcript, archive))
         front = tuple(one.content_id for one in closed[:_FRONT])
         before = self._shared.front_of(scope, closed[-2].content_id) if len(closed) > 1 else None
         if before is not None and before != front:
