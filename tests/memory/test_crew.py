@@ -7,7 +7,13 @@ import threading
 import pytest
 from turnfold.errors import TurnfoldError, failure
 from turnfold.resilience.circuit_breaker import CircuitBreaker, LeftAlone
-from turnfold.resilience.worker_threads import NoThread, TooLate, WorkerThreads, current_task
+from turnfold.resilience.worker_threads import (
+    NoThread,
+    TooLate,
+    WorkerThreads,
+    beside,
+    current_task,
+)
 
 SOON = 0.05
 
@@ -315,3 +321,46 @@ def test_an_exception_stays_what_it_is():
 def test_what_asks_to_stop_is_raised_again(stop):
     with pytest.raises(type(stop)):
         failure(stop)
+
+
+# --- a part of a step beside it ---------------------------------------------------------------
+
+
+def test_a_part_of_a_step_is_taken_while_the_step_goes_on(crew):
+    begun = threading.Event()
+
+    def step():
+        part = beside(lambda: begun.set() or threading.get_ident())
+        return begun.wait(60), part() != threading.get_ident()
+
+    assert crew.do(step) == (True, True)
+
+
+def test_what_a_part_raises_is_raised_where_it_is_waited_for(crew):
+    def raises_beside():
+        part = beside(interrupt)
+        return part()
+
+    with pytest.raises(KeyboardInterrupt):
+        crew.do(raises_beside)
+
+
+def test_without_a_free_thread_a_step_takes_its_part_itself():
+    alone = WorkerThreads(1, "test-crew")
+    assert alone.do(lambda: beside(threading.get_ident)() == threading.get_ident())
+    assert beside(threading.get_ident)() == threading.get_ident()
+
+
+def test_a_part_that_hangs_is_left_with_its_step(crew, gate):
+    def waits_beside():
+        part = beside(gate.wait)
+        return part()
+
+    with pytest.raises(TooLate):
+        crew.do(waits_beside, SOON)
+    with pytest.raises(NoThread):  # at once: nobody waits for a thread that will not come
+        crew.do(lambda: 7)
+    gate.set()
+    for hand in hands():
+        hand.join()
+    assert crew.do(lambda: 7) == 7

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.chats import SMALL, WORDS, Chat, ask, chats, injected, memory, said, stand_in
 from support.drawing import examples
+from support.embedders import HashedWords
+from support.faulty import Trouble, TroubledEmbedder, troubled_store
 from support.histories import steps
 from support.openings import FOLLOW_UPS
 from turnfold import Policy
@@ -290,6 +293,55 @@ def test_a_search_tells_where_and_when_and_what_stands_around():
 
 
 # --- with the real model ----------------------------------------------------------------------
+
+
+class Patient(HashedWords):
+    """Embeds a question only once its words are being searched, or long afterwards."""
+
+    def __init__(self):
+        super().__init__()
+        self.searched = threading.Event()
+        self.in_time = []
+
+    def embed(self, texts):
+        if any("Which colour" in text for text in texts):
+            self.in_time.append(self.searched.wait(60))
+        return super().embed(texts)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_words_are_searched_while_the_query_is_embedded(kind):
+    embedder, fake = Patient(), stand_in()
+    trouble = Trouble(lambda _, name: name == "ledger.match", embedder.searched.set)
+    body = ask(exchanges("The oar is red.", *FILLER), "Which colour is the oar?")
+    options = {"embedder": embedder, "summarizer": says_nothing}
+    rules = replace(SMALL, recall_tokens=400, deadline=120.0)
+    with memory(troubled_store(trouble), policy=rules, **options) as remembering:
+        trouble.armed = True
+        if kind == "sync":
+            remembering.wrap(fake.client(), conversation="c").messages.create(**body)
+        else:
+            client = remembering.wrap(fake.async_client(), conversation="c")
+            await client.messages.create(**body)
+    assert embedder.in_time == [True]
+    assert "The oar is red." in injected(chats(fake)[0])[1][2]
+
+
+@pytest.mark.parametrize("fails", ["ledger.match", "embed", "index.nearest"])
+def test_of_two_searches_at_once_either_may_fail(fails):
+    trouble, fake = Trouble(lambda _, name: name == fails), stand_in()
+    rules = replace(SMALL, recall_tokens=400)
+    options = {"embedder": TroubledEmbedder(trouble), "summarizer": says_nothing}
+    with memory(troubled_store(trouble), policy=rules, **options) as remembering:
+        client = remembering.wrap(fake.client(), conversation="c")
+        messages = exchanges("The oar is red.", *FILLER)
+        client.messages.create(**ask(messages, "And now?"))
+        trouble.armed = True
+        client.messages.create(**ask([*messages, *exchanges("So.")], "Which colour is the oar?"))
+    [*_, last] = chats(fake)
+    assert trouble.struck
+    found = "The oar is red." in "".join(text for _, _, text in injected(last)[1:])
+    assert found == (fails != "ledger.match")  # without the ledger nothing can be recalled
 
 
 def test_all_minilm_finds_what_other_words_ask_for():

@@ -110,6 +110,7 @@ class Candidates:
         self._folded = folded
         self._closed = closed
         self._known = known
+        self._others: dict[str, tuple[Candidate, ...]] = {}
         live = {one.content_id for n, one in enumerate(exchanges) if n not in folded}
         self._indexes = {
             exchanges[index].content_id: index
@@ -155,9 +156,12 @@ class Candidates:
         runs: list[int] = []
         run = 0
         strange = [content for content in contents if content not in self._indexes]
-        for content, said in self._archive.paths.messages(strange).items():
+        others = self._of_others(strange)
+        for content in strange:
+            if content not in others:
+                continue
             run += 1
-            messages += messages_of(content, utterances(said))
+            messages += others[content]
             runs += [run] * (len(messages) - len(runs))
         wanted = {
             near
@@ -173,6 +177,21 @@ class Candidates:
             messages += self._said(index)
             runs += [run] * (len(messages) - len(runs))
         return messages, runs
+
+    def read(self, passage_ids: Iterable[str]) -> None:
+        """Read what was said in the exchanges of passages, so that it is there when asked for."""
+        contents = list(dict.fromkeys(map(content_of, passage_ids)))
+        self._of_others([one for one in contents if one not in self._indexes])
+        for content in contents:
+            if content in self._indexes:
+                self._said(self._indexes[content])
+
+    def _of_others(self, contents: Iterable[str]) -> dict[str, tuple[Candidate, ...]]:
+        """What was said in exchanges that are not on this path, by content id, where known."""
+        lacking = [one for one in contents if one not in self._others]
+        for content, said in self._archive.paths.messages(lacking).items():
+            self._others[content] = messages_of(content, utterances(said))
+        return self._others
 
     def turn(self, content_id: str) -> int:
         """The number of an exchange on this path, from 1; 0 for one of another."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from itertools import islice
 
-from turnfold_stores import Hit, match_words
 from turnfold_stores.lazy_numpy import np
 
 from turnfold.archive.archive import Archive
 from turnfold.archive.passages import Passage, RecalledPassage, content_of
-from turnfold.embedders.protocol import query_vector
-from turnfold.errors import TurnfoldError, failure
+from turnfold.errors import failure
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.utterances import utterances
 from turnfold.language.days import known_day
@@ -35,6 +32,7 @@ from turnfold.recall.ranking import (
     relevance,
     value,
 )
+from turnfold.recall.rankings import Rankings
 from turnfold.recall.recalled_block import RECALL_OVERHEAD
 from turnfold.recall.selection import WHOLE, Chosen, choose
 from turnfold.recall.speakers import asked_about, said_by
@@ -43,9 +41,6 @@ from turnfold.turn_context import TurnContext
 # Passages taken from each ranking: so many, and one more for so many tokens to spend.
 _LEAST_TAKEN = 150
 _PER_TAKEN = 4
-# How many times as many are looked at to find those that may be recalled: others are in view, or
-# on a branch that is dead.
-_LOOKED_AT = 5
 # Openings looked back at for what a follow-up follows up on.
 _BACK = 4
 # Messages sharing most words with the opening, by which it is told how much of it is not new.
@@ -70,9 +65,6 @@ _LITTLE_ELSE = 4
 _OF_NAMED = 1.5
 _OF_NAMED_BY_NEARNESS = 4.0
 _NO_FLOOR = -1.0
-# The floor for the rest where the nearest is above the policy's and a budget of the whole prompt
-# is there to be filled.
-_LEAST_SIMILARITY = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +78,6 @@ class LookedUp:
 
     found: Sequence[RecalledPassage] = ()
     wrong: Exception | None = None
-
-
-# The part of a turn's deadline that may go by while vectors are made that are owed.
-_CATCHING_UP = 0.1
 
 
 def look_up(
@@ -129,21 +117,12 @@ def look_up(
     )
     if asked is None:
         return LookedUp()
-    where = archive.scope.conversation if alone else None
     found = Candidates(archive, past, closed=alone, known=known, root=root)
-    by_words = _by_words(archive, asked, where)
-    most = _LEAST_TAKEN + budget // _PER_TAKEN
-    lexical = list(islice(found.alive(by_words, most * _LOOKED_AT), most))
-    dense: list[str] = []
-    near: dict[str, float] = {}  # cosine by passage
-    wrong: Exception | None = None
-    try:
-        hits = _noting(_nearest(context, asked.query, where), near)
-        dense = list(islice(found.alive(hits, most * _LOOKED_AT), most))
-    except BaseException as failed:  # noqa: BLE001 - an embedder or an index may raise anything
-        wrong = failure(failed)
     span = span_in(asked.query, archive.clock(), policy.zone)
-    then = found.said_in(span, most) if span is not None and _asks_when(asked) else []
+    where = archive.scope.conversation if alone else None
+    rankings = Rankings(context, found, most=_LEAST_TAKEN + budget // _PER_TAKEN, where=where)
+    ranked = rankings.of(asked, span if _asks_when(asked) else None)
+    lexical, dense, then, wrong = ranked.lexical, ranked.dense, ranked.then, ranked.wrong
     messages, runs = found.with_neighbours([*lexical, *dense, *then])
     share = _share(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
     share = 1.0 if then else share
@@ -153,19 +132,17 @@ def look_up(
     budget -= min(RECALL_OVERHEAD, budget // 2)
     of_pieces = fuse_ranks(lexical, dense)
     in_time = _timeliness(found, span, messages)
-    of_passages = {name: near[name] for name in dense}
-    nearness = nearness_of_messages(messages, of_passages, of_assistant=asked.of_assistant)
+    nearness = nearness_of_messages(messages, dense, of_assistant=asked.of_assistant)
     by_nearness = [messages[at].id for at in np.argsort(-nearness, kind="stable") if nearness[at]]
     named = asked_about(asked.query, messages)
     nameless: list[str] = []
     if named is not None and dense:
         try:
-            hits = _near(context, named.rest, where)
-            nameless = list(islice(found.alive(hits, most * _LOOKED_AT), most))
-        except BaseException as failed:  # noqa: BLE001 - as above
+            nameless = rankings.near(named.rest)
+        except BaseException as failed:  # noqa: BLE001 - an embedder or an index may raise anything
             wrong = failure(failed)
-    rankings = [_utterances_of(some) for some in (lexical, then, nameless)]
-    relevant = relevance(messages, runs, fuse_ranks(by_nearness, *rankings))
+    others = [_utterances_of(some) for some in (lexical, then, nameless)]
+    relevant = relevance(messages, runs, fuse_ranks(by_nearness, *others))
     in_view, in_summary = found.in_view(), _squeezed(summary)
 
     def worth(how_much: Floats, of_named: float) -> Floats:
@@ -210,42 +187,6 @@ def _openings_of(exchange: Exchange) -> list[str]:
     return [text for text in texts if text] or [""]
 
 
-def _by_words(archive: Archive, asked: RecallQuery, where: str | None) -> Iterator[Hit]:
-    """Hits by words: those of the opening itself before those of what it may follow up on.
-
-    What it follows up on has more words, and in a long talk enough is like it to fill any list.
-    """
-    ledger, user_id = archive.store.ledger, archive.scope.user_id
-    seen: set[str] = set()
-    for text in filter(None, (asked.own, asked.query)):
-        for hit in match_words(ledger, user_id, text, conversation=where, kind="passage"):
-            if hit.id not in seen:
-                seen.add(hit.id)
-                yield hit
-
-
-def _nearest(context: TurnContext, query: str, where: str | None) -> Iterator[Hit]:
-    archive, embedder, policy = context.archive, context.embedder, context.policy
-    if embedder is None:
-        raise TurnfoldError("no embedder; install one with: pip install 'turnfold[embeddings]'")
-    archive.embed_owed(embedder, seconds=_CATCHING_UP * policy.deadline)
-    return _near(context, query, where)
-
-
-def _near(context: TurnContext, query: str, where: str | None) -> Iterator[Hit]:
-    archive, embedder, policy = context.archive, context.embedder, context.policy
-    if embedder is None or not query:
-        return
-    vector = query_vector(embedder, archive.redacted_text(query))
-    floor = policy.recall_floor
-    for hit in archive.store.index.nearest(archive.scope.user_id, vector, conversation=where):
-        if hit.score < floor:
-            return
-        yield hit
-        if policy.budget is not None:
-            floor = min(floor, _LEAST_SIMILARITY)
-
-
 def _share(
     policy: Policy,
     asked: RecallQuery,
@@ -268,13 +209,6 @@ def _share(
 
 def _utterances_of(passage_ids: Sequence[str]) -> Iterator[str]:
     return (name.rpartition(".")[0] for name in passage_ids)
-
-
-def _noting(hits: Iterator[Hit], scores: dict[str, float]) -> Iterator[Hit]:
-    """Hits as they are, their scores written down by the way."""
-    for hit in hits:
-        scores[hit.id] = hit.score
-        yield hit
 
 
 def _by_message(pieces: dict[str, float]) -> dict[str, dict[int, float]]:

@@ -55,12 +55,16 @@ class Task(Generic[_Done]):
         part: the part it is waiting for now.
         left: whether nobody waits for it any more.
         ends: when whoever waits for it will leave, by `time.monotonic`; infinite for never.
+        crew: whose threads it is taken in.
+        beside: parts of it that other threads of the crew take; they are left with it.
     """
 
-    def __init__(self, step: Callable[[], _Done], ends: float) -> None:
+    def __init__(self, step: Callable[[], _Done], ends: float, crew: WorkerThreads) -> None:
         self.part: CircuitBreaker | None = None
         self.left = False
         self.ends = ends
+        self.crew = crew
+        self.beside: list[Task[Any]] = []
         self.began = False
         self.done = False
         self._step = step
@@ -100,6 +104,20 @@ _current: contextvars.ContextVar[Task[Any] | None] = contextvars.ContextVar("tas
 def current_task() -> Task[Any] | None:
     """The step that this code is part of; None outside of a crew."""
     return _current.get()
+
+
+def beside(step: Callable[[], _Done]) -> Callable[[], _Done]:
+    """Take a part of a step while the step goes on, in another thread of its crew.
+
+    Args:
+        step: the part, run in the context of the caller.
+
+    Returns:
+        Waits for the part and gives what came of it, or raises what it raised. Where no thread is
+        free, or this code is part of no step, this takes the part itself.
+    """
+    task = current_task()
+    return step if task is None else task.crew.take_beside(task, step)
 
 
 class WorkerThreads:
@@ -168,6 +186,31 @@ class WorkerThreads:
             there.wait(None if seconds == float("inf") else seconds)
         return errand.tasks
 
+    def take_beside(self, task: Task[Any], step: Callable[[], _Done]) -> Callable[[], _Done]:
+        """See `beside`.
+
+        Args:
+            task: the step that this is a part of.
+            step: the part.
+        """
+        there = threading.Event()
+        part = Task(step, task.ends, self)
+        with self._lock:
+            if task.left or self._at_work >= self._most:
+                return step
+            task.beside.append(part)
+            try:
+                self._begin(part, there.set)
+            except NoThread:
+                task.beside.remove(part)
+                return step
+
+        def result() -> _Done:
+            there.wait()
+            return part.result()
+
+        return result
+
     # --- for an event loop --------------------------------------------------------------------
 
     async def do_async(self, step: Callable[[], _Done], seconds: float = float("inf")) -> _Done:
@@ -202,7 +245,7 @@ class WorkerThreads:
             NoThread: all threads hang, or none could be made.
         """
         ends = time.monotonic() + seconds
-        errand = _Errand([Task(step, ends) for step in steps], wake)
+        errand = _Errand([Task(step, ends, self) for step in steps], wake)
         try:
             for task in errand.tasks:
                 self._begin(task, errand.one_done)
@@ -267,11 +310,11 @@ class WorkerThreads:
                 return None
             errand.left = True
             for task in undone:
-                task.left = True
-                if task.began:
-                    self._left += 1
-                else:
+                if not task.began:
                     task.drop(NoThread("no thread was free for it in time"))
+            for task in (part for one in undone for part in (one, *one.beside)):
+                task.left = True
+                self._left += task.began and not task.done
             return max(undone, key=lambda task: task.began)
 
     def _settle(self) -> None:

@@ -17,15 +17,19 @@ from turnfold_stores.sqlite.connection import OWNER, SqliteFile, chunks, forget_
 from turnfold_stores.sqlite.errors import concerns_words, corrupt
 from turnfold_stores.sqlite.purge import purge_file
 
-# Rows read at a time by scan and match: between pages nothing is locked.
+# Rows read at a time by scan: between pages nothing is locked.
 _PAGE = 256
+# Hits read at a time by match, and how many times as many after these: each page is searched anew,
+# and recall reads some 400.
+_HITS = 512
+_MORE_HITS = 4
 
 _SCORED = "SELECT rowid AS seq, -bm25(words, 0.0, 1.0) AS score FROM words WHERE words MATCH :query"
 # Only what is shown is looked up among the records: of a user with 100,000 exchanges, a question
 # of everyday words meets ten thousand.
 _OF_A_USER = f"""
 SELECT records.id, score
-FROM ({_SCORED} ORDER BY score DESC, rowid LIMIT {_PAGE} OFFSET :offset)
+FROM ({_SCORED} ORDER BY score DESC, rowid LIMIT :limit OFFSET :offset)
 JOIN records USING (seq) WHERE records.owner = :owner
 ORDER BY score DESC, seq
 """  # noqa: S608 - constants
@@ -33,7 +37,7 @@ ORDER BY score DESC, seq
 _OF_A_CONVERSATION = f"""
 SELECT records.id, score FROM ({_SCORED}) JOIN records USING (seq)
 WHERE records.owner = :owner AND records.conversation = :conversation
-ORDER BY score DESC, seq LIMIT {_PAGE} OFFSET :offset
+ORDER BY score DESC, seq LIMIT :limit OFFSET :offset
 """  # noqa: S608 - constants
 _COLUMNS = "id, kind, conversation, body, text, at"
 _Row: TypeAlias = tuple[str | float, ...]
@@ -182,9 +186,9 @@ class SqliteLedger:
             search, place, values = _OF_A_CONVERSATION, f"c{name}", {"conversation": conversation}
         query = f"place:{place} AND text:({' OR '.join(terms)})"
         seen: set[str] = set()
-        offset = 0
+        offset, limit = 0, _HITS
         while True:
-            asked = {"query": query, "owner": row[0], "offset": offset, **values}
+            asked = {"query": query, "owner": row[0], "offset": offset, "limit": limit, **values}
             page = self._with_words(partial(self._rows, search, asked))
             offset += len(page)
             for record_id, score in page:
@@ -192,8 +196,9 @@ class SqliteLedger:
                 if record_id not in seen:
                     seen.add(record_id)
                     yield Hit(record_id, score)
-            if len(page) < _PAGE:
+            if len(page) < limit:
                 return
+            limit *= _MORE_HITS
 
     def check(self) -> list[str]:
         """See `ChecksItself.check`. Reads the whole file."""
