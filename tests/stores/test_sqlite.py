@@ -13,8 +13,10 @@ import pytest
 from turnfold_stores import Entry, Record, StoreError, StoreUnavailable, open_store
 from turnfold_stores.process.fork import multiplying
 from turnfold_stores.search.exact import ExactVectors
+from turnfold_stores.search.terms import asked_for
 from turnfold_stores.sqlite import connection as sqlite_file
 from turnfold_stores.sqlite import index as index_module
+from turnfold_stores.sqlite import ledger as ledger_module
 
 WRITER = """
 import sys
@@ -250,3 +252,28 @@ os._exit(0)
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_stems_that_no_text_has_change_neither_hits_nor_scores(url, monkeypatch):
+    question = "zebra kuvio lamppu notizen bestellungen pamiętam zamówienia"
+    with open_store(url) as store:
+        texts = ["zebra lamppu", "zebra", "my notes on a zebra", "bestellungen", "a lamp"]
+        store.ledger.put("u", [Record(f"r{n}", "k", "c", text=one) for n, one in enumerate(texts)])
+        pruned = list(store.ledger.match("u", question))
+        asked = len(store.ledger._there(asked_for(question)))
+        monkeypatch.setattr(ledger_module, "_FEW_WORDS", 10_000)
+        whole = list(store.ledger.match("u", question))
+    assert pruned == whole
+    assert {hit.id for hit in whole} >= {"r0", "r1", "r2", "r3"}
+    assert asked < len(asked_for(question))
+
+
+def test_hits_come_once_and_in_order_over_many_searches_of_them(url):
+    with open_store(url) as store:
+        store.ledger.put(
+            "u", [Record(f"r{n}", "k", "c", text="boat " + "oar " * (n % 7)) for n in range(1_300)]
+        )
+        for where in (None, "c"):
+            hits = list(store.ledger.match("u", "boat", conversation=where))
+            assert len({hit.id for hit in hits}) == len(hits) == 1_300
+            assert [hit.score for hit in hits] == sorted((h.score for h in hits), reverse=True)

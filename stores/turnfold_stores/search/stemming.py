@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeAlias
 
 import Stemmer
@@ -78,15 +78,19 @@ def language_of(text: str) -> str:
     Of a text in several it is that of the most small words; of one in a script that a single
     language we know is written in, such as Greek, it is that.
     """
-    found: Counter[str] = Counter()
     words = (word for stretch in stretches(text) for word in WORD.findall(stretch.lower()))
-    for word in islice(words, _LOOKED_AT):
-        found.update(_languages_told(word))
-        if only := _only_language(word):
-            found[only] += 1
+    told = map(_told_by, islice(words, _LOOKED_AT))
+    found: Counter[str] = Counter(chain.from_iterable(told))
     if found["ja"]:
         found["ja"] += found.pop("zh", 0)  # Japanese is written in Chinese characters as well
     return found.most_common(1)[0][0] if found else ""
+
+
+@lru_cache(maxsize=32_768)
+def _told_by(word: str) -> Script:
+    """The languages that a word in lower case speaks for, one of them twice by its letters."""
+    only = _only_language(word)
+    return (*_languages_told(word), only) if only else _languages_told(word)
 
 
 def _languages_told(word: str) -> Script:

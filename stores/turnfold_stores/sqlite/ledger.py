@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -19,6 +19,10 @@ from turnfold_stores.sqlite.purge import purge_file
 
 # Rows read at a time by scan: between pages nothing is locked.
 _PAGE = 256
+# Words up to which a question is asked as it is. Of one whose language is not told each word is
+# asked for by its stems in all of them, most of which no text has; and each text that is found is
+# looked through for all.
+_FEW_WORDS = 24
 # Hits read at a time by match, and how many times as many after these: each page is searched anew,
 # and recall reads some 400.
 _HITS = 512
@@ -172,7 +176,7 @@ class SqliteLedger:
     def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
         """See `Words.match`. At most 48 different words of `text` count, the longest ones."""
         # Quoted, so that none is read as syntax.
-        terms = [f'"{term}"' for term in asked_for(text)]
+        terms = [f'"{term}"' for term in self._with_words(partial(self._there, asked_for(text)))]
         with self.file.reading() as sqlite:
             row = sqlite.execute("SELECT owner FROM users WHERE user_id = ?", (user_id,)).fetchone()
         if not terms or row is None:
@@ -199,6 +203,14 @@ class SqliteLedger:
             if len(page) < limit:
                 return
             limit *= _MORE_HITS
+
+    def _there(self, terms: Collection[str]) -> Collection[str]:
+        """Those of many terms that some text has; of few, all."""
+        if len(terms) <= _FEW_WORDS:
+            return terms
+        has = "SELECT 1 FROM words WHERE words MATCH ? LIMIT 1"
+        with self.file.reading() as sqlite:
+            return [one for one in terms if sqlite.execute(has, (f'text:"{one}"',)).fetchone()]
 
     def check(self) -> list[str]:
         """See `ChecksItself.check`. Reads the whole file."""
