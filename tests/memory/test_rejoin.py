@@ -144,7 +144,7 @@ def test_without_a_name_a_cut_history_passes_as_it_is_with_one_warning(caplog):
 @pytest.mark.parametrize("sent", [1, 2, 3, 9])
 def test_who_sends_too_little_to_be_known_again_is_told(sent):
     receipts = []
-    newest = lambda history: history[-2 * sent - 1 :]  # noqa: E731
+    newest = lambda history: history[-2 * sent - 1 :]
     bodies, *_ = talk(newest, 12, heard=receipts.append)
     told = [any("too few exchanges" in why for why in one.degraded) for one in receipts]
     assert told == [sent < 3 and turn > sent for turn in range(12)]
