@@ -74,6 +74,14 @@ def test_any_other_name_is_taken_as_it_is(told):
     assert caller_of(KEY, named(told)) == Caller(told)
 
 
+def test_what_is_written_in_one_word_is_read_once_however_long_it_is():
+    """Read by a pattern that tries each place where a part may end, it holds the proxy for days."""
+    marks = "_account_" * 30_000, "_account__session_" * 30_000 + "!"
+    for told in marks:
+        with pytest.raises(TurnfoldError, match="at most 512"):
+            caller_of(KEY, named(f"user_{told}"))
+
+
 @pytest.mark.parametrize("told", [None, "", 7, ["ada"], {"user_id": "ada"}])
 def test_what_is_no_name_names_no_one(told):
     assert caller_of(KEY, named(told)) == Caller(by_key())

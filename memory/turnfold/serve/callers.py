@@ -34,7 +34,7 @@ _HOLDERS = (
     "organization_id", "device_id", "deviceid",
 )  # fmt: skip
 # The same in one word, as coding agents wrote it before: user_…_account_…_session_….
-_IN_ONE = re.compile(r"user_(?P<device>\w*?)_account_(?P<account>[\w-]*?)_session_(?P<id>[\w-]+)")
+_IN_ONE = re.compile(r"user_[\w-]+")
 _BY_KEY = re.compile(r"key-[0-9a-f]{32}")
 
 
@@ -103,8 +103,8 @@ def key_name(headers: Mapping[str, str]) -> str:
 
 def _read(told: str) -> _Named:
     """A `metadata.user_id`: a name, or what coding agents put there."""
-    if (old := _IN_ONE.fullmatch(told)) is not None:
-        return _Named(old["account"] or old["device"], old["id"], is_agent=True)
+    if (old := _read_in_one(told)) is not None:
+        return old
     if not told.lstrip().startswith("{"):
         return _Named(told)
     try:
@@ -119,6 +119,17 @@ def _read(told: str) -> _Named:
     rest = {name: value for name, value in said.items() if name not in _SESSIONS}
     whole = json.dumps(rest, sort_keys=True, ensure_ascii=False) if any(rest.values()) else ""
     return _Named(said[holder] if holder else whole, said[session], is_agent=True)
+
+
+def _read_in_one(told: str) -> _Named | None:
+    """The three parts of such a word, each up to the first mark of the next; None for another."""
+    if _IN_ONE.fullmatch(told) is None:
+        return None
+    device, _, rest = told.removeprefix("user_").partition("_account_")
+    account, _, session = rest.partition("_session_")
+    if not session or "-" in device:
+        return None
+    return _Named(account or device, session, is_agent=True)
 
 
 def _is_name(value: object) -> bool:
