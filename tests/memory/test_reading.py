@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.alphabets import ALPHABETS, repeated
+from support.cpu import at_most
 from support.drawing import examples, sampled, some
 from support.readers import READERS
 from turnfold.accounting.tokens import estimate_text
@@ -114,6 +115,19 @@ def test_four_times_the_text_is_at_most_some_four_times_the_work(write, reader):
     less, more = work(read, write(size)), work(read, write(4 * size))
     assert more <= 4.8 * less + 2_000
     assert more <= 60 * 4 * size
+
+
+LONG_NUMBERS = [
+    "digits", "digits of full width", "digits of Arabic", "small digits", "digits in French",
+    "coordinates in French",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("alphabet", LONG_NUMBERS)
+def test_a_number_is_not_looked_at_from_each_of_its_digits(alphabet):
+    text = ALPHABETS[alphabet](300_000)
+    with at_most(30):  # it took hours
+        assert len(plain(text)) == len(text)
 
 
 @pytest.mark.parametrize("alphabet", sorted(ALPHABETS))

@@ -5,6 +5,7 @@ import re
 from datetime import date
 
 import pytest
+from support.cpu import at_most
 from support.models import SUMMARY
 from turnfold.accounting.prices import Usage
 from turnfold.errors import SummaryError
@@ -155,6 +156,12 @@ def test_a_response_of_another_shape_is_refused(text):
     assert text[:100] in str(refused.value)
     assert len(str(refused.value)) < 400
     assert "Policy(summary_model=...)" in str(refused.value)
+
+
+@pytest.mark.parametrize("said", ['\\"', '"\\"', '\\"{', '",'])
+def test_an_answer_is_not_read_from_each_of_its_quotes(said):
+    with at_most(30), pytest.raises(SummaryError):
+        read_draft(message('{"items": [' + said * 100_000))
 
 
 ITEM = '{"kind": "fact", "text": "x", "turns": [1]}'

@@ -78,6 +78,12 @@ ALPHABETS: dict[str, Alphabet] = {
     "CSV": _lines(lambda i: f"{i},Name{i % 977},{i * 3.17:.2f},2026-{i % 12 + 1:02d}-07\n"),
     "digits": _of("0123456789"),
     "numbers": _of("0123456789 "),
+    "digits of full width": _of("０１２３４５６７８９"),
+    "digits of Arabic": _of("٠١٢٣٤٥٦٧٨٩"),
+    "small digits": _of("⁰¹²³⁴⁵⁶⁷⁸⁹"),
+    # Texts in ASCII are spared much: one other letter, and all of that is done.
+    "digits in French": lambda n: "é " + _of("0123456789")(n - 2),
+    "coordinates in French": lambda n: "é " + _of("0123456789,.")(n - 2),
     "hex": _of(_HEX),
     "hex in groups": _of(_HEX + " "),
     "base64url": _of(_BASE64URL),

@@ -73,9 +73,11 @@ _ZEROS = {"十": 1, "百": 2, "千": 3, "십": 1, "백": 2, "천": 3}
 _MYRIADS = {"万": 4, "萬": 4, "亿": 8, "億": 8, "兆": 12, "만": 4, "억": 8, "조": 12}
 _HAN = "".join(one for one in (*_DIGIT, *_ZEROS, *_MYRIADS) if one < "가")
 _HANGUL = "".join(one for one in (*_ZEROS, *_MYRIADS) if one >= "가")
+# A figure is found whether or not a numeral follows, so that none is looked at from each digit.
 _NUMERAL = re.compile(
-    rf"\d[\d.,]*+\s?(?:[{_HAN}]|[{_HANGUL}](?![가-힣]*[은는이가을를]\b))[\d.,{_HAN}{_HANGUL}]*+"
-    rf"(?:\s\d[\d.,]*[{_HANGUL}]++)*+"
+    r"\d[\d.,]*+"
+    rf"(?P<multiplied>\s?(?:[{_HAN}]|[{_HANGUL}](?![가-힣]*[은는이가을를]\b))"
+    rf"[\d.,{_HAN}{_HANGUL}]*+(?:\s\d[\d.,]*[{_HANGUL}]++)*+)?+"
     rf"|[{_HAN}]++"
 )
 _PART = re.compile(rf"[\d.,]+|[{''.join(_DIGIT)}]+|[{_HAN}{_HANGUL}]")
@@ -99,7 +101,10 @@ def in_digits(text: str) -> str:
 
 def _as_digits(found: re.Match[str]) -> str:
     shown = found.group()
-    if not shown[0].isdecimal():
+    if shown[0].isdecimal():
+        if found["multiplied"] is None:
+            return shown
+    else:
         if shown in _IDIOMS:
             return shown
         if len(shown) == 1 and (shown == "一" or not _COUNTED.match(found.string, found.end())):

@@ -21,8 +21,9 @@ _Row = TypeVar("_Row")
 _NO_ANSWER = frozenset({"refusal", "model_context_window_exceeded"})
 _DECODER = json.JSONDecoder(strict=False)  # with line breaks within strings, as models write them
 _THOUGHT = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
-# A comma before the end of an object or of a list, and the strings in which it may stand.
-_LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])')
+# A comma before the end of an object or of a list, and the strings in which it may stand; one that
+# is never closed goes on to the end, so that the rest is not read from each of its quotes.
+_LAST_COMMA = re.compile(r'("(?:[^"\\]++|\\.)*+"?)|,(?=\s*[}\]])')
 # Small models write a list for each row, side by side, where one of all rows was asked for.
 _ONLY_A_COMMA = re.compile(r"\s*,\s*")
 # Braces that may begin no object: behind so many the rest is prose.
