@@ -266,6 +266,34 @@ def test_names_are_looked_for_as_their_language_has_them(said, right, wrong):
         ("Vuelvo el 18 de octubre.", "Vuelve el 18 oct.", "Vuelve el 19 de octubre."),
         ("Встреча в пятницу, 1 июля.", "Встреча 1 июля, пятница.", "Встреча 1 июня."),
         ("We leave on 12 April, back the 19th.", "Back on 19 April.", "Back on 18 April."),
+        ("Es sind vierhundertdreiundzwanzig Euro.", "Es sind 423 Euro.", "Es sind 432 Euro."),
+        (
+            "Vi ska betala niotusen sexhundra kronor för den.",
+            "De betalar 9 600 kr.",
+            "De betalar 9 kr.",
+        ),
+        (
+            "Palkka on kolmetuhatta neljäsataa, eikä se ole vielä kaikki.",
+            "Palkka 3 400 €.",
+            "Palkka 3 000 €.",
+        ),
+        ("Це коштує двадцять дві тисячі гривень, і все.", "Ціна 22 000 грн.", "Ціна 2 000 грн."),
+        ("Nhà rộng sáu mươi tám mét vuông, ở tầng trên.", "Nhà 68 m².", "Nhà 86 m²."),
+        ("Kila mmoja alilipa shilingi elfu nane. " * 5, "Kila mmoja: 8,000.", "Mmoja: 9,000."),
+        ("דירה בחמישים ושמונה אלף שקל.", "ב-58,000 שקל.", "ב-68,000 שקל."),
+        ("بخمسة وثلاثين ألف جنيه.", "مقابل 35,000 جنيه.", "مقابل 30,000 جنيه."),
+        ("月租一萬八千五，住七巷三樓。", "月租18,500元，7巷3樓。", "月租18,005元。"),
+        ("單號SD-20934，九千元。", "單號SD-20934，9000元。", "單號SD-2093。"),
+        ("納車は午後三時半です。", "納車は15時30分。", "納車は16時30分。"),
+        ("El precio es de catorce millones para los dos.", "Son 14.000.000.", "Son 15.000.000."),
+        (
+            "Harganya empat belas juta, dan itu sudah dengan pajak.",
+            "Harganya Rp14.000.000.",
+            "Harganya Rp15.000.000.",
+        ),
+        ("Die Frist ist der dreißigste Juni.", "Frist: 30. Juni.", "Frist: 20. Juni."),
+        ("A védés június tizennegyedikén lesz.", "Védés: június 14.", "Védés: június 24."),
+        ("Nos vemos a las siete y media.", "Cita a las 7:30.", "Cita a las 8:45."),
     ],
 )
 def test_numbers_are_read_in_every_script(said, right, wrong):
@@ -313,6 +341,10 @@ def test_windows_paths_are_paths():
         ("The van comes next Friday.", "The van comes on 7 May.", "The van comes on 6 May."),
         ("Gestern war ich beim Zahnarzt.", "Am 2. Mai war der Zahnarzt.", "Am 4. Juni."),
         ("我昨天去看牙医了。", "5月2日去看牙医。", "5月9日去看牙医。"),
+        ("Вчора я була у стоматолога, і він запізнився.", "2 травня 2027.", "5 травня 2027."),
+        ("Hôm qua em đi khám răng ở phố cổ.", "Khám răng 2/5/2027.", "Khám răng 12/5/2027."),
+        ("Das Abo endet am 15. Juli.", "Abo bis 15. Juli 2027.", "Abo bis 15. Juli 2031."),
+        ("A szerződés tegnap jött.", "2027. május 2-án jött.", "2027. május 5-én jött."),
         ("Wczoraj byłem u dentysty.", "Był u dentysty 2 maja 2027.", "Był u dentysty 12 maja."),
     ],
 )
@@ -321,6 +353,16 @@ def test_a_day_that_is_told_from_another_is_made_a_date(said, right, wrong):
     assert refused(turns, right) == []
     assert refused(turns, wrong)
     assert refused(job(said), right)
+
+
+def test_in_a_language_that_is_not_told_a_day_beside_that_of_the_turn_is_no_invention():
+    said = (
+        "yaar kal maine finally laptop liya, dukaan wale ka naam Gurpreet tha, warranty teen saal "
+        "hai but battery pe sirf ek saal, office ka kaam isme nahi karunga"
+    )
+    turns = job(said, days={1: date(2027, 5, 3)})
+    assert refused(turns, "Laptop 2 May 2027 ko liya.") == []
+    assert refused(turns, "Laptop 12 May 2027 ko liya.")
 
 
 def test_without_turns_cited_all_of_them_count():

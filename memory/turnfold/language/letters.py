@@ -16,8 +16,9 @@ _TOLD = tuple(
         ("bn", "\u0980-\u09ff"),
     )
 )
-# Letters that are looked at.
+# Letters that are looked at; so many of them in a hundred tell, and no fewer than two.
 _LOOKED_AT = 4_000
+_LEAST, _OF_HUNDRED = 2, 1
 
 
 def languages_by_letters(text: str) -> tuple[str, ...]:
@@ -25,4 +26,5 @@ def languages_by_letters(text: str) -> tuple[str, ...]:
     if text.isascii():
         return ()
     head = text[:_LOOKED_AT]
-    return tuple(language for language, letters in _TOLD if letters.search(head))
+    least = max(_LEAST, len(head) * _OF_HUNDRED // 100)
+    return tuple(language for language, letters in _TOLD if len(letters.findall(head)) >= least)

@@ -83,6 +83,8 @@ class NumberWords:
         self.month_first = False
         self.tells_clock = "en" in languages
         self._names: dict[str, Said] = {}
+        self._prefixes: tuple[str, ...] = ()
+        self._endings: tuple[str, ...] = ()
         for language in languages:
             if words := _words().get(language):
                 self._add(words)
@@ -100,8 +102,12 @@ class NumberWords:
             for value, form in _forms(words.get(key, ""), first):
                 self.said.setdefault(form, Said(kind, value))
                 self.implied.setdefault(form, (str(value),))
+                if words.get("inflects") and kind == "ordinal":
+                    self._names.setdefault(form, Said(kind, value))
         self._add_days(words)
         self.month_first |= bool(words.get("month_first"))
+        self._prefixes += tuple(words.get("prefixes", "").split())
+        self._endings += tuple(map(bare, words.get("endings", "").split()))
         for one in words.get("scales", "").split():
             word, _, zeros = one.partition("=")
             self.said.setdefault(bare(word), Said("scale", int(zeros)))
@@ -123,8 +129,14 @@ class NumberWords:
             return found
         for ending in range(1, _LONGEST_ENDING + 1 if self._names else 1):
             if len(word) - ending < _SHORTEST_NAME:
-                return None
+                break
             if found := self._names.get(word[:-ending]):
+                return found
+        for prefix in self._prefixes:
+            if word.startswith(prefix) and (found := self.said.get(word[len(prefix) :])):
+                return found
+        for one in self._endings:
+            if word.endswith(one) and (found := self.said.get(word[: -len(one)])):
                 return found
         # "Mondays", "montags"
         found = self.said.get(word[:-1]) if word.endswith("s") else None

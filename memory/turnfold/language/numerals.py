@@ -71,11 +71,12 @@ def readings(digits: str) -> set[Number]:
 _DIGIT = {**dict(zip("〇零一二三四五六七八九", "00123456789", strict=True)), "两": "2", "兩": "2"}
 _ZEROS = {"十": 1, "百": 2, "千": 3, "십": 1, "백": 2, "천": 3}
 _MYRIADS = {"万": 4, "萬": 4, "亿": 8, "億": 8, "兆": 12, "만": 4, "억": 8, "조": 12}
+_SCALES = frozenset((*_ZEROS, *_MYRIADS))
 _HAN = "".join(one for one in (*_DIGIT, *_ZEROS, *_MYRIADS) if one < "가")
 _HANGUL = "".join(one for one in (*_ZEROS, *_MYRIADS) if one >= "가")
 # A figure is found whether or not a numeral follows, so that none is looked at from each digit.
 _NUMERAL = re.compile(
-    r"\d[\d.,]*+"
+    r"\d++(?:[.,]\d++)*+"
     rf"(?P<multiplied>\s?(?:[{_HAN}]|[{_HANGUL}](?![가-힣]*[은는이가을를]\b))"
     rf"[\d.,{_HAN}{_HANGUL}]*+(?:\s\d[\d.,]*[{_HANGUL}]++)*+)?+"
     rf"|[{_HAN}]++"
@@ -83,7 +84,7 @@ _NUMERAL = re.compile(
 _PART = re.compile(rf"[\d.,]+|[{''.join(_DIGIT)}]+|[{_HAN}{_HANGUL}]")
 # What is counted: without one of these behind it a single numeral may be part of a name.
 _COUNTED = re.compile(
-    r"[天日号號月年周週岁歳歲个個人元円塊块张張章条條项項点點时時次倍件本枚匹杯冊册名位戸户床楼层階間间页頁泊晩晚円]"
+    r"[天日号號月年周週岁歳歲个個人元円塊块张張章条條项項点點时時次倍件本枚匹杯冊册名位戸户床楼樓层層階間间页頁泊晩晚円巷弄室栋棟隻只頭头輛辆部台組组種种届屆句字]"
     r"|分[钟鐘]|小[时時]|公[里斤]|キロ|か月|ヶ月|世纪"
 )
 # What means no number, though it is written with numerals.
@@ -121,6 +122,7 @@ def _as_digits(found: re.Match[str]) -> str:
 def _value(shown: str) -> str:
     total = section = Decimal(0)
     last: Decimal | None = None
+    by = 0
     for part in _PART.findall(shown):
         if part in _ZEROS:
             section += (Decimal(1) if last is None else last) * 10 ** _ZEROS[part]
@@ -137,5 +139,7 @@ def _value(shown: str) -> str:
         else:
             last = Decimal(part.strip(".,").replace(",", "") or "0")
             continue
-        last = None
+        last, by = None, _ZEROS.get(part) or _MYRIADS[part]
+    if last is not None and by > 1 and shown[-2:-1] in _SCALES and shown[-1] in _DIGIT:
+        last *= 10 ** (by - 1)  # "一万八千五", as it is spoken: 18,500
     return number(format(total + section + (last or 0), "f"))

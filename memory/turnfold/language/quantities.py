@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import NamedTuple
 
-from turnfold_stores.search.scanning import MARKS, stretches
+from turnfold_stores.search.scanning import MARKS, WORD, stretches
 from turnfold_stores.search.stemming import language_of
+from turnfold_stores.search.stop_words import BY_LANGUAGE
 
 from turnfold.language.dates_and_times import Date, Time
+from turnfold.language.letters import languages_by_letters
 from turnfold.language.number_words import Languages, NumberWords, number_words
 from turnfold.language.numerals import SUFFIX, Number, number, readings, with_zeros
 from turnfold.language.words import bare
@@ -43,6 +45,12 @@ _HAN_DATE = re.compile(
 _HAN_DAY = re.compile(
     r"(?:周|週|星期|礼拜|禮拜)([一二三四五六日天])|([月火水木金土日])曜|([월화수목금토일])요일"
 )
+# "午後3時半", "下午3点20分", "오후 3시"; a length of time is none: "3時間", "3小时".
+_HAN_TIME = re.compile(
+    r"(午前|午後|上午|下午|早上|晚上|中午|凌晨|清晨|傍晚|오전|오후|저녁|아침|夜の?|朝の?)?\s?(?<!\d)(\d{1,2})\s?"
+    r"(?:時(?![间間点])|时(?![间間])|点(?:钟)?|點(?:鐘)?|시(?!간))(?:\s?(\d{1,2})\s?[分분]|\s?([半반]))?"
+)
+_AFTERNOON = frozenset("午後 下午 晚上 傍晚 오후 저녁 夜 夜の".split())
 _HAN_DAYS = "一二三四五六日月火水木金土日월화수목금토일"
 # In English: "half past two".
 _CLOCK = re.compile(
@@ -58,16 +66,23 @@ _DAY_THEN_MONTH = re.compile(
 )
 _MONTH_THEN_DAY = re.compile(r"\.?\s(?:the\s)?")
 _THEN_YEAR = re.compile(r"\.?,?\s(?:(?:of|del?|di)\s)?")
+_YEAR_THEN_MONTH = re.compile(r"\.?,?\s(?:de\s)?")
 _DAY_THEN_DAY = re.compile(
     r"(?:\.|st|nd|rd|th)?(?:\s?[-/&,+]\s?|\s[^\W\d_]{1,7}\s(?:(?:the|el|al|il|le)\s)?)"
 )
 _LONGEST_GAP = 12
 _JOINED = re.compile(r"\s?-?\s?|[\s-](?:and|y|e|et|en|und|og|och|i|и|ו|و)[\s-]")
+_ARABIC_AND = "و"  # it stands before its word, without a blank
 _LAST_DAY, _LAST_MONTH, _LAST_HOUR, _LAST_MINUTE, _HALF_A_DAY = 31, 12, 23, 59, 12
 _TENS, _DIGITS_OF_YEAR, _CENTURY = (20, 30), 4, 2_000
 # Months that are other words as well: by themselves no month without a capital.
 _ALSO_WORDS = frozenset("march may mars mart marts mai ocak ekim aralik kasim marc lis".split())
 _SHORTEST_ALONE = 4
+UNDETERMINED = "und"
+"""ISO 639's code for a language that is not known."""
+
+# Words that tell a language, and which part of them are small words in what is surely in it.
+_FEWEST_WORDS, _MOST_WORDS, _OF_WORDS = 20, 1_000, 0.1
 # Letters that tell a language among others.
 _TELLS_LANGUAGE = 100
 # Said of no quantity as often as of one; not asked for where notes say it.
@@ -107,10 +122,27 @@ def quantities(text: str, languages: Languages | None = None) -> Quantities:
 
 
 def languages_of(*texts: str) -> Languages:
-    """The languages of some texts, that of most of them first; English where none says."""
-    whole = language_of("\n".join(texts))
+    """The languages of some texts, that of most of them first; English where none says.
+
+    Where so few of the words are small words of it that it may be another one, such as Swahili or
+    chats that write Hindi in Latin letters, English and `UNDETERMINED` come behind it.
+    """
+    text = "\n".join(texts)
+    by_letters, whole = languages_by_letters(text), language_of(text)
     long = (language_of(text) for text in texts if len(text) >= _TELLS_LANGUAGE)
-    return tuple(dict.fromkeys(one for one in (whole, *long) if one)) or ("en",)
+    guessed = () if by_letters or _is_sure(text, whole) else ("en", UNDETERMINED)
+    told = (*by_letters, whole, *long, *guessed)
+    return tuple(dict.fromkeys(one for one in told if one)) or ("en",)
+
+
+def _is_sure(text: str, language: str) -> bool:
+    """Whether a text is in the language that its small words tell."""
+    if not text.isascii():
+        return True
+    found = (word for stretch in stretches(text) for word in WORD.findall(stretch.lower()))
+    said = list(islice(found, _MOST_WORDS))
+    small = BY_LANGUAGE.get(language, frozenset())
+    return len(said) < _FEWEST_WORDS or sum(map(small.__contains__, said)) > len(said) * _OF_WORDS
 
 
 class _Piece(NamedTuple):
@@ -263,6 +295,15 @@ class _Stretch:
             if month and month <= _LAST_MONTH and (day or 1) <= _LAST_DAY:
                 date = Date(year, month, day)
                 self._found.dates.append((self._take(*found.span()), [date]))
+        for found in _HAN_TIME.finditer(self._text):
+            half, hour, minute = found[1], int(found[2]), found[3] or found[4]
+            if hour > _LAST_HOUR or (minute and minute.isdigit() and int(minute) > _LAST_MINUTE):
+                continue
+            if half in _AFTERNOON and hour < _HALF_A_DAY:
+                hour += _HALF_A_DAY
+            minutes = int(minute) if minute and minute.isdigit() else 30 * bool(minute)
+            sure = bool(half) or hour > _HALF_A_DAY
+            self._found.times.append((self._take(*found.span()), Time(60 * hour + minutes, sure)))
         for found in _HAN_DAY.finditer(self._text):
             day_name = found[found.lastindex or 0].replace("天", "日")
             day_of_week = _HAN_DAYS.index(day_name)
@@ -292,6 +333,10 @@ class _Stretch:
             then = pieces[last + 1]
             if then.kind == "figure" and then.end - then.start == _DIGITS_OF_YEAR:
                 last, year = last + 1, then.value
+        if year is None and self._joins(pieces, first - 1, _YEAR_THEN_MONTH, used):
+            then = pieces[first - 1]  # "2027. május 2."
+            if then.kind == "figure" and then.end - then.start == _DIGITS_OF_YEAR:
+                first, year = first - 1, then.value
         used.update(range(first, last + 1))
         if not days and year is None and not self._stands_alone(pieces[at]):
             return
@@ -404,6 +449,12 @@ class _Stretch:
                     current = max(current, 1) * by
                 else:
                     total, current = total + max(current, 1) * by, 0
+            elif (
+                0 < current < 10
+                and piece.value % 10 == 0
+                and self._text[piece.start] == _ARABIC_AND
+            ):
+                current += piece.value  # "five-and-thirty"
             elif current == 4 and piece.value == 20:  # "quatre-vingt"
                 current = 80
             elif current < 0 or (current == 0 and total) or _adds(current, piece.value):

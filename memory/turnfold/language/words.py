@@ -62,11 +62,14 @@ def plain(text: str) -> str:
     script without blanks and what is none of it; ASCII's digits, for Chinese numerals too.
     """
     if not text.isascii():
+        # A wide comma parts two numbers, and NFKC takes it for one that groups thousands.
+        text = _WIDE_COMMA.sub(", ", text)
         text = in_digits(_ascii_digits(normal(text, "NFKC").translate(_STRAIGHT)))
         text = _SEAM.sub(" ", text)
     return _BLANKS.sub(" ", text)
 
 
+_WIDE_COMMA = re.compile("[，、]")
 _OTHER_DIGITS = re.compile(r"(?![0-9])\d")
 
 

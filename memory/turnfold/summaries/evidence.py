@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import chain
 
 from turnfold_stores.cached_value import cached_property
@@ -14,7 +14,7 @@ from turnfold.history.utterances import LABEL
 from turnfold.language.dates_and_times import Date, Time
 from turnfold.language.number_words import Languages, inflects
 from turnfold.language.numerals import Number
-from turnfold.language.quantities import Quantities, languages_of, quantities
+from turnfold.language.quantities import UNDETERMINED, Quantities, languages_of, quantities
 from turnfold.language.words import UNSPACED, bare, flat, plain
 from turnfold.summaries.contradiction import contradicted
 from turnfold.summaries.names import (
@@ -32,7 +32,7 @@ _LONGEST_LIST = 1_000
 # Digits, hex, base64: too long to be looked into, so in one piece or not at all.
 _UNBROKEN = re.compile(rf"[0-9A-Za-z]{{{LONGEST_RUN + 1},}}")
 _PHONE = re.compile(r"(?<![\w.])\+?\(?\d[\d ()./-]{6,40}\d(?!\w)")
-_GROUPED_OR_WHOLE = re.compile(r"\d{1,3}(?: \d{3})+|[1-9]\d*")
+_GROUPED_OR_WHOLE = re.compile(r"\d{1,3}(?:([ .])\d{3})(?:\1\d{3})*|[1-9]\d*")
 _NOT_DIGITS = re.compile(r"\D++")
 _LINK_ENDS = re.compile(r"^https?://(?:www\.)?|^www\.", re.IGNORECASE)
 # An amount with its unit or ending: "4.9kW", "120s", "8m41s", "78-year-old", "15-го".
@@ -42,6 +42,8 @@ _MEASURE = re.compile(
 )
 # "web-07", "tyo-batch-3", "12F"; but not "mid-2027"
 _NUMBERED = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)+-\d+|[A-Za-z]+-0\d+|\d+(?![KMB]$)[A-Z]{1,3}")
+# "ב-20": a preposition of one letter before a figure.
+_PREFIXED = re.compile(r"[^\W\d_a-zA-Z]{1,2}-\d[\d.,]*")
 _GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _TITLES = frozenset(
     "mr mrs ms dr prof sir miss st m mme mlle sr sra don dona herr frau bey hanim pan pani "
@@ -56,6 +58,9 @@ _FEW_WORDS = 2
 # "Next Friday" is so many days away at most.
 _A_WEEK = 13
 _TELL_LANGUAGE = 8
+_A_YEAR = 366
+_HALF_AN_HOUR = 30
+_LONGEST_UNIT = 4
 
 
 class Evidence:
@@ -181,7 +186,7 @@ class Evidence:
 
     def _quantities(self, found: Quantities, note: str, more: Evidence) -> Iterator[str]:
         for shown, meant in found.dates:
-            if not (self._stands(shown) or any(self._has_date(one, more) for one in meant)):
+            if not (self._says(shown) or any(self._has_date(one, more) for one in meant)):
                 yield f"the date {shown!r} does not occur in the turns it cites"
         for shown, day in found.weekdays:
             told = any(day == one.weekday() for one in self._days)
@@ -193,6 +198,7 @@ class Evidence:
         for shown, values in found.numbers:
             if not (
                 self._has_number(values)
+                or self._is_of_date(values)
                 or _is_counted(values, shown, note)
                 or (shown.isalpha() and self._has_inflected(bare(shown)))
                 or self._stands(shown)
@@ -206,7 +212,18 @@ class Evidence:
         return shown.isalpha() and self._has_word((bare(shown),))
 
     def _has_number(self, values: Iterable[Number]) -> bool:
-        return any(value in one.numbers for value in values for one in self.said)
+        values = tuple(values)
+        return any(value in one.numbers for value in values for one in self.said) or any(
+            one.spells_out(value) for value in values for one in self.said
+        )
+
+    def _is_of_date(self, values: Iterable[Number]) -> bool:
+        """Whether a number may belong to "yesterday", with a month that no table has."""
+        if UNDETERMINED not in self.languages:
+            return False
+        near = [day + timedelta(days) for day in self._days for days in (-1, 0, 1)]
+        parts = {str(part) for day in near for part in (day.year, day.day)}
+        return not parts.isdisjoint(values)
 
     def _has_inflected(self, word: str) -> bool:
         """Whether a word for a number stands here with an ending: "üçe" for "üç"."""
@@ -225,8 +242,13 @@ class Evidence:
                 return True
             return theirs is None and self._has_number([str(mine)])
 
+        def fits_year(theirs: int | None) -> bool:
+            # A day that is told without its year is one near that on which it is told.
+            is_near = theirs is None and any(self._is_near(told, said) for said in self._days)
+            return is_near or fits(told.year, theirs)
+
         if any(
-            month == told.month and fits(told.year, year) and fits(told.day, day)
+            month == told.month and fits_year(year) and fits(told.day, day)
             for one in self.said
             for year, month, day in one.dates
         ):
@@ -236,18 +258,25 @@ class Evidence:
         if not any(told.day in one.days for one in self.said):
             return False
         return any(
-            month == told.month and told.year in {None, year}
+            month == told.month
+            and (told.year in {None, year} or (year is None and fits_year(year)))
             for one in more.said
             for year, month, _ in one.dates
         )
 
+    def _is_near(self, told: Date, said: date) -> bool:
+        """Whether a date is within a year of a day."""
+        meant = _calendar_day(told, said)
+        return meant is not None and abs((meant - said).days) <= _A_YEAR
+
     def _is_told(self, told: Date, said: date) -> bool:
         """Whether a date is some day, or what "yesterday" or a day of the week means on it."""
-        try:
-            meant = date(told.year or said.year, told.month, told.day or 0)
-        except ValueError:
+        meant = _calendar_day(told, said)
+        if meant is None:
             return False
         after = (meant - said).days
+        if abs(after) <= 1 and UNDETERMINED in self.languages:
+            return True  # who knows what "kal" is: yesterday or tomorrow
         return not after or any(
             after in one.relative or (abs(after) <= _A_WEEK and meant.weekday() in one.weekdays)
             for one in self.said
@@ -259,8 +288,16 @@ class Evidence:
         hour, minute = divmod(time.minutes, 60)
         hours = {str(hour), str(hour % 12)}
         if minute == 0:
-            return any(hours & one.figures for one in self.said)
-        return any(f"{hour}.{minute:02}" in one.figures for one in self.said)
+            return any(hours & one.figures or any(map(one.spells_out, hours)) for one in self.said)
+        if any(f"{hour}.{minute:02}" in one.figures for one in self.said):
+            return True
+        # "las siete y media", "halb sechs"
+        if minute == _HALF_AN_HOUR:
+            hours |= {str((hour + 1) % 24), str((hour + 1) % 12)}
+        is_part = any(
+            str(minute) in one.implied or one.spells_out(str(minute)) for one in self.said
+        )
+        return is_part and self._has_number(hours)
 
     def _wrong_names(
         self, text: str, note: str, languages: Languages, more: Evidence
@@ -270,6 +307,8 @@ class Evidence:
         shown = set().union(*(one.capitals.names for one in more.said))
         for name in names_in(text, languages[0]):
             if bare(name.word) in _TITLES or more.has_name(name.word, languages):
+                continue
+            if len(name.word) <= _LONGEST_UNIT and _is_unit(name.word, note):
                 continue
             if name.shows or is_taken_for_another(name, capitals, shown, mentioned, languages[0]):
                 yield f"the name {name.word!r} does not occur in the turns it cites"
@@ -325,12 +364,31 @@ def _is_code(token: Token) -> bool:
         return bool(_NUMBERED.fullmatch(shown))
     if token.kind != "code":
         return False
-    if bare(shown) in _TITLES or _MEASURE.fullmatch(shown) or _GROUPED.fullmatch(shown):
+    if (
+        bare(shown) in _TITLES
+        or _PREFIXED.fullmatch(shown)
+        or _MEASURE.fullmatch(shown)
+        or _GROUPED.fullmatch(shown)
+    ):
         return False
     found = quantities(shown, ())
     if shown.startswith("#") or shown.replace(".", "").isdigit():
         return not found.dates
     return not (found.dates or found.times)
+
+
+def _calendar_day(told: Date, said: date) -> date | None:
+    """The day that a date means, in the year of another where none is told."""
+    try:
+        return date(told.year or said.year, told.month, told.day or 0)
+    except ValueError:
+        return None
+
+
+def _is_unit(word: str, note: str) -> bool:
+    """Whether a short word stands by a figure as units and currencies do: "100 Мбіт", "Sh 8"."""
+    shown = re.escape(word)
+    return re.search(rf"(?:\d\s?{shown}(?![^\W\d_])|(?<![^\W_]){shown}\.?\s?\d)", note) is not None
 
 
 def _is_counted(values: Sequence[Number], shown: str, note: str) -> bool:

@@ -13,7 +13,8 @@ from turnfold_stores.search.scanning import LONGEST_RUN, stretches, without_link
 from turnfold.language.dates_and_times import Time
 from turnfold.language.number_words import Languages, number_words
 from turnfold.language.numerals import Number, number
-from turnfold.language.quantities import languages_of, quantities
+from turnfold.language.quantities import UNDETERMINED, languages_of, quantities
+from turnfold.language.spelling import Spelt
 from turnfold.language.words import UNSPACED, bare, plain, words_apart
 from turnfold.summaries.contradiction import Sides
 from turnfold.summaries.names import KATAKANA, Capitals, Name
@@ -25,6 +26,8 @@ _DIGITS = re.compile(r"\d+")
 _UNIT = re.compile(
     r"(?<![\w-])(\d[\d.,]{0,15})\s?(?:°\s?[CF]|[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b"
 )
+# "Rp14.000.000", "Rs72,000": a currency and an amount.
+_MONEY = re.compile(r"(?<![^\W_])([A-Z][A-Za-z]{0,2})(?=\d{1,3}(?:[.,]\d{2,3})+(?![\w]))")
 _FRACTION = re.compile(r"(?<![\d/])([13]/4|1/2)(?![\d/])")
 _FRACTIONS = {"1/4": "a quarter", "1/2": "half", "3/4": "three quarters"}
 # A day of a month that is not named: "the 19th", "le 6.", "15'inde", "4日".
@@ -47,6 +50,8 @@ _BREAK = re.compile(r"[^\w\x1f]++")
 _NO_PART = re.compile(r"[\W_]++")
 _DIALLED_JOINT = re.compile(r"(?<=\d)[ ()./-]++(?=\d)")
 _DIALLED = re.compile(r"\d{6,}")
+# Digits up to which a number is looked for in words, and the least that is.
+_LONGEST_SPELT, _FEW = 12, 3
 
 
 class Reading:
@@ -56,6 +61,7 @@ class Reading:
         languages: those it is read in.
         words: its words, as `bare` gives them.
         figures: numbers that are not part of a date or time.
+        implied: of these, what words say that are no numbers: half, a dozen.
         dates: year, month and day, as far as they are told.
         times: of the day.
         days: of a month that is not named.
@@ -70,6 +76,7 @@ class Reading:
         self.languages = languages_of(text) if languages is None else languages
         self.words: set[str] = set()
         self.figures: set[Number] = set()
+        self.implied: set[Number] = set()
         self.dates: set[tuple[int | None, int, int | None]] = set()
         self.times: set[Time] = set()
         self.days: set[int] = set()
@@ -79,6 +86,7 @@ class Reading:
         self.capitals = Capitals()
         self._text = text
         self._identifiers: _Identifiers | None = None
+        self._spelt: Spelt | None = None
         in_order: list[str] = []
         initials: list[str] = []
         for stretch in stretches(text):
@@ -122,14 +130,15 @@ class Reading:
         if not text.isascii():
             self.days.update(map(int, _THAI_DAY.findall(text)))
         told = number_words(self.languages)
-        lower = text.lower()
+        lower, in_order = text.lower(), f" {' '.join(low[word] for word in said)} "
         for word, days in told.relative.items():
-            is_part = " " in word or UNSPACED.match(word)
-            if word in fresh or (is_part and word in lower):
+            is_there = word in lower if UNSPACED.match(word) else f" {word} " in in_order
+            if is_there or word in fresh:
                 self.relative |= days
         implied = told.implied
         for word in fresh & implied.keys():
-            self.figures.update(implied[word])
+            self.implied.update(implied[word])
+        self.figures |= self.implied
         return [low[word] for word in said]
 
     def holds(self, text: str) -> bool:
@@ -164,6 +173,16 @@ class Reading:
     def spells(self, name: str) -> bool:
         """Whether words here, one after the other, begin with the letters of a name."""
         return name in self._initials
+
+    def spells_out(self, value: Number) -> bool:
+        """Whether words here say a whole number, in a language of the text."""
+        if not value.isdecimal() or len(value) > _LONGEST_SPELT or int(value) < _FEW:
+            return False
+        if self._spelt is None:
+            self._spelt = Spelt(self._in_order)
+        if UNDETERMINED in self.languages and self._spelt.has_anywhere(int(value)):
+            return True
+        return any(self._spelt.has(int(value), language) for language in self.languages)
 
     def has_code(self, code: str) -> bool:
         """Whether an identifier occurs, whatever separates its parts."""
@@ -204,13 +223,17 @@ class _Identifiers:
         # What is so long that it is opaque is in one piece.
         joint = f"{_SEAM}?" if len(wanted) <= LONGEST_RUN else ""
         parts = joint.join(map(re.escape, wanted))
-        return re.search(f"(?<![^{_SEAM}\n]){parts}(?![^{_SEAM}\n])", self._joined) is not None
+        # Letters of another script may touch it: "單號SD-20934".
+        before = "[0-9a-z]" if wanted[:1].isascii() else f"[^{_SEAM}\n]"
+        behind = "[0-9a-z]" if wanted[-1:].isascii() else f"[^{_SEAM}\n]"
+        return re.search(f"(?<!{before}){parts}(?!{behind})", self._joined) is not None
 
 
 def readable(text: str) -> str:
     """A text without units, and with fractions in words."""
     if not _DIGITS.search(text):
         return text
+    text = _MONEY.sub(r"\1 ", text)
     text = _FRACTION.sub(lambda one: _FRACTIONS[one.group()], text)
     return _UNIT.sub(r"\1 ", text)
 
