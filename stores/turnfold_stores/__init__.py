@@ -21,9 +21,11 @@ from turnfold_stores.protocols import (
     PurgesIndex,
     PurgesLedger,
     ReadsLatest,
+    ReadsLatestIds,
     Record,
     TextSearch,
     Vector,
+    latest_ids,
     latest_record,
 )
 from turnfold_stores.records.model_binding import STORE_USER
@@ -51,6 +53,7 @@ __all__ = [
     "PurgesIndex",
     "PurgesLedger",
     "ReadsLatest",
+    "ReadsLatestIds",
     "Record",
     "Reindexing",
     "Repaired",
@@ -63,6 +66,7 @@ __all__ = [
     "TurnfoldError",
     "Vector",
     "Words",
+    "latest_ids",
     "latest_record",
     "match_words",
     "open_store",

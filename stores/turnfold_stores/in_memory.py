@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from turnfold_stores.errors import StoreUnavailable
 from turnfold_stores.process.fork import at_fork
@@ -61,6 +61,21 @@ class InMemoryLedger:
                 if (record.kind, record.conversation) == (kind, conversation):
                     return _with_body(record, decode_body(record.body))
         return None
+
+    def latest_ids(
+        self, user_id: str, *, kind: str, conversations: Sequence[str]
+    ) -> dict[str, str]:
+        """See `ReadsLatestIds.latest_ids`."""
+        found: dict[str, str] = {}
+        wanted = set(conversations)
+        with self._lock:
+            for record in reversed(self._open().get(user_id, {}).values()):
+                if not wanted:
+                    break
+                if record.kind == kind and record.conversation in wanted:
+                    wanted.remove(record.conversation)
+                    found[record.conversation] = record.id
+        return found
 
     def scan(
         self, user_id: str, *, kind: str | None = None, conversation: str | None = None

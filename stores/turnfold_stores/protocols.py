@@ -6,7 +6,7 @@ A new store implements `Ledger`, `Index` or both, and proves it with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -197,6 +197,32 @@ def latest_record(ledger: Ledger, user_id: str, *, kind: str, conversation: str)
     for last in ledger.scan(user_id, kind=kind, conversation=conversation):  # noqa: B007
         pass
     return last
+
+
+@runtime_checkable
+class ReadsLatestIds(Protocol):
+    """Reading the ends of many conversations at once, declared by the ledgers that can."""
+
+    def latest_ids(
+        self, user_id: str, *, kind: str, conversations: Sequence[str]
+    ) -> dict[str, str]:
+        """The id of the last record of a kind, by conversation; of those that have one."""
+        ...
+
+
+def latest_ids(
+    ledger: Ledger, user_id: str, *, kind: str, conversations: Sequence[str]
+) -> dict[str, str]:
+    """The id of the last record of a kind, by conversation; of those that have one.
+
+    A ledger that cannot read many ends at once is asked for one after the other.
+    """
+    if isinstance(ledger, ReadsLatestIds):
+        return ledger.latest_ids(user_id, kind=kind, conversations=conversations)
+    found = {
+        name: latest_record(ledger, user_id, kind=kind, conversation=name) for name in conversations
+    }
+    return {name: record.id for name, record in found.items() if record is not None}
 
 
 @runtime_checkable

@@ -344,6 +344,27 @@ def test_of_two_searches_at_once_either_may_fail(fails):
     assert found == (fails != "ledger.match")  # without the ledger nothing can be recalled
 
 
+def asked_of_ledger(conversations):
+    """How often the ledger is asked for an opening that recalls from so many conversations."""
+    trouble, fake, receipts = Trouble(), stand_in(), []
+    rules = replace(SMALL, scope="user", recall_tokens=400)
+    options = {"summarizer": says_nothing, "on_receipt": receipts.append}
+    with memory(troubled_store(trouble), policy=rules, **options) as remembering:
+        for number in range(conversations):
+            client = remembering.wrap(fake.client(), user_id="ada", conversation=f"c{number}")
+            told = exchanges(f"The oar of boat {number} is red.", *FILLER)
+            client.messages.create(**ask(told))
+        client = remembering.wrap(fake.client(), user_id="ada", conversation="new")
+        trouble.armed = True
+        client.messages.create(**ask([], "Which colour is the oar?"))
+    assert "oar" in receipts[-1].hits[0].text
+    return len(trouble.calls)
+
+
+def test_recall_from_many_conversations_asks_the_ledger_no_more_often():
+    assert asked_of_ledger(conversations=9) <= asked_of_ledger(conversations=3) + 3
+
+
 def test_all_minilm_finds_what_other_words_ask_for():
     """The question shares no word with its answer but the smallest."""
     said = [

@@ -1,7 +1,7 @@
 """The last record written of a kind and conversation is read without those before it."""
 
 import pytest
-from turnfold_stores import ReadsLatest, Record, latest_record
+from turnfold_stores import ReadsLatest, Record, latest_ids, latest_record
 
 
 class Scanned:
@@ -26,3 +26,15 @@ def test_the_last_record_of_a_kind_in_a_conversation(store, scanned):
     store.ledger.delete("u", ["5"])
     assert latest("u", kind="k", conversation="c") == Record("3", "k", "c", {"number": 3})
     assert latest("u", kind="k", conversation="") is None
+
+
+@pytest.mark.parametrize("scanned", [False, True])
+def test_the_last_records_of_a_kind_in_many_conversations(store, scanned):
+    ledger = Scanned(store.ledger) if scanned else store.ledger
+    records = [Record(f"{n}", "k" if n < 5 else "other", f"c{n % 3}") for n in range(7)]
+    store.ledger.put("u", records)
+    store.ledger.put("v", [Record("x", "k", "c1"), Record("y", "k", "elsewhere")])
+    asked = ["c0", "c1", "c2", "elsewhere", "", *(f"none {n}" for n in range(1_200))]
+    found = latest_ids(ledger, "u", kind="k", conversations=asked)
+    assert found == {"c0": "3", "c1": "4", "c2": "2"}
+    assert latest_ids(ledger, "u", kind="k", conversations=[]) == {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from turnfold_stores import Record, Store
@@ -39,6 +40,13 @@ def is_alive(store: Store, user_id: str, conversation: str) -> bool:
     name, generation = _taken_apart(conversation)
     # A generation that is to come has no resets before it: the name was given, not made.
     return _resets(store, user_id, name) <= generation
+
+
+def alive_of(store: Store, user_id: str, conversations: Iterable[str]) -> list[str]:
+    """Those of many conversations that are the present generation of theirs."""
+    resets = Counter(one.conversation for one in store.ledger.scan(user_id, kind=RESET_KIND))
+    parts = {one: _taken_apart(one) for one in conversations}
+    return [one for one, (name, generation) in parts.items() if resets[name] <= generation]
 
 
 def _taken_apart(conversation: str) -> tuple[str, int]:

@@ -7,14 +7,14 @@ regenerated, or left when something was deleted from the history.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from turnfold_stores import Record, Store, latest_record
+from turnfold_stores import Record, Store, latest_ids, latest_record
 from turnfold_stores.records.fields import Fields, Reading, messages_in
 
-from turnfold.archive.conversations import is_alive
+from turnfold.archive.conversations import alive_of, is_alive
 from turnfold.archive.plans import (
     Fold,
     Plan,
@@ -27,6 +27,8 @@ from turnfold.archive.plans import (
 
 STEP_PLACE_KIND = "step"
 """The kind of record that says where a step of an exchange stands: see `store_steps`."""
+# Content ids kept of what other conversations have in memory.
+_MOST_CONTENTS = 300_000
 LOOK_BACK = 200
 """Folds are looked for from the newest exchange back, this many at a time."""
 
@@ -95,6 +97,38 @@ class Trodden:
         last = self.links[-1].number if self.links else 0
         newest = (self.plan.number or last + 1, opening_in(self.plan.id))
         return [*((one.number, one.opening) for one in self.links), newest]
+
+
+class FoldedContents:
+    """What plans tell is in memory, by their ids, so that no turn need read it again.
+
+    A plan never changes, nor do the folds it goes by, as long as nothing is forgotten.
+    """
+
+    def __init__(self, most: int = _MOST_CONTENTS) -> None:
+        """Args:
+        most: content ids that are kept; about 150 bytes each.
+        """
+        self._most = most
+        self._held = 0
+        self._by_plan: dict[tuple[str, str, str], tuple[str, frozenset[str]]] = {}
+
+    def get(self, user_id: str, mark: str, plan: str) -> tuple[str, frozenset[str]] | None:
+        """The root of a plan and the content ids that it says are in memory.
+
+        Args:
+            user_id: whose plan.
+            mark: see `Tombstones.mark`.
+            plan: its id.
+        """
+        return self._by_plan.get((user_id, mark, plan))
+
+    def keep(self, user_id: str, mark: str, plan: Plan, contents: frozenset[str]) -> None:
+        """Keep what a plan tells; all else is let go where that is too much."""
+        self._held += len(contents) + 1
+        if self._held > self._most:
+            self._by_plan, self._held = {}, len(contents) + 1
+        self._by_plan[user_id, mark, plan.id] = plan.root, contents
 
 
 class Paths:
@@ -228,6 +262,59 @@ class Paths:
                 path += steps
             paths.append(path)
         return paths
+
+    def folded_in(
+        self, conversations: Collection[str], known: FoldedContents, *, mark: str, but: str
+    ) -> dict[str, Collection[str]]:
+        """`folded` of many conversations at once: in each the content ids of all living paths.
+
+        Args:
+            conversations: which ones.
+            known: what was read before; more is added.
+            mark: see `Tombstones.mark`.
+            but: root of a history to leave out.
+        """
+        user_id = self._user_id
+        found: dict[str, Collection[str]] = dict.fromkeys(conversations, ())
+        named = alive_of(self._store, user_id, filter(None, conversations))
+        newest = latest_ids(self._ledger, user_id, kind="plan", conversations=named)
+        lacking = [name for name in newest.values() if known.get(user_id, mark, name) is None]
+        records = self._ledger.get(user_id, lacking) if lacking else {}
+        plans = [plan for _, plan in self._reading.all(records.values(), read_plan)]
+        for plan, contents in self._contents_of(plans):
+            known.keep(user_id, mark, plan, contents)
+        for conversation, name in newest.items():
+            told = known.get(user_id, mark, name)
+            if told is None:  # a damaged plan
+                found[conversation] = self._all_folded(conversation, but)
+            elif told[0] != but:
+                found[conversation] = told[1]
+        if "" in found:
+            found[""] = self._all_folded("", but)
+        return found
+
+    def _all_folded(self, conversation: str, but: str) -> set[str]:
+        return {one for path in self.folded(conversation, but=but) for one in path}
+
+    def _contents_of(self, plans: Sequence[Plan]) -> Iterator[tuple[Plan, frozenset[str]]]:
+        """What each plan says is in memory, all their folds read link by link of their chains."""
+        wanted = {name for plan in plans for name in (plan.fold, *plan.within.values()) if name}
+        folds: dict[str, Fold] = {}
+        while wanted:
+            records = self._ledger.get(self._user_id, wanted)
+            told = self._reading.all(records.values(), read_fold)
+            read = {record.id: fold for record, fold in told}
+            folds |= read
+            wanted = {fold.previous for fold in read.values() if fold.previous} - folds.keys()
+        for plan in plans:
+            contents: set[str] = set()
+            for name in filter(None, (plan.fold, *plan.within.values())):
+                fold = folds.get(name)
+                while fold is not None:
+                    contents.update(fold.contents)
+                    previous = folds.get(fold.previous)
+                    fold = previous if previous and previous.count < fold.count else None
+            yield plan, frozenset(contents)
 
 
 def path_to(exchange_id: str, links: Mapping[str, ExchangePlace]) -> list[ExchangePlace]:

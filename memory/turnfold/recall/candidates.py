@@ -14,6 +14,7 @@ from turnfold_stores.bounded import BoundedDict
 
 from turnfold.archive.archive import Archive
 from turnfold.archive.passages import content_of
+from turnfold.archive.paths import FoldedContents
 from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import utterances
 from turnfold.language.days import known_day
@@ -22,14 +23,19 @@ from turnfold.recall.ranking import Candidate, messages_of
 
 # Exchanges looked at on either side of one that was found.
 _AROUND = 2
-_BATCH = 64
+_BATCH = 128
 
 
 class MessageCache(BoundedDict[str, tuple[Candidate, ...]]):
-    """Messages by the content id of their exchange, so that no turn need make them again."""
+    """Messages by the content id of their exchange, so that no turn need make them again.
+
+    Attributes:
+        folded: what the plans of other conversations say is in memory.
+    """
 
     def __init__(self, most: int = 20_000) -> None:
         super().__init__(most)
+        self.folded = FoldedContents()  # of other conversations
 
 
 class RecallFilter:
@@ -37,19 +43,36 @@ class RecallFilter:
 
     Args:
         archive: the ledger.
+        known: what was read before of other conversations; more is added.
         turns: exchange number by content id, for what is folded on this path.
         live: content ids that stand verbatim in the request.
         root: opening id of the first exchange of this path.
     """
 
     def __init__(
-        self, archive: Archive, *, turns: Mapping[str, int], live: Collection[str], root: str
+        self,
+        archive: Archive,
+        known: FoldedContents,
+        *,
+        turns: Mapping[str, int],
+        live: Collection[str],
+        root: str,
     ) -> None:
         self._archive = archive
+        self._known = known
         self._turns = turns
         self._live = live
         self._root = root
-        self._elsewhere: dict[str, set[str]] = {}  # by conversation; read when first met
+        self._elsewhere: dict[str, Collection[str]] = {}  # by conversation; read when first met
+
+    def meet(self, records: Iterable[Record]) -> None:
+        """Read at once what is in memory of the conversations that passages are of."""
+        here = self._archive.scope.conversation
+        met = {one.conversation for one in records if content_of(one.id) not in self._live}
+        if strange := met - self._elsewhere.keys() - ({here} if here else set()):
+            self._elsewhere |= self._archive.paths.folded_in(
+                strange, self._known, mark=self._archive.mark, but=self._root
+            )
 
     def __call__(self, record: Record) -> int | None:
         """The exchange number; 0 for another conversation; None if it may not be recalled."""
@@ -59,9 +82,6 @@ class RecallFilter:
         here = self._archive.scope.conversation
         if record.conversation == here and (content in self._turns or here):
             return self._turns.get(content)
-        if record.conversation not in self._elsewhere:
-            paths = self._archive.paths.folded(record.conversation, but=self._root)
-            self._elsewhere[record.conversation] = {one for path in paths for one in path}
         return 0 if content in self._elsewhere[record.conversation] else None
 
 
@@ -120,6 +140,7 @@ class Candidates:
         }
         self._eligible = RecallFilter(
             archive,
+            known.folded,
             turns={one: self._numbers[index] for one, index in self._indexes.items()},
             live=live,
             root=root,
@@ -136,6 +157,7 @@ class Candidates:
         while batch := list(islice(hits, _BATCH)):
             strange = [hit.id for hit in batch if content_of(hit.id) not in self._indexes]
             records = self._archive.records(strange)
+            self._eligible.meet(records.values())
             for hit in batch:
                 record = records.get(hit.id)
                 known = content_of(hit.id) in self._indexes

@@ -66,6 +66,12 @@ _LAST: LiteralString = "SELECT max(seq) FROM {records} WHERE user_id = %(user_id
 _LATEST: LiteralString = """
 SELECT {columns} FROM {records} WHERE user_id = %(user_id)s {only} ORDER BY seq DESC LIMIT 1
 """
+_LATEST_IDS: LiteralString = """
+SELECT name, last.id FROM unnest(%(names)s::text[]) AS name CROSS JOIN LATERAL (
+    SELECT id FROM {records} WHERE user_id = %(user_id)s {only} AND conversation = name
+    ORDER BY seq DESC LIMIT 1
+) AS last
+"""
 _DELETE: LiteralString = """
 DELETE FROM {records} WHERE user_id = %(user_id)s AND id = ANY(%(ids)s)
 """
@@ -218,6 +224,18 @@ class PostgresLedger:
         latest = self._connections.statement(_LATEST, columns=_COLUMNS, only=only.condition)
         rows = self._connections.read(latest, {"user_id": stored(user_id), **only.values})
         return _record(rows[0]) if rows else None
+
+    def latest_ids(
+        self, user_id: str, *, kind: str, conversations: Sequence[str]
+    ) -> dict[str, str]:
+        """See `ReadsLatestIds.latest_ids`."""
+        only = _only(kind=kind)
+        latest = self._connections.statement(_LATEST_IDS, only=only.condition)
+        names = [stored(one) for one in conversations]
+        values = {"user_id": stored(user_id), "names": names, **only.values}
+        return {
+            restored(name): restored(last) for name, last in self._connections.read(latest, values)
+        }
 
     def delete(self, user_id: str, ids: Iterable[str]) -> None:
         """See `Ledger.delete`. The bytes leave the server's files with its next VACUUM."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -147,6 +147,24 @@ class SqliteLedger:
                 (user_id, conversation, kind),
             ).fetchone()
         return None if row is None else self._record(row)
+
+    def latest_ids(
+        self, user_id: str, *, kind: str, conversations: Sequence[str]
+    ) -> dict[str, str]:
+        """See `ReadsLatestIds.latest_ids`."""
+        found: dict[str, str] = {}
+        for chunk in chunks(conversations):
+            names = ", ".join(["(?)"] * len(chunk))
+            with self.file.reading() as sqlite:
+                rows = sqlite.execute(
+                    f"WITH names (name) AS (VALUES {names}), "  # noqa: S608 - constants
+                    "ends (seq) AS (SELECT (SELECT max(seq) FROM records "
+                    f"WHERE owner = {OWNER} AND conversation = name AND kind = ?) FROM names) "
+                    "SELECT conversation, id FROM ends JOIN records USING (seq)",
+                    (*chunk, user_id, kind),
+                ).fetchall()
+            found.update(rows)
+        return found
 
     def delete(self, user_id: str, ids: Iterable[str]) -> None:
         """See `Ledger.delete`. Lexical search forgets them in the same transaction."""
