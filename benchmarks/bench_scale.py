@@ -4,8 +4,8 @@
         [--scopes conversation user] [--turns N] [--embedder NAME] [--cpu] [--json] [--profile]
 
 One user has so many exchanges in memory, in conversations of 200, and holds one more, of which
-the older part is folded. Each turn goes through the real SDK to a transport that answers at once;
-what is added is its time less that of the bare call. The past is written directly: texts of
+the older part is folded, which goes on. Each turn goes through the real SDK to a transport that
+answers at once; what is added is its time less that of the bare call. The past is written directly: texts of
 random words, vectors of random directions. Every turn asks something new, so every query is
 embedded; what one embedding takes is measured between the turns.
 
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from answered_at_once import MODEL, bare_client, profiled
+from answered_at_once import ANSWER, MODEL, bare_client, profiled
 from turnfold import Embedder, Memory, Policy, open_store
 from turnfold.archive.archive import Archive
 from turnfold.archive.measures import Measures
@@ -225,9 +225,9 @@ def _turns(  # noqa: PLR0917 - called once
     added, embedded = [], []
     profile = cProfile.Profile(time.thread_time)  # other programs are none of its business
     for number in range(WARM_UP + arguments.turns):
-        history = [*history, *words.exchange()]
         opening: Any = {"role": "user", "content": "Do you remember " + words.text(16)}
         body = {"model": MODEL, "max_tokens": 64, "messages": [*history, opening]}
+        history = [*history, opening, {"role": "assistant", "content": ANSWER["content"]}]
         gc.collect()
         clock = time.process_time if arguments.cpu else time.perf_counter
         took = [_seconds(clock, lambda: bare.messages.create(**body))]  # noqa: B023 - called at once

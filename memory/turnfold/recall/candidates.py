@@ -179,7 +179,7 @@ class Candidates:
         run = 0
         strange = [content for content in contents if content not in self._indexes]
         others = self._of_others(strange)
-        for content in strange:
+        for content in sorted(strange):  # in one order, whatever the ledger's
             if content not in others:
                 continue
             run += 1
