@@ -5,9 +5,9 @@
 
 One user has so many exchanges in memory, in conversations of 200, and holds one more, of which
 the older part is folded, which goes on. Each turn goes through the real SDK to a transport that
-answers at once; what is added is its time less that of the bare call. The past is written directly: texts of
-random words, vectors of random directions. Every turn asks something new, so every query is
-embedded; what one embedding takes is measured between the turns.
+answers at once; what is added is its time less that of the bare call. The past is written
+directly: texts of random words, vectors of random directions. Every turn asks something new, so
+every query is embedded; what one embedding takes is measured between the turns.
 
 p50 should be at most 1.5 embeddings and p95 at most 3, and 100,000 exchanges should cost at most
 1.5 times what 100 cost.
