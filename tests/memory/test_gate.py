@@ -293,6 +293,13 @@ def test_names_are_looked_for_as_their_language_has_them(said, right, wrong):
         ),
         ("Die Frist ist der dreißigste Juni.", "Frist: 30. Juni.", "Frist: 20. Juni."),
         ("A védés június tizennegyedikén lesz.", "Védés: június 14.", "Védés: június 24."),
+        ("We eat at 6.45, under Fairbairn.", "Dinner at 18:45.", "Dinner at 18:15."),
+        (
+            "It takes an hour and three quarters.",
+            "It takes 1¾ hours, 1 h 45 min.",
+            "It takes 1 h 55 min.",
+        ),
+        ("He orders it by the end of May.", "He orders it by 31 May.", "He orders it by 30 May."),
         ("Nos vemos a las siete y media.", "Cita a las 7:30.", "Cita a las 8:45."),
     ],
 )
@@ -318,6 +325,22 @@ def test_two_ways_to_say_no_are_no_opposites():
     said = job("Nothing may stand in the stairwell.", "Nothing merged since commit 9f3c2ab.")
     assert refused(said, "No furniture may stand in the stairwell.", (1,)) == []
     assert refused(said, "The last merge was commit 9f3c2ab.", (2,)) == []
+
+
+def test_what_is_listed_with_what_is_avoided_is_no_opposite():
+    said = job("Anneke is pregnant, so no soft cheese or raw fish for her.")
+    assert refused(said, "Anneke must avoid soft cheese and raw fish.") == []
+    assert refused(said, "Anneke eats raw fish.")
+
+
+def test_who_changed_their_mind_does_so_no_longer():
+    said = job("Rory changed his mind about driving, they take the train.")
+    assert refused(said, "Rory no longer drives.") == []
+
+
+def test_no_more_than_so_many_denies_nothing_of_them():
+    said = job("No, not needed. But I never want lists with more than five points from you.")
+    assert refused(said, "No packing list is wanted.") == []
 
 
 def test_a_digit_of_a_hash_proves_no_number():

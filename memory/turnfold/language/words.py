@@ -41,7 +41,7 @@ _OF_NOTES = frozenset(
     one ones
     """.split()
 )
-_STRAIGHT = str.maketrans("‘’‛“”„‟‐‑‒–—−", '\'\'\'""""------')
+_STRAIGHT = str.maketrans("‘’‛“”„‟‐‑‒–—−⁄", '\'\'\'""""------/')
 _BLANKS = re.compile(r"(?: ?[^\S\n ]| {2,})[^\S\n]*+")  # all but a single space
 _POSSESSIVE = re.compile(r"['’]s?$")
 _LETTERS_WITHOUT_BLANKS = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u9fff\uac00-\ud7af"
@@ -62,6 +62,7 @@ def plain(text: str) -> str:
     script without blanks and what is none of it; ASCII's digits, for Chinese numerals too.
     """
     if not text.isascii():
+        text = _FRACTION.sub(r" \g<0>", text)
         # A wide comma parts two numbers, and NFKC takes it for one that groups thousands.
         text = _WIDE_COMMA.sub(", ", text)
         text = in_digits(_ascii_digits(normal(text, "NFKC").translate(_STRAIGHT)))
@@ -69,6 +70,7 @@ def plain(text: str) -> str:
     return _BLANKS.sub(" ", text)
 
 
+_FRACTION = re.compile("(?<=[0-9])[\u00bc-\u00be\u2150-\u215e]")
 _WIDE_COMMA = re.compile("[，、]")
 _OTHER_DIGITS = re.compile(r"(?![0-9])\d")
 

@@ -63,8 +63,13 @@ class Clause:
 
     @property
     def doubt(self) -> int:
-        """The side of what stands before a word that denies by its meaning."""
-        return 0 if self.loaded is None or self.said[self.loaded].chooses else OPEN
+        """The side of what stands before a word that denies by its meaning.
+
+        "Never more than five" affirms none, though it denies no more than what is above.
+        """
+        if self.loaded is None:
+            return 0
+        return OPEN if self.denies_twice or not self.said[self.loaded].chooses else 0
 
     @property
     def open(self) -> dict[str, None]:

@@ -28,6 +28,7 @@ from turnfold.summaries.clauses import AFFIRMED, DENIED, OPEN, Clause, bounds_of
 _READ_AS = (
     (" up", r"\bg(?:ave|ive|iven|iving) up\b", "quit"),
     ("at ", r"\bat (?:most|least|the (?:most|least|earliest|latest))\b", "limit"),
+    ("mind", r"\bchang(?:ed?|ing) (?:my|your|his|her|our|their) minds? (?:about|on)\b", "quit"),
     (" but", r"\b(every\w+|all|any\w+|nobody) but\b", r"\1 except"),
 )
 # Each with letters without which it need not be looked for.
@@ -44,6 +45,8 @@ _NAMING = frozenset({"call", "name"})
 # that deny by what they mean are known.
 _MOST_CAUTIOUS = 2
 _HALF = 0.5
+# Words behind an "and" that go on with what is avoided.
+_FEW_MORE = 2
 
 _OPAQUE = re.compile(rf"[^\W_]{{{LONGEST_RUN + 1},}}")
 # Words, and the marks that end a clause or a sentence.
@@ -245,9 +248,10 @@ def contradicted(note: str, sources: Sequence[Sides], language: str) -> str:
         bounds = bounds_of([how.word(word) for word in WORD.findall(sentence)])
         parts = [Clause.of(part, how) for part in clauses(sentence, how.conjunctions)]
         denials = {one for part in parts if part.negator is not None for one in part.stems}
-        for part in parts:
-            if part.denies_twice:
-                wrong = False
+        for before, part in zip((None, *parts), parts, strict=False):
+            is_listed = before is not None and before.loaded is not None
+            if part.denies_twice or (is_listed and len(part.stems) <= _FEW_MORE):
+                wrong = False  # "must avoid soft cheese and raw fish"
             elif part.negator is not None:
                 wrong = _denies_wrongly(part, sources, fewest)
             elif part.loaded is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import chain
@@ -13,7 +14,7 @@ from turnfold_stores.search.scanning import LONGEST_RUN, WORD, Token, quotations
 from turnfold.history.utterances import LABEL
 from turnfold.language.dates_and_times import Date, Time
 from turnfold.language.number_words import Languages, inflects
-from turnfold.language.numerals import Number
+from turnfold.language.numerals import Number, number
 from turnfold.language.quantities import UNDETERMINED, Quantities, languages_of, quantities
 from turnfold.language.words import UNSPACED, bare, flat, plain
 from turnfold.summaries.contradiction import contradicted
@@ -59,6 +60,7 @@ _FEW_WORDS = 2
 _A_WEEK = 13
 _TELL_LANGUAGE = 8
 _A_YEAR = 366
+_ANY_YEARS = (2027, 2028)  # one of them a leap year
 _HALF_AN_HOUR = 30
 _LONGEST_UNIT = 4
 
@@ -242,13 +244,16 @@ class Evidence:
                 return True
             return theirs is None and self._has_number([str(mine)])
 
+        def fits_day(theirs: int | None) -> bool:
+            return fits(told.day, theirs) or (theirs is None and _ends_month(told))
+
         def fits_year(theirs: int | None) -> bool:
             # A day that is told without its year is one near that on which it is told.
             is_near = theirs is None and any(self._is_near(told, said) for said in self._days)
             return is_near or fits(told.year, theirs)
 
         if any(
-            month == told.month and fits_year(year) and fits(told.day, day)
+            month == told.month and fits_year(year) and fits_day(day)
             for one in self.said
             for year, month, day in one.dates
         ):
@@ -289,7 +294,8 @@ class Evidence:
         hours = {str(hour), str(hour % 12)}
         if minute == 0:
             return any(hours & one.figures or any(map(one.spells_out, hours)) for one in self.said)
-        if any(f"{hour}.{minute:02}" in one.figures for one in self.said):
+        written = {number(f"{one}.{minute:02}") for one in (hour, hour % 12 or 12)}
+        if any(written & one.figures for one in self.said):
             return True
         # "las siete y media", "halb sechs"
         if minute == _HALF_AN_HOUR:
@@ -383,6 +389,12 @@ def _calendar_day(told: Date, said: date) -> date | None:
         return date(told.year or said.year, told.month, told.day or 0)
     except ValueError:
         return None
+
+
+def _ends_month(told: Date) -> bool:
+    """Whether a date is the last of a month: "by the end of May"."""
+    lasts = {monthrange(told.year or year, told.month)[1] for year in _ANY_YEARS}
+    return told.day in lasts
 
 
 def _is_unit(word: str, note: str) -> bool:
