@@ -6,6 +6,7 @@ import pytest
 from support.chats import SMALL, injected, memory, stand_in
 from support.models import DEFAULT
 from turnfold.accounting.tokens import estimate_text
+from turnfold.history import boundaries
 from turnfold.history.boundaries import is_marked
 from turnfold.history.reader import Reader, read
 from turnfold_fake import Reply
@@ -46,6 +47,7 @@ def listed(message):
     return [words(content)] if isinstance(content, str) else content
 
 
+DONE = {"role": "assistant", "content": "Done."}
 START = [{"role": "user", "content": "Start."}, called("a")]
 BEGIN = {
     "beside the result": [user(result("a"), words("Go north."))],
@@ -302,6 +304,24 @@ def test_a_cut_history_is_joined_whatever_its_harness_says_again_and_again():
     # The very first reminder could not be known for one.
     assert len(contents) == 20, "each exchange is kept once"
     assert len(fake.calls[-1].body["messages"]) < 20
+
+
+def test_openings_are_not_read_again_for_each_reminder(monkeypatch):
+    squeezed = []
+
+    def squeeze(text):
+        squeezed.append(text)
+        return " ".join(text.split())
+
+    monkeypatch.setattr(boundaries, "_squeezed", squeeze)
+    history = []
+    for number in range(200):
+        reminder = f"Remember rule number {number // 2} of this house, and keep to it."
+        history += [user(words(f"Do thing {number}.")), called(f"t{number}")]
+        history += [user(result(f"t{number}"), words(reminder)), DONE]
+    columns = boundaries.columns_of(history)
+    assert len(columns.starts) > 200, "each rule is the user's where it is heard first"
+    assert len(squeezed) < 5 * len(history)
 
 
 def test_times_are_given_for_the_messages_that_came():

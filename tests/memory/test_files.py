@@ -11,6 +11,7 @@ from anthropic.lib.tools import BetaAbstractMemoryTool, BetaAsyncAbstractMemoryT
 from hypothesis import given
 from hypothesis import strategies as st
 from support.chats import MODEL, SMALL, memory
+from support.cpu import at_most
 from support.oblivion import DAY, Clock, everything, tells
 from turnfold import Memory, TurnfoldError
 from turnfold.files.commands import FileCommands
@@ -150,6 +151,12 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(tool, why):
     assert told in refused(tool, command, path, **arguments)
     assert do(tool, "view", "/memories") == before
     assert content(tool) == "One\nTwo\nThree"
+
+
+def test_what_a_text_says_again_and_again_is_not_looked_for_at_each_letter(tool):
+    create(tool, text="a" * 600_000)
+    with at_most(30):
+        assert "in lines: 1, 1." in refused(tool, "str_replace", old_str="a" * 300_000, new_str="b")
 
 
 @pytest.mark.parametrize(

@@ -113,14 +113,14 @@ def inserted(text: str, line: object, new: str) -> str:
 
 
 def _lines_with(text: str, old: str) -> list[int]:
-    """The number of the line at which each occurrence begins."""
+    """The number of the line at which each occurrence begins; they do not overlap."""
     found = []
     line, read, at = 1, 0, text.find(old)
     while at != -1:
         line += text.count("\n", read, at)
         read = at
         found.append(line)
-        at = text.find(old, at + 1)
+        at = text.find(old, at + len(old))
     return found
 
 

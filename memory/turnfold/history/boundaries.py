@@ -86,6 +86,8 @@ class _Reading:
         self._results = False  # whether the newest answer's calls have results already
         self._heard = set(heard)
         self._reminders: dict[str, bool] = {}  # what was settled of texts heard more than once
+        self._opened: set[str] = set()  # what openings say that stand beside no result
+        self._noted = 0  # of so many starts
         self._beside: set[int] = set()  # starts that stand beside results, or right after them
 
     def columns(self) -> Columns:
@@ -179,9 +181,16 @@ class _Reading:
         if len(said) < _FEW_CHARACTERS and len(said.split()) < _FEW_WORDS:
             return False
         if said not in self._reminders:
-            openings = (self._texts[n] for n in self._starts if n not in self._beside)
-            self._reminders[said] = not any(one and _squeezed(one) == said for one in openings)
+            self._note_openings()
+            self._reminders[said] = said not in self._opened
         return self._reminders[said]
+
+    def _note_openings(self) -> None:
+        """Note what openings say since the last time, so that none is read for each reminder."""
+        for start in self._starts[self._noted :]:
+            if start not in self._beside and (text := self._texts[start]):
+                self._opened.add(_squeezed(text))
+        self._noted = len(self._starts)
 
     def _all_answered(self, results: Sequence[Any]) -> bool:
         """Whether every call of the newest answer has its result, in these blocks or before."""
