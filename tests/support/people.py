@@ -166,10 +166,11 @@ class World:
         )
 
     def words(self, size):
-        """A text with a word of its own."""
+        """A text with a word of its own; a long one is another wherever it is cut, too."""
         self.count += 1
         spoken = " ".join(
-            ("ember", "fjord", "grove", "heron")[n % 4] + str(n % 7) for n in range(SIZES[size])
+            ("ember", "fjord", "grove", "heron")[n % 4] + str(n % 7 if n < 200 else self.count)
+            for n in range(SIZES[size])
         )
         return f"zq{self.count} {spoken}."
 
