@@ -140,6 +140,18 @@ def posted_raw(proxy, raw, headers):
 # --- streams ----------------------------------------------------------------------------------
 
 
+def test_half_an_emoji_does_not_end_the_memory_of_a_conversation(serve):
+    """JavaScript's `slice` leaves one; no store takes what is no text."""
+    fake = stand_in()
+    body = ask(history(10), "And \ud83d\ude00 \ude00\ud83d")
+    body["messages"][2]["content"] = "\ud83d was cut off, \N{GRINNING FACE} was not."
+    with serve(fake).http() as http:
+        answer = http.post("/v1/messages", content=json.dumps(body), headers=JSON)
+    assert int(answer.headers["x-turnfold-folded"]) > 0
+    assert "x-turnfold-degraded" not in answer.headers
+    assert "And \N{GRINNING FACE} \ufffd\ufffd" in json.dumps(chats(fake)[-1], ensure_ascii=False)
+
+
 @pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
 def test_a_stream_passes_byte_by_byte(serve, zipped):
     events = [gzip.compress(b"".join(EVENTS))] if zipped else EVENTS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from turnfold.accounting.receipt import Receipt
 from turnfold.errors import TurnfoldError
+from turnfold.history.nested import rebuilt
 from turnfold.memory import Memory
 from turnfold.request.recounted import recounted
 from turnfold.request.refusals import REFUSING
@@ -33,6 +35,11 @@ logger = logging.getLogger("turnfold")
 _MOST_BYTES = 40 << 20
 # JSON of more bytes than these is read and written in a thread, so that other streams go on.
 _LARGE = 1 << 18
+# Surrogates as JSON escapes them, in pairs, and halves: clients that cut a text by its length in
+# UTF-16, as JavaScript counts it, cut emoji in two.
+_SURROGATES = re.compile(
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>[89a-fA-F]))"
+)
 
 
 class Proxy:
@@ -149,7 +156,26 @@ def _read(raw: bytes) -> Mapping[str, Any] | None:
         body = json.loads(raw, parse_constant=_not_json)
     except (ValueError, RecursionError):
         return None
-    return body if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return None
+    if any(one["half"] for one in _SURROGATES.finditer(raw)) and "messages" in body:
+        body["messages"] = _whole(body["messages"])
+    return body
+
+
+def _whole(value: Any) -> Any:
+    """A JSON value in whose texts halves of surrogate pairs are replaced: no store holds those."""
+    return rebuilt(value, _entries, lambda leaf: _mended(leaf) if isinstance(leaf, str) else leaf)
+
+
+def _entries(value: Mapping[Any, Any], flag: bool) -> Iterable[tuple[str, Any, bool]]:
+    return ((_mended(name), inner, flag) for name, inner in value.items())
+
+
+def _mended(text: str) -> str:
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _not_json(constant: str) -> None:
