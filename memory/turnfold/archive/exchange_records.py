@@ -17,7 +17,11 @@ class ExchangeRecords(RecordAccess):
     """The exchanges of a conversation."""
 
     def store_exchanges(
-        self, transcript: Transcript, times: Sequence[float | None] | None = None
+        self,
+        transcript: Transcript,
+        times: Sequence[float | None] | None = None,
+        *,
+        held: bool = False,
     ) -> None:
         """Store every closed exchange when it is first seen, and no forgotten one again.
 
@@ -26,6 +30,8 @@ class ExchangeRecords(RecordAccess):
             times: when each of its messages was said, in seconds since the epoch, where known;
                 an exchange is dated by the first time known of it, else by when it is first
                 seen.
+            held: whether they may wait to be written with the next record there is, so that a
+                turn takes one transaction; `flush` ends the wait.
 
         Raises:
             StoreError: the ledger could not be written.
@@ -61,8 +67,10 @@ class ExchangeRecords(RecordAccess):
             records.append(Record(one.content_id, "content", conversation, said, at=at))
             records.append(Record(one.exchange_id, "exchange", conversation, link, at=at))
             parent = one.exchange_id
-        self.store.ledger.put(self.scope.user_id, records)
-        self._stored.update((self._name(one), None) for one in new)
+        self._held |= {self._name(one): [] for one in new}
+        self._held[self._name(new[-1])] = records
+        if not held:
+            self.flush()
 
     def store_steps(self, opening: Exchange, steps: Sequence[Exchange]) -> None:
         """Store closed steps of an open exchange, before any of them leaves the request.
@@ -94,7 +102,7 @@ class ExchangeRecords(RecordAccess):
             records.append(self._record(one.content_id, "content", said))
             records.append(self._record(one.exchange_id, STEP_PLACE_KIND, place))
             parent = one.exchange_id
-        self.store.ledger.put(self.scope.user_id, records)
+        self._put(records)
         self._stored.update((self._name(one), None) for one in steps[known:])
 
     def is_stored(self, exchange: Exchange) -> bool:

@@ -58,11 +58,11 @@ class PassageRecords(ExchangeRecords):
             for passage in passages.values()
         ]
         owed = self._record(f"owed:{next(iter(passages))}", "owed", list(passages), at=now)
-        self.store.ledger.put(self.scope.user_id, [*records, owed])
+        self._put([*records, owed])
 
     def store_indexed(self, name: str) -> None:
         """Write that the passages of a fold that is being prepared are stored, and indexed."""
-        self.store.ledger.put(self.scope.user_id, [self._record(f"indexed:{name}", "indexed", {})])
+        self._put([self._record(f"indexed:{name}", "indexed", {})])
 
     def is_indexed(self, name: str) -> bool:
         """Whether the passages of a fold that was prepared are stored, and indexed or owed."""

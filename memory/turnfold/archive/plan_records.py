@@ -137,7 +137,7 @@ class PlanRecords(RecordAccess):
     def store_preparation(self, preparation: Preparation) -> None:
         """Write how far a fold is being prepared."""
         record = self._record(preparation.id, "ahead", preparation_body(preparation))
-        self.store.ledger.put(self.scope.user_id, [record])
+        self._put([record])
 
     def preparations(
         self, exchanges: Sequence[Exchange], *, base: str, start: int
@@ -171,7 +171,7 @@ class PlanRecords(RecordAccess):
             for thought in dict.fromkeys(thoughts)
         ]
         records.append(self._record(name, "usage", row.to_json(), at=row.at))
-        self.store.ledger.put(self.scope.user_id, records)
+        self._put(records)
 
     def answered_request(self, name: str) -> AnsweredRequest | None:
         """One answered request, by the id of its row; None where there is none."""
@@ -212,7 +212,7 @@ class PlanRecords(RecordAccess):
         """Write that all thinking up to the end of this open exchange was refused."""
         body = {"messages": len(exchange.messages)}
         name = floor_id(exchange, exchange.replies)
-        self.store.ledger.put(self.scope.user_id, [self._record(name, "floor", body)])
+        self._put([self._record(name, "floor", body)])
 
 
 def is_on(fold: Fold, exchanges: Sequence[Exchange]) -> bool:

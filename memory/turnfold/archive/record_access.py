@@ -73,6 +73,26 @@ class RecordAccess:
         self.reading = Reading()
         self.paths = Paths(store, scope.user_id, self.reading)
         self.claims = claims
+        self._held: dict[str, list[Record]] = {}  # by the names that `stored` knows them by
+
+    def flush(self) -> None:
+        """Write what was held back, if no other record has taken it along.
+
+        Raises:
+            StoreError: the ledger could not be written.
+        """
+        if self._held:
+            self._put([])
+
+    def _put(self, records: Sequence[Record]) -> set[str]:
+        """Write records, in one transaction with those held back; which of their ids are new."""
+        held = dict(self._held)
+        first = [one for some in held.values() for one in some]
+        new = self.store.ledger.put(self.scope.user_id, [*first, *records])
+        for name in held:
+            self._stored[name] = None
+            self._held.pop(name, None)
+        return new.intersection(one.id for one in records)
 
     def take_back(self, names: Sequence[str]) -> None:
         """Delete records that were written too late: what they stand on was forgotten."""
@@ -95,7 +115,7 @@ class RecordAccess:
 
     def _keep(self, record: Record, read: Callable[[Record], _T], new: _T) -> _T:
         """Write a record; what then holds. One that is damaged holds nothing."""
-        if record.id in self.store.ledger.put(self.scope.user_id, [record]):
+        if record.id in self._put([record]):
             return new
         holds = self._read([record.id], read).get(record.id)
         if holds is None:

@@ -28,7 +28,7 @@ class SummaryRecords(RecordAccess):
         if name in self.reading.damaged:  # what stands there is left out by everybody
             self.store.replace(self.scope.user_id, [], [record])
             return True
-        return bool(self.store.ledger.put(self.scope.user_id, [record]))
+        return bool(self._put([record]))
 
     def store_failure(self, first: Exchange) -> bool:
         """Write that a summarizer failed at turns from this one on; whether it is the first time.
@@ -36,7 +36,7 @@ class SummaryRecords(RecordAccess):
         By the first of them, since how many they are changes with each turn that is added.
         """
         failure = self._record(f"failed:{first.exchange_id}", "failed", {})
-        return bool(self.store.ledger.put(self.scope.user_id, [failure]))
+        return bool(self._put([failure]))
 
     def failures(self, firsts: Iterable[Exchange]) -> set[str]:
         """The ids of those exchanges from which on a summarizer has failed before."""
@@ -45,7 +45,7 @@ class SummaryRecords(RecordAccess):
 
     def store_spending(self, name: str, body: Mapping[str, Any]) -> None:
         """Write what a summary cost."""
-        self.store.ledger.put(self.scope.user_id, [self._record(name, "spend", dict(body))])
+        self._put([self._record(name, "spend", dict(body))])
 
     def spending(self) -> Iterator[tuple[str, str, Spent, int]]:
         """What summaries of the conversation have cost, one by one.
@@ -72,7 +72,7 @@ class SummaryRecords(RecordAccess):
         body = {"target": correction.target, "text": correction.text, "kind": correction.kind}
         at = self.clock()
         name = f"correction:{digest(correction.target, correction.text, str(at))}"
-        self.store.ledger.put(self.scope.user_id, [self._record(name, "correction", body, at=at)])
+        self._put([self._record(name, "correction", body, at=at)])
 
     def store_reconciled(self, name: str, gone: Mapping[str, str]) -> None:
         """Write that the items of a fold were compared, and which of them no longer hold.
@@ -87,7 +87,7 @@ class SummaryRecords(RecordAccess):
             body = {"target": target, "text": "", "kind": ""}
             named = f"correction:{digest(target, later)}"
             records.append(self._record(named, "correction", body, at=at))
-        self.store.ledger.put(self.scope.user_id, records)
+        self._put(records)
 
     def is_reconciled(self, name: str) -> bool:
         """Whether the items of a fold were compared."""

@@ -117,7 +117,7 @@ class Runtime:
                 embedder=self.embedder,
                 count=self.policy.counter,
             )
-        archive.store_exchanges(transcript)
+        archive.store_exchanges(transcript, held=True)
         joined = transcript.closed if course.joined else ()
         self._shared.keep_path(scope, [one for one in joined if not archive.is_forgotten(one)])
         account = self._shared.account(scope, transcript.open.opening_id)

@@ -152,6 +152,8 @@ class Turn:
             self._begin_loading()
         if not self._folds.is_awaited:
             self._begin_steps()
+        if self.folds:
+            self._archive.flush()  # nothing is held back while summaries are waited for
 
     def _begin_steps(self) -> None:
         self._steps.begin(self._measures, self._epoch, self._plan, self._root)
@@ -265,6 +267,7 @@ class Turn:
                 self._plan = self._planned()
                 take_back(self._archive, self._policy)
             self._plan = self._planned_amid(self._plan)
+            self._archive.flush()
         with self._timed("build"):
             epoch, shown = self._epoch, self._steps.view.shown
             citations = self._citations
