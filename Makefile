@@ -57,7 +57,7 @@ soak: install
 	$(BIN)/python tests/frameworks/run.py
 	$(BIN)/python tests/servers/run.py
 	$(BIN)/python tests/servers/run.py --model qwen2.5-coder-1.5b --servers llama-server --turns 24
-	$(MAKE) --no-print-directory test-oldest
+	$(MAKE) --no-print-directory test-oldest WHOLE=1
 
 # The code of docs/frameworks.md, with the frameworks' newest; each in an environment of its own.
 frameworks: install
@@ -95,8 +95,9 @@ test-newest:
 	@PYTHONPATH=tests .venv-newest/bin/python -m support.newest
 	@$(MAKE) --no-print-directory test VENV=.venv-newest LOCK= OPTIONS='-W default::DeprecationWarning -W default::PendingDeprecationWarning -W default::FutureWarning'
 
-# Not test_tool_runner: it is about threads, which the oldest does not have.
-MEETS_SDK := clients conversation events faults files memory_tool turn valid
+# What meets the SDK at every call; not test_tool_runner: it is about threads, which the oldest does
+# not have. WHOLE=1 runs the stand-in's, the proxy's and the faults' tests, too.
+MEETS_SDK := clients conversation events files memory_tool turn valid
 
 # The oldest SDK that is supported: what meets it, in an environment of its own, without torch.
 OLDEST := $(shell sed -n 's/^ *"anthropic>=\([0-9.]*\).*/\1/p' pyproject.toml)
@@ -109,7 +110,8 @@ test-oldest:
 	  -e '.[chroma,cli,serve,mcp,postgres]' --group dev
 	@.venv-oldest/bin/python -c 'import anthropic; print("anthropic", anthropic.__version__)'
 	PYTHONDONTWRITEBYTECODE= .venv-oldest/bin/pytest -n 2 --dist worksteal -q \
-	  tests/fake tests/serve $(MEETS_SDK:%=tests/memory/test_%.py)
+	  $(MEETS_SDK:%=tests/memory/test_%.py) \
+	  $(if $(WHOLE),tests/fake tests/serve tests/memory/test_faults.py)
 
 clean:
 	rm -rf $(VENV) .venv-peers .venv-newest .venv-oldest .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -39,7 +39,7 @@ CLIENT = {"max_retries": 0, "default_headers": {"anthropic-beta": "compact-2026-
 CHAT_FAULTS = {
     "rate_limit": anthropic.RateLimitError,
     "server_error": anthropic.InternalServerError,
-    "overloaded": anthropic.InternalServerError,
+    "overloaded": anthropic.APIStatusError,  # before 2.0 it was no InternalServerError
     "timeout": anthropic.APITimeoutError,
     "connection": anthropic.APIConnectionError,
 }

@@ -58,6 +58,8 @@ class Cloud:
             body = None
         if not isinstance(body, dict):
             return _said(400, "the body is not a JSON object", request)
+        if not isinstance(body.get("model"), str):  # some clouds have it in the path
+            return _said(400, "model: it has to name the model that is asked", request)
         betas = names_of(headers).get("anthropic-beta")
         asked = {**_AS_IT_COMES, **({"anthropic-beta": betas} if betas else {})}
         try:
