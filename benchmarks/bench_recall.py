@@ -183,9 +183,7 @@ def through_memory(policy: Callable[[int], Policy], *, summarize: bool) -> Any:
                 messages=[*conversation.messages, opening],
                 thinking={"type": "disabled"},
             )
-            body: dict[str, Any] = fake.calls[-1].body
-            fake.calls.clear()
-            return body
+            return _chat(fake)
 
         return ask
 
@@ -222,6 +220,13 @@ STRATEGIES: dict[str, Callable[[Conversation, Embedder], Ask]] = {
     "for_budget": through_memory(within, summarize=True),
 }
 THROUGH_MEMORY = ("recall", "for_budget")
+
+
+def _chat(fake: FakeClaude) -> dict[str, Any]:
+    """The chat's request that arrived; notes written meanwhile may have been asked for behind it."""
+    body: dict[str, Any] = next(one.body for one in reversed(fake.calls) if one.kind == "chat")
+    fake.calls.clear()
+    return body
 
 
 def _wants_json(body: dict[str, Any]) -> bool:
@@ -264,8 +269,7 @@ def ordinary(conversations: Sequence[Conversation], embedder: Embedder) -> None:
                 client.messages.create(
                     model=MODEL, max_tokens=64, messages=history, thinking={"type": "disabled"}
                 )
-                spent.append(_recalled_now(fake.calls[-1].body))
-                fake.calls.clear()
+                spent.append(_recalled_now(_chat(fake)))
                 history += turn.answered
         everything += spent
         with_some = sum(map(bool, spent))
