@@ -223,7 +223,7 @@ THROUGH_MEMORY = ("recall", "for_budget")
 
 
 def _chat(fake: FakeClaude) -> dict[str, Any]:
-    """The chat's request that arrived; notes written meanwhile may have been asked for behind it."""
+    """The chat's request that arrived; notes may have been asked for behind it."""
     body: dict[str, Any] = next(one.body for one in reversed(fake.calls) if one.kind == "chat")
     fake.calls.clear()
     return body

@@ -164,7 +164,7 @@ def _prompts(
         for _ in one.play():
             pass
         for asked in one.ask():
-            call = one.fake.calls[-1]
+            call = next(call for call in reversed(one.fake.calls) if call.kind == "chat")
             yield Prompt(call.body, asked.text).text if call.status == 200 else ""
 
 

@@ -315,7 +315,9 @@ class Replay:
         answer, calls = self._send(history, _MAX_TOKENS_OF_ANSWER)
         if answer is None:  # then nothing was in the prompt
             return Asked(question.id, question.kind, question.text, 0.0, 0)
-        prompt = Prompt(calls[-1].body, question.text)
+        # Notes written beside the turn may have been asked for behind it.
+        sent = next(call for call in reversed(calls) if not _is_summary(call))
+        prompt = Prompt(sent.body, question.text)
         return Asked(
             question.id,
             question.kind,
