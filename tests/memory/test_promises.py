@@ -225,6 +225,36 @@ def test_what_a_caller_shows_of_an_earlier_past_is_not_lost():
         assert set(map(str, shown)) <= set(found)
 
 
+def test_what_a_limit_took_back_amid_an_exchange_stays_away():
+    """It was recalled at the opening, and a later opening sends the exchange as it was last."""
+    policy = replace(
+        SMALL,
+        fold_at=1_000,
+        keep_tokens=0,
+        keep_exchanges=2,
+        keep_first=1,
+        recall_tokens=1_000,
+        recall_floor=-1.0,
+        summary_tokens=600,
+        leaf_tokens=1_000,
+        max_prompt_tokens=4_000,
+        background="off",
+    )
+    acts = [
+        Act("say", size="large"),
+        Act("job", number=3, size="huge", shape="image"),
+        Act("tools", number=4, size="middle"),
+        Act("say"),
+    ]
+    person = whole("ada", "c")
+    with World(policy, [person]) as world:
+        for act in acts:
+            world.do(act)
+            *_, (*_, opening) = person.requests
+            if act.what == "tools":
+                assert opening == (opening[0], False), "there was no room for it"
+
+
 def test_a_caller_who_keeps_the_first_exchange_and_the_newest_is_joined():
     class Keeper(Person):
         def cut(self):

@@ -641,7 +641,7 @@ class World:
         self.examine_cover(person, fold, exchanges, head, folded)
 
         # What was recalled for an earlier request may by now stand with the notes on steps.
-        earlier = [self.plan(person, one) for one in exchanges[folded:-1]]
+        earlier = [self.newest_plan(person, one) for one in exchanges[folded:-1]]
         recalled = [one["recalled"] for one in earlier if one and one["appends"]]
         recalled = [text for text in (*recalled, plan["recalled"]) if text]
         shortened = plan.get("summary")

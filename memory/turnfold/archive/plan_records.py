@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from turnfold_stores import Record
@@ -36,12 +36,20 @@ _FEW = 2
 class PlanRecords(RecordAccess):
     """The plans and folds of a conversation, and what its requests took."""
 
-    def plans(self, openings: Iterable[Exchange]) -> dict[str, Plan]:
-        """The plans that hold for these openings, by opening id."""
+    def plans(
+        self, openings: Iterable[Exchange], anew: Mapping[str, str] | None = None
+    ) -> dict[str, Plan]:
+        """The plans that hold for these openings, by opening id.
+
+        Args:
+            openings: the exchanges.
+            anew: see `Plan.anew`.
+        """
         names: dict[str, str] = {}
         for one in openings:
-            names[plan_id(one)] = one.opening_id
-            names[plan_id(one, 1)] = one.opening_id
+            held = (anew or {}).get(one.opening_id)
+            for name in [held] if held else [plan_id(one), plan_id(one, 1)]:
+                names[name] = one.opening_id
         plans = self._read(names, read_plan)
         return {opening: plans[name] for name, opening in names.items() if name in plans}
 

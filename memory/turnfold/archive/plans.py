@@ -143,6 +143,8 @@ class Plan:
         brought: what was recalled for the step at which such a fold was made, rendered, by the
             same; it stands behind the notes on the steps.
         cuts: how results are cut in the steps behind such a fold, by the same.
+        anew: of the openings in view that were planned anew amid their steps, by opening id: the
+            plan that holds instead of the first.
     """
 
     id: str
@@ -165,6 +167,7 @@ class Plan:
     within: Mapping[str, str] = field(default_factory=dict)
     brought: Mapping[str, str] = field(default_factory=dict)
     cuts: Mapping[str, ResultCut] = field(default_factory=dict)
+    anew: Mapping[str, str] = field(default_factory=dict)
 
     def is_of(self, opening: Exchange) -> bool:
         """Whether it was decided for this opening, or for a step in answer to it."""
@@ -270,6 +273,7 @@ def read_plan(record: Record) -> Plan:
         within=_read_texts(record.body.get("within", {})),
         brought=_read_texts(record.body.get("brought", {})),
         cuts=_read_cuts(record.body.get("cuts", {})),
+        anew=_read_texts(record.body.get("anew", {})),
     )
 
 
@@ -354,6 +358,7 @@ def plan_body(plan: Plan) -> dict[str, Any]:
         "within": dict(plan.within),
         "brought": dict(plan.brought),
         "cuts": {name: asdict(one) for name, one in plan.cuts.items()},
+        "anew": dict(plan.anew),
     }
     return body if plan.summary is None else {**body, "summary": list(plan.summary)}
 

@@ -202,7 +202,9 @@ class Turn:
 
     def _epoch_under(self, fold: Fold | None) -> Epoch:
         shown = self._steps.view.shown
-        return Epoch.under(fold, self._context, self._transcript, head=self._head, shown=shown)
+        anew = self._previous.anew if self._previous is not None else None
+        transcript, head = self._transcript, self._head
+        return Epoch.under(fold, self._context, transcript, head=head, shown=shown, anew=anew)
 
     def _fold_of(self, plan: Plan) -> Fold | None:
         return self._archive.fold_of(plan, self._transcript.closed)

@@ -111,8 +111,9 @@ class TurnPlans:
         left, until = self._left()
         exchanges = self._transcript.exchanges
         closed = exchanges[-2] if len(exchanges) > 1 else None
+        name = plan_id(open_, revision, step=self._steps.newest if amid else "")
         plan = Plan(
-            id=plan_id(open_, revision, step=self._steps.newest if amid else ""),
+            id=name,
             parent=self._archive.end_of(self._transcript),
             root=self._known.root,
             fold=epoch.fold_id,
@@ -131,6 +132,7 @@ class TurnPlans:
             until=until,
             number=len(exchanges),
             turn=turn_name(open_, closed, self._archive.seed),
+            anew=self._anew(epoch, {open_.opening_id: name} if amid else {}),
         )
         return self._steps.written_in(plan, epoch.folded), found
 
@@ -166,6 +168,12 @@ class TurnPlans:
             )
             self._steps.view.bring(recall_block(found))
         return self._steps.written_in(replace(plan, id=name), epoch.folded), found
+
+    def _anew(self, epoch: Epoch, now: dict[str, str]) -> dict[str, str]:
+        """Which openings in view were planned anew, with those that are now."""
+        before = self._known.previous.anew if self._known.previous is not None else {}
+        live = {one.opening_id for one in self._transcript.exchanges[epoch.in_memory :]}
+        return {one: name for one, name in before.items() if one in live} | now
 
     def _sources(self, epoch: Epoch) -> str:
         """Names what is cited in view and folded; what this epoch began with goes on."""

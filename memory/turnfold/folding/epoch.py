@@ -60,8 +60,18 @@ class Epoch:
         *,
         head: int,
         shown: Transcript | None = None,
+        anew: Mapping[str, str] | None = None,
     ) -> Epoch:
-        """The epoch as far as it has come, with the plans that were made in it."""
+        """The epoch as far as it has come, with the plans that were made in it.
+
+        Args:
+            fold: the one in force; None for none.
+            context: the ledger, the settings.
+            transcript: the history.
+            head: how many of the oldest exchanges are never folded.
+            shown: the history as it is sent, once steps have been folded.
+            anew: which openings were planned anew; see `turnfold.archive.plans.Plan`.
+        """
         count = context.count
         nothing = fold is None and (shown is None or shown is transcript)
         if nothing and context.policy.scope == "conversation":
@@ -69,7 +79,7 @@ class Epoch:
             return cls(transcript, fold, {}, head=head, count=count)
         in_memory, name = (fold.count, fold.id) if fold else (0, "")
         live = transcript.exchanges[in_memory:-1]
-        plans = context.archive.plans(live)
+        plans = context.archive.plans(live, anew)
         earlier = {
             index: plans[one.opening_id]
             for index, one in enumerate(live, in_memory)
