@@ -225,6 +225,17 @@ def test_what_a_caller_shows_of_an_earlier_past_is_not_lost():
         assert set(map(str, shown)) <= set(found)
 
 
+def test_an_answer_about_turns_for_which_the_summarizer_was_given_up_ends_no_fold():
+    """Of a long turn's pieces, asked for side by side, one came to nothing for good."""
+    policy = Policy.for_budget(
+        500, background="off", leaf_tokens=1_000, recall_floor=-1.0, placement="append"
+    )
+    acts = [Act("say"), Act("say", size="huge"), Act("warm")]
+    acts += [Act("job", fault=("summary", "empty")), Act("say")]
+    seen = run([("whole", "c", None, 0)], replace(policy, keep_first=0), "enforced", acts)
+    assert seen["degraded"]
+
+
 def test_what_a_limit_took_back_amid_an_exchange_stays_away():
     """It was recalled at the opening, and a later opening sends the exchange as it was last."""
     policy = replace(

@@ -262,15 +262,15 @@ class FoldBuilder:
             Whether it was of use; None where nothing was answered, or that says nothing of who
             answered.
         """
-        name, draft = next(
-            (name, draft)
-            for name, draft in self._waiting.items()
-            if any(due is job for due in draft.due)
-        )
+        self._pay(job, outcome)
+        waiting = self._waiting.items()
+        found = next((one for one in waiting if any(due is job for due in one[1].due)), None)
+        if found is None:  # asked beside others, after which the summarizer was given up
+            return None
+        name, draft = found
         piece = draft.piece(job)
         wrong: Exception | None = None
         of_use: bool | None = None
-        self._pay(job, outcome)
         if isinstance(outcome, Exception):
             wrong = outcome
         else:
