@@ -41,13 +41,12 @@ class ExchangeRecords(RecordAccess):
         known = next(
             (n for n in range(len(closed), 0, -1) if self._name(closed[n - 1]) in self._stored), 0
         )
-        new = [one for one in closed[known:] if not self.is_forgotten(one)]
-        if not new:
+        if all(self.is_forgotten(one) for one in closed[known:]):
             return
         kept = self.storable(closed)
         now, conversation = self.clock(), self.scope.conversation
         parent = closed[known - 1].exchange_id if known else ""
-        records: list[Record] = []
+        records: dict[str, list[Record]] = {}
         for index in range(known, len(closed)):
             one = closed[index]
             if self.is_forgotten(one):
@@ -64,11 +63,12 @@ class ExchangeRecords(RecordAccess):
             if at != now:
                 link["times"] = dated
             said = {"messages": list(kept[index].messages)}
-            records.append(Record(one.content_id, "content", conversation, said, at=at))
-            records.append(Record(one.exchange_id, "exchange", conversation, link, at=at))
+            records[self._name(one)] = [
+                Record(one.content_id, "content", conversation, said, at=at),
+                Record(one.exchange_id, "exchange", conversation, link, at=at),
+            ]
             parent = one.exchange_id
-        self._held |= {self._name(one): [] for one in new}
-        self._held[self._name(new[-1])] = records
+        self._held |= records
         if not held:
             self.flush()
 

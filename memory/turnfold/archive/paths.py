@@ -7,7 +7,7 @@ regenerated, or left when something was deleted from the history.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -233,11 +233,19 @@ class Paths:
                     self._reading.tell(records[name], f"it ends at {fold.count}, not at {number}")
         return None
 
-    def chain(self, fold: Fold | None) -> Iterator[Fold]:
-        """A fold and those it grew from, the newest first. Each reaches less far than the next."""
+    def chain(
+        self, fold: Fold | None, read: Callable[[str], Fold | None] | None = None
+    ) -> Iterator[Fold]:
+        """A fold and those it grew from, the newest first. Each reaches less far than the next.
+
+        Args:
+            fold: the newest; None for none.
+            read: gives a fold by its id; None to read it from the ledger.
+        """
+        read = read or self.fold
         while fold is not None:
             yield fold
-            previous = self.fold(fold.previous) if fold.previous else None
+            previous = read(fold.previous) if fold.previous else None
             fold = previous if previous is not None and previous.count < fold.count else None
 
     def folded(self, conversation: str, *, but: str = "") -> list[list[str]]:
@@ -309,11 +317,8 @@ class Paths:
         for plan in plans:
             contents: set[str] = set()
             for name in filter(None, (plan.fold, *plan.within.values())):
-                fold = folds.get(name)
-                while fold is not None:
+                for fold in self.chain(folds.get(name), folds.get):
                     contents.update(fold.contents)
-                    previous = folds.get(fold.previous)
-                    fold = previous if previous and previous.count < fold.count else None
             yield plan, frozenset(contents)
 
 

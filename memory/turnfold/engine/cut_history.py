@@ -171,7 +171,7 @@ def falls_short(transcript: Transcript, archive: Archive) -> bool:
         return False
     plans = archive.paths.newest_plans(archive.scope.conversation)
     asked = opening_name(closed[-1], archive.seed)
-    return any(one.number > len(closed) and one.words == asked for one in plans[-1:])
+    return any(one.number > len(closed) and one.words == asked for one in plans)
 
 
 # --- what it may be -------------------------------------------------------------------------------

@@ -296,12 +296,12 @@ class _Stretch:
                 date = Date(year, month, day)
                 self._found.dates.append((self._take(*found.span()), [date]))
         for found in _HAN_TIME.finditer(self._text):
-            half, hour, minute = found[1], int(found[2]), found[3] or found[4]
-            if hour > _LAST_HOUR or (minute and minute.isdigit() and int(minute) > _LAST_MINUTE):
+            half, hour = found[1], int(found[2])
+            minutes = 30 if found[4] else int(found[3] or 0)
+            if hour > _LAST_HOUR or minutes > _LAST_MINUTE:
                 continue
             if half in _AFTERNOON and hour < _HALF_A_DAY:
                 hour += _HALF_A_DAY
-            minutes = int(minute) if minute and minute.isdigit() else 30 * bool(minute)
             sure = bool(half) or hour > _HALF_A_DAY
             self._found.times.append((self._take(*found.span()), Time(60 * hour + minutes, sure)))
         for found in _HAN_DAY.finditer(self._text):

@@ -207,9 +207,7 @@ class _Tables:
             light=any_of(f"{self._said('light', *names)}|{self._said('small_talk', *names)}"),
             told=any_of(self._said("told", *names)),
             manner=any_of(self._said("manner", *names)),
-            manner_starts=any_of(starts)
-            if (starts := self._said("manner_starts", *names))
-            else None,
+            manner_starts=any_of(starts) if starts else None,
             small=frozenset(
                 part.translate(STROKES)
                 for one in names
