@@ -285,14 +285,15 @@ class WorkerThreads:
             with self._lock:
                 task.done = True
                 self._left -= task.left
-            done()
-            with self._lock:
                 following = self._next()
                 if following is None:
                     self._at_work -= 1
-                    return
-                task, done = following
-                task.began = True
+                else:
+                    following[0].began = True
+            done()  # whoever hears of it finds this thread free
+            if following is None:
+                return
+            task, done = following
 
     def _next(self) -> tuple[Task[Any], Callable[[], None]] | None:
         """The next of those who wait, and still wait."""
