@@ -1,6 +1,7 @@
 """The two refusals memory can mend: thinking bound elsewhere, and a prompt that is too long."""
 
 import pytest
+from anthropic import BadRequestError
 from support.embedders import HashedWords
 from support.faulty import Trouble, troubled_store
 from support.histories import TOOLS
@@ -60,6 +61,26 @@ def test_refused_thinking_is_stripped_and_the_request_sent_once_more():
         assert not receipts[-1].degraded
     sent = fake.calls[-1].body["messages"]
     assert [bool(thinking_ids(m)) for m in sent if m["role"] == "assistant"] == [False] * 3 + [True]
+
+
+def test_thinking_of_which_a_client_lost_a_part_goes_as_a_whole():
+    """Who cleans up histories loses an empty block, and is refused at every turn from then on."""
+    call = {"type": "tool_use", "id": "toolu_0", "name": "find", "input": {}}
+    pieces = [("thinking", "Where?"), ("text", "Let me look."), ("thinking", "")]
+    fake, receipts = FakeClaude([[*({"type": k, k: said} for k, said in pieces), call]]), []
+    tools = [{"name": "find", "input_schema": {"type": "object"}}]
+    history = [{"role": "user", "content": "Find it."}]
+    reply = ask(fake.client(), history, tools=tools)
+    content = [block.model_dump(exclude_none=True) for block in reply.content]
+    content = [block for block in content if block.get("thinking") != ""]
+    result = {"type": "tool_result", "tool_use_id": content[-1]["id"], "content": "found"}
+    history += [{"role": "assistant", "content": content}, {"role": "user", "content": [result]}]
+    with pytest.raises(BadRequestError, match="cannot be modified"):
+        ask(fake.client(max_retries=0), history, tools=tools)
+    with Memory("memory:", embedder=HashedWords(), on_receipt=receipts.append) as memory:
+        ask(memory.wrap(fake.client(max_retries=0)), history, tools=tools)
+    assert [call.status for call in fake.calls] == [200, 400, 400, 200]
+    assert any("thinking" in why for why in receipts[-1].degraded)
 
 
 def test_thinking_made_elsewhere_goes_where_something_before_it_was_folded():

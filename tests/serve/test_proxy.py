@@ -6,6 +6,7 @@ import gzip
 import json
 import threading
 import time
+import zlib
 
 import anthropic
 import anyio
@@ -127,9 +128,42 @@ def test_a_body_that_memory_leaves_alone_is_sent_as_it_came(serve):
     for headers in ({"x-turnfold-memory": "off"}, {"content-encoding": "br"}):
         posted_raw(proxy, odd, headers)
         assert upstream.asked[-1][3] == odd
-    for strange in (b"no json", b"[]", b'{"messages": NaN}', b"[" * 100_000):
-        posted_raw(proxy, strange, {})
-        assert upstream.asked[-1][3] == strange
+
+
+HUGE = b'{"model": "x", "max_tokens": 9, "messages": [{"role": "user", "content": [%s]}]}'
+UNREADABLE = {
+    "no json": ("", b"no json"),
+    "no object": ("", b"[]"),
+    "no number": ("", b'{"messages": NaN}'),
+    "too deep": ("", b"[" * 100_000),
+    "an integer Python does not read": ("", HUGE % (b"7" * 5_000)),
+    "a number Python holds as infinite": ("", HUGE % b"1e400"),
+    "a compression that is not read": ("br", gzip.compress(b"{}")),
+    "half of what was compressed": ("gzip", gzip.compress(HUGE)[:-4]),
+    "more than is sent on": ("gzip", gzip.compress(b" " * (41 << 20))),
+}
+
+
+@pytest.mark.parametrize("why", UNREADABLE)
+def test_a_body_that_cannot_be_read_is_sent_as_it_came_and_the_answer_says_so(serve, why):
+    encoding, raw = UNREADABLE[why]
+    upstream = Scripted(Answer(200, JSON, [b"{}"]))
+    answer = posted_raw(serve(upstream), raw, {"content-encoding": encoding} if encoding else {})
+    assert upstream.asked[-1][3] == raw
+    assert answer.headers["x-turnfold-degraded"] == "request"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate", "deflate, bare"])
+def test_a_compressed_body_has_memory(serve, encoding):
+    window = {"gzip": 31, "deflate": 15, "deflate, bare": -15}[encoding.lower().removeprefix("x-")]
+    packing = zlib.compressobj(wbits=window)
+    raw = packing.compress(json.dumps(ask(history(10), "And now?")).encode()) + packing.flush()
+    fake = stand_in()
+    headers = {**JSON, "content-encoding": encoding.partition(",")[0]}
+    answer = posted_raw(serve(fake), raw, headers)
+    assert answer.status_code == 200
+    assert int(answer.headers["x-turnfold-folded"]) > 0
+    assert "x-turnfold-degraded" not in answer.headers
 
 
 def posted_raw(proxy, raw, headers):
@@ -374,8 +408,9 @@ async def _soaked(streams):
             async with anyio.create_task_group() as tasks:
                 for number in range(streams):
                     tasks.start_soon(one, number)
-        await anyio.to_thread.run_sync(settled, lambda: not proxy.server.server_state.tasks)
-        left = (len(proxy.server.server_state.tasks), len(proxy.server.server_state.connections))
+        state = proxy.server.server_state
+        await anyio.to_thread.run_sync(settled, lambda: not (state.tasks or state.connections))
+        left = (len(state.tasks), len(state.connections))
         whole = [
             any(proxy.memory.store.ledger.scan(f"u{user}", kind="exchange")) for user in range(20)
         ]

@@ -16,6 +16,8 @@ from itertools import groupby
 from math import isfinite
 from typing import Any
 
+from turnfold.history.block_text import whole_text
+
 from turnfold_cli.transcripts import BEGINS, Conversation, Message
 
 Block = dict[str, Any]
@@ -74,7 +76,7 @@ def settled(said: Iterable[Said], heading: Heading, left: Left) -> Conversation 
     return Conversation(
         heading.id,
         tuple(messages),
-        clean(heading.system).strip() or None,
+        whole_text(heading.system).strip() or None,
         heading.tools or _tools_called(messages),
         title=heading.title or heading.id,
         when=(min(times), max(times)) if times else None,
@@ -117,11 +119,6 @@ def moment(value: Any) -> float | None:
     if value <= 0:
         return None
     return value / 1000 if value > _YEAR_5138 else float(value)
-
-
-def clean(text: str) -> str:
-    """The text without halves of surrogate pairs, which no request can carry."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def parts_of(content: Any) -> list[Any]:
@@ -167,7 +164,7 @@ def _blocks(said: Said, left: Left) -> Iterator[tuple[str, Block]]:
 
 def _words(kind: str, block: Mapping[str, Any], left: Left) -> str:
     if kind in ("text", "input_text", "output_text"):
-        text = clean(str(block.get("text") or ""))
+        text = whole_text(str(block.get("text") or ""))
         if not text.strip():
             left["empty texts"] += 1
         return text if text.strip() else ""
@@ -175,7 +172,7 @@ def _words(kind: str, block: Mapping[str, Any], left: Left) -> str:
         left["images"] += 1
         return "(An image was here.)"
     if kind in ("document", "file", "input_file"):
-        text = clean(_plain(block.get("source")))
+        text = whole_text(_plain(block.get("source")))
         if not text.strip():
             left["files"] += 1
         return text if text.strip() else "(A file was here.)"
@@ -209,7 +206,7 @@ def _result(block: Mapping[str, Any], left: Left) -> Block:
     pictures = sum(isinstance(one, Mapping) and one.get("type") == "image" for one in parts)
     if pictures:
         left["images"] += pictures
-    text = clean(texts_in(content))
+    text = whole_text(texts_in(content))
     if not text.strip():
         text = "(An image was here.)" if pictures else NO_RESULT
     failed = {"is_error": True} if block.get("is_error") is True else {}
@@ -225,7 +222,7 @@ def _sendable(value: Any) -> Any:
     told = json.dumps(value, ensure_ascii=True, default=str)
     if "\\ud" not in told and "NaN" not in told and "Infinity" not in told:
         return value
-    return json.loads(clean(json.dumps(value, ensure_ascii=False)), parse_constant=str)
+    return json.loads(whole_text(json.dumps(value, ensure_ascii=False)), parse_constant=str)
 
 
 def _paired(runs: Iterable[tuple[str, list[Block]]], left: Left) -> Iterator[Message]:

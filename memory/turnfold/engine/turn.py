@@ -353,8 +353,8 @@ class Turn:
     def recover_from(self, refusal: Refusal) -> bool:
         """Change what the API refused; True if it is worth sending once more.
 
-        Two refusals are known: thinking bound to another prefix goes, all of it; a prompt that
-        is too long is folded down to the newest exchange.
+        Two refusals are known: thinking bound to another prefix, or not whole any more, goes,
+        all of it; a prompt that is too long is folded down to the newest exchange.
         """
         if refusal.kind == "thinking" and not self._strip:
             self._strip = True

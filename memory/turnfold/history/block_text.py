@@ -104,6 +104,16 @@ _ENCODED = re.compile(r"[A-Za-z0-9+/_=-]+")
 _KILO = 1_000
 
 
+def whole_text(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair; no store and no request takes those.
+
+    They come of texts that were cut by their length in UTF-16. Two halves side by side are joined.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def words_of(block: Any) -> str:
     """The words of a content block, a line for each place they stand at; "" for none."""
     lines: list[str] = []

@@ -11,7 +11,12 @@ from turnfold.errors import SummaryError
 from turnfold.resilience.circuit_breaker import LeftAlone
 from turnfold.resilience.worker_threads import TooLate
 
-_THINKING = re.compile(r"`?signature`? in `?(redacted_)?thinking`?", re.IGNORECASE)
+# Thinking that is bound to another prefix, or of which a client lost a part.
+_THINKING = re.compile(
+    r"`?signature`? in `?(?:redacted_)?thinking`?"
+    r"|thinking`? blocks? in the latest assistant message cannot be modified",
+    re.IGNORECASE,
+)
 # How they say that there is no model of this name.
 _NO_MODEL = re.compile(
     r"(?:invalid|unknown|no such|unsupported) model"

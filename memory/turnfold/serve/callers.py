@@ -89,8 +89,13 @@ def caller_of(headers: Mapping[str, str], body: Mapping[str, Any], wall: Wall = 
         _fitting(USER, user_id or by_key),
         _fitting(CONVERSATION, headers.get(CONVERSATION, "") or conversation),
         is_agent=named.is_agent or _SESSION in headers or _AGENT in headers,
-        wants_memory=headers.get(MEMORY, "").strip().lower() not in _OFF,
+        wants_memory=wants_memory(headers),
     )
+
+
+def wants_memory(headers: Mapping[str, str]) -> bool:
+    """Whether a request is to have memory."""
+    return headers.get(MEMORY, "").strip().lower() not in _OFF
 
 
 def key_name(headers: Mapping[str, str]) -> str:

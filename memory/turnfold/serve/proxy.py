@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,15 +12,16 @@ import httpx2
 from anthropic import NotFoundError
 from starlette.types import Receive, Scope, Send
 
-from turnfold.accounting.receipt import Receipt
+from turnfold.accounting.receipt import Outlook, Receipt
 from turnfold.errors import TurnfoldError
-from turnfold.history.nested import rebuilt
 from turnfold.memory import Memory
 from turnfold.request.recounted import recounted
 from turnfold.request.refusals import REFUSING
+from turnfold.sdk.middleware import OUTLOOK
 from turnfold.sdk.tool_runner import asks_for_thread, with_history
 from turnfold.sdk.turn_requests import other_than_turn, sends_messages
-from turnfold.serve.callers import Caller, caller_of
+from turnfold.serve.bodies import BodyError, read, unpacked, written
+from turnfold.serve.callers import Caller, caller_of, wants_memory
 from turnfold.serve.clouds import Cloud
 from turnfold.serve.headers import to_upstream
 from turnfold.serve.settings import ServeSettings
@@ -35,11 +34,6 @@ logger = logging.getLogger("turnfold")
 _MOST_BYTES = 40 << 20
 # JSON of more bytes than these is read and written in a thread, so that other streams go on.
 _LARGE = 1 << 18
-# Surrogates as JSON escapes them, in pairs, and halves: clients that cut a text by its length in
-# UTF-16, as JavaScript counts it, cut emoji in two.
-_SURROGATES = re.compile(
-    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>[89a-fA-F]))"
-)
 
 
 class Proxy:
@@ -84,19 +78,23 @@ class Proxy:
             streamed = incoming.chunks() if incoming.has_body else await incoming.body(0)
             return await self._pass(incoming, streamed)
         raw = await incoming.body(_MOST_BYTES)
-        body = None
-        if incoming.headers.get("content-encoding", "identity") == "identity":
-            body = await _aside(len(raw), partial(_read, raw))
-        if body is None or not sends_messages(incoming.method, incoming.path, body):
+        wants = wants_memory(incoming.headers)
+        if not wants and incoming.encoding:
+            return await self._pass(incoming, raw)
+        try:
+            raw, body = await _opened(incoming, raw)
+        except BodyError as why:
+            return await self._unread(incoming, raw, str(why) if wants else "")
+        if not sends_messages(incoming.method, incoming.path, body):
             return await self._pass(incoming, raw)
         try:
             caller = caller_of(incoming.headers, body, self._settings.wall)
             if caller.wants_memory and asks_for_thread(incoming.headers, body):
                 body = with_history(body)
-                raw = await _aside(len(raw), partial(_written, body))
+                raw = await _aside(len(raw), partial(written, body))
             if not caller.wants_memory or other_than_turn(body) is not None:
                 passes = recounted(body)
-                raw = raw if passes is body else await _aside(len(raw), partial(_written, passes))
+                raw = raw if passes is body else await _aside(len(raw), partial(written, passes))
                 return await self._pass(incoming, raw)
             return await self._turn(incoming, raw, body, caller)
         except NotFoundError as unknown:
@@ -117,6 +115,14 @@ class Proxy:
         headers = to_upstream(incoming.pairs, is_read=False, is_whole=whole)
         return await self._upstream.send(incoming.method, incoming.target, headers, content)
 
+    async def _unread(self, incoming: Incoming, raw: bytes, why: str) -> httpx2.Response:
+        """Send on what could not be read, and say that memory had no part in it."""
+        response = await self._pass(incoming, raw)
+        if why:
+            logger.warning("a request passed without memory: %s", why)
+            response.extensions[OUTLOOK] = Outlook(degraded=(f"request: {why}",))
+        return response
+
     async def _turn(
         self, incoming: Incoming, raw: bytes, body: Mapping[str, Any], caller: Caller
     ) -> httpx2.Response:
@@ -124,7 +130,7 @@ class Proxy:
         headers = to_upstream(incoming.pairs, is_read=True, is_whole=True)
 
         async def send(sends: Mapping[str, Any]) -> httpx2.Response:
-            content = raw if sends is body else await _aside(len(raw), partial(_written, sends))
+            content = raw if sends is body else await _aside(len(raw), partial(written, sends))
             response = await self._upstream.send(incoming.method, incoming.target, headers, content)
             return await _kept(response)
 
@@ -150,45 +156,12 @@ def _check_path(incoming: Incoming) -> None:
         raise Refused(400, "invalid_request_error", "this path is not sent on")
 
 
-def _read(raw: bytes) -> Mapping[str, Any] | None:
-    """The JSON object of a body; None where there is none, which is for the API to say."""
-    try:
-        body = json.loads(raw, parse_constant=_not_json)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(body, dict):
-        return None
-    if any(one["half"] for one in _SURROGATES.finditer(raw)) and "messages" in body:
-        body["messages"] = _whole(body["messages"])
-    return body
-
-
-def _whole(value: Any) -> Any:
-    """A JSON value in whose texts halves of surrogate pairs are replaced: no store holds those."""
-    return rebuilt(value, _entries, lambda leaf: _mended(leaf) if isinstance(leaf, str) else leaf)
-
-
-def _entries(value: Mapping[Any, Any], flag: bool) -> Iterable[tuple[str, Any, bool]]:
-    return ((_mended(name), inner, flag) for name, inner in value.items())
-
-
-def _mended(text: str) -> str:
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _not_json(constant: str) -> None:
-    raise ValueError(constant)
-
-
-def _written(body: Mapping[str, Any]) -> bytes:
-    """A body as the SDK writes it."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON can only escape
-        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+async def _opened(incoming: Incoming, raw: bytes) -> tuple[bytes, Mapping[str, Any]]:
+    """A body as it is sent on, which is never compressed, and its JSON."""
+    if encoding := incoming.encoding:
+        raw = await _aside(_LARGE, partial(unpacked, raw, encoding, _MOST_BYTES))
+        incoming.lose(b"content-encoding")
+    return raw, await _aside(len(raw), partial(read, raw))
 
 
 async def _aside(size: int, step: Callable[[], Any]) -> Any:

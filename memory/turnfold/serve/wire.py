@@ -101,6 +101,17 @@ class Incoming:
         return b"".join(read)
 
     @property
+    def encoding(self) -> str:
+        """How the body is compressed; "" where it is not."""
+        named = self.headers.get("content-encoding", "").strip().lower()
+        return "" if named == "identity" else named
+
+    def lose(self, name: bytes) -> None:
+        """Take a header away: what it says of the body is no longer so."""
+        self.pairs = [pair for pair in self.pairs if pair[0] != name]
+        self.headers = names_of(self.pairs)
+
+    @property
     def has_body(self) -> bool:
         """Whether a body is announced."""
         return "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"
