@@ -236,7 +236,7 @@ def measure(marks: Sequence[int], slips: float) -> list[dict[str, Any]]:
         history: list[Any] = [message for one in talk[:until] for message in one]
         opening = {"role": "user", "content": text}
         client.messages.create(model=MODEL, max_tokens=300, messages=[*history, opening])
-        return injected(next(one.body for one in reversed(fake.calls) if one.kind == "chat"))
+        return injected(fake.asked()[-1].body)
 
     for until in range(PORTION, len(talk), PORTION):
         ask(talker, until, "And then?")

@@ -224,7 +224,7 @@ THROUGH_MEMORY = ("recall", "for_budget")
 
 def _chat(fake: FakeClaude) -> dict[str, Any]:
     """The chat's request that arrived; notes may have been asked for behind it."""
-    body: dict[str, Any] = next(one.body for one in reversed(fake.calls) if one.kind == "chat")
+    body: dict[str, Any] = fake.asked()[-1].body
     fake.calls.clear()
     return body
 

@@ -164,7 +164,7 @@ def _prompts(
         for _ in one.play():
             pass
         for asked in one.ask():
-            call = next(call for call in reversed(one.fake.calls) if call.kind == "chat")
+            call = one.fake.asked()[-1]
             yield Prompt(call.body, asked.text).text if call.status == 200 else ""
 
 

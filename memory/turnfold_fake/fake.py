@@ -145,6 +145,14 @@ class FakeClaude:
         self.transport = SyncTransport(self._respond, latency)
         self.async_transport = AsyncTransport(self._respond, latency)
 
+    def asked(self, kind: Kind = "chat") -> list[Call]:
+        """The calls of one kind, oldest first: those of the chat, not those in its background.
+
+        Args:
+            kind: `chat`, `summary` or `count_tokens`.
+        """
+        return [call for call in self.calls if call.kind == kind]
+
     def client(self, **options: Any) -> "anthropic.Anthropic":
         """A real client that talks to this stand-in.
 

@@ -49,7 +49,7 @@ def played(job, strategy, *, ask=True, **changes):
         if ask:
             for _ in one.ask():
                 pass
-        bodies = [call.body for call in one.fake.calls if call.kind == "chat"]
+        bodies = [call.body for call in one.fake.asked()]
         return one.result(), bodies
 
 

@@ -50,7 +50,7 @@ def test_the_next_turn_has_it_in_memory_and_asks_for_no_summary(door):
     fake, receipts = stand_in(), []
     with memory(policy=LEAVES, on_receipt=receipts.append) as remembering:
         report = take_in(door, remembering, door.client(fake), history(60))
-        asked = [call for call in fake.calls if call.kind == "summary"]
+        asked = fake.asked("summary")
         assert len(asked) == report.calls == report.leaves + 1, "the last compares them"
         assert report.leaves > 5
         assert report.degraded == ()
@@ -62,7 +62,7 @@ def test_the_next_turn_has_it_in_memory_and_asks_for_no_summary(door):
         assert report.cost > 0
         assert report.seconds > 0
         remembering.wrap(fake.client(), **WHOSE).messages.create(**ask(history(60)))
-    assert len([call for call in fake.calls if call.kind == "summary"]) == len(asked)
+    assert len(fake.asked("summary")) == len(asked)
     assert receipts[0].in_memory == report.folded
     assert receipts[0].folded == 0
     assert not receipts[0].degraded

@@ -222,7 +222,7 @@ async def test_the_same_on_an_event_loop():
         await client.messages.create(**ask(history(13)))
         await remembering.aclose()
     assert receipts[-1].in_memory > 0
-    told = [call.body["messages"][0]["content"] for call in fake.calls if call.kind == "summary"]
+    told = [call.body["messages"][0]["content"] for call in fake.asked("summary")]
     assert len([text for text in told if '<turn n="1">' in text]) == 1
 
 

@@ -95,7 +95,7 @@ def test_the_cap_of_a_turn_holds_for_each_turn_by_itself():
         client = one.wrap(fake.client(), conversation="c")
         for exchanges in (40, 60, 80):
             client.messages.create(**ask(history(exchanges)))
-            paid.append(sum(call.kind == "summary" for call in fake.calls))
+            paid.append(len(fake.asked("summary")))
     assert 1 <= paid[0] <= 3, "six leaves were wanted"
     assert paid[0] < paid[1] < paid[2], "the next turn may spend again"
     assert "cap of a turn, 4000 tokens" in receipts[0].degraded[0]
@@ -106,7 +106,7 @@ def test_what_one_summary_is_likely_to_cost_counts_before_it_is_asked_for():
     policy = replace(SMALL, conversation_cap=Cap(tokens=900))
     with memory(policy=policy, on_receipt=receipts.append) as one:
         one.wrap(fake.client(), conversation="c").messages.create(**ask(history(12)))
-    assert not [call for call in fake.calls if call.kind == "summary"]
+    assert not fake.asked("summary")
     assert "cap" in receipts[0].degraded[0]
 
 
@@ -172,7 +172,7 @@ def test_answers_that_cannot_be_used_are_paid_twice_and_told(kind, store, tmp_pa
             with memory(opened, on_receipt=receipts.append) as one:
                 client = one.wrap(fake.client(), conversation="c")
                 client.messages.create(**ask(history(exchanges)))
-    asked = [call for call in fake.calls if call.kind == "summary"]
+    asked = fake.asked("summary")
     folds = [receipt for receipt in receipts if receipt.folded]
     assert folds
     assert len(asked) <= 2 * len(folds) + 2

@@ -100,7 +100,7 @@ class Library:
 
     @property
     def sent(self):
-        return [call for call in self.fake.calls if call.kind == "chat"][-1].body["messages"]
+        return self.fake.asked()[-1].body["messages"]
 
 
 def shown_in(messages):

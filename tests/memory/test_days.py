@@ -56,7 +56,7 @@ def told_days(times):
         remembering.backfill(
             messages, client=fake.client(), user_id="ada", conversation="c", times=times
         )
-    asked = [text for call in fake.calls if call.kind == "summary" for text in texts(call.body)]
+    asked = [text for call in fake.asked("summary") for text in texts(call.body)]
     return [line.partition("said on ")[2] for text in asked for line in text.splitlines()
             if "] said on " in line]  # fmt: skip
 

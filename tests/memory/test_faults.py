@@ -166,7 +166,7 @@ def test_a_summary_that_is_written_is_not_asked_for_again():
         client.messages.create(**ask(history(12)))
     assert [bool(receipt.degraded) for receipt in receipts] == [True, False]
     assert receipts[1].in_memory > 0
-    assert sum(call.kind == "summary" for call in fake.calls) == 1
+    assert len(fake.asked("summary")) == 1
 
 
 @pytest.mark.parametrize("part", ["ledger.put passage", "index.put", "embed"])
@@ -267,7 +267,7 @@ async def test_raise_gives_an_error_of_ours_that_the_sdk_does_not_retry(part, do
     with pytest.raises(TurnfoldError) as caught:
         await door.ask("create", client, ask(history(12)))
     assert not [one for one in chain_of(caught.value) if isinstance(one, anthropic.AnthropicError)]
-    assert not [call for call in fake.calls if call.kind == "chat"]
+    assert not fake.asked()
     assert trouble.struck == (part != "summarizer"), "the SDK tried again"
 
 
@@ -280,7 +280,7 @@ async def test_continue_answers_where_raise_would_raise(part, door, caplog):
     )
     told = await door.ask("create", client, ask(history(12)))
     assert told["stop_reason"] == "end_turn"
-    assert len([call for call in fake.calls if call.kind == "chat"]) == 1
+    assert len(fake.asked()) == 1
     assert receipts[-1].degraded
     assert [one for one in caplog.records if one.levelname == "WARNING"]
     # What can still be folded is: a request without memory is the last resort.
@@ -312,7 +312,7 @@ async def test_a_part_that_hangs_is_left_behind(part, door, stuck):
     asked = ask(history(12))
     told = await door.ask("create", client, asked)
     assert told["stop_reason"] == "end_turn"
-    (chat,) = [call for call in fake.calls if call.kind == "chat"]
+    (chat,) = fake.asked()
     assert chat.body["messages"] == asked["messages"]
     assert "deadline" in receipts[-1].degraded[0]
 

@@ -118,7 +118,7 @@ def test_another_key_at_the_same_door_is_asked_all_the_same():
         for key in ("theirs", "ours"):
             client = remembering.wrap(fake.client(max_retries=0, api_key=key), conversation=key)
             client.messages.create(**ask(history(12)))
-    assert [call.status for call in fake.calls if call.kind == "summary"] == [401, 200]
+    assert [call.status for call in fake.asked("summary")] == [401, 200]
 
 
 async def test_a_model_that_writes_nothing_of_use_is_paid_three_times(door):
@@ -330,7 +330,7 @@ async def test_on_a_server_with_a_small_window_every_turn_is_answered(door, summ
     faults = [Fault("not_found", on="summary", times=10_000)] if summarizer == "away" else []
     fake = stand_in(window=2_048, faults=faults)
     receipts = await talk(door, fake, Policy(background="off"), 40)
-    refused = [call for call in fake.calls if call.kind == "chat" and call.status == 400]
+    refused = [call for call in fake.asked() if call.status == 400]
     assert len(refused) == 1
     assert receipts[-1].in_memory > 20
     assert len(receipts) == 40
@@ -342,7 +342,7 @@ def test_what_a_window_is_was_learned_by_one_conversation_for_all():
         for name in "cd":
             client = remembering.wrap(fake.client(max_retries=0), conversation=name)
             client.messages.create(**ask(history(30), max_tokens=100))
-    assert [call.status for call in fake.calls if call.kind == "chat"] == [400, 200, 200]
+    assert [call.status for call in fake.asked()] == [400, 200, 200]
 
 
 # --- exchanges that are larger than the summarizer can read -----------------------------------
@@ -381,7 +381,7 @@ async def test_a_large_exchange_is_summarized_in_pieces_that_cite_its_turn(door,
         client = remembering.wrap(door.client(fake, max_retries=0), user_id="ada")
         await door.ask("create", client, ask(messages, tools=TOOLS))
         nodes = [one.body for one in remembering.store.ledger.scan("ada", kind="node")]
-    asked = [call for call in fake.calls if call.kind == "summary"]
+    asked = fake.asked("summary")
     assert [call.status for call in asked] == [200] * len(asked)
     assert len(asked) > 3
     assert receipts[0].in_memory > 2
@@ -407,7 +407,7 @@ async def test_a_summarizer_with_a_small_window_says_so_once(door, background):
                 thread.join(60)
             for task in list(remembering._background._tasks):
                 await task
-    asked = [call for call in fake.calls if call.kind == "summary"]
+    asked = fake.asked("summary")
     assert sum(call.status == 400 for call in asked) <= 2
     assert receipts[-1].in_memory > 0
 

@@ -95,7 +95,7 @@ def test_thinking_made_elsewhere_goes_where_something_before_it_was_folded():
     memory = Memory("memory:", policy=policy, embedder=HashedWords(), on_receipt=receipts.append)
     ask(memory.wrap(fake.client(max_retries=0), conversation="c"), history)
     assert receipts[-1].in_memory
-    chats = [call for call in fake.calls if call.kind == "chat"]
+    chats = fake.asked()
     assert [call.status for call in chats] == [200, 200]
     assert (
         thought[1:] == [m for m in chats[-1].body["messages"] if m["role"] != "user"][-1]["content"]
@@ -173,7 +173,7 @@ def test_a_prompt_that_is_too_long_is_folded_and_sent_once_more(stream):
                 events.until_done()
         else:
             ask(client, history)
-        statuses = [call.status for call in fake.calls if call.kind == "chat"]
+        statuses = [call.status for call in fake.asked()]
         assert statuses == [400, 200]
         assert receipts[-1].in_memory == 24
         assert any("too long" in why for why in receipts[-1].degraded)
@@ -190,7 +190,7 @@ async def test_the_async_client_mends_too():
     with Memory("memory:", policy=policy, embedder=HashedWords()) as memory:
         client = memory.wrap(fake.async_client(max_retries=0))
         await client.messages.create(model=MODEL, max_tokens=200, messages=history)
-    assert [call.status for call in fake.calls if call.kind == "chat"] == [400, 200]
+    assert [call.status for call in fake.asked()] == [400, 200]
 
 
 def test_when_there_is_nothing_to_fold_the_caller_gets_the_error():

@@ -93,7 +93,7 @@ def test_at_the_api_itself_the_usual_model_writes_for_any_chat():
     with memory() as remembering:
         client = remembering.wrap(fake.client())
         client.messages.create(**ask(history(12)))
-    assert [call.body["model"] for call in fake.calls if call.kind == "summary"] == [SUMMARY]
+    assert [call.body["model"] for call in fake.asked("summary")] == [SUMMARY]
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])
@@ -232,7 +232,7 @@ async def test_a_model_that_says_the_examples_again_has_said_nothing(door):
     fake = stand_in(summary=parrots)
     receipts = await talk(door, fake, 20, policy=SMALL_AT, model=MODEL)
     assert receipts[-1].in_memory > 0
-    sent = json.dumps([call.body["messages"] for call in fake.calls if call.kind == "chat"])
+    sent = json.dumps([call.body["messages"] for call in fake.asked()])
     assert "allergic" not in sent
     assert "runbook" not in sent
 

@@ -199,7 +199,7 @@ def test_notes_come_later_on_an_exchange_that_is_one_step():
 
 def sent_by(world):
     """The messages of the last request that arrived, cache marks aside."""
-    return unmarked([call for call in world.fake.calls if call.kind == "chat"][-1].body["messages"])
+    return unmarked(world.fake.asked()[-1].body["messages"])
 
 
 @pytest.mark.parametrize("cache", ["on", "off"])

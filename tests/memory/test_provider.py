@@ -30,7 +30,7 @@ def compactions(fake):
 
 
 def usual(fake):
-    return [call for call in fake.calls if call.kind == "summary" and "compaction" not in call.body]
+    return [call for call in fake.asked("summary") if "compaction" not in call.body]
 
 
 async def idle(remembering):
@@ -87,7 +87,7 @@ async def test_the_notes_pass_the_gate_and_are_forgotten_as_any(door):
     fake = stand_in(compaction=lambda _: json.dumps(made_up))
     receipts = await talk(door, fake, 30)
     assert receipts[-1].in_memory > 0
-    sent = json.dumps([call.body["messages"] for call in fake.calls if call.kind == "chat"])
+    sent = json.dumps([call.body["messages"] for call in fake.asked()])
     assert "Xanthopoulos" not in sent
 
 

@@ -73,11 +73,11 @@ def talk(cut, turns, *, store="memory:", conversation="c", restart=False, heard=
             thinking={"type": "disabled"},
         )
         history.append({"role": "assistant", "content": reply.content[0].text})
-        bodies.append([c for c in fake.calls if c.kind == "chat"][-1].body)
+        bodies.append(fake.asked()[-1].body)
     assert {call.status for call in fake.calls} == {200}
     contents = [r.id for r in memory.store.ledger.scan("local", kind="content")]
     exchanges = [r.id for r in memory.store.ledger.scan("local", kind="exchange")]
-    summaries = sum(call.kind == "summary" for call in fake.calls)
+    summaries = len(fake.asked("summary"))
     memory.close()
     return bodies, contents, exchanges, summaries
 
@@ -162,6 +162,6 @@ def test_a_new_history_under_a_used_name_is_not_stitched_to_the_old_one():
                 history.append({"role": "assistant", "content": f"{topic} " + "fjord " * 60})
             history.append({"role": "user", "content": "And now?"})
             client.messages.create(model=DEFAULT, max_tokens=99, messages=history)
-    body = [c for c in fake.calls if c.kind == "chat"][-1].body
+    body = fake.asked()[-1].body
     assert "<memory-" in text_of(body)
     assert "granite" not in text_of(body)

@@ -35,7 +35,7 @@ class Job:
 
     @property
     def bodies(self):
-        return [call.body for call in self.fake.calls if call.kind == "chat"]
+        return [call.body for call in self.fake.asked()]
 
     @property
     def folded(self):

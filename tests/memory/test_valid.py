@@ -80,7 +80,7 @@ def check_whole_history(history, policy, mode, thinking):
     assert [call.status for call in bare.calls] == [200] * len(bare.calls)
     assert caller.history[:-1] == before, "the caller's messages were changed"
     # A system message that is carried over from what was folded may stand among the newest.
-    last = [call.body for call in bare.calls if call.kind == "chat"][-1]
+    last = bare.asked()[-1].body
     sent = [one for one in last["messages"] if one["role"] != "system"]
     newest = [one for one in newest_exchange(before) if one["role"] != "system"]
     for ours, theirs in zip(sent[-len(newest) :], newest, strict=True):
@@ -133,7 +133,7 @@ def test_thinking_is_kept_within_an_epoch_and_dropped_after_a_fold():
                 {"role": "user", "content": f"Question {number}. " + "ember " * 60}
             )
             caller.ask(f"Answer {number}. " + "fjord " * 60)
-            sent = [call for call in fake.calls if call.kind == "chat"][-1].body["messages"]
+            sent = fake.asked()[-1].body["messages"]
             answers = [m for m in sent if m["role"] == "assistant"]
             kept.append((len(answers), sum(bool(thinking_ids(m)) for m in answers)))
     assert (3, 3) in kept or (2, 2) in kept, "thinking should stay while nothing is folded"

@@ -116,9 +116,9 @@ class NodeDraft:
         """Whether the summarizer gave nothing for one of the pieces."""
         return any(one.due is None and one.items is None for one in self.pieces)
 
-    def piece(self, job: SummaryJob) -> Piece:
-        """The piece that a job of `due` is about."""
-        return next(one for one in self.pieces if one.due is job)
+    def piece(self, job: SummaryJob) -> Piece | None:
+        """The piece that a job of `due` is about; None for a job that is of another draft."""
+        return next((one for one in self.pieces if one.due is job), None)
 
     def recall(self, piece: Piece, items: Sequence[Item]) -> None:
         """Take the items that a piece was known to come to before."""
