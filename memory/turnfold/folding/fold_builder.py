@@ -263,7 +263,8 @@ class FoldBuilder:
             answered.
         """
         self._pay(job, outcome)
-        found = self._asked_for(job)
+        waiting = self._waiting.items()
+        found = next(((n, d, piece) for n, d in waiting if (piece := d.piece(job))), None)
         if found is None:  # it was asked for beside others, and the summarizer was given up
             return None
         name, draft, piece = found
@@ -288,13 +289,6 @@ class FoldBuilder:
             of = Node(piece.job.first, piece.job.last, piece.items or ())
             self._archive.store_node(_piece_id(name, piece), of, model=draft.model)
         return of_use
-
-    def _asked_for(self, job: SummaryJob) -> tuple[str, NodeDraft, Piece] | None:
-        """The node, its draft and the piece of it that a job is about."""
-        for name, draft in self._waiting.items():
-            if piece := draft.piece(job):
-                return name, draft, piece
-        return None
 
     def _failed(self, name: str, draft: NodeDraft, piece: Piece, wrong: Exception) -> None:
         """Take the next step, which costs less: smaller pieces, or the turns' own sentences.

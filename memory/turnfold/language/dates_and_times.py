@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LAST_DAY, LAST_MONTH, LAST_HOUR, LAST_MINUTE, HALF_A_DAY = 31, 12, 23, 59, 12
+
 
 @dataclass(frozen=True, slots=True)
 class Date:

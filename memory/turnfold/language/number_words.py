@@ -6,7 +6,7 @@ The words are in `number_words.toml`. Libraries that have them were measured: se
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -163,3 +163,40 @@ def _words() -> dict[str, dict[str, Any]]:
 def inflects(language: str) -> bool:
     """Whether a language puts endings on names."""
     return bool(_words().get(language, {}).get("inflects"))
+
+
+def totals(words: Iterable[tuple[str, int, bool]]) -> list[int]:
+    """The numbers that some words spell: "two hundred and fifty" one, "two and three" two.
+
+    Args:
+        words: of each its kind, `number` or `scale`, its value as of `Said`, and whether it is
+            joined to the one before by an "and" of its own, as in Arabic.
+    """
+    numbers: list[int] = []
+    total, current = 0, -1
+    for kind, value, is_joined in words:
+        if kind == "scale":
+            by = 10**value
+            if value == 2:  # hundreds are a part of thousands
+                current = max(current, 1) * by
+            else:
+                total, current = total + max(current, 1) * by, 0
+        elif 0 < current < 10 and value % 10 == 0 and is_joined:
+            current += value  # "five-and-thirty"
+        elif current == 4 and value == 20:  # "quatre-vingt"
+            current = 80
+        elif current < 0 or (current == 0 and total) or _adds(current, value):
+            current = max(current, 0) + value
+        else:
+            numbers.append(total + current)
+            total, current = 0, value
+    return [*numbers, total + max(current, 0)]
+
+
+def _adds(current: int, value: int) -> bool:
+    """Whether a word for a number goes on with what stands before it: twenty-five."""
+    if current % 100 == 0:
+        return current > 0 and value < 100
+    if current in {60, 80}:  # "soixante-dix"
+        return value < 20
+    return current % 10 == 0 and value < 10

@@ -10,17 +10,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import NamedTuple
 
-from turnfold_stores.search.scanning import MARKS, WORD, stretches
-from turnfold_stores.search.stemming import language_of
-from turnfold_stores.search.stop_words import BY_LANGUAGE
+from turnfold_stores.search.scanning import MARKS, stretches
 
-from turnfold.language.dates_and_times import Date, Time
-from turnfold.language.letters import languages_by_letters
-from turnfold.language.number_words import Languages, NumberWords, number_words
+from turnfold.language import east_asian_dates
+from turnfold.language.dates_and_times import (
+    HALF_A_DAY,
+    LAST_DAY,
+    LAST_HOUR,
+    LAST_MINUTE,
+    LAST_MONTH,
+    Date,
+    Time,
+)
+from turnfold.language.number_words import Languages, NumberWords, number_words, totals
 from turnfold.language.numerals import SUFFIX, Number, number, readings, with_zeros
+from turnfold.language.which_language import languages_of
 from turnfold.language.words import bare
 
 # A figure, which begins with a digit; else a word.
@@ -38,20 +45,6 @@ _OCLOCK = re.compile(r"\s?(?:uhr|uur)\b", re.IGNORECASE)
 _TELLS_HOUR = frozenset("aApPuU")
 _SUFFIX = re.compile(r"\s?(k|mn|m|bn|b|tn)(?![^\W_])", re.IGNORECASE)
 _PART = re.compile(r"[^-/:_]+")
-# In Chinese, Japanese and Korean.
-_HAN_DATE = re.compile(
-    r"(?:(\d{4})\s?[年년]\s?)?(?<!\d)(\d{1,2})\s?[月월](?:\s?(\d{1,2})\s?[日号號일](?!\s?[间間]))?"
-)
-_HAN_DAY = re.compile(
-    r"(?:周|週|星期|礼拜|禮拜)([一二三四五六日天])|([月火水木金土日])曜|([월화수목금토일])요일"
-)
-# "午後3時半", "下午3点20分", "오후 3시"; a length of time is none: "3時間", "3小时".
-_HAN_TIME = re.compile(
-    r"(午前|午後|上午|下午|早上|晚上|中午|凌晨|清晨|傍晚|오전|오후|저녁|아침|夜の?|朝の?)?\s?(?<!\d)(\d{1,2})\s?"
-    r"(?:時(?![间間点])|时(?![间間])|点(?:钟)?|點(?:鐘)?|시(?!간))(?:\s?(\d{1,2})\s?[分분]|\s?([半반]))?"
-)
-_AFTERNOON = frozenset("午後 下午 晚上 傍晚 오후 저녁 夜 夜の".split())
-_HAN_DAYS = "一二三四五六日月火水木金土日월화수목금토일"
 # In English: "half past two".
 _CLOCK = re.compile(
     # It begins with a letter of a few, in both cases: so `re` need not try all other places.
@@ -73,18 +66,10 @@ _DAY_THEN_DAY = re.compile(
 _LONGEST_GAP = 12
 _JOINED = re.compile(r"\s?-?\s?|[\s-](?:and|y|e|et|en|und|og|och|i|и|ו|و)[\s-]")
 _ARABIC_AND = "و"  # it stands before its word, without a blank
-_LAST_DAY, _LAST_MONTH, _LAST_HOUR, _LAST_MINUTE, _HALF_A_DAY = 31, 12, 23, 59, 12
 _TENS, _DIGITS_OF_YEAR, _CENTURY = (20, 30), 4, 2_000
 # Months that are other words as well: by themselves no month without a capital.
 _ALSO_WORDS = frozenset("march may mars mart marts mai ocak ekim aralik kasim marc lis".split())
 _SHORTEST_ALONE = 4
-UNDETERMINED = "und"
-"""ISO 639's code for a language that is not known."""
-
-# Words that tell a language, and which part of them are small words in what is surely in it.
-_FEWEST_WORDS, _MOST_WORDS, _OF_WORDS = 20, 1_000, 0.1
-# Letters that tell a language among others.
-_TELLS_LANGUAGE = 100
 # Said of no quantity as often as of one; not asked for where notes say it.
 _LOOSE = frozenset({0, 1, 2})
 
@@ -121,30 +106,6 @@ def quantities(text: str, languages: Languages | None = None) -> Quantities:
     return Quantities(found.dates, found.weekdays, found.times, found.numbers, "".join(rest))
 
 
-def languages_of(*texts: str) -> Languages:
-    """The languages of some texts, that of most of them first; English where none says.
-
-    Where so few of the words are small words of it that it may be another one, such as Swahili or
-    chats that write Hindi in Latin letters, English and `UNDETERMINED` come behind it.
-    """
-    text = "\n".join(texts)
-    by_letters, whole = languages_by_letters(text), language_of(text)
-    long = (language_of(text) for text in texts if len(text) >= _TELLS_LANGUAGE)
-    guessed = () if by_letters or _is_sure(text, whole) else ("en", UNDETERMINED)
-    told = (*by_letters, whole, *long, *guessed)
-    return tuple(dict.fromkeys(one for one in told if one)) or ("en",)
-
-
-def _is_sure(text: str, language: str) -> bool:
-    """Whether a text is in the language that its small words tell."""
-    if not text.isascii():
-        return True
-    found = (word for stretch in stretches(text) for word in WORD.findall(stretch.lower()))
-    said = list(islice(found, _MOST_WORDS))
-    small = BY_LANGUAGE.get(language, frozenset())
-    return len(said) < _FEWEST_WORDS or sum(map(small.__contains__, said)) > len(said) * _OF_WORDS
-
-
 class _Piece(NamedTuple):
     """A figure, or a word for a number.
 
@@ -163,7 +124,7 @@ class _Piece(NamedTuple):
     @property
     def is_day(self) -> bool:
         """Whether it may be the day of a month."""
-        return self.kind in {"figure", "ordinal"} and 1 <= self.value <= _LAST_DAY
+        return self.kind in {"figure", "ordinal"} and 1 <= self.value <= LAST_DAY
 
 
 class _Stretch:
@@ -178,7 +139,7 @@ class _Stretch:
     def read(self) -> str:
         """Take in what is said in numbers; the text with blanks for it."""
         if not self._text.isascii():
-            self._in_han()
+            self._in_east_asian()
         if self._words.tells_clock and " " in self._text:
             self._clocks()
         text = self._rest()
@@ -245,7 +206,7 @@ class _Stretch:
         meant = [
             Date(year, month, day)
             for month, day in days
-            if 1 <= month <= _LAST_MONTH and 1 <= day <= _LAST_DAY
+            if 1 <= month <= LAST_MONTH and 1 <= day <= LAST_DAY
         ]
         if meant:
             self._found.dates.append((self._take(start, end), meant))
@@ -261,12 +222,12 @@ class _Stretch:
         if not found:
             return False
         hour, minute = int(found[1]), int(found[2] or 0)
-        if hour > _LAST_HOUR or minute > _LAST_MINUTE:
+        if hour > LAST_HOUR or minute > LAST_MINUTE:
             return False
         if half:
-            hour = hour % _HALF_A_DAY + (_HALF_A_DAY if half[1] in "pP" else 0)
+            hour = hour % HALF_A_DAY + (HALF_A_DAY if half[1] in "pP" else 0)
         end = is_told.end() if is_told else end
-        time = Time(60 * hour + minute, bool(half) or hour > _HALF_A_DAY)
+        time = Time(60 * hour + minute, bool(half) or hour > HALF_A_DAY)
         self._found.times.append((self._take(start, end), time))
         return True
 
@@ -276,7 +237,7 @@ class _Stretch:
                 continue  # found sooner than with a boundary before it
             part, side, told = (one.casefold() for one in found.groups())
             hour, minutes = self._counted(told), _MINUTES.get(part) or self._counted(part)
-            if not 0 < hour <= _HALF_A_DAY or not 0 < minutes <= _MINUTES["half"]:
+            if not 0 < hour <= HALF_A_DAY or not 0 < minutes <= _MINUTES["half"]:
                 continue
             if part.isdigit() and (minutes % 5 or side == "to"):
                 continue  # "from 10 to 12"
@@ -289,25 +250,13 @@ class _Stretch:
         said = self._words.said.get(word)
         return said.value if said and said.kind == "number" else 0
 
-    def _in_han(self) -> None:
-        for found in _HAN_DATE.finditer(self._text):
-            year, month, day = (int(one) if one else None for one in found.groups())
-            if month and month <= _LAST_MONTH and (day or 1) <= _LAST_DAY:
-                date = Date(year, month, day)
-                self._found.dates.append((self._take(*found.span()), [date]))
-        for found in _HAN_TIME.finditer(self._text):
-            half, hour = found[1], int(found[2])
-            minutes = 30 if found[4] else int(found[3] or 0)
-            if hour > _LAST_HOUR or minutes > _LAST_MINUTE:
-                continue
-            if half in _AFTERNOON and hour < _HALF_A_DAY:
-                hour += _HALF_A_DAY
-            sure = bool(half) or hour > _HALF_A_DAY
-            self._found.times.append((self._take(*found.span()), Time(60 * hour + minutes, sure)))
-        for found in _HAN_DAY.finditer(self._text):
-            day_name = found[found.lastindex or 0].replace("天", "日")
-            day_of_week = _HAN_DAYS.index(day_name)
-            self._found.weekdays.append((self._take(*found.span()), day_of_week % 7))
+    def _in_east_asian(self) -> None:
+        for span, date in east_asian_dates.dates(self._text):
+            self._found.dates.append((self._take(*span), [date]))
+        for span, time in east_asian_dates.times(self._text):
+            self._found.times.append((self._take(*span), time))
+        for span, weekday in east_asian_dates.weekdays(self._text):
+            self._found.weekdays.append((self._take(*span), weekday))
 
     def _months(self, pieces: Sequence[_Piece]) -> list[_Piece]:
         """Take the dates with the name of a month, and weekdays; what is left of the pieces."""
@@ -440,38 +389,7 @@ class _Stretch:
     def _spelt(self, run: Sequence[_Piece]) -> None:
         """Take the numbers that some words spell: "two hundred and fifty", "two and three"."""
         shown = self._take(run[0].start, run[-1].end)
-        numbers: list[int] = []
-        total, current = 0, -1
-        for piece in run:
-            if piece.kind == "scale":
-                by = 10**piece.value
-                if piece.value == 2:  # hundreds are a part of thousands
-                    current = max(current, 1) * by
-                else:
-                    total, current = total + max(current, 1) * by, 0
-            elif (
-                0 < current < 10
-                and piece.value % 10 == 0
-                and self._text[piece.start] == _ARABIC_AND
-            ):
-                current += piece.value  # "five-and-thirty"
-            elif current == 4 and piece.value == 20:  # "quatre-vingt"
-                current = 80
-            elif current < 0 or (current == 0 and total) or _adds(current, piece.value):
-                current = max(current, 0) + piece.value
-            else:
-                numbers.append(total + current)
-                total, current = 0, piece.value
-        numbers.append(total + max(current, 0))
-        for one in numbers:
+        words = ((one.kind, one.value, self._text[one.start] == _ARABIC_AND) for one in run)
+        for one in totals(words):
             if len(run) > 1 or one not in _LOOSE:
                 self._found.numbers.append((shown, (number(str(one)),)))
-
-
-def _adds(current: int, value: int) -> bool:
-    """Whether a word for a number goes on with what stands before it: twenty-five."""
-    if current % 100 == 0:
-        return current > 0 and value < 100
-    if current in {60, 80}:  # "soixante-dix"
-        return value < 20
-    return current % 10 == 0 and value < 10

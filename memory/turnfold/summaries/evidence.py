@@ -15,7 +15,8 @@ from turnfold.history.utterances import LABEL
 from turnfold.language.dates_and_times import Date, Time
 from turnfold.language.number_words import Languages, inflects
 from turnfold.language.numerals import Number, number
-from turnfold.language.quantities import UNDETERMINED, Quantities, languages_of, quantities
+from turnfold.language.quantities import Quantities, quantities
+from turnfold.language.which_language import UNDETERMINED, languages_of
 from turnfold.language.words import UNSPACED, bare, flat, plain
 from turnfold.summaries.contradiction import contradicted
 from turnfold.summaries.names import (

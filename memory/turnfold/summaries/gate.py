@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from turnfold.errors import SummaryError
-from turnfold.language.quantities import languages_of
+from turnfold.language.which_language import languages_of
 from turnfold.summaries.attribution import Speakers, as_said, is_attributed
 from turnfold.summaries.evidence import Evidence
 from turnfold.summaries.notes import KINDS, Item, SummaryDraft, SummaryJob

@@ -13,8 +13,9 @@ from turnfold_stores.search.scanning import LONGEST_RUN, stretches, without_link
 from turnfold.language.dates_and_times import Time
 from turnfold.language.number_words import Languages, number_words
 from turnfold.language.numerals import Number, number
-from turnfold.language.quantities import UNDETERMINED, languages_of, quantities
+from turnfold.language.quantities import quantities
 from turnfold.language.spelling import Spelt
+from turnfold.language.which_language import UNDETERMINED, languages_of
 from turnfold.language.words import UNSPACED, bare, plain, words_apart
 from turnfold.summaries.contradiction import Sides
 from turnfold.summaries.names import KATAKANA, Capitals, Name
