@@ -241,10 +241,10 @@ class World:
         person.branched |= act.what in {"edit", "amend", "correct", "back"}
         if act.what == "edit" and person.exchanges:
             reach = 2 if person.habit != "whole" else len(person.exchanges)
-            if not person.conversation and self.policy.scope == "user":
-                # Without a name, another beginning is another conversation of the same user.
-                reach = max(1, reach - 1)
-            del person.exchanges[-1 - act.number % reach :]
+            # Without a name, another beginning is another conversation of the same user.
+            reach -= not person.conversation and self.policy.scope == "user"
+            if reach > 0:
+                del person.exchanges[-1 - act.number % reach :]
         elif act.what == "amend" and len(person.exchanges) > 1 and person.habit == "whole":
             person.amended += 1
             opening, *rest = person.exchanges[1 + act.number % (len(person.exchanges) - 1)]

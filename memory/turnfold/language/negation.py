@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -93,7 +94,7 @@ def denial_in(language: str) -> Denial | None:
     for one in words.get("opposites", "").split():
         word, _, others = one.partition("=")
         opposites[stem(word, language)] = tuple(stem(o, language) for o in others.split("/"))
-    harmless = rf"\b(?:{'|'.join(words['harmless'])})"
+    harmless = _at_words(words["harmless"])
     return Denial(
         language,
         frozenset(map(bare, words["negators"].split())),
@@ -106,6 +107,19 @@ def denial_in(language: str) -> Denial | None:
         re.compile(harmless, re.IGNORECASE),
         re.compile(harmless),
         bool(words.get("whole")),
+    )
+
+
+def _at_words(phrases: Iterable[str]) -> str:
+    """A pattern for any of some phrases, at the beginning of a word.
+
+    Each begins with a letter, and the letter stands first: so `re` looks at no other places.
+    """
+    by_letter: dict[str, list[str]] = {}
+    for phrase in phrases:
+        by_letter.setdefault(phrase[0], []).append(phrase[1:])
+    return "|".join(
+        rf"{letter}(?<!\w{letter})(?:{'|'.join(rest)})" for letter, rest in by_letter.items()
     )
 
 

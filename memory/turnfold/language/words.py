@@ -43,6 +43,7 @@ _OF_NOTES = frozenset(
 )
 _STRAIGHT = str.maketrans("‘’‛“”„‟‐‑‒–—−⁄", '\'\'\'""""------/')
 _BLANKS = re.compile(r"(?: ?[^\S\n ]| {2,})[^\S\n]*+")  # all but a single space
+_OTHER_BLANKS = ("  ", *"\t\r\v\f\x1c\x1d\x1e\x1f")  # of ASCII
 _POSSESSIVE = re.compile(r"['’]s?$")
 _LETTERS_WITHOUT_BLANKS = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u9fff\uac00-\ud7af"
 _SEAM = re.compile(
@@ -67,6 +68,8 @@ def plain(text: str) -> str:
         text = _WIDE_COMMA.sub(", ", text)
         text = in_digits(_ascii_digits(normal(text, "NFKC").translate(_STRAIGHT)))
         text = _SEAM.sub(" ", text)
+    elif not any(map(text.__contains__, _OTHER_BLANKS)):
+        return text
     return _BLANKS.sub(" ", text)
 
 

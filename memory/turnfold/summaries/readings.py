@@ -24,12 +24,14 @@ from turnfold.summaries.names import KATAKANA, Capitals, Name
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[nrtbf\"\\])")
 _HYPHENATED = re.compile(r"(?<![^\W_])[^\W_]++(?:-[^\W_]++)++")
 _DIGITS = re.compile(r"\d+")
+# Of those that follow the first letter stands before what may not precede it: so `re` need not try
+# all other places.
 _UNIT = re.compile(
-    r"(?<![\w-])(\d[\d.,]{0,15})\s?(?:°\s?[CF]|[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b"
+    r"(\d(?<![\w-]\d)[\d.,]{0,15})\s?(?:°\s?[CF]|[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b"
 )
 # "Rp14.000.000", "Rs72,000": a currency and an amount.
-_MONEY = re.compile(r"(?<![^\W_])([A-Z][A-Za-z]{0,2})(?=\d{1,3}(?:[.,]\d{2,3})+(?![\w]))")
-_FRACTION = re.compile(r"(?<![\d/])([13]/4|1/2)(?![\d/])")
+_MONEY = re.compile(r"([A-Z](?<![^\W_][A-Z])[A-Za-z]{0,2})(?=\d{1,3}(?:[.,]\d{2,3})+(?![\w]))")
+_FRACTION = re.compile(r"[13](?<![\d/]\d)/(?:4|2(?<!3/2))(?![\d/])")
 _FRACTIONS = {"1/4": "a quarter", "1/2": "half", "3/4": "three quarters"}
 # A day of a month that is not named: "the 19th", "le 6.", "15'inde", "4日".
 _DAY_ALONE = re.compile(
@@ -124,8 +126,8 @@ class Reading:
         self.times.update(time for _, time in found.times)
         for _, values in found.numbers:
             self.figures.update(values)
-        digits = {*_DIGITS.findall(found.rest)}
-        digits.update(d for said, _ in found.numbers if " " in said for d in _DIGITS.findall(said))
+        apart = {shown for shown, _ in found.numbers if " " in shown}
+        digits = {one for shown in (found.rest, *apart) for one in _DIGITS.findall(shown)}
         self.figures.update(map(number, digits))
         self.days.update(map(int, _DAY_ALONE.findall(text)))
         if not text.isascii():
