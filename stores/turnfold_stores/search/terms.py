@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
+from operator import add
 
 from turnfold_stores.search.scanning import MARKS, STRETCH, normal, stretches
 from turnfold_stores.search.stemming import (
@@ -200,15 +199,15 @@ def _pieces(text: str) -> list[str]:
     return found
 
 
-def _cut(run: str) -> Iterator[str]:
+def _cut(run: str) -> list[str]:
     """A run of a script without blanks as pairs of letters."""
     letters = run if not _HAS_MARKS.search(run) else _LETTER.findall(run)
     if len(letters) == 1:
-        yield run
-        return
-    if _IS_HAN.match(run):
-        yield from (letter for letter in letters if letter not in STOP_SINGLE)
-    yield from map("".join, pairwise(letters))
+        return [run]
+    pairs = list(map(add, letters, letters[1:]))
+    if not _IS_HAN.match(run):
+        return pairs
+    return [letter for letter in letters if letter not in STOP_SINGLE] + pairs
 
 
 @lru_cache(maxsize=1)
