@@ -395,6 +395,22 @@ def test_all_minilm_finds_what_other_words_ask_for():
     assert rules.fold_at == SMALL.fold_at
 
 
+@pytest.mark.parametrize("policy", [Policy.for_budget(1_500, background="off"), SMALL])
+def test_a_question_to_which_nothing_is_near_fills_a_budget_all_the_same(policy):
+    """What recall leaves of a budget saves nothing; where it is paid for, far-off turns are not."""
+    works = "As a colour technologist from Port Michael I find this crucial."
+    messages = exchanges(works, *(f"Number {n}. " + "invoices " * 20 for n in range(40)))
+    opening = "What profession did I mention?"
+    embedder, fake = HashedWords(), stand_in()
+    nearness = embedder.embed([one["content"] for one in messages]) @ embedder.embed([opening]).T
+    assert 0 < nearness[0, 0] <= nearness.max() < 0.25
+    rules = replace(policy, recall_floor=0.25)
+    with memory(policy=rules, embedder=embedder, summarizer=says_nothing) as remembering:
+        remembering.wrap(fake.client(), conversation="c").messages.create(**ask(messages, opening))
+    recalled = " ".join(text for *_, text in injected(chats(fake)[-1]))
+    assert ("Port Michael" in recalled) == (policy.budget is not None)
+
+
 def test_a_follow_up_that_names_nothing_finds_its_matter():
     """Four of five, with all-MiniLM-L6-v2, among nine other matters and as much small change."""
     embedder = SharedEmbedder(FastEmbedder())

@@ -34,7 +34,7 @@ _REACH = 4
 _PRICE = 0.45
 _SHORT = 100
 # The same for an opening that asks for what the assistant said: its whole answer is asked for.
-_PRICE_OF_ANSWER = 0.2
+_PRICE_OF_ANSWER = 0.1
 # Tokens of the passages that come of what is too long to come whole.
 _PASSAGES = 250
 _SPEAKERS = frozenset({"user", "assistant"})

@@ -25,8 +25,8 @@ from turnfold.turn_context import TurnContext
 _LOOKED_AT = 5
 # The part of a turn's deadline that may go by while vectors are made that are owed.
 _CATCHING_UP = 0.1
-# The floor for the rest where the nearest is above the policy's and a budget of the whole prompt
-# is there to be filled.
+# The floor where a budget of the whole prompt is there to be filled, and something is asked for, or
+# the nearest is above the policy's.
 _LEAST_SIMILARITY = 0.0
 
 
@@ -92,7 +92,7 @@ class Rankings:
         lexical, then = finish_reading()
         if wrong is None:
             try:
-                dense = self._near(vector)
+                dense = self._near(vector, asks=asked.asks)
             except BaseException as failed:  # noqa: BLE001 - an index may raise anything
                 wrong = failure(failed)
         return Ranked(lexical, dense, then, wrong)
@@ -103,7 +103,7 @@ class Rankings:
         Raises:
             Exception: whatever the embedder or the index raises.
         """
-        return list(self._near(self._embedded(query))) if query else []
+        return list(self._near(self._embedded(query), asks=True)) if query else []
 
     def _by_words(self, asked: RecallQuery) -> Iterator[Hit]:
         """Hits by words: those of the opening itself before those of what it may follow up on.
@@ -130,23 +130,27 @@ class Rankings:
         assert self._context.embedder is not None
         return query_vector(self._context.embedder, self._archive.redacted_text(query))
 
-    def _near(self, vector: Vector) -> dict[str, float]:
+    def _near(self, vector: Vector, *, asks: bool) -> dict[str, float]:
         """Cosines of the passages nearest to a vector, the nearest first."""
         scores: dict[str, float] = {}
-        alive = self._alive(self._above_floor(vector, scores))
+        alive = self._alive(self._above_floor(vector, scores, asks=asks))
         return {name: scores[name] for name in alive}
 
-    def _above_floor(self, vector: Vector, scores: dict[str, float]) -> Iterator[Hit]:
+    def _above_floor(
+        self, vector: Vector, scores: dict[str, float], *, asks: bool
+    ) -> Iterator[Hit]:
         """Hits by meaning, their scores written down by the way."""
         policy, user_id = self._context.policy, self._archive.scope.user_id
-        floor = policy.recall_floor
+        least = policy.recall_floor
+        if policy.budget is not None:
+            least = min(least, _LEAST_SIMILARITY)
+        floor = least if asks else policy.recall_floor
         for hit in self._archive.store.index.nearest(user_id, vector, conversation=self._where):
             if hit.score < floor:
                 return
             scores[hit.id] = hit.score
             yield hit
-            if policy.budget is not None:
-                floor = min(floor, _LEAST_SIMILARITY)
+            floor = least
 
     def _alive(self, hits: Iterator[Hit]) -> list[str]:
         return list(islice(self._found.alive(hits, self._most * _LOOKED_AT), self._most))
