@@ -127,7 +127,8 @@ class Policy:
             recall off. Where each message leads to a long exchange, as in an agent's job, it is a
             sixteenth of what exchanges have on the average, up to four times as much.
         recall_floor: least cosine similarity (-1 to 1) of a recalled passage, so that small
-            talk recalls nothing; with a `budget`, of the nearest alone.
+            talk recalls nothing; with a `budget` a question is given the nearest all the same,
+            and anything else what is behind one that is so near.
         scope: recall from "conversation", or from all conversations of the "user".
         placement: "before_window" puts one memory block ahead of the window. "append" puts
             what is recalled just before the newest opening, where it stays until the next
