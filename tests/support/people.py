@@ -34,6 +34,7 @@ THINKING = ("thinking", "redacted_thinking")
 OFF = {"type": "disabled"}
 WORD = re.compile(r"zq\d+")
 MARK = {"type": "ephemeral"}
+KEPT = 5  # exchanges that are sent by who sends the last
 # Some have the provider compact what was said, which every later request has to say, too.
 CLIENT = {"max_retries": 0, "default_headers": {"anthropic-beta": "compact-2026-09-04"}}
 CHAT_FAULTS = {
@@ -94,6 +95,7 @@ class Person:
         self.amended = 0  # how often they changed something and kept what came after it
         self.deleted_first = False  # whether they deleted something at the very beginning
         self.cuts = 0  # at how many openings they sent less than they have
+        self.unsent = None  # how many exchanges they never sent, as they were before memory came
         self.requests = []  # see World.examine_growth
         self.block = None  # what the provider made of all they said before
         self.before = set()  # the words of it
@@ -108,12 +110,11 @@ class Person:
 
     def cut(self):
         """The messages this person sends."""
-        kept = 5
-        if self.habit == "last" and len(self.exchanges) > kept:
-            return self.tail(len(self.exchanges) - kept)
-        if self.habit == "first" and len(self.exchanges) > kept:
+        if self.habit == "last" and len(self.exchanges) > KEPT:
+            return self.tail(len(self.exchanges) - KEPT)
+        if self.habit == "first" and len(self.exchanges) > KEPT:
             # The first message stays; what answers it then answered another.
-            newest = [message for exchange in self.exchanges[-kept:] for message in exchange]
+            newest = [message for exchange in self.exchanges[-KEPT:] for message in exchange]
             return [self.exchanges[0][0], *newest[1:]]
         return self.history()
 
@@ -343,12 +344,13 @@ class World:
     def delete(self, person, number):
         """Take an exchange out of a history, and keep what came after it.
 
-        Who cuts their history deletes something behind what they still send: what is missing at
-        the front is cut. Who deletes the first exchange, and then the one that is first now,
-        cannot be told from them: they do it once.
+        Who cuts their history deletes something behind what they still send, and behind the first
+        two that memory has seen: what is missing at the front is cut. Who deletes the first
+        exchange, and then the one that is first now, cannot be told from them: they do it once.
         """
         sent = {"whole": len(person.exchanges), "last": 4, "first": 3}[person.habit]
-        first = max(0 if person.habit == "whole" else 2, len(person.exchanges) - sent)
+        known = 0 if person.habit == "whole" else (person.unsent or 0) + 2
+        first = max(known, len(person.exchanges) - sent)
         first = max(first, 2) if person.deleted_first else first
         places = range(first, len(person.exchanges))
         if len(person.exchanges) > 3 and places:
@@ -418,6 +420,8 @@ class World:
     def ask(self, person, act, reply):
         """One request; again where a fault hit it, as the person would."""
         asked = self.request(person, act.marks)
+        if person.unsent is None and person.habit == "last":
+            person.unsent = max(0, len(person.exchanges) - KEPT)
         opens = any(one["type"] != "tool_result" for one in blocks_of(asked["messages"][-1]))
         person.cuts += opens and len(asked["messages"]) < len(person.history())
         before = json.dumps(asked)
