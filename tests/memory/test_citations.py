@@ -1,6 +1,7 @@
 """Promise 9: what is cited stays in view, on every branch, as long as the limits allow it."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 from support.chats import MODEL, SMALL, memory, stand_in
@@ -8,6 +9,7 @@ from turnfold import Policy
 from turnfold.history.citations import Citations
 from turnfold.history.reader import read
 from turnfold.request.recounted import recounted
+from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_fake import Reply
 
 FILL = "ember fjord grove heron " * 25
@@ -55,12 +57,12 @@ def citation(kind, number, index):
 class Library:
     """A chat that is shown sources, and whose answers cite some, by their number in the request."""
 
-    def __init__(self, kind, policy=SMALL, **options):
+    def __init__(self, kind, policy=SMALL, summarizer=None, **options):
         self.kind = kind
         self.cites = []  # numbers of the sources that the next answer cites
         self.fake = stand_in(self.reply, **options)
         self.receipts = []
-        self.memory = memory(policy=policy, on_receipt=self.receipts.append)
+        self.memory = memory(policy=policy, summarizer=summarizer, on_receipt=self.receipts.append)
         self.client = self.memory.wrap(
             self.fake.client(max_retries=0), user_id="ada", conversation="c"
         )
@@ -160,6 +162,33 @@ def test_what_is_cited_stays_and_all_behind_it(kind):
         history = chat.say(history, f"And then {number}?")
     assert shown_in(chat.sent) == [], "nothing in view cites it any more"
     assert chat.receipts[-1].stayed == ()
+
+
+@KINDS
+def test_of_a_fold_only_a_part_of_which_was_written_no_answer_is_parted_from_its_source(kind):
+    """Summaries are asked for side by side, and the second may fail alone."""
+    quiet = Library(kind, replace(SMALL, fold_at=100_000))
+    history = quiet.say([], "Keep this list.", 1)
+    for number in range(12):
+        quiet.cites = [1] if number == 7 else []
+        history = quiet.say(history, f"What of {number}?")
+    told = []
+
+    def fails_at_the_second(job):
+        told.append(job.first)
+        if job.first > 1 and told.count(job.first) == 1:
+            raise RuntimeError("not now")
+        return SummaryDraft([Item("narrative", "-", (job.first,))])
+
+    chat = Library(kind, replace(SMALL, leaf_tokens=1_000), fails_at_the_second)
+    history = chat.say(history, "And now?")
+    assert min(told) == 1 < max(told)
+    assert numbers_in(chat.sent), "the answer cites what is in view"
+    assert not [why for why in chat.receipts[-1].degraded if why.startswith("citations")]
+    assert chat.receipts[-1].folded == 0
+    chat.say(history, "And now?")
+    assert chat.receipts[-1].folded > 6
+    assert not chat.receipts[-1].degraded
 
 
 LIMITED = Policy(max_prompt_tokens=1_500, keep_tokens=300, summary_tokens=300, background="off")

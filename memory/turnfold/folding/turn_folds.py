@@ -196,12 +196,22 @@ class TurnFolds:
         preparation, folding = awaited
         archive = self._context.archive
         whole = folding.is_ready
+        if not whole and self._parts_cited(folding):
+            return
         fold = folding.build(indexed=archive.is_indexed(preparation.id))
         if fold is not None:
             self.epoch = self.epoch.after(fold)
             self._must = False
         if whole and self._has_workers:
             leases_of(archive, self._context.policy).clear(preparation.id)
+
+    def _parts_cited(self, folding: FoldBuilder) -> bool:
+        """Whether a fold as far as it is written would part answers in view from what they cite.
+
+        All of it would not; the next turn asks for what is lacking.
+        """
+        reached = folding.reached
+        return not folding.lets_go and reached > self._planner.leaving_cited(self.epoch, reached)[0]
 
     def fold_all(self, refusal: Refusal, *, sent: int) -> bool:
         """Fold down to the newest exchange, since the API takes no more; False if it cannot be.
