@@ -139,6 +139,7 @@ UNREADABLE = {
     "an integer Python does not read": ("", HUGE % (b"7" * 5_000)),
     "a number Python holds as infinite": ("", HUGE % b"1e400"),
     "a compression that is not read": ("br", gzip.compress(b"{}")),
+    "no json, compressed": ("gzip", gzip.compress(b"no json")),
     "half of what was compressed": ("gzip", gzip.compress(HUGE)[:-4]),
     "more than is sent on": ("gzip", gzip.compress(b" " * (41 << 20))),
 }
@@ -150,6 +151,7 @@ def test_a_body_that_cannot_be_read_is_sent_as_it_came_and_the_answer_says_so(se
     upstream = Scripted(Answer(200, JSON, [b"{}"]))
     answer = posted_raw(serve(upstream), raw, {"content-encoding": encoding} if encoding else {})
     assert upstream.asked[-1][3] == raw
+    assert upstream.asked[-1][2].get("content-encoding", "") == encoding
     assert answer.headers["x-turnfold-degraded"] == "request"
 
 

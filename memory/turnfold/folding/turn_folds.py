@@ -210,8 +210,10 @@ class TurnFolds:
 
         All of it would not; the next turn asks for what is lacking.
         """
+        if folding.lets_go:
+            return False
         reached = folding.reached
-        return not folding.lets_go and reached > self._planner.leaving_cited(self.epoch, reached)[0]
+        return reached > self._planner.leaving_cited(self.epoch, reached)[0]
 
     def fold_all(self, refusal: Refusal, *, sent: int) -> bool:
         """Fold down to the newest exchange, since the API takes no more; False if it cannot be.

@@ -84,15 +84,15 @@ class Proxy:
         try:
             raw, body = await _opened(incoming, raw)
         except BodyError as why:
-            return await self._unread(incoming, raw, str(why) if wants else "")
+            return await self._unread(incoming, raw, why, wants=wants)
         if not sends_messages(incoming.method, incoming.path, body):
             return await self._pass(incoming, raw)
         try:
             caller = caller_of(incoming.headers, body, self._settings.wall)
-            if caller.wants_memory and asks_for_thread(incoming.headers, body):
+            if wants and asks_for_thread(incoming.headers, body):
                 body = with_history(body)
                 raw = await _aside(len(raw), partial(written, body))
-            if not caller.wants_memory or other_than_turn(body) is not None:
+            if not wants or other_than_turn(body) is not None:
                 passes = recounted(body)
                 raw = raw if passes is body else await _aside(len(raw), partial(written, passes))
                 return await self._pass(incoming, raw)
@@ -115,10 +115,12 @@ class Proxy:
         headers = to_upstream(incoming.pairs, is_read=False, is_whole=whole)
         return await self._upstream.send(incoming.method, incoming.target, headers, content)
 
-    async def _unread(self, incoming: Incoming, raw: bytes, why: str) -> httpx2.Response:
-        """Send on what could not be read, and say that memory had no part in it."""
+    async def _unread(
+        self, incoming: Incoming, raw: bytes, why: BodyError, *, wants: bool
+    ) -> httpx2.Response:
+        """Send on what could not be read; where it was to have memory, say that it had none."""
         response = await self._pass(incoming, raw)
-        if why:
+        if wants:
             logger.warning("a request passed without memory: %s", why)
             response.extensions[OUTLOOK] = Outlook(degraded=(f"request: {why}",))
         return response
@@ -158,10 +160,12 @@ def _check_path(incoming: Incoming) -> None:
 
 async def _opened(incoming: Incoming, raw: bytes) -> tuple[bytes, Mapping[str, Any]]:
     """A body as it is sent on, which is never compressed, and its JSON."""
-    if encoding := incoming.encoding:
-        raw = await _aside(_LARGE, partial(unpacked, raw, encoding, _MOST_BYTES))
-        incoming.lose(b"content-encoding")
-    return raw, await _aside(len(raw), partial(read, raw))
+    if not (encoding := incoming.encoding):
+        return raw, await _aside(len(raw), partial(read, raw))
+    plain = await anyio.to_thread.run_sync(unpacked, raw, encoding, _MOST_BYTES)
+    body = await _aside(len(plain), partial(read, plain))
+    incoming.lose(b"content-encoding")
+    return plain, body
 
 
 async def _aside(size: int, step: Callable[[], Any]) -> Any:
