@@ -5,7 +5,7 @@ import json
 import pytest
 from support.cpu import at_most
 from turnfold import TurnfoldError
-from turnfold.serve.callers import Caller, caller_of
+from turnfold.serve.callers import Caller, caller_of, wants_memory
 
 KEY = {"x-api-key": "sk-one"}
 SESSION = "0b1c5a52-5d0f-4c0e-9f3e-0a1b2c3d4e5f"
@@ -98,8 +98,8 @@ def test_session_headers_are_the_conversation_and_a_subagent_has_its_own():
 
 @pytest.mark.parametrize("word", ["off", "OFF", " false ", "no", "0"])
 def test_a_header_turns_memory_off(word):
-    assert not caller_of({"x-turnfold-memory": word}, {}).wants_memory
-    assert caller_of({"x-turnfold-memory": "on"}, {}).wants_memory
+    assert not wants_memory({"x-turnfold-memory": word})
+    assert wants_memory({"x-turnfold-memory": "on"})
 
 
 def test_the_holder_of_a_key_cannot_be_named_by_another():

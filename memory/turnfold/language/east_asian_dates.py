@@ -7,15 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from turnfold.language.dates_and_times import (
-    HALF_A_DAY,
-    LAST_DAY,
-    LAST_HOUR,
-    LAST_MINUTE,
-    LAST_MONTH,
-    Date,
-    Time,
-)
+from turnfold.language.dates_and_times import HALF_A_DAY, Date, Time, is_date, is_time
 
 Span = tuple[int, int]
 
@@ -38,7 +30,7 @@ def dates(text: str) -> Iterator[tuple[Span, Date]]:
     """Days and months, each with where it stands."""
     for found in _DATE.finditer(text):
         year, month, day = (int(one) if one else None for one in found.groups())
-        if month and month <= LAST_MONTH and (day or 1) <= LAST_DAY:
+        if month and is_date(month, day or 1):
             yield found.span(), Date(year, month, day)
 
 
@@ -47,7 +39,7 @@ def times(text: str) -> Iterator[tuple[Span, Time]]:
     for found in _TIME.finditer(text):
         half, hour = found[1], int(found[2])
         minutes = 30 if found[4] else int(found[3] or 0)
-        if hour > LAST_HOUR or minutes > LAST_MINUTE:
+        if not is_time(hour, minutes):
             continue
         if half in _AFTERNOON and hour < HALF_A_DAY:
             hour += HALF_A_DAY

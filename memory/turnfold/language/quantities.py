@@ -16,15 +16,7 @@ from typing import NamedTuple
 from turnfold_stores.search.scanning import MARKS, stretches
 
 from turnfold.language import east_asian_dates
-from turnfold.language.dates_and_times import (
-    HALF_A_DAY,
-    LAST_DAY,
-    LAST_HOUR,
-    LAST_MINUTE,
-    LAST_MONTH,
-    Date,
-    Time,
-)
+from turnfold.language.dates_and_times import HALF_A_DAY, LAST_DAY, Date, Time, is_date, is_time
 from turnfold.language.number_words import Languages, NumberWords, number_words, totals
 from turnfold.language.numerals import SUFFIX, Number, number, readings, with_zeros
 from turnfold.language.which_language import languages_of
@@ -203,11 +195,7 @@ class _Stretch:
             days = [(a, b), (b, a)]
         else:
             return False
-        meant = [
-            Date(year, month, day)
-            for month, day in days
-            if 1 <= month <= LAST_MONTH and 1 <= day <= LAST_DAY
-        ]
+        meant = [Date(year, month, day) for month, day in days if is_date(month, day)]
         if meant:
             self._found.dates.append((self._take(start, end), meant))
         return bool(meant)
@@ -222,7 +210,7 @@ class _Stretch:
         if not found:
             return False
         hour, minute = int(found[1]), int(found[2] or 0)
-        if hour > LAST_HOUR or minute > LAST_MINUTE:
+        if not is_time(hour, minute):
             return False
         if half:
             hour = hour % HALF_A_DAY + (HALF_A_DAY if half[1] in "pP" else 0)

@@ -46,13 +46,11 @@ class Caller:
         user_id: whose memory.
         conversation: which of theirs; "" where the history's own beginning tells it.
         is_agent: whether it is a coding agent, whose first message is to be kept.
-        wants_memory: whether this request is to have memory.
     """
 
     user_id: str
     conversation: str = ""
     is_agent: bool = False
-    wants_memory: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,6 @@ def caller_of(headers: Mapping[str, str], body: Mapping[str, Any], wall: Wall = 
         _fitting(USER, user_id or by_key),
         _fitting(CONVERSATION, headers.get(CONVERSATION, "") or conversation),
         is_agent=named.is_agent or _SESSION in headers or _AGENT in headers,
-        wants_memory=wants_memory(headers),
     )
 
 
