@@ -507,7 +507,8 @@ class World:
         if self.policy.scope == "user":
             known |= person.before  # to memory that is another conversation of theirs
         for call in calls:
-            if call.kind == "summary" and not is_spoiled(call):
+            # Where a server has no such model nothing was summarized.
+            if call.kind == "summary" and call.status == 200 and not is_spoiled(call):
                 summary = json.dumps(call.body, sort_keys=True)
                 assert summary not in self.summaries or person.branched, "summarized twice"
                 self.summaries.add(summary)
