@@ -54,6 +54,12 @@ class InMemoryLedger:
             found = [stored[record_id] for record_id in wanted if record_id in stored]
         return {record.id: _with_body(record, decode_body(record.body)) for record in found}
 
+    def conversations(self, user_id: str, ids: Iterable[str]) -> dict[str, str]:
+        """See `ReadsConversations.conversations`."""
+        with self._lock:
+            stored = self._open().get(user_id, {})
+            return {one: stored[one].conversation for one in ids if one in stored}
+
     def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
         """See `ReadsLatest.latest`."""
         with self._lock:

@@ -200,6 +200,25 @@ def latest_record(ledger: Ledger, user_id: str, *, kind: str, conversation: str)
 
 
 @runtime_checkable
+class ReadsConversations(Protocol):
+    """Reading of which conversation records are, declared by the ledgers that can do just that."""
+
+    def conversations(self, user_id: str, ids: Iterable[str]) -> dict[str, str]:
+        """The conversation of each record, by its id; of those there are."""
+        ...
+
+
+def conversations_of(ledger: Ledger, user_id: str, ids: Iterable[str]) -> dict[str, str]:
+    """The conversation of each record, by its id; of those there are.
+
+    Of a ledger that cannot read just that, whole records are read.
+    """
+    if isinstance(ledger, ReadsConversations):
+        return ledger.conversations(user_id, ids)
+    return {name: record.conversation for name, record in ledger.get(user_id, ids).items()}
+
+
+@runtime_checkable
 class ReadsLatestIds(Protocol):
     """Reading the ends of many conversations at once, declared by the ledgers that can."""
 

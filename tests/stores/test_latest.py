@@ -1,14 +1,21 @@
-"""The last record written of a kind and conversation is read without those before it."""
+"""What is read of records without reading them whole, or those before them."""
 
 import pytest
-from turnfold_stores import ReadsLatest, Record, latest_ids, latest_record
+from turnfold_stores import (
+    ReadsConversations,
+    ReadsLatest,
+    Record,
+    conversations_of,
+    latest_ids,
+    latest_record,
+)
 
 
 class Scanned:
     """A ledger that cannot read from its end."""
 
     def __init__(self, inner):
-        self.scan = inner.scan
+        self.scan, self.get = inner.scan, inner.get
 
 
 @pytest.mark.parametrize("scanned", [False, True])
@@ -38,3 +45,16 @@ def test_the_last_records_of_a_kind_in_many_conversations(store, scanned):
     found = latest_ids(ledger, "u", kind="k", conversations=asked)
     assert found == {"c0": "3", "c1": "4", "c2": "2"}
     assert latest_ids(ledger, "u", kind="k", conversations=[]) == {}
+
+
+@pytest.mark.parametrize("scanned", [False, True])
+def test_the_conversations_that_records_are_of(store, scanned):
+    ledger = Scanned(store.ledger) if scanned else store.ledger
+    assert isinstance(ledger, ReadsConversations) is not scanned
+    store.ledger.put("u", [Record(f"r{n}", "k", f"c{n % 3}\0", text="word") for n in range(1_100)])
+    store.ledger.put("v", [Record("theirs", "k", "c0")])
+    asked = ["r0", "r1", "r1099", "theirs", "", *(f"none {n}" for n in range(1_200))]
+    found = conversations_of(ledger, "u", asked)
+    assert found == {"r0": "c0\0", "r1": "c1\0", "r1099": "c1\0"}
+    assert len(conversations_of(ledger, "u", (f"r{n}" for n in range(1_100)))) == 1_100
+    assert conversations_of(ledger, "u", []) == {}

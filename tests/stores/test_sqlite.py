@@ -260,12 +260,29 @@ def test_stems_that_no_text_has_change_neither_hits_nor_scores(url, monkeypatch)
         texts = ["zebra lamppu", "zebra", "my notes on a zebra", "bestellungen", "a lamp"]
         store.ledger.put("u", [Record(f"r{n}", "k", "c", text=one) for n, one in enumerate(texts)])
         pruned = list(store.ledger.match("u", question))
-        asked = len(store.ledger._there(asked_for(question)))
-        monkeypatch.setattr(ledger_module, "_FEW_WORDS", 10_000)
+        asked = len(store.ledger._texts_with(asked_for(question)))
+        monkeypatch.setattr(store.ledger, "_texts_with", lambda terms: dict.fromkeys(terms, 1))
         whole = list(store.ledger.match("u", question))
     assert pruned == whole
     assert {hit.id for hit in whole} >= {"r0", "r1", "r2", "r3"}
     assert asked < len(asked_for(question))
+
+
+def test_among_very_many_texts_those_with_a_rare_word_come_first(url, monkeypatch):
+    monkeypatch.setattr(ledger_module, "COMMON", 100)
+    monkeypatch.setattr(ledger_module, "_MANY", 250)
+    texts = ["boat boat oar", *["boat and oar"] * 120, "lamp", "a lamp by the boat", "nothing"]
+    with open_store(url) as store:
+        store.ledger.put("v", [Record("theirs", "k", "c", text="lamp")])
+        store.ledger.put("u", [Record(f"r{n}", "k", "c", text=one) for n, one in enumerate(texts)])
+        hits = list(store.ledger.match("u", "The lamp, the oar and the boat?"))
+        with monkeypatch.context() as few:
+            few.setattr(ledger_module, "_MANY", 10_000)
+            by_all = list(store.ledger.match("u", "The lamp, the oar and the boat?"))
+    assert [hit.id for hit in hits[:2]] == ["r121", "r122"]
+    assert len(hits) == 123
+    assert {hit.id for hit in hits} == {hit.id for hit in by_all}
+    assert [hit.score for hit in hits] == sorted((h.score for h in hits), reverse=True)
 
 
 def test_hits_come_once_and_in_order_over_many_searches_of_them(url):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from turnfold_stores.process.fork import importing
 from turnfold.accounting.prices import Price
 
 if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 
 # Clouds write `us.anthropic.claude-opus-5-5-v1:0`, `claude-haiku-4-5@20251001` and the like.
@@ -39,6 +41,12 @@ def listed(model: str) -> Price | None:
     priced as `claude-opus-5`. A name that only begins like a known one is not known:
     `claude-opus-5-7` is no `claude-opus-5`.
     """
+    return _listed(model, datetime.now(UTC).date(), id(_snapshot()))
+
+
+@lru_cache(maxsize=256)
+def _listed(model: str, _day: date, _data: int) -> Price | None:
+    """The price of a model by one state of the data, which is asked for several times a turn."""
     start = model.find("claude-")
     if start < 0:
         return None
@@ -85,12 +93,15 @@ def stale(today: date) -> str:
     )
 
 
-def _models() -> Iterator[ModelInfo]:
+def _snapshot() -> DataSnapshot:
     with importing:  # the data are a module that is imported when asked for
         from genai_prices.data_snapshot import get_snapshot
 
-        snapshot = get_snapshot()
-    return iter(snapshot.find_provider(None, "anthropic", None).models)
+        return get_snapshot()
+
+
+def _models() -> Iterator[ModelInfo]:
+    return iter(_snapshot().find_provider(None, "anthropic", None).models)
 
 
 def _price(model: ModelInfo) -> Price | None:

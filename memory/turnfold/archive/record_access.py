@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from turnfold_stores import Record, Store
+from turnfold_stores import Record, Store, conversations_of
 from turnfold_stores.records.fields import Reading
 
 from turnfold.archive.leases import Claims
@@ -102,6 +102,11 @@ class RecordAccess:
         """Records of the user as they are stored, by id."""
         ids = list(ids)
         return self.store.ledger.get(self.scope.user_id, ids) if ids else {}
+
+    def conversations(self, ids: Iterable[str]) -> Mapping[str, str]:
+        """The conversation that each record of the user is of, by id; of those there are."""
+        ids = list(ids)
+        return conversations_of(self.store.ledger, self.scope.user_id, ids) if ids else {}
 
     def _record(self, name: str, kind: str, body: Any, at: float | None = None) -> Record:
         return Record(

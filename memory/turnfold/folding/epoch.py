@@ -50,6 +50,7 @@ class Epoch:
         self._exchanges = self._shown.exchanges
         self.sizes = [one.size for one in self._exchanges]
         self._count = count
+        self._recalled: list[int] | None = None
 
     @classmethod
     def under(
@@ -170,7 +171,10 @@ class Epoch:
     @property
     def recalled(self) -> list[int]:
         """What earlier turns recalled and the request still holds, one by one."""
-        return [self._count(plan.recalled) for plan in self.earlier.values() if plan.appends]
+        if self._recalled is None:  # asked for again and again
+            appended = (plan.recalled for plan in self.earlier.values() if plan.appends)
+            self._recalled = [self._count(text) for text in appended]
+        return self._recalled
 
     def tokens(self, plan: Plan | None, *, fixed: int) -> Tokens:
         """What a request holds, part by part.

@@ -65,24 +65,27 @@ class RecallFilter:
         self._root = root
         self._elsewhere: dict[str, Collection[str]] = {}  # by conversation; read when first met
 
-    def meet(self, records: Iterable[Record]) -> None:
-        """Read at once what is in memory of the conversations that passages are of."""
+    def meet(self, passages: Mapping[str, str]) -> None:
+        """Read at once what is in memory of the conversations that passages are of, by their ids.
+
+        To be called before the filter is asked of them.
+        """
         here = self._archive.scope.conversation
-        met = {one.conversation for one in records if content_of(one.id) not in self._live}
+        met = {of for name, of in passages.items() if content_of(name) not in self._live}
         if strange := met - self._elsewhere.keys() - ({here} if here else set()):
             self._elsewhere |= self._archive.paths.folded_in(
                 strange, self._known, mark=self._archive.mark, but=self._root
             )
 
-    def __call__(self, record: Record) -> int | None:
+    def __call__(self, passage: str, conversation: str) -> int | None:
         """The exchange number; 0 for another conversation; None if it may not be recalled."""
-        content = content_of(record.id)
+        content = content_of(passage)
         if content in self._live:
             return None
         here = self._archive.scope.conversation
-        if record.conversation == here and (content in self._turns or here):
+        if conversation == here and (content in self._turns or here):
             return self._turns.get(content)
-        return 0 if content in self._elsewhere[record.conversation] else None
+        return 0 if content in self._elsewhere[conversation] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,6 @@ class Candidates:
         self._folded = folded
         self._closed = closed
         self._known = known
-        self._others: dict[str, tuple[Candidate, ...]] = {}
         live = {one.content_id for n, one in enumerate(exchanges) if n not in folded}
         self._indexes = {
             exchanges[index].content_id: index
@@ -156,18 +158,24 @@ class Candidates:
             return
         while batch := list(islice(hits, _BATCH)):
             strange = [hit.id for hit in batch if content_of(hit.id) not in self._indexes]
-            records = self._archive.records(strange)
-            self._eligible.meet(records.values())
+            said_in = self._archive.conversations(strange)
+            self._eligible.meet(said_in)
             for hit in batch:
-                record = records.get(hit.id)
                 known = content_of(hit.id) in self._indexes
-                if known or (record is not None and self._eligible(record) is not None):
+                where = said_in.get(hit.id)
+                if known or (where is not None and self._eligible(hit.id, where) is not None):
                     yield hit.id
 
-    def with_neighbours(self, passage_ids: Iterable[str]) -> tuple[list[Candidate], list[int]]:
+    def with_neighbours(
+        self, passage_ids: Iterable[str], *, elsewhere: int
+    ) -> tuple[list[Candidate], list[int]]:
         """What was said in and around the exchanges of passages, in order.
 
         Other conversations come first, without what stands around.
+
+        Args:
+            passage_ids: the most wanted first.
+            elsewhere: how many exchanges of other conversations are read at most.
 
         Returns:
             The messages, and for each the number of its run: those of one run were said one
@@ -177,11 +185,9 @@ class Candidates:
         messages: list[Candidate] = []
         runs: list[int] = []
         run = 0
-        strange = [content for content in contents if content not in self._indexes]
-        others = self._of_others(strange)
-        for content in sorted(strange):  # in one order, whatever the ledger's
-            if content not in others:
-                continue
+        strange = (content for content in contents if content not in self._indexes)
+        others = self._of_others(islice(strange, elsewhere))
+        for content in sorted(others):  # in one order, whatever the ledger's
             run += 1
             messages += others[content]
             runs += [run] * (len(messages) - len(runs))
@@ -201,19 +207,18 @@ class Candidates:
         return messages, runs
 
     def read(self, passage_ids: Iterable[str]) -> None:
-        """Read what was said in the exchanges of passages, so that it is there when asked for."""
-        contents = list(dict.fromkeys(map(content_of, passage_ids)))
-        self._of_others([one for one in contents if one not in self._indexes])
-        for content in contents:
+        """Read what was said in the exchanges of passages, so that it is there when asked for.
+
+        Those of other conversations are read when it is known which of them are wanted most.
+        """
+        for content in dict.fromkeys(map(content_of, passage_ids)):
             if content in self._indexes:
                 self._said(self._indexes[content])
 
     def _of_others(self, contents: Iterable[str]) -> dict[str, tuple[Candidate, ...]]:
         """What was said in exchanges that are not on this path, by content id, where known."""
-        lacking = [one for one in contents if one not in self._others]
-        for content, said in self._archive.paths.messages(lacking).items():
-            self._others[content] = messages_of(content, utterances(said))
-        return self._others
+        said = self._archive.paths.messages(list(contents))
+        return {content: messages_of(content, utterances(one)) for content, one in said.items()}
 
     def turn(self, content_id: str) -> int:
         """The number of an exchange on this path, from 1; 0 for one of another."""

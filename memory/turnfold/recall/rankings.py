@@ -83,16 +83,17 @@ class Rankings:
             return lexical, then
 
         finish_reading, dense, wrong = read, dict[str, float](), None
+        nearest: Iterator[Hit] = iter(())
         try:
             self._catch_up()
             finish_reading = beside(read)
-            vector = self._embedded(asked.query)
+            nearest = self._nearest(self._embedded(asked.query))
         except BaseException as failed:  # noqa: BLE001 - an embedder or a store may raise anything
             wrong = failure(failed)
         lexical, then = finish_reading()
         if wrong is None:
             try:
-                dense = self._near(vector, asks=asked.asks)
+                dense = self._near(nearest, asks=asked.asks)
             except BaseException as failed:  # noqa: BLE001 - an index may raise anything
                 wrong = failure(failed)
         return Ranked(lexical, dense, then, wrong)
@@ -103,7 +104,7 @@ class Rankings:
         Raises:
             Exception: whatever the embedder or the index raises.
         """
-        return list(self._near(self._embedded(query), asks=True)) if query else []
+        return list(self._near(self._nearest(self._embedded(query)), asks=True)) if query else []
 
     def _by_words(self, asked: RecallQuery) -> Iterator[Hit]:
         """Hits by words: those of the opening itself before those of what it may follow up on.
@@ -130,22 +131,28 @@ class Rankings:
         assert self._context.embedder is not None
         return query_vector(self._context.embedder, self._archive.redacted_text(query))
 
-    def _near(self, vector: Vector, *, asks: bool) -> dict[str, float]:
-        """Cosines of the passages nearest to a vector, the nearest first."""
+    def _nearest(self, vector: Vector) -> Iterator[Hit]:
+        """Hits by meaning, the nearest first; they are searched now, not when they are read."""
+        user_id = self._archive.scope.user_id
+        hits = self._archive.store.index.nearest(user_id, vector, conversation=self._where)
+        return chain(list(islice(hits, 1)), hits)
+
+    def _near(self, nearest: Iterator[Hit], *, asks: bool) -> dict[str, float]:
+        """Cosines of those near enough that may be recalled, the nearest first."""
         scores: dict[str, float] = {}
-        alive = self._alive(self._above_floor(vector, scores, asks=asks))
+        alive = self._alive(self._above_floor(nearest, scores, asks=asks))
         return {name: scores[name] for name in alive}
 
     def _above_floor(
-        self, vector: Vector, scores: dict[str, float], *, asks: bool
+        self, nearest: Iterator[Hit], scores: dict[str, float], *, asks: bool
     ) -> Iterator[Hit]:
-        """Hits by meaning, their scores written down by the way."""
-        policy, user_id = self._context.policy, self._archive.scope.user_id
+        """Hits near enough, their scores written down by the way."""
+        policy = self._context.policy
         least = policy.recall_floor
         if policy.budget is not None:
             least = min(least, _LEAST_SIMILARITY)
         floor = least if asks else policy.recall_floor
-        for hit in self._archive.store.index.nearest(user_id, vector, conversation=self._where):
+        for hit in nearest:
             if hit.score < floor:
                 return
             scores[hit.id] = hit.score

@@ -65,6 +65,9 @@ _LITTLE_ELSE = 4
 _OF_NAMED = 1.5
 _OF_NAMED_BY_NEARNESS = 4.0
 _NO_FLOOR = -1.0
+# Exchanges of other conversations that are read, and one more for so many tokens to spend.
+_LEAST_ELSEWHERE = 60
+_PER_ELSEWHERE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +126,17 @@ def look_up(
     rankings = Rankings(context, found, most=_LEAST_TAKEN + budget // _PER_TAKEN, where=where)
     ranked = rankings.of(asked, span if _asks_when(asked) else None)
     lexical, dense, then, wrong = ranked.lexical, ranked.dense, ranked.then, ranked.wrong
-    messages, runs = found.with_neighbours([*lexical, *dense, *then])
+    of_pieces = fuse_ranks(lexical, dense)
+    messages, runs = found.with_neighbours(
+        [*sorted(of_pieces, key=lambda name: -of_pieces[name]), *then],
+        elsewhere=_LEAST_ELSEWHERE + budget // _PER_ELSEWHERE,
+    )
     share = _share(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
     share = 1.0 if then else share
     budget = int(budget * share)
     if not budget or not messages:
         return LookedUp((), wrong)
     budget -= min(RECALL_OVERHEAD, budget // 2)
-    of_pieces = fuse_ranks(lexical, dense)
     in_time = _timeliness(found, span, messages)
     nearness = nearness_of_messages(messages, dense, of_assistant=asked.of_assistant)
     by_nearness = [messages[at].id for at in np.argsort(-nearness, kind="stable") if nearness[at]]

@@ -17,18 +17,12 @@ from turnfold_stores.postgres.connections import Connections
 from turnfold_stores.postgres.index import PostgresIndex
 from turnfold_stores.postgres.nul_escape import restored, stored
 from turnfold_stores.postgres.schema import LEDGER, prepare
-from turnfold_stores.postgres.word_numbers import (
-    COMMON,
-    WeightedTerms,
-    array_of,
-    numbers_of,
-    weighed,
-)
+from turnfold_stores.postgres.word_numbers import WeightedTerms, array_of, numbers_of, weighed
 from turnfold_stores.postgres.words_anew import WordsAnew
 from turnfold_stores.protocols import Hit, Record
 from turnfold_stores.records.validation import check_user, decode_body, encode_body
 from turnfold_stores.search.stemming import VERSION
-from turnfold_stores.search.terms import asked_for, terms
+from turnfold_stores.search.terms import COMMON, asked_for, terms
 from turnfold_stores.store import Store
 
 # Rows of one statement, and bytes after which no more are added: a statement takes 1 GB.
@@ -56,6 +50,9 @@ RETURNING id
 """
 _GET: LiteralString = """
 SELECT {columns} FROM {records} WHERE user_id = %(user_id)s AND id = ANY(%(ids)s)
+"""
+_CONVERSATIONS: LiteralString = """
+SELECT id, conversation FROM {records} WHERE user_id = %(user_id)s AND id = ANY(%(ids)s)
 """
 _SCAN: LiteralString = """
 SELECT {columns} FROM {records}
@@ -193,13 +190,20 @@ class PostgresLedger:
     def get(self, user_id: str, ids: Iterable[str]) -> Mapping[str, Record]:
         """See `Ledger.get`."""
         get = self._connections.statement(_GET, columns=_COLUMNS)
+        found = map(_record, self._rows_of(get, user_id, ids))
+        return {record.id: record for record in found}
+
+    def conversations(self, user_id: str, ids: Iterable[str]) -> dict[str, str]:
+        """See `ReadsConversations.conversations`."""
+        rows = self._rows_of(self._connections.statement(_CONVERSATIONS), user_id, ids)
+        return {restored(record_id): restored(conversation) for record_id, conversation in rows}
+
+    def _rows_of(self, statement: Any, user_id: str, ids: Iterable[str]) -> Iterator[Any]:
+        """The rows that a statement reads of records, so many at a time."""
         wanted = [stored(record_id) for record_id in ids]
-        found: dict[str, Record] = {}
         for start in range(0, len(wanted), _MOST_ROWS):
             values = {"user_id": stored(user_id), "ids": wanted[start : start + _MOST_ROWS]}
-            for record in map(_record, self._connections.read(get, values)):
-                found[record.id] = record
-        return found
+            yield from self._connections.read(statement, values)
 
     def scan(
         self, user_id: str, *, kind: str | None = None, conversation: str | None = None

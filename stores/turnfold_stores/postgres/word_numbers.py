@@ -12,8 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# A word in so many records or more says little: see `weighed`.
-COMMON = 1_000
+from turnfold_stores.search.terms import COMMON
 
 
 def numbers_of(user_id: str, words: list[str]) -> list[int]:

@@ -29,6 +29,7 @@ from turnfold_stores.search.stop_words import (
 )
 
 __all__ = [
+    "COMMON",
     "STOP_WORDS",
     "alternatives",
     "asked_for",
@@ -82,6 +83,8 @@ _IS_HAN = re.compile(rf"[{_HAN}]")
 # Between a stem and its language; no letter, so that no word has it.
 _OF = "\u00b7"
 _MOST_WORDS = 48
+COMMON = 1_000
+"""Texts that have a word from which it tells little: a store may weigh it last."""
 # Characters of a text that are looked at for its languages.
 _TELLS_LANGUAGES = 8_192
 

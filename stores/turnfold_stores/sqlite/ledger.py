@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -12,17 +12,16 @@ from typing import Any, TypeAlias, TypeVar
 from turnfold_stores.errors import StoreCorrupt
 from turnfold_stores.protocols import Hit, Record
 from turnfold_stores.records.validation import check_user, encode_body, record_of
-from turnfold_stores.search.terms import asked_for
+from turnfold_stores.search.terms import COMMON, asked_for
 from turnfold_stores.sqlite.connection import OWNER, SqliteFile, chunks, forget_empty, marks
 from turnfold_stores.sqlite.errors import concerns_words, corrupt
 from turnfold_stores.sqlite.purge import purge_file
 
 # Rows read at a time by scan: between pages nothing is locked.
 _PAGE = 256
-# Words up to which a question is asked as it is. Of one whose language is not told each word is
-# asked for by its stems in all of them, most of which no text has; and each text that is found is
-# looked through for all.
-_FEW_WORDS = 24
+# Texts that have a user's words, one word after the other, up to which all words are weighed at
+# once.
+_MANY = 10_000
 # Hits read at a time by match, and how many times as many after these: each page is searched anew,
 # and recall reads some 400.
 _HITS = 512
@@ -36,6 +35,12 @@ SELECT records.id, score
 FROM ({_SCORED} ORDER BY score DESC, rowid LIMIT :limit OFFSET :offset)
 JOIN records USING (seq) WHERE records.owner = :owner
 ORDER BY score DESC, seq
+"""  # noqa: S608 - constants
+# Of rare words: to meet those of a user first would be to read that each text of theirs is theirs.
+_OF_A_USER_BY_RARE_WORDS = f"""
+SELECT records.id, score FROM ({_SCORED}) JOIN records USING (seq)
+WHERE records.owner = :owner
+ORDER BY score DESC, seq LIMIT :limit OFFSET :offset
 """  # noqa: S608 - constants
 # Other users may have a conversation of that name, and words are met by their stems.
 _OF_A_CONVERSATION = f"""
@@ -103,6 +108,20 @@ class SqliteLedger:
                     (user_id, *chunk),
                 ).fetchall()
             found.update((row[0], self._record(row)) for row in rows)
+        return found
+
+    def conversations(self, user_id: str, ids: Iterable[str]) -> dict[str, str]:
+        """See `ReadsConversations.conversations`."""
+        found: dict[str, str] = {}
+        for chunk in chunks(ids):
+            with self.file.reading() as sqlite:
+                found.update(
+                    sqlite.execute(
+                        "SELECT id, conversation FROM records "  # noqa: S608 - constants
+                        f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
+                        (user_id, *chunk),
+                    )
+                )
         return found
 
     def scan(
@@ -192,26 +211,55 @@ class SqliteLedger:
         return (row[0] for row in rows)
 
     def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
-        """See `Words.match`. At most 48 different words of `text` count, the longest ones."""
-        # Quoted, so that none is read as syntax.
-        terms = [f'"{term}"' for term in self._with_words(partial(self._there, asked_for(text)))]
+        """See `Words.match`. At most 48 different words of `text` count, the longest ones.
+
+        Where all of a user's texts are searched and very many have one of the words, those that
+        have a rare word come before those that share only words of 1,000 texts or more.
+        """
+        found_in = self._with_words(partial(self._texts_with, asked_for(text)))
         with self.file.reading() as sqlite:
             row = sqlite.execute("SELECT owner FROM users WHERE user_id = ?", (user_id,)).fetchone()
-        if not terms or row is None:
+        if not found_in or row is None:
             return
-        # The user or the conversation is a token of the match itself: FTS5 meets it before it
-        # scores anything.
-        if conversation is None:
-            search, place, values = _OF_A_USER, f"u{row[0]}", {}
-        else:
-            name = conversation.encode("utf-8", "surrogatepass").hex()
-            search, place, values = _OF_A_CONVERSATION, f"c{name}", {"conversation": conversation}
-        query = f"place:{place} AND text:({' OR '.join(terms)})"
+        asked = {"owner": row[0]}
+        if conversation is not None:
+            # The user or the conversation is a token of the match itself: FTS5 meets it before it
+            # scores anything.
+            place = "c" + conversation.encode("utf-8", "surrogatepass").hex()
+            here = asked | {"conversation": conversation}
+            yield from self._hits(_OF_A_CONVERSATION, _query(found_in, place), here)
+            return
+        rare = [term for term, texts in found_in.items() if texts < COMMON]
+        seen: set[str] = set()
+        least = float("inf")
+        if rare and sum(found_in.values()) > _MANY:
+            for hit in self._hits(_OF_A_USER_BY_RARE_WORDS, _query(rare), asked):
+                seen.add(hit.id)
+                least = hit.score
+                yield hit
+        for hit in self._hits(_OF_A_USER, _query(found_in, f"u{row[0]}"), asked):
+            if hit.id not in seen:
+                least = min(least, hit.score)
+                yield Hit(hit.id, least)
+
+    def _texts_with(self, terms: Iterable[str]) -> dict[str, int]:
+        """How many texts of the file have each term; of those that some have.
+
+        Of a word whose language is not told each stem that it has in some language is asked for,
+        and most of them no text has.
+        """
+        counted = "SELECT doc FROM words_terms WHERE term = ?"
+        with self.file.reading() as sqlite:
+            rows = ((term, sqlite.execute(counted, (term,)).fetchone()) for term in terms)
+            return {term: row[0] for term, row in rows if row is not None}
+
+    def _hits(self, search: str, query: str, asked: Mapping[str, Any]) -> Iterator[Hit]:
+        """What a search finds, each once."""
         seen: set[str] = set()
         offset, limit = 0, _HITS
         while True:
-            asked = {"query": query, "owner": row[0], "offset": offset, "limit": limit, **values}
-            page = self._with_words(partial(self._rows, search, asked))
+            values = {**asked, "query": query, "offset": offset, "limit": limit}
+            page = self._with_words(partial(self._rows, search, values))
             offset += len(page)
             for record_id, score in page:
                 # Rows move between pages when somebody writes meanwhile.
@@ -221,14 +269,6 @@ class SqliteLedger:
             if len(page) < limit:
                 return
             limit *= _MORE_HITS
-
-    def _there(self, terms: Collection[str]) -> Collection[str]:
-        """Those of many terms that some text has; of few, all."""
-        if len(terms) <= _FEW_WORDS:
-            return terms
-        has = "SELECT 1 FROM words WHERE words MATCH ? LIMIT 1"
-        with self.file.reading() as sqlite:
-            return [one for one in terms if sqlite.execute(has, (f'text:"{one}"',)).fetchone()]
 
     def check(self) -> list[str]:
         """See `ChecksItself.check`. Reads the whole file."""
@@ -265,3 +305,10 @@ class SqliteLedger:
             with self.file.writing() as sqlite:
                 sqlite.execute("INSERT INTO words (words) VALUES ('rebuild')")
             return work()
+
+
+def _query(terms: Iterable[str], place: str = "") -> str:
+    """What FTS5 is asked: for texts with any of some terms, from a place."""
+    # Quoted, so that none is read as syntax.
+    any_of = " OR ".join(f'"{term}"' for term in terms)
+    return f"place:{place} AND text:({any_of})" if place else f"text:({any_of})"

@@ -184,6 +184,8 @@ def know_terms(sqlite: sqlite3.Connection) -> None:
     sqlite.create_function(
         "turnfold_terms", 1, lambda text: " ".join(terms(text)), deterministic=True
     )
+    # In how many texts each term is; of this connection, so nothing is written to the file.
+    sqlite.execute("CREATE VIRTUAL TABLE temp.words_terms USING fts5vocab(main, words, row)")
 
 
 def refresh_terms(sqlite: sqlite3.Connection, path: Path) -> None:
