@@ -66,8 +66,8 @@ _OF_NAMED = 1.5
 _OF_NAMED_BY_NEARNESS = 4.0
 _NO_FLOOR = -1.0
 # Exchanges of other conversations that are read, and one more for so many tokens to spend.
-_LEAST_ELSEWHERE = 60
-_PER_ELSEWHERE = 20
+_LEAST_ELSEWHERE = 100
+_PER_ELSEWHERE = 8
 
 
 @dataclass(frozen=True, slots=True)
