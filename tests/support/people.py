@@ -94,6 +94,7 @@ class Person:
         self.regenerated = False  # whether they had anything answered anew
         self.amended = 0  # how often they changed something and kept what came after it
         self.deleted_first = False  # whether they deleted something at the very beginning
+        self.deleted_second = False  # whether so they did behind the first that they send
         self.cuts = 0  # at how many openings they sent less than they have
         self.unsent = None  # how many exchanges they never sent, as they were before memory came
         self.requests = []  # see World.examine_growth
@@ -347,8 +348,10 @@ class World:
         Who cuts their history deletes something behind what they still send, and behind the first
         two that memory has seen: what is missing at the front is cut. Who deletes the first
         exchange, and then the one that is first now, cannot be told from them: they do it once.
+        So it is with the second: what is missing there is cut by who keeps the first.
         """
-        sent = {"whole": len(person.exchanges), "last": 4, "first": 3}[person.habit]
+        newest = 3 if person.deleted_second else 4
+        sent = {"whole": len(person.exchanges), "last": newest, "first": 3}[person.habit]
         known = 0 if person.habit == "whole" else (person.unsent or 0) + 2
         first = max(known, len(person.exchanges) - sent)
         first = max(first, 2) if person.deleted_first else first
@@ -357,6 +360,7 @@ class World:
             place = places[number % len(places)]
             if stands_alone(person.exchanges, place):
                 person.deleted_first |= place < 2
+                person.deleted_second |= place == len(person.exchanges) - 4
                 person.amended += 1
                 person.branched = True
                 del person.exchanges[place]
@@ -538,14 +542,16 @@ class World:
         limited = self.policy.max_prompt_tokens is not None or self.policy.budget is not None
         if not limited and not useless and not too_often:
             assert len(instead) <= failed
-        assert not [why for why in receipt.degraded if why.startswith("citations")]
+        # What is cited goes where a prompt would else be over what it may have.
+        cited = [why for why in receipt.degraded if why.startswith("citations")]
+        assert limited or not cited
         # A limit that one exchange alone is over cannot be held, and that is said, too; so it is
         # that a summarizer was not asked, since it failed several times in a row, and that a
         # worker whom a failing store let down still seems to be at it.
         told = [
             why
             for why in receipt.degraded
-            if why not in instead
+            if why not in (*instead, *cited)
             and not of_limits(why)
             and "is left alone" not in why
             and "it was not there within" not in why
@@ -659,6 +665,9 @@ class World:
         for one in live:
             self.examine_steps(person, self.within(person, plan, one))
         shown = [message for one in live for message in self.shown(person, plan, one)]
+        sources = [plan["sources"]] if plan.get("sources") else []
+        if sources:  # citations go with the documents they name, and a block names those
+            shown = without_citations_of_folded(shown)
         expected = merged(shown)
         sent_messages = merged(sent["messages"])
         assert len(sent_messages) == len(expected), "messages are missing"
@@ -671,7 +680,7 @@ class World:
             put_in = [
                 place for place, block in enumerate(mine)
                 if ours["role"] == "user"
-                and block.get("text") in {*recalled, *summary} - theirs_too
+                and block.get("text") in {*recalled, *summary, *sources} - theirs_too
             ]  # fmt: skip
             ahead = len(results_in(ours)) + sum(one["type"] == "compaction" for one in mine)
             assert put_in == list(range(ahead, ahead + len(put_in))), "not before the words"
@@ -681,7 +690,9 @@ class World:
             assert verbatim == [renumbered(b) for b in caller if not is_thought(b)]
             thoughts = [b for b in kept if is_thought(b)]
             assert all(b in caller for b in thoughts), "a thought was made up"
-        assert Counter(found) <= Counter([*recalled, *summary]), "something was put in twice"
+        assert Counter(found) <= Counter([*recalled, *summary, *sources]), (
+            "something was put in twice"
+        )
         assert set(summary) <= set(found), "the summary is missing"
         if plan["recalled"]:
             assert plan["recalled"] in found, "what was recalled is missing"
@@ -790,6 +801,25 @@ def renumbered(block):
     if not isinstance(cited, list):
         return block
     return {**block, "citations": [{**one, "document_index": 0} for one in cited]}
+
+
+def without_citations_of_folded(messages):
+    """The same messages without citations of documents that are in none of them."""
+    all_blocks = [block for message in messages for block in blocks_of(message)]
+    in_view = {block.get("title") for block in all_blocks if block["type"] == "document"}
+
+    def left(block):
+        cited = block.get("citations")
+        if not isinstance(cited, list):
+            return block
+        kept = [one for one in cited if one["document_title"] in in_view]
+        rest = {name: value for name, value in block.items() if name != "citations"}
+        return {**rest, "citations": kept} if kept or not cited else rest
+
+    return [
+        one if isinstance(one["content"], str) else {**one, "content": [*map(left, one["content"])]}
+        for one in messages
+    ]
 
 
 def kept_of(message):
