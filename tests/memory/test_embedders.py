@@ -141,8 +141,9 @@ def test_an_encoder_like_xlm_roberta_gives_what_sentence_transformers_gives(tmp_
     folder = make_xlm_roberta(tmp_path / "tiny", pooling=pooling, around="")
     fast, slow = FastEmbedder(folder), SentenceTransformerEmbedder(folder)
     assert fast.model == slow.model
-    assert np.allclose(fast.embed(SAID), slow.embed(SAID), atol=1e-4)
-    assert np.allclose(fast.embed_query("a cat"), slow.embed_query("a cat"), atol=1e-4)
+    # By the angle between them: a processor that has bfloat16 rounds each number to it.
+    assert np.sum(fast.embed(SAID) * slow.embed(SAID), axis=1).min() > 0.9999
+    assert fast.embed_query("a cat") @ slow.embed_query("a cat") > 0.9999
 
 
 @pytest.mark.parametrize("dtype", ["F16", "BF16"])

@@ -125,6 +125,41 @@ asking.join()
 """) == ["True", "child ended with 0"]
 
 
+def test_a_turn_imports_nothing_that_a_fork_may_cut(run):
+    """Neither what is ours nor what the SDK and the libraries leave for their first use."""
+    assert run("""
+import sys
+from turnfold_stores.process.fork import importing
+
+SAID = ("Always answer in French.", "Réponds toujours en français.", "Antworte immer auf Deutsch.",
+        "I have twenty-two cats, not three.", "Ich habe keine zweiundzwanzig Katzen.",
+        "我有二十二只猫，不是三只。", "J'ai vingt-deux chats.")
+cut = set()
+
+def seen(event, args):
+    if event == "exec" and getattr(args[0], "co_name", "") == "<module>":
+        if not importing._inside[threading.get_ident()]:
+            cut.add(args[0].co_filename)
+
+memory = Memory("memory:", embedder=HashedWords(), policy=SMALL)
+client = memory.wrap(FakeClaude("So.").client(), user_id="u", conversation="c")
+messages = [{"role": "user", "content": said} for said in SAID]
+answer = {"role": "assistant", "content": "I see."}
+said = [one for message in messages for one in (message, answer)]
+
+def turns():
+    for number in (12, 13, 14):
+        client.messages.create(**ask([*said, *history(number)]))
+
+sys.addaudithook(seen)
+thread = threading.Thread(target=turns)
+thread.start()
+thread.join()
+memory.search("Katzen", user_id="u")
+print(sorted(cut), flush=True)
+""") == ["[]"]
+
+
 def test_a_child_is_held_up_by_no_turn_of_its_parent(run):
     """The parent's threads hold whatever locks a turn takes, one after the other."""
     assert (

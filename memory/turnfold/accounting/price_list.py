@@ -78,7 +78,8 @@ def dearest() -> Price:
 
 def looked_up() -> date:
     """The last day on which the data say that one of their prices was looked up."""
-    text = files("genai_prices").joinpath("data.py").read_text(encoding="utf-8")
+    with importing:  # Python imports what reads it when it first does
+        text = files("genai_prices").joinpath("data.py").read_text(encoding="utf-8")
     return max(map(date.fromisoformat, _LOOKED_UP.findall(text)))
 
 

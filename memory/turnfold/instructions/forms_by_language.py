@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from turnfold_stores.cached_value import cached_property
 
 from turnfold.instructions.forms import Form
-from turnfold.instructions.phrases import any_of, table, words_of
+from turnfold.instructions.phrases import any_of, words_of
+from turnfold.language.tables import table
 
 _SCRIPTS = {  # kana before ideographs, which are in both
     "ja": re.compile("[\u3040-\u30ff]"),

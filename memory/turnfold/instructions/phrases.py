@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
-from importlib import resources
-from typing import Any
 
 _TAKEN_OFF = dict.fromkeys([*range(0x300, 0x370), *range(0x64B, 0x653), 0x640])
 # Scripts that put no blanks between words, or endings on them.
@@ -24,11 +21,6 @@ def plainly(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold()
     text = unicodedata.normalize("NFD", text).translate(_TAKEN_OFF)
     return " ".join(unicodedata.normalize("NFC", text).replace("’", "'").split())
-
-
-def table(name: str) -> dict[str, Any]:
-    """What a file of words of this package holds."""
-    return tomllib.loads(resources.files("turnfold").joinpath(name).read_text("utf-8"))
 
 
 def words_of(text: str) -> frozenset[str]:

@@ -10,7 +10,8 @@ import re
 
 from turnfold_stores.cached_value import cached_property
 
-from turnfold.instructions.phrases import any_of, table, words_of
+from turnfold.instructions.phrases import any_of, words_of
+from turnfold.language.tables import table
 
 _ENDS_LINE = r"(?=\s*(?:[,!.，、]|$)|\s+\w+(?:\s\w+)?[.!]?$)"
 

@@ -6,12 +6,11 @@ The words are in `negation.toml`, for the languages in which denials are compare
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
+from turnfold.language.tables import table
 from turnfold.language.words import bare, carries_matter, stem
 
 _NEGATIVE_FORM = re.compile(r"un(?!it|i[qvo]|der|til|cle|less)")
@@ -154,4 +153,4 @@ def _word(word: str, language: str) -> Word:
 
 @lru_cache(maxsize=1)
 def _words() -> dict[str, dict[str, Any]]:
-    return tomllib.loads(files(__package__).joinpath("negation.toml").read_text("utf-8"))
+    return table("language/negation.toml")

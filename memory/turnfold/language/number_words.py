@@ -5,13 +5,12 @@ The words are in `number_words.toml`. Libraries that have them were measured: se
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from turnfold.language.numerals import Number, number
+from turnfold.language.tables import table
 from turnfold.language.words import bare
 
 Kind = Literal["month", "short month", "day", "short day", "number", "ordinal", "scale"]
@@ -157,7 +156,7 @@ def number_words(languages: Languages) -> NumberWords:
 
 @lru_cache(maxsize=1)
 def _words() -> dict[str, dict[str, Any]]:
-    return tomllib.loads(files(__package__).joinpath("number_words.toml").read_text("utf-8"))
+    return table("language/number_words.toml")
 
 
 def inflects(language: str) -> bool:

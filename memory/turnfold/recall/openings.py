@@ -15,8 +15,9 @@ from turnfold_stores.search.stemming import language_of
 from turnfold_stores.search.stop_words import BY_LANGUAGE
 from turnfold_stores.search.terms import telling_words
 
-from turnfold.instructions.phrases import any_of, plainly, table
+from turnfold.instructions.phrases import any_of, plainly
 from turnfold.language.number_words import Languages, number_words
+from turnfold.language.tables import table
 from turnfold.language.which_language import languages_by_letters
 from turnfold.language.words import bare
 

@@ -27,6 +27,7 @@ from turnfold.scope import Whose
 from turnfold.sdk.attempt import Attempt, OnReceipt, as_sent
 from turnfold.sdk.attempt_effects import Await, Close, Load, Prepare, Send, Tap, Tell
 from turnfold.sdk.background import Background
+from turnfold.sdk.late_imports import import_propagators
 from turnfold.sdk.response_tap import (
     AsyncTee,
     Message,
@@ -100,6 +101,7 @@ class MemoryMiddleware(Middleware):
         self._policy = policy
         self._advised: set[str] = set()  # what was said once
         self._remark = ""  # what the next receipt says
+        import_propagators()
 
     # --- what is done at an attempt -----------------------------------------------------------
 
