@@ -154,6 +154,14 @@ def test_who_edits_the_first_message_begins_another_history():
     assert seen["folds"] >= 2
 
 
+def test_what_was_kept_in_view_is_found_once_it_is_folded_on_another_path():
+    """Who sends their newest goes back: an older exchange is the first now, and stays instead."""
+    policy = replace(SMALL, keep_first=1, keep_exchanges=0)
+    actions = [Act("say"), Act("say"), Act("say", who=1), Act("edit", who=1, number=1)]
+    people = [("whole", "c", None, 0), ("last", "c", None, 9)]
+    assert run(people, policy, "enforced", actions)["folds"] == 1
+
+
 @pytest.mark.parametrize("mode", ["enforced", "dropped", "unenforced"])
 def test_long_open_exchanges_keep_the_promises(mode):
     job = Act("job", number=5, size="large")

@@ -3,8 +3,8 @@
 A history from which an exchange was deleted goes on on a path of its own. What memory has of
 the other exchanges is taken along, so that nothing has to be summarized again: nodes about what
 came before the gap stay as they are; of the others all items stay that say nothing of what is
-gone, with their turns counted anew. No model is asked. An exchange that is new in its place is
-summarized by its own sentences.
+gone, with their turns counted anew. No model is asked. An exchange that is new in its place, or
+stood there in view, is summarized by its own sentences.
 """
 
 from __future__ import annotations
@@ -91,17 +91,21 @@ def carry(
     if shift.last <= max(shift.head, own.count if own else 0):
         return None
     part = archive.storable(closed)[: shift.last]
-    new = [
-        number
-        for number, place in enumerate(places[: shift.last], 1)
-        if place is None and number > shift.head and not archive.is_forgotten(closed[number - 1])
-    ]
     gone = {one.content for one in trodden.links} - {one.content_id for one in closed}
     words = ForgottenWords(_said(archive, transcript, gone))
     written = archive.nodes(old.nodes)
     holding, _ = correct(
         {name: written[name] for name in old.nodes if name in written}, archive.corrections()
     )
+    # What was never folded there is new among what is folded, too: the head that stays in view.
+    kept = min((one.first for one in holding.values()), default=1) - 1
+    new = [
+        number
+        for number, place in enumerate(places[: shift.last], 1)
+        if (place is None or trodden.links[place].number <= kept)
+        and number > shift.head
+        and not archive.is_forgotten(closed[number - 1])
+    ]
     fresh = {number: _sentences(part[number - 1], number, count) for number in new}
     nodes: dict[str, Node] = {}
     for name, node in _carried(holding, shift, words, fresh, closed):
