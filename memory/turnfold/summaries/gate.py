@@ -77,11 +77,14 @@ class Gate:
         self._wishes = Wishes(job.exchanges, job.first)
         self._readings: dict[str, Reading] = {}
         said = [one for exchange in job.exchanges for one in exchange]
-        self._languages = languages_of(*(one.text for one in said))
+        texts = [one.text for one in said]
+        self._languages = languages_of(*texts)
         before = [as_said(one) for one in job.before]
         known = "\n".join([*before, *(item.text for item in job.known)])
         self._speakers = Speakers(job, self._reading)
-        self._names = Evidence([known, *(self._reading(as_said(one)) for one in said)])
+        # What is known may be too short to tell its language, or nothing.
+        earlier = Reading(known, languages_of(known, *texts))
+        self._names = Evidence([earlier, *(self._reading(as_said(one)) for one in said)])
 
     def judge(self, items: Iterable[Item]) -> Verdict:
         """Check some items.
