@@ -41,7 +41,7 @@ _OF_NOTES = frozenset(
     one ones
     """.split()
 )
-_STRAIGHT = str.maketrans("‘’‛“”„‟‐‑‒–—−⁄", '\'\'\'""""------/')
+_STRAIGHT = str.maketrans("‘’‛“”„‟‐‑‒–—−⁄٬٫", '\'\'\'""""------/,.')
 _BLANKS = re.compile(r"(?: ?[^\S\n ]| {2,})[^\S\n]*+")  # all but a single space
 _OTHER_BLANKS = ("  ", *"\t\r\v\f\x1c\x1d\x1e\x1f")  # of ASCII
 _POSSESSIVE = re.compile(r"['’]s?$")
@@ -60,7 +60,8 @@ def plain(text: str) -> str:
     """A text in the forms that are compared.
 
     Compatible forms; straight quotation marks and hyphens; single spaces, and one between a
-    script without blanks and what is none of it; ASCII's digits, for Chinese numerals too.
+    script without blanks and what is none of it; ASCII's digits, for Chinese numerals too, and
+    its signs between them.
     """
     if not text.isascii():
         text = _FRACTION.sub(r" \g<0>", text)

@@ -9,16 +9,17 @@ from datetime import date, timedelta
 from itertools import chain
 
 from turnfold_stores.cached_value import cached_property
-from turnfold_stores.search.scanning import LONGEST_RUN, WORD, Token, quotations, scan
+from turnfold_stores.search.scanning import LONGEST_RUN, WORD, quotations, scan
 
 from turnfold.history.utterances import LABEL
-from turnfold.language.dates_and_times import Date, Time
+from turnfold.language.dates_and_times import HALF_A_DAY, Date, Time, days_in_figures, is_time
 from turnfold.language.number_words import Languages, inflects
 from turnfold.language.numerals import Number, number
 from turnfold.language.quantities import Quantities, quantities
 from turnfold.language.which_language import UNDETERMINED, languages_of
 from turnfold.language.words import UNSPACED, bare, flat, plain
 from turnfold.summaries.contradiction import contradicted
+from turnfold.summaries.identifiers import TITLES, is_code
 from turnfold.summaries.names import (
     has_beginning_of,
     has_form_of,
@@ -26,7 +27,7 @@ from turnfold.summaries.names import (
     katakana_in,
     names_in,
 )
-from turnfold.summaries.readings import Reading, readable
+from turnfold.summaries.readings import Reading, mixed_numbers, readable
 
 # Longer than any note; what takes that long says more than can be checked.
 _LONGEST_NOTE = 20_000
@@ -37,21 +38,7 @@ _PHONE = re.compile(r"(?<![\w.])\+?\(?\d[\d ()./-]{6,40}\d(?!\w)")
 _GROUPED_OR_WHOLE = re.compile(r"\d{1,3}(?:([ .])\d{3})(?:\1\d{3})*|[1-9]\d*")
 _NOT_DIGITS = re.compile(r"\D++")
 _LINK_ENDS = re.compile(r"^https?://(?:www\.)?|^www\.", re.IGNORECASE)
-# An amount with its unit or ending: "4.9kW", "120s", "8m41s", "78-year-old", "15-го".
-_MEASURE = re.compile(
-    r"\d[\d.,]*-?[^\W\d_A-Z]++(?:-[^\W\d_]++)*+|(?:\d+[dhms]|\d+min){2,}"
-    r"|\d[\d.,]*(?:x\d[\d.,]*)+"
-)
-# "web-07", "tyo-batch-3", "12F"; but not "mid-2027"
-_NUMBERED = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)+-\d+|[A-Za-z]+-0\d+|\d+(?![KMB]$)[A-Z]{1,3}")
-# "ב-20": a preposition of one letter before a figure.
-_PREFIXED = re.compile(r"[^\W\d_a-zA-Z]{1,2}-\d[\d.,]*")
-_GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
-_TITLES = frozenset(
-    "mr mrs ms dr prof sir miss st m mme mlle sr sra don dona herr frau bey hanim pan pani "
-    "i i'm i'd i've i'll ok am pm "
-    "eur usd gbp chf wifi pdf url usb tv pc id faq gps".split()
-)
+_CLOCK = re.compile(r"(\d{1,2})\.(\d{2})")
 _NATION = "s n y an ian ns ans ians ese ish i er ers es en".split()
 _EMPTY_NAMES = frozenset(
     {"user", "users", "assistant", "claude", "ai", "the", "a", "an", "and", "of"}
@@ -63,6 +50,7 @@ _TELL_LANGUAGE = 8
 _A_YEAR = 366
 _ANY_YEARS = (2027, 2028)  # one of them a leap year
 _HALF_AN_HOUR = 30
+_HUNDRED = "100"
 _LONGEST_UNIT = 4
 
 
@@ -107,7 +95,8 @@ class Evidence:
             for words in quotations(text)
             if WORD.search(words) and not more.quotes(words, languages)
         ]
-        text = more.without_codes(more.without_phones(readable(text), wrong), wrong)
+        text = readable(self._without_short_forms(text, more))
+        text = more.without_codes(more.without_phones(text, wrong), wrong)
         found = quantities(text, languages)
         wrong += self._quantities(found, shown, more)
         wrong += self._wrong_names(found.rest, shown, languages, more)
@@ -168,7 +157,7 @@ class Evidence:
             if token.kind == "link":
                 shown = token.text.rstrip(".,;:!?)'\"")
                 known = self._says(_LINK_ENDS.sub("", shown))
-            elif _is_code(token):
+            elif is_code(token):
                 shown = token.text.strip(".-:/")
                 known = self.has_code(shown)
             else:
@@ -178,6 +167,18 @@ class Evidence:
             rest.append(text[at : token.start])
             at = token.end
         return " ".join([*rest, text[at:]])
+
+    def _without_short_forms(self, text: str, more: Evidence) -> str:
+        """The text without what occurs here of "8.7." for the eighth of July and "1 1/2"."""
+        said = [
+            span
+            for span, meant in days_in_figures(text)
+            if any(self._has_date(one, more) for one in meant)
+        ]
+        said += [span for span, value in mixed_numbers(text) if self._has_number([value])]
+        for start, end in said:
+            text = text[:start] + " " * (end - start) + text[end:]
+        return text
 
     def has_code(self, code: str) -> bool:
         """Whether an identifier occurs, whatever separates its parts; without digits, in parts."""
@@ -202,6 +203,8 @@ class Evidence:
             if not (
                 self._has_number(values)
                 or self._is_of_date(values)
+                or self._is_clock(shown)
+                or (_HUNDRED in values and shown.isalpha() and self._has_percent)
                 or _is_counted(values, shown, note)
                 or (shown.isalpha() and self._has_inflected(bare(shown)))
                 or self._stands(shown)
@@ -227,6 +230,19 @@ class Evidence:
         near = [day + timedelta(days) for day in self._days for days in (-1, 0, 1)]
         parts = {str(part) for day in near for part in (day.year, day.day)}
         return not parts.isdisjoint(values)
+
+    @cached_property
+    def _has_percent(self) -> bool:
+        """Whether "per cento" and "por ciento" were said: a hundred in words, and none is meant."""
+        return any(one.has_percent for one in self.said)
+
+    def _is_clock(self, shown: str) -> bool:
+        """Whether a figure is the time of day with a dot, as many write it: "18.20"."""
+        found = _CLOCK.fullmatch(shown)
+        if found is None or not is_time(int(found[1]), int(found[2])):
+            return False
+        told = Time(60 * int(found[1]) + int(found[2]), sure=int(found[1]) > HALF_A_DAY)
+        return any(told.is_also(other) for one in self.said for other in one.times)
 
     def _has_inflected(self, word: str) -> bool:
         """Whether a word for a number stands here with an ending: "üçe" for "üç"."""
@@ -256,7 +272,7 @@ class Evidence:
         if any(
             month == told.month and fits_year(year) and fits_day(day)
             for one in self.said
-            for year, month, day in one.dates
+            for year, month, day in (*one.dates, *((None, *day) for day in one.days_in_figures))
         ):
             return True
         if any(self._is_told(told, day) for day in self._days):
@@ -313,7 +329,7 @@ class Evidence:
         capitals = [one.capitals for one in self.said]
         shown = set().union(*(one.capitals.names for one in more.said))
         for name in names_in(text, languages[0]):
-            if bare(name.word) in _TITLES or more.has_name(name.word, languages):
+            if bare(name.word) in TITLES or more.has_name(name.word, languages):
                 continue
             if len(name.word) <= _LONGEST_UNIT and _is_unit(name.word, note):
                 continue
@@ -362,26 +378,6 @@ def _nation(name: str) -> Iterator[str]:
                 yield one[: -len(ending)]
     if name.endswith("ian"):
         yield name[:-3] + "y"
-
-
-def _is_code(token: Token) -> bool:
-    """Whether a token that looks like an identifier is no date, no amount and no title."""
-    shown = token.text.strip(".-:/")
-    if token.kind == "number":
-        return bool(_NUMBERED.fullmatch(shown))
-    if token.kind != "code":
-        return False
-    if (
-        bare(shown) in _TITLES
-        or _PREFIXED.fullmatch(shown)
-        or _MEASURE.fullmatch(shown)
-        or _GROUPED.fullmatch(shown)
-    ):
-        return False
-    found = quantities(shown, ())
-    if shown.startswith("#") or shown.replace(".", "").isdigit():
-        return not found.dates
-    return not (found.dates or found.times)
 
 
 def _calendar_day(told: Date, said: date) -> date | None:

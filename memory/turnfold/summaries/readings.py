@@ -7,17 +7,20 @@ then looked up: in sets, or by a plain search for a few words.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from turnfold_stores.search.scanning import LONGEST_RUN, stretches, without_links
+from turnfold_stores.search.scanning import stretches, without_links
 
-from turnfold.language.dates_and_times import Time
+from turnfold.language.dates_and_times import Time, days_in_figures
 from turnfold.language.number_words import Languages, number_words
 from turnfold.language.numerals import Number, number
 from turnfold.language.quantities import quantities
+from turnfold.language.rows import rows_apart
 from turnfold.language.spelling import Spelt
 from turnfold.language.which_language import UNDETERMINED, languages_of
 from turnfold.language.words import UNSPACED, bare, plain, words_apart
 from turnfold.summaries.contradiction import Sides
+from turnfold.summaries.identifiers import Identifiers
 from turnfold.summaries.names import KATAKANA, Capitals, Name
 
 # A tool call is shown as JSON.
@@ -27,11 +30,12 @@ _DIGITS = re.compile(r"\d+")
 # Of those that follow the first letter stands before what may not precede it: so `re` need not try
 # all other places.
 _UNIT = re.compile(
-    r"(\d(?<![\w-]\d)[\d.,]{0,15})\s?(?:°\s?[CF]|[ckm]?m[23²³]|[kMGTm]?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b"
+    r"(\d(?<![\w-]\d)[\d.,]{0,15})\s?(?:°\s?[CF]|[ckm]?m[23²³]|(?:[KMGTP]i|[kMGTm])?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b"
 )
 # "Rp14.000.000", "Rs72,000": a currency and an amount.
 _MONEY = re.compile(r"([A-Z](?<![^\W_][A-Z])[A-Za-z]{0,2})(?=\d{1,3}(?:[.,]\d{2,3})+(?![\w]))")
 _FRACTION = re.compile(r"[13](?<![\d/]\d)/(?:4|2(?<!3/2))(?![\d/])")
+_MIXED = re.compile(r"(?<![\w.,/-])(\d{1,3}) ([13])/([24])(?![\d/])")
 _FRACTIONS = {"1/4": "a quarter", "1/2": "half", "3/4": "three quarters"}
 # A day of a month that is not named: "the 19th", "le 6.", "15'inde", "4日".
 _DAY_ALONE = re.compile(
@@ -46,13 +50,6 @@ _RANDOM = re.compile(r"(?<![^\W_])(?=[a-zA-Z]{0,64}\d)[0-9a-zA-Z]{7,}+(?:-[0-9a-
 _CHANGE = re.compile(r"(?<=\d)[a-zA-Z]|(?<=[a-zA-Z])\d")
 _FEWEST_CHANGES = 3
 _DURATION = re.compile(r"(?:\d+(?:d|h|m|min|s|ms))+")
-# What may stand between the parts of an identifier, and what ends it.
-_JOINT = re.compile(r"[-_\s./\\:#@+~]++")
-_SEAM = "\x1f"
-_BREAK = re.compile(r"[^\w\x1f]++")
-_NO_PART = re.compile(r"[\W_]++")
-_DIALLED_JOINT = re.compile(r"(?<=\d)[ ()./-]++(?=\d)")
-_DIALLED = re.compile(r"\d{6,}")
 # Digits up to which a number is looked for in words, and the least that is.
 _LONGEST_SPELT, _FEW = 12, 3
 
@@ -68,6 +65,7 @@ class Reading:
         dates: year, month and day, as far as they are told.
         times: of the day.
         days: of a month that is not named.
+        days_in_figures: months and days of what may be a date without a year: "8.7.".
         relative: days that are meant, as "yesterday", from that on which it is said.
         weekdays: from 0 for Monday.
         numbers: all of them, those of dates and times included.
@@ -83,12 +81,13 @@ class Reading:
         self.dates: set[tuple[int | None, int, int | None]] = set()
         self.times: set[Time] = set()
         self.days: set[int] = set()
+        self.days_in_figures: set[tuple[int, int]] = set()
         self.relative: set[int] = set()
         self.weekdays: set[int] = set()
         self.sides = Sides(self.languages[0])
         self.capitals = Capitals()
         self._text = text
-        self._identifiers: _Identifiers | None = None
+        self._identifiers: Identifiers | None = None
         self._spelt: Spelt | None = None
         in_order: list[str] = []
         initials: list[str] = []
@@ -120,15 +119,9 @@ class Reading:
         if words:
             self.sides.read(text, words)
         self.capitals.read(said, gaps, low)
-        found = quantities(without_random(readable(without_links(text))), self.languages)
-        self.dates.update((d.year, d.month, d.day) for _, meant in found.dates for d in meant)
-        self.weekdays.update(day for _, day in found.weekdays)
-        self.times.update(time for _, time in found.times)
-        for _, values in found.numbers:
-            self.figures.update(values)
-        apart = {shown for shown, _ in found.numbers if " " in shown}
-        digits = {one for shown in (found.rest, *apart) for one in _DIGITS.findall(shown)}
-        self.figures.update(map(number, digits))
+        self._count(text)
+        if "," in text and (rows := rows_apart(text)):
+            self._count(rows)
         self.days.update(map(int, _DAY_ALONE.findall(text)))
         if not text.isascii():
             self.days.update(map(int, _THAI_DAY.findall(text)))
@@ -143,6 +136,27 @@ class Reading:
             self.implied.update(implied[word])
         self.figures |= self.implied
         return [low[word] for word in said]
+
+    def _count(self, text: str) -> None:
+        """Take in what a stretch says in numbers."""
+        if "/" in text or "." in text:
+            said = (one for _, meant in days_in_figures(text) for one in meant)
+            self.days_in_figures.update((one.month, one.day or 0) for one in said)
+            self.figures.update(value for _, value in mixed_numbers(text))
+        found = quantities(without_random(readable(without_links(text))), self.languages)
+        self.dates.update((d.year, d.month, d.day) for _, meant in found.dates for d in meant)
+        self.weekdays.update(day for _, day in found.weekdays)
+        self.times.update(time for _, time in found.times)
+        for _, values in found.numbers:
+            self.figures.update(values)
+        apart = {shown for shown, _ in found.numbers if " " in shown}
+        digits = {one for shown in (found.rest, *apart) for one in _DIGITS.findall(shown)}
+        self.figures.update(map(number, digits))
+
+    @property
+    def has_percent(self) -> bool:
+        """Whether a sign says that something is a percentage."""
+        return any(map(self._text.__contains__, "%％٪"))
 
     def holds(self, text: str) -> bool:
         """Whether a text stands here as it is, and no word of it is cut."""
@@ -195,41 +209,10 @@ class Reading:
         """Whether digits occur, whatever separates them."""
         return digits in self._identified().dialled
 
-    def _identified(self) -> _Identifiers:
+    def _identified(self) -> Identifiers:
         if self._identifiers is None:
-            self._identifiers = _Identifiers(self._text)
+            self._identifiers = Identifiers(self._text)
         return self._identifiers
-
-
-class _Identifiers:
-    """A text without what may separate the parts of an identifier.
-
-    Attributes:
-        dialled: its longer runs of digits, whatever separates these.
-    """
-
-    def __init__(self, text: str) -> None:
-        joined: list[str] = []
-        dialled: list[str] = []
-        for stretch in stretches(text):
-            shown = plain(stretch)
-            dialled += _DIALLED.findall(_DIALLED_JOINT.sub("", shown))
-            joined.append(_BREAK.sub("\n", _JOINT.sub(_SEAM, shown.casefold())))
-        self._joined = "".join(joined)
-        self._squeezed = self._joined.replace(_SEAM, "")
-        self.dialled = " ".join(dialled)
-
-    def has(self, code: str) -> bool:
-        wanted = _NO_PART.sub("", plain(code).casefold())
-        if wanted not in self._squeezed:
-            return False
-        # What is so long that it is opaque is in one piece.
-        joint = f"{_SEAM}?" if len(wanted) <= LONGEST_RUN else ""
-        parts = joint.join(map(re.escape, wanted))
-        # Letters of another script may touch it: "單號SD-20934".
-        before = "[0-9a-z]" if wanted[:1].isascii() else f"[^{_SEAM}\n]"
-        behind = "[0-9a-z]" if wanted[-1:].isascii() else f"[^{_SEAM}\n]"
-        return re.search(f"(?<!{before}){parts}(?!{behind})", self._joined) is not None
 
 
 def readable(text: str) -> str:
@@ -239,6 +222,13 @@ def readable(text: str) -> str:
     text = _MONEY.sub(r"\1 ", text)
     text = _FRACTION.sub(lambda one: _FRACTIONS[one.group()], text)
     return _UNIT.sub(r"\1 ", text)
+
+
+def mixed_numbers(text: str) -> Iterator[tuple[tuple[int, int], Number]]:
+    """The whole numbers with a fraction that stand in a text, with their place: "1 1/2"."""
+    for found in _MIXED.finditer(text):
+        value = int(found[1]) + int(found[2]) / int(found[3])
+        yield found.span(), number(f"{value:.2f}")
 
 
 def without_random(text: str) -> str:
