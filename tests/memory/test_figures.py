@@ -106,3 +106,33 @@ def test_a_percentage_may_be_told_by_a_word_for_a_hundred(said, right, wrong):
     assert refused(said, right) == []
     assert refused(said, wrong)
     assert refused(said.replace("%", " euro"), right)
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "wrong"),
+    [
+        ("Let it simmer at 85 °C for a while.", "It simmers at 85°C.", "It simmers at 85 °F."),
+        ("The gap is 3 mm wide, they said.", "They say the gap is 3mm.", "The gap is 3 cm."),
+        ("The disk has 40 GiB left.", "There are 40 GB left.", "There are 40 TB left."),
+        ("The rent is $1,450 a month.", "They pay $1450 as rent.", "They pay €1,450 as rent."),
+        ("The rent is 1450 USD a month.", "They pay USD 1,450.", "They pay 1450 EUR."),
+        ("The call is at 09:30 PST then.", "They call at 9:30 PST.", "They call at 9:30 EST."),
+    ],
+)
+def test_a_figure_keeps_its_unit(said, right, wrong):
+    assert refused(said, right) == []
+    assert refused(said, wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        ("It was between 20 and 25 °C.", "It was between 20 °C and 25 °C."),
+        ("The plank is 2 m long and 2 cm thick.", "The plank is 2 cm thick."),
+        ("It costs 30 euros, not $40.", "It costs €30."),
+        ("It is $30 or 28 EUR.", "It is 30 EUR or so."),
+        ("We have 5G there and 5 kg of rice.", "There are 5 kg of rice."),
+    ],
+)
+def test_units_are_compared_where_the_same_figure_has_one_of_a_kind(said, note):
+    assert refused(said, note) == []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 LAST_DAY, HALF_A_DAY = 31, 12
 _LAST_MONTH, _LAST_HOUR, _LAST_MINUTE = 12, 23, 59
+_ANY_YEARS = (2027, 2028)  # one of them a leap year
 # A day and its month without a year: "8.7.", "8. 7.", "8/7".
 _IN_FIGURES = re.compile(
     r"(?<![\w.,:/+-])(\d{1,2})(?:\.(\d{1,2})(?!\d|[.,:/-]\d|[^\W\d_])\.?|\. (\d{1,2})\.(?!\d)"
@@ -56,3 +59,17 @@ def days_in_figures(text: str) -> Iterator[tuple[tuple[int, int], list[Date]]]:
         meant = [Date(None, month, day) for month, day in orders if is_date(month, day)]
         if meant:
             yield found.span(), meant
+
+
+def calendar_day(told: Date, said: date) -> date | None:
+    """The day that a date means, in the year of another where none is told."""
+    try:
+        return date(told.year or said.year, told.month, told.day or 0)
+    except ValueError:
+        return None
+
+
+def ends_month(told: Date) -> bool:
+    """Whether a date is the last of a month: "by the end of May"."""
+    lasts = {monthrange(told.year or year, told.month)[1] for year in _ANY_YEARS}
+    return told.day in lasts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import chain
@@ -12,7 +11,15 @@ from turnfold_stores.cached_value import cached_property
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD, quotations, scan
 
 from turnfold.history.utterances import LABEL
-from turnfold.language.dates_and_times import HALF_A_DAY, Date, Time, days_in_figures, is_time
+from turnfold.language.dates_and_times import (
+    HALF_A_DAY,
+    Date,
+    Time,
+    calendar_day,
+    days_in_figures,
+    ends_month,
+    is_time,
+)
 from turnfold.language.number_words import Languages, inflects
 from turnfold.language.numerals import Number, number
 from turnfold.language.quantities import Quantities, quantities
@@ -20,6 +27,7 @@ from turnfold.language.which_language import UNDETERMINED, languages_of
 from turnfold.language.words import UNSPACED, bare, flat, plain
 from turnfold.summaries.contradiction import contradicted
 from turnfold.summaries.identifiers import TITLES, is_code
+from turnfold.summaries.measures import is_changed, measures
 from turnfold.summaries.names import (
     has_beginning_of,
     has_form_of,
@@ -48,9 +56,7 @@ _FEW_WORDS = 2
 _A_WEEK = 13
 _TELL_LANGUAGE = 8
 _A_YEAR = 366
-_ANY_YEARS = (2027, 2028)  # one of them a leap year
 _HALF_AN_HOUR = 30
-_HUNDRED = "100"
 _LONGEST_UNIT = 4
 
 
@@ -99,6 +105,7 @@ class Evidence:
         text = more.without_codes(more.without_phones(text, wrong), wrong)
         found = quantities(text, languages)
         wrong += self._quantities(found, shown, more)
+        wrong += self._wrong_units(shown)
         wrong += self._wrong_names(found.rest, shown, languages, more)
         if not wrong:
             denied = contradicted(shown, [one.sides for one in self.said], languages[0])
@@ -204,7 +211,7 @@ class Evidence:
                 self._has_number(values)
                 or self._is_of_date(values)
                 or self._is_clock(shown)
-                or (_HUNDRED in values and shown.isalpha() and self._has_percent)
+                or ("100" in values and shown.isalpha() and self._has_percent)
                 or _is_counted(values, shown, note)
                 or (shown.isalpha() and self._has_inflected(bare(shown)))
                 or self._stands(shown)
@@ -262,7 +269,7 @@ class Evidence:
             return theirs is None and self._has_number([str(mine)])
 
         def fits_day(theirs: int | None) -> bool:
-            return fits(told.day, theirs) or (theirs is None and _ends_month(told))
+            return fits(told.day, theirs) or (theirs is None and ends_month(told))
 
         def fits_year(theirs: int | None) -> bool:
             # A day that is told without its year is one near that on which it is told.
@@ -288,12 +295,12 @@ class Evidence:
 
     def _is_near(self, told: Date, said: date) -> bool:
         """Whether a date is within a year of a day."""
-        meant = _calendar_day(told, said)
+        meant = calendar_day(told, said)
         return meant is not None and abs((meant - said).days) <= _A_YEAR
 
     def _is_told(self, told: Date, said: date) -> bool:
         """Whether a date is some day, or what "yesterday" or a day of the week means on it."""
-        meant = _calendar_day(told, said)
+        meant = calendar_day(told, said)
         if meant is None:
             return False
         after = (meant - said).days
@@ -321,6 +328,19 @@ class Evidence:
             str(minute) in one.implied or one.spells_out(str(minute)) for one in self.said
         )
         return is_part and self._has_number(hours)
+
+    def _wrong_units(self, note: str) -> Iterator[str]:
+        for shown, values, units in measures(note):
+            told = [
+                one
+                for said in self.said
+                for value in values
+                for one in said.measured.get(value, [{}] if value in said.numbers else [])
+            ]
+            for kind, beside in units.items():
+                known = kind == "code" and any(self._has_word((bare(one),)) for one in beside)
+                if not known and all(is_changed(kind, one, told) for one in beside):
+                    yield f"{shown!r} was said in another unit"
 
     def _wrong_names(
         self, text: str, note: str, languages: Languages, more: Evidence
@@ -378,20 +398,6 @@ def _nation(name: str) -> Iterator[str]:
                 yield one[: -len(ending)]
     if name.endswith("ian"):
         yield name[:-3] + "y"
-
-
-def _calendar_day(told: Date, said: date) -> date | None:
-    """The day that a date means, in the year of another where none is told."""
-    try:
-        return date(told.year or said.year, told.month, told.day or 0)
-    except ValueError:
-        return None
-
-
-def _ends_month(told: Date) -> bool:
-    """Whether a date is the last of a month: "by the end of May"."""
-    lasts = {monthrange(told.year or year, told.month)[1] for year in _ANY_YEARS}
-    return told.day in lasts
 
 
 def _is_unit(word: str, note: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from turnfold_stores.cached_value import cached_property
 from turnfold_stores.search.scanning import stretches, without_links
 
 from turnfold.language.dates_and_times import Time, days_in_figures
@@ -21,6 +22,7 @@ from turnfold.language.which_language import UNDETERMINED, languages_of
 from turnfold.language.words import UNSPACED, bare, plain, words_apart
 from turnfold.summaries.contradiction import Sides
 from turnfold.summaries.identifiers import Identifiers
+from turnfold.summaries.measures import UNIT, Units, always_measured
 from turnfold.summaries.names import KATAKANA, Capitals, Name
 
 # A tool call is shown as JSON.
@@ -29,9 +31,7 @@ _HYPHENATED = re.compile(r"(?<![^\W_])[^\W_]++(?:-[^\W_]++)++")
 _DIGITS = re.compile(r"\d+")
 # Of those that follow the first letter stands before what may not precede it: so `re` need not try
 # all other places.
-_UNIT = re.compile(
-    r"(\d(?<![\w-]\d)[\d.,]{0,15})\s?(?:°\s?[CF]|[ckm]?m[23²³]|(?:[KMGTP]i|[kMGTm])?(?:Wh?|V|A|Hz|B|bit|J|Pa|L|cal))\b"
-)
+_UNIT = re.compile(rf"(\d(?<![\w-]\d)[\d.,]{{0,15}})\s?(?:{UNIT})\b")
 # "Rp14.000.000", "Rs72,000": a currency and an amount.
 _MONEY = re.compile(r"([A-Z](?<![^\W_][A-Z])[A-Za-z]{0,2})(?=\d{1,3}(?:[.,]\d{2,3})+(?![\w]))")
 _FRACTION = re.compile(r"[13](?<![\d/]\d)/(?:4|2(?<!3/2))(?![\d/])")
@@ -157,6 +157,11 @@ class Reading:
     def has_percent(self) -> bool:
         """Whether a sign says that something is a percentage."""
         return any(map(self._text.__contains__, "%％٪"))
+
+    @cached_property
+    def measured(self) -> dict[Number, list[Units]]:
+        """The figures that always have a unit here, with those of each place."""
+        return always_measured(self._text)
 
     def holds(self, text: str) -> bool:
         """Whether a text stands here as it is, and no word of it is cut."""
