@@ -33,6 +33,8 @@ _SCRIPTS = {  # kana before ideographs, which are in both
 _VIETNAMESE = re.compile("[\u1ea0-\u1ef9]")
 # What share of the words of a sentence has to be known, to tell its language by them.
 _LEAST_KNOWN = 0.2
+# Words behind a wish that make it sound like a question: "ok?", "va bene?".
+_LONGEST_TAG = 2
 
 
 class Language(Protocol):
@@ -60,6 +62,7 @@ class _State(Enum):
     PENDING = auto()  # "from now on", or "whenever I ask"
     TOLD = auto()  # something that happened
     REPORTED = auto()  # what somebody said
+    ONCE = auto()  # "for now"
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,10 @@ class HeadFirst:
         if asked:
             head = _bare(self.lead, clauses[0])
             polite = self.asking.match(head) and any(map(self.standing.search, clauses))
+            *rest, tag = clauses
+            if not polite and rest and len(tag.split()) <= _LONGEST_TAG:
+                # "Always answer in French, ok?" asks nothing.
+                polite = self.form_of(rest, asked=False) is Form.PLAIN
             return Form.POSSIBLE if polite else Form.NONE
         best = Form.NONE
         state = _State.START
@@ -130,11 +137,14 @@ class HeadFirst:
         if self.wanting.match(head):
             return form, _State.START
         if self.refrain.match(head) or self.manner.match(head):
-            return (form if lasting or not self.once.search(head) else Form.NONE), _State.START
+            is_once = state is _State.ONCE or self.once.search(head)
+            return (form if lasting or not is_once else Form.NONE), _State.START
         if self.saying.search(head):
             return Form.NONE, _State.REPORTED
         if not lasting or self.telling.match(head):
-            return Form.NONE, _State.TOLD
+            # "Now" alone begins what is told.
+            is_once = " " in head and self.once.fullmatch(head)
+            return Form.NONE, _State.ONCE if is_once else _State.TOLD
         if not for_good and (state is _State.TOLD or self._tells_of(head)):
             return Form.NONE, _State.TOLD
         return (Form.PLAIN if for_good and not self.you.match(head) else Form.POSSIBLE), state
