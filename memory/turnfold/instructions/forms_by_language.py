@@ -143,8 +143,8 @@ class HeadFirst:
             return Form.NONE, _State.REPORTED
         if not lasting or self.telling.match(head):
             # "Now" alone begins what is told.
-            is_once = " " in head and self.once.fullmatch(head)
-            return Form.NONE, _State.ONCE if is_once else _State.TOLD
+            only_once = " " in head and self.once.fullmatch(head)
+            return Form.NONE, _State.ONCE if only_once else _State.TOLD
         if not for_good and (state is _State.TOLD or self._tells_of(head)):
             return Form.NONE, _State.TOLD
         return (Form.PLAIN if for_good and not self.you.match(head) else Form.POSSIBLE), state
