@@ -18,6 +18,7 @@ ROWS = "sku,qty,price\nAB-10,24,3.75\nAB-11,6,18.50\n"
 FEW = "id,total\n17,289\n4418,1077\n"
 POINTS = "51.5074,-0.1278\n48.8566,2.3522\n"
 DATED = "2027-03-28,4417,12.50,7\n"
+STAMP = "ERROR 2027-05-14T22:41:07.512Z job=8841 killed"
 LOG = "2027-03-28 14:30:05,123 ERROR timed out\n"
 
 
@@ -30,6 +31,7 @@ LOG = "2027-03-28 14:30:05,123 ERROR timed out\n"
         (FEW, "1077 is the total of 4418.", "1077 is the total of 4481."),
         (POINTS, "The second point is 48.8566, 2.3522.", "The second point is 48.8566, 2.5322."),
         (DATED, "On 28 March 2027 number 4417 cost 12.50.", "On 29 March 2027 it cost 12.50."),
+        (STAMP, "Job 8841 was killed at 22:41.", "Job 8841 was killed at 22:14."),
         (LOG, "The error came at 14:30:05.", "The error came at 14:31:05."),
     ],
 )
@@ -51,6 +53,9 @@ def test_what_a_comma_groups_is_no_row():
         ("La cita es el 11 de septiembre.", "Es el 11/9 la cita.", "Es el 12/9 la cita."),
         ("Schůzka je v pondělí 3. listopadu.", "V pondělí 3. 11. je schůzka.", "Schůzka 3. 12."),
         ("It is due on 2027-03-04, they said.", "They say it is due 3/4.", "They say 3/5."),
+        ("The passport expires 03/2031.", "It expires in March 2031.", "It expires in May 2031."),
+        ("The card is good until May 2029.", "It is good until 05/2029.", "It expires 06/2029."),
+        ("The report of 2027-04 is out.", "The report of April 2027 is out.", "It is of May 2027."),
         ("Wir sehen uns um 18:20 Uhr.", "Um 18.20 sehen sie sich.", "Um 18.50 sehen sie sich."),
     ],
 )
@@ -61,6 +66,7 @@ def test_a_date_without_a_year_and_a_time_with_a_dot_are_the_same(said, right, w
 
 def test_an_amount_is_no_day_and_no_hour_of_its_parts():
     assert refused("It weighs 8.7 stone.", "It weighs 8 or 7 stone.")
+    assert refused("It weighs 8.00 stone, they say.", "They say it was in August.")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from datetime import date
 LAST_DAY, HALF_A_DAY = 31, 12
 _LAST_MONTH, _LAST_HOUR, _LAST_MINUTE = 12, 23, 59
 _ANY_YEARS = (2027, 2028)  # one of them a leap year
-# A day and its month without a year: "8.7.", "8. 7.", "8/7".
+# A day and its month without a year, or a month and its year: "8.7.", "8. 7.", "8/7"; "7/2027".
 _IN_FIGURES = re.compile(
-    r"(?<![\w.,:/+-])(\d{1,2})(?:\.(\d{1,2})(?!\d|[.,:/-]\d|[^\W\d_])\.?|\. (\d{1,2})\.(?!\d)"
-    r"|/(\d{1,2})(?!\d|[.,:/-]\d|[^\W\d_]))"
+    r"(?<![\w.,:/+-])(?:(\d{1,2})(?:(?:\.(\d{1,2})|/(\d{1,2}))(?!\d|[.,:/-]\d|[^\W\d_])\.?"
+    r"|\. (\d{1,2})\.(?!\d)|/(\d{4})(?!\d|[.,:/-]\d|[^\W\d_]))"
+    r"|(\d{4})-(\d{2})(?!\d|[.,:/-]\d|[^\W\d_]))"
 )
 
 
@@ -51,13 +52,24 @@ def is_time(hour: int, minute: int) -> bool:
     return hour <= _LAST_HOUR and minute <= _LAST_MINUTE
 
 
-def days_in_figures(text: str) -> Iterator[tuple[tuple[int, int], list[Date]]]:
-    """What may be a date without a year, with its place; behind a dot stands the month."""
+def short_dates(text: str) -> Iterator[tuple[tuple[int, int], list[Date]]]:
+    """What may be a date in figures without its year or day, with its place.
+
+    Behind a dot stands the month.
+    """
     for found in _IN_FIGURES.finditer(text):
-        a, b = int(found[1]), int(found[2] or found[3] or found[4])
-        orders = [(b, a), (a, b)] if found[4] else [(b, a)]
-        meant = [Date(None, month, day) for month, day in orders if is_date(month, day)]
-        if meant:
+        one, dotted, stroked, spaced, year, first_year, month = (
+            None if part is None else int(part) for part in found.groups()
+        )
+        orders: list[tuple[int | None, int | None, int | None]]
+        if stroked is not None:
+            orders = [(None, stroked, one), (None, one, stroked)]
+        elif year is not None or first_year is not None:
+            orders = [(year or first_year, one if month is None else month, None)]
+        else:
+            orders = [(None, spaced if dotted is None else dotted, one)]
+        meant = [Date(y, m or 0, d) for y, m, d in orders]
+        if meant := [d for d in meant if is_date(d.month, LAST_DAY if d.day is None else d.day)]:
             yield found.span(), meant
 
 

@@ -30,7 +30,7 @@ _PIECE = re.compile(
 )
 _YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})")
-_TIME = re.compile(r"(\d{1,2})[:h](\d{2})(?::\d{2})?")
+_TIME = re.compile(r"(\d{1,2})[:h](\d{2})(?::\d{2}(?:[.,]\d+)?)?")
 _TIME_IN_WORDS = re.compile(r"(\d{1,2})(?:[.:](\d{2}))?")
 _HALF = re.compile(r"\s?([ap])\.?m\b\.?", re.IGNORECASE)
 _OCLOCK = re.compile(r"\s?(?:uhr|uur)\b", re.IGNORECASE)

@@ -16,9 +16,9 @@ from turnfold.language.dates_and_times import (
     Date,
     Time,
     calendar_day,
-    days_in_figures,
     ends_month,
     is_time,
+    short_dates,
 )
 from turnfold.language.number_words import Languages, inflects
 from turnfold.language.numerals import Number, number
@@ -179,7 +179,7 @@ class Evidence:
         """The text without what occurs here of "8.7." for the eighth of July and "1 1/2"."""
         said = [
             span
-            for span, meant in days_in_figures(text)
+            for span, meant in short_dates(text)
             if any(self._has_date(one, more) for one in meant)
         ]
         said += [span for span, value in mixed_numbers(text) if self._has_number([value])]
@@ -279,7 +279,7 @@ class Evidence:
         if any(
             month == told.month and fits_year(year) and fits_day(day)
             for one in self.said
-            for year, month, day in (*one.dates, *((None, *day) for day in one.days_in_figures))
+            for year, month, day in one.dates | one.short_dates
         ):
             return True
         if any(self._is_told(told, day) for day in self._days):

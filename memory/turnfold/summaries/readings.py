@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from turnfold_stores.cached_value import cached_property
 from turnfold_stores.search.scanning import stretches, without_links
 
-from turnfold.language.dates_and_times import Time, days_in_figures
+from turnfold.language.dates_and_times import Time, short_dates
 from turnfold.language.number_words import Languages, number_words
 from turnfold.language.numerals import Number, number
 from turnfold.language.quantities import quantities
@@ -65,7 +65,7 @@ class Reading:
         dates: year, month and day, as far as they are told.
         times: of the day.
         days: of a month that is not named.
-        days_in_figures: months and days of what may be a date without a year: "8.7.".
+        short_dates: what may be a date in figures without its year or day: "8.7.".
         relative: days that are meant, as "yesterday", from that on which it is said.
         weekdays: from 0 for Monday.
         numbers: all of them, those of dates and times included.
@@ -81,7 +81,7 @@ class Reading:
         self.dates: set[tuple[int | None, int, int | None]] = set()
         self.times: set[Time] = set()
         self.days: set[int] = set()
-        self.days_in_figures: set[tuple[int, int]] = set()
+        self.short_dates: set[tuple[int | None, int, int | None]] = set()
         self.relative: set[int] = set()
         self.weekdays: set[int] = set()
         self.sides = Sides(self.languages[0])
@@ -139,9 +139,9 @@ class Reading:
 
     def _count(self, text: str) -> None:
         """Take in what a stretch says in numbers."""
-        if "/" in text or "." in text:
-            said = (one for _, meant in days_in_figures(text) for one in meant)
-            self.days_in_figures.update((one.month, one.day or 0) for one in said)
+        if any(map(text.__contains__, "/.-")):
+            said = (one for _, meant in short_dates(text) for one in meant)
+            self.short_dates.update((one.year, one.month, one.day) for one in said)
             self.figures.update(value for _, value in mixed_numbers(text))
         found = quantities(without_random(readable(without_links(text))), self.languages)
         self.dates.update((d.year, d.month, d.day) for _, meant in found.dates for d in meant)
