@@ -74,6 +74,8 @@ def test_an_amount_is_no_day_and_no_hour_of_its_parts():
     [
         ("اجاره ۴٬۵۰۰٬۰۰۰ تومان است.", "تومان 4,500,000 اجاره است.", "تومان 5,400,000 است."),
         ("وزن او ۳٫۵ کیلو است.", "او 3.5 کیلو است.", "او 5.3 کیلو است."),
+        ("Mi número es 612 34 56 78.", "Su teléfono: 612345678.", "Su teléfono: 612345687."),
+        ("Mi número es 612345678.", "Su teléfono: 612 34 56 78.", "Su teléfono: 612 34 56 87."),
         ("It takes 1½ cups.", "They need 1.5 cups.", "They need 2.5 cups."),
         ("It takes 2.5 hours.", "They need 2½ hours.", "They need 3½ hours."),
         ("memory: 512Mi of 4Gi", "It has 512 MiB of 4 GiB.", "It has 521 MiB of 4 GiB."),

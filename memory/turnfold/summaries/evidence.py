@@ -141,8 +141,10 @@ class Evidence:
         def phone(found: re.Match[str]) -> str:
             shown = found.group()
             digits = _NOT_DIGITS.sub("", shown)
-            if quantities(shown, ()).dates or len(digits) < 7 or _GROUPED_OR_WHOLE.fullmatch(shown):
+            if quantities(shown, ()).dates or len(digits) < 7:
                 return shown
+            if _GROUPED_OR_WHOLE.fullmatch(shown):
+                return " " if any(one.has_phone(f" {digits} ") for one in self.said) else shown
             if not any(one.has_phone(digits[-9:].lstrip("0")) for one in self.said):
                 wrong.append(f"{shown!r} does not occur in the turns it cites")
             return " "
@@ -331,12 +333,7 @@ class Evidence:
 
     def _wrong_units(self, note: str) -> Iterator[str]:
         for shown, values, units in measures(note):
-            told = [
-                one
-                for said in self.said
-                for value in values
-                for one in said.measured.get(value, [{}] if value in said.numbers else [])
-            ]
+            told = [one for said in self.said for value in values for one in said.units_of(value)]
             for kind, beside in units.items():
                 known = kind == "code" and any(self._has_word((bare(one),)) for one in beside)
                 if not known and all(is_changed(kind, one, told) for one in beside):

@@ -40,7 +40,7 @@ class Identifiers:
     """A text without what may separate the parts of an identifier.
 
     Attributes:
-        dialled: its longer runs of digits, whatever separates these.
+        dialled: its longer runs of digits, whatever separates these; between blanks.
     """
 
     def __init__(self, text: str) -> None:
@@ -52,7 +52,7 @@ class Identifiers:
             joined.append(_BREAK.sub("\n", _JOINT.sub(_SEAM, shown.casefold())))
         self._joined = "".join(joined)
         self._squeezed = self._joined.replace(_SEAM, "")
-        self.dialled = " ".join(dialled)
+        self.dialled = f" {' '.join(dialled)} "
 
     def has(self, code: str) -> bool:
         """Whether an identifier occurs; of a version with or without its "v"."""

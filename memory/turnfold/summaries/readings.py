@@ -159,9 +159,12 @@ class Reading:
         return any(map(self._text.__contains__, "%％٪"))
 
     @cached_property
-    def measured(self) -> dict[Number, list[Units]]:
-        """The figures that always have a unit here, with those of each place."""
+    def _measured(self) -> dict[Number, list[Units]]:
         return always_measured(self._text)
+
+    def units_of(self, value: Number) -> list[Units]:
+        """What stands beside a figure in each place, if something always does."""
+        return self._measured.get(value, [{}] if value in self.numbers else [])
 
     def holds(self, text: str) -> bool:
         """Whether a text stands here as it is, and no word of it is cut."""
