@@ -188,6 +188,8 @@ def test_how_to_answer_is_known_in_the_language_of_the_opening(question, manner)
         "¿Qué palabras debía aprender, cuántas frases y qué poema?",
         "回答要多短？",
         "Коротко.",
+        "Да, а у неё?",
+        "Так, а у них?",
     ],
 )
 def test_what_is_asked_about_answers_stays_in_any_language(text):

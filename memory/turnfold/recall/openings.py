@@ -119,9 +119,10 @@ def says_how_to_answer(part: str, opening: str) -> bool:
 
 
 def _says_manner(plain: str, phrases: Phrases) -> bool:
-    left, found = phrases.manner.subn(" ", plain)
-    if not found:
+    # "In" and "with" stand in many of these, and say by themselves how nothing is to be answered.
+    if all(one.group() in phrases.small for one in phrases.manner.finditer(plain)):
         return False
+    left = phrases.manner.sub(" ", plain)
     if phrases.manner_starts is not None:
         starts = (word.group() for word in WORD.finditer(plain))
         start = next((word for word in starts if not phrases.linking.fullmatch(word)), "")
