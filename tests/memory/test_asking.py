@@ -27,6 +27,14 @@ def test_a_follow_up_that_names_nothing_is_read_with_what_it_follows_up_on():
     assert len(lost) <= 5, lost
 
 
+@pytest.mark.parametrize(
+    "follow_up", ["Yes, and with her?", "Oui, et avec elle ?", "Sí, ¿y con ella?"]
+)
+def test_a_yes_with_a_follow_up_behind_it_is_no_small_talk(follow_up):
+    past = "My sister plays the cello in Lisbon."
+    assert past in read_opening(follow_up, [past]).query
+
+
 def test_a_chain_of_follow_ups_goes_back_to_where_something_was_named():
     asked = read_opening("And the third?", ["And the second one?", BEFORE, "Of another matter."])
     assert asked.query.splitlines() == [BEFORE, "And the second one?", "And the third?"]

@@ -74,7 +74,9 @@ def is_small_talk(text: str) -> bool:
     left = _tables().light.sub(" ", left)
     if any(word not in _tables().small_words for word in WORD.findall(left)):
         return False
-    return not (_ends_as_question(text) and _phrases(text).asking.search(left))
+    asking, pointing = _phrases(text).asking, _phrases(text).pointing
+    # "Yes, and with her?" is none.
+    return not (_ends_as_question(text) and (asking.search(left) or pointing.search(left)))
 
 
 def is_asking(text: str) -> bool:
