@@ -185,9 +185,12 @@ class Evidence:
             if any(self._has_date(one, more) for one in meant)
         ]
         said += [span for span, value in mixed_numbers(text) if self._has_number([value])]
-        for start, end in said:
-            text = text[:start] + " " * (end - start) + text[end:]
-        return text
+        parts: list[str] = []
+        at = 0
+        for start, end in sorted(said):
+            parts += text[at:start], " "
+            at = max(at, end)
+        return "".join([*parts, text[at:]])
 
     def has_code(self, code: str) -> bool:
         """Whether an identifier occurs, whatever separates its parts; without digits, in parts."""
@@ -281,7 +284,7 @@ class Evidence:
         if any(
             month == told.month and fits_year(year) and fits_day(day)
             for one in self.said
-            for year, month, day in one.dates | one.short_dates
+            for year, month, day in chain(one.dates, one.short_dates)
         ):
             return True
         if any(self._is_told(told, day) for day in self._days):

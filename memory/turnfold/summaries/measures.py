@@ -71,11 +71,12 @@ def _bare(unit: str) -> str:
 
 
 def always_measured(text: str) -> dict[Number, list[Units]]:
-    """The figures that never stand in a text without a unit, with their units each time."""
+    """The figures that never stand in a text without a unit, with the different ones."""
     told: dict[Number, list[Units]] = {}
     for one in measures(text):
         for value in one.values if one.units else ():
-            told.setdefault(value, []).append(one.units)
+            if one.units not in (there := told.setdefault(value, [])):
+                there.append(one.units)
     for one in measures(text) if told else ():
         for value in () if one.units else one.values:
             told.pop(value, None)

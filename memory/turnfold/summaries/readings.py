@@ -163,7 +163,7 @@ class Reading:
         return always_measured(self._text)
 
     def units_of(self, value: Number) -> list[Units]:
-        """What stands beside a figure in each place, if something always does."""
+        """What stands beside a figure, where something always does: each way once."""
         return self._measured.get(value, [{}] if value in self.numbers else [])
 
     def holds(self, text: str) -> bool:
