@@ -221,6 +221,42 @@ def test_a_limit_holds_though_every_answer_cites_the_first_source(kind, policy):
         assert unmarked(chat.sent)[: len(before)] == unmarked(before)
 
 
+def work(chat, history, number, found, name="List"):
+    """The history with one more step of an agent, and what a tool found in it."""
+    chat.receipts.clear()
+    tools = [{"name": "look", "input_schema": {"type": "object"}}]
+    answer = chat.client.messages.create(
+        model=MODEL, max_tokens=200, messages=copy.deepcopy(history), tools=tools
+    )
+    use = {"type": "tool_use", "id": f"toolu_{number}", "name": "look", "input": {}}
+    said = [one.model_dump(exclude_none=True) for one in answer.content]
+    result = {"type": "tool_result", "tool_use_id": use["id"], "content": found}
+    return [
+        *history,
+        {"role": "assistant", "content": [*said, use]},
+        {"role": "user", "content": [result]},
+    ]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "found again with other words"])
+def test_a_step_in_view_goes_without_the_citations_of_steps_that_are_folded(again):
+    chat = Library("search_result", replace(LIMITED, fold_at="auto"))
+    history = [{"role": "user", "content": "Look at all of it."}]
+    history = work(chat, history, 1, [source("search_result", 1)])
+    for number in range(2, 25):
+        chat.cites = [1]
+        late = {**source("search_result", 2), "source": "https://lists.example/1"}
+        before = [one for one in history if one["role"] == "assistant"]
+        history = work(chat, history, number, [late] if again else FILL)
+        in_view = sum(one["role"] == "assistant" for one in chat.sent)
+        if cited_in(before[-in_view:]) and "List 1" not in shown_in(chat.sent):
+            break
+    assert chat.receipts[-1].folded_steps
+    assert {call.status for call in chat.fake.calls} == {200}
+    assert cited_in(chat.sent) == []
+    assert any(why.startswith("citations:") for why in chat.receipts[-1].degraded)
+
+
 def unmarked(messages):
     return [
         [{k: v for k, v in block.items() if k != "cache_control"} for block in message["content"]]

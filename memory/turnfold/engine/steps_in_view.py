@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -76,12 +77,20 @@ class StepsInView:
     def place(self, index: int) -> int:
         """Where a message of the transcript stands in what is shown of it."""
         starts = self._transcript.starts
-        number = next((n for n in range(len(starts) - 1) if index < starts[n + 1]), None)
-        if number is None:
+        number = bisect_right(starts, index) - 1
+        if number > self._newest:
             return len(self.shown.messages)
         within = index - starts[number]
         shown = self._shown.get(number)
         return self.shown.starts[number] + (within if shown is None else shown.place(within))
+
+    def stands(self, index: int) -> int | None:
+        """The same; None for a message of a step that is left out."""
+        number = bisect_right(self._transcript.starts, index) - 1
+        shown, within = self._shown.get(number), index - self._transcript.starts[number]
+        if shown is not None and shown.start <= within < shown.end:
+            return None
+        return self.place(index)
 
     def read_folds(self, folded: range) -> None:
         """Read the folds that are in force.

@@ -46,8 +46,8 @@ from turnfold.folding.preparation import FoldPreparation, take_back
 from turnfold.folding.rule import nears_first_fold
 from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.folding.turn_folds import TurnFolds
-from turnfold.history.citations import Citations
-from turnfold.history.exchanges import Exchange, Transcript
+from turnfold.history.citations import Citations, LeftOut
+from turnfold.history.exchanges import Exchange
 from turnfold.history.steps import steps_of
 from turnfold.recall.candidates import MessageCache
 from turnfold.request.cache_diagnosis import asking
@@ -94,7 +94,7 @@ class Turn:
         self._tokens = Tokens()
 
         self._head = protected_head(transcript, context.policy.keep_first)
-        self._citations = self._citations_in(transcript)
+        self._citations = Citations(transcript, self._left_out)
         self._fixed = count_fixed(body, self._count)
         self._request = ReadRequest(body, transcript, self._citations, self._fixed, self._head)
         self._before = self._exchanges[-2] if len(self._exchanges) > 1 else None
@@ -182,13 +182,9 @@ class Turn:
             return plan
         return self._archive.step_plans(exchange, steps.closed)[1] or plan
 
-    def _citations_in(self, transcript: Transcript) -> Citations:
-        of_path = self._transcript
-        return Citations(
-            transcript,
-            partial(left_out, self._archive, of_path, head=self._head),
-            is_whole=transcript is of_path,
-        )
+    @property
+    def _left_out(self) -> LeftOut:
+        return partial(left_out, self._archive, self._transcript, head=self._head)
 
     @property
     def _root(self) -> str:
@@ -273,6 +269,9 @@ class Turn:
         with self._timed("build"):
             epoch, shown = self._epoch, self._steps.view.shown
             citations = self._citations
+            if shown is not self._transcript:
+                stands = self._steps.view.stands
+                citations = Citations(self._transcript, self._left_out, stands=stands)
             self._sent = build(
                 self._body,
                 shown,
@@ -281,7 +280,7 @@ class Turn:
                 injections=epoch.injections(self._plan),
                 summary=len(epoch.blocks_of(self._plan)),
                 carried=epoch.carried(),
-                citations=citations if shown is self._transcript else self._citations_in(shown),
+                citations=citations,
                 proofs=self._archive.proofs(epoch.thinking()),
                 thinking_from=self._thinking_from(),
                 cache=self._planner.is_cached if self._is_within_first else self._plan.cached,

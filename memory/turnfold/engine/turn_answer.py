@@ -46,7 +46,7 @@ class TurnAnswer:
             turns = ", ".join(str(n + 1) for n in sorted({one.exchange for one in request.lost}))
             self._context.account.degraded.append(
                 f"citations: answers in view go without those of sources of turns {turns}, which "
-                f"are folded; the memory block names them"
+                f"are folded; the memory block names those of whole turns"
             )
         if self._message is None:
             return

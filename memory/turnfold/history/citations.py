@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from turnfold_stores.cached_value import cached_property
@@ -26,6 +27,8 @@ _NAMES = {"document": "document_title", "search_result": "source"}
 
 _Place = tuple[int, int]  # of a citation in a message: which block, and which of the block's
 LeftOut = Callable[[Sequence[int]], Mapping[int, range]]
+Stands = Callable[[int], int | None]
+"""Where a message of the history stands in what is shown of it; None where it is left out."""
 _NOTHING = range(0)
 
 
@@ -80,18 +83,22 @@ class Citations:
     """The citations of a history, and what may be cited in it."""
 
     def __init__(
-        self, transcript: Transcript, left_out: LeftOut | None = None, *, is_whole: bool = True
+        self,
+        transcript: Transcript,
+        left_out: LeftOut | None = None,
+        *,
+        stands: Stands | None = None,
     ) -> None:
         """Args:
         transcript: the history.
         left_out: given indexes of exchanges, for each what was left out of the requests that they
             were answered by, where that is known.
-        is_whole: whether nothing is left out of it: steps of its exchanges may be.
+        stands: where steps of its exchanges are left out; None where none are.
         """
-        self._is_whole = is_whole
+        self._stands = stands
         self._transcript = transcript
         self._left_out = left_out
-        self._counts: dict[tuple[str, range], Sequence[Source]] = {}
+        self._counts: dict[tuple[str, range, bool], Sequence[Source]] = {}
 
     def until(self, head: int, until: int) -> tuple[int, str]:
         """How far exchanges can be folded without folding what those that stay cite.
@@ -124,12 +131,20 @@ class Citations:
         lost = [
             one.source
             for one in self._cited
-            if one.source is not None and one.exchange not in gone and one.source.exchange in gone
+            if one.source is not None
+            and self._is_seen(one, gone)
+            and not self._is_seen(one.source, gone)
         ]
         return sorted(dict.fromkeys(lost), key=lambda one: one.message)
 
+    def _is_seen(self, one: Source | _Cited, gone: range) -> bool:
+        """Whether it is sent, in an exchange and in a step that are not left out."""
+        if one.exchange in gone:
+            return False
+        return self._stands is None or self._stands(one.message) is not None
+
     def rewritten(self, head: int, folded: int) -> dict[int, Message]:
-        """The messages whose citations have to change, by index in the history.
+        """The messages whose citations have to change, by index in what is shown of the history.
 
         For the arguments see `lost`.
         """
@@ -141,17 +156,21 @@ class Citations:
         }
         changes: dict[int, dict[_Place, Mapping[str, Any] | None]] = {}
         for one in self._cited:
-            if one.exchange in gone:
+            if not self._is_seen(one, gone):
                 continue
             number = numbers.get(one.source) if one.source is not None else None
-            if one.source is None and not gone and self._is_whole:
+            if one.source is None and not gone and self._stands is None:
                 continue  # the caller's own affair
             field = _NUMBERS[str(_kind_of(one.citation))]
             if number is None or one.citation[field] != number:
                 to_send = None if number is None else {**one.citation, field: number}
                 changes.setdefault(one.message, {})[one.place] = to_send
         messages = self._transcript.messages
-        return {index: _recited(messages[index], others) for index, others in changes.items()}
+        recited = {index: _recited(messages[index], others) for index, others in changes.items()}
+        if self._stands is None:
+            return recited
+        places = {index: self._stands(index) for index in recited}
+        return {place: recited[index] for index, place in places.items() if place is not None}
 
     @cached_property
     def _cited(self) -> Sequence[_Cited]:
@@ -203,20 +222,32 @@ class Citations:
             return before[0] if before else None
         words = str(citation.get("cited_text") or "").strip()
         number = citation.get(_NUMBERS[kind])
-        for gone in (self._left_out_then.get(exchange, _NOTHING), _NOTHING):
-            sent = self._counted(kind, gone)
+        then = self._left_out_then.get(exchange, _NOTHING)
+        for gone, whole in product((then, _NOTHING), (False, True)):
+            sent = self._counted(kind, gone, whole=whole)
             if isinstance(number, int) and 0 <= number < len(sent):
                 meant = sent[number]
                 if meant.message < message and meant.key == before[0].key and meant.has(words):
                     return meant
         return next((one for one in reversed(before) if one.has(words)), before[-1])
 
-    def _counted(self, kind: str, gone: range) -> Sequence[Source]:
-        """What citations counted in a request without some of the exchanges."""
-        if (kind, gone) not in self._counts:
-            counted = [one for one in self._sources if one.kind == kind]
-            self._counts[kind, gone] = [one for one in counted if one.exchange not in gone]
-        return self._counts[kind, gone]
+    def _counted(self, kind: str, gone: range, *, whole: bool = False) -> Sequence[Source]:
+        """What citations count in a request without some of the exchanges.
+
+        Args:
+            kind: of what is counted.
+            gone: the exchanges.
+            whole: whether steps that are left out are counted, too.
+        """
+        whole = whole or self._stands is None
+        if (kind, gone, whole) not in self._counts:
+            counted = [
+                one for one in self._sources if one.kind == kind and one.exchange not in gone
+            ]
+            self._counts[kind, gone, whole] = [
+                one for one in counted if whole or self._is_seen(one, gone)
+            ]
+        return self._counts[kind, gone, whole]
 
 
 def note_citations(exchange: Exchange) -> None:
