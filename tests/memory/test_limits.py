@@ -66,6 +66,19 @@ async def test_so_it_does_where_folds_are_prepared(door, background):
     assert len(summaries(fake)) == 1
 
 
+def test_a_prompt_of_many_small_messages_does_not_pass_for_one_that_has_room():
+    """Its tokens are fewer than estimated, and each part of them was rounded down."""
+    receipts, fake = [], stand_in()
+    policy = replace(SMALL, fold_at="auto", max_prompt_tokens=1_500, recall_tokens=0)
+    with memory(policy=policy, on_receipt=receipts.append) as remembering:
+        chat = Chat(remembering.wrap(fake.client(max_retries=0), conversation="c"), max_tokens=100)
+        for number in range(200):
+            chat.say(f"Is it {number}?")
+    assert receipts[-1].in_memory > 50
+    assert max(receipt.usage.prompt_tokens for receipt in receipts) <= 1_500
+    assert not told(receipts)
+
+
 @pytest.mark.parametrize("background", ["off", "auto", "on"])
 async def test_a_budget_holds_too(door, background):
     fake = away()

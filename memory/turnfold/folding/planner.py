@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, Literal, Protocol
 
 from turnfold.accounting.context_windows import context_window
@@ -17,7 +18,7 @@ from turnfold.folding.epoch import Epoch
 from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.preparation import Readiness, Step, leases_of, next_step, prepared, projected
 from turnfold.folding.recall_budget import RecallBudget, most_recalled
-from turnfold.folding.rule import PromptSizes, Rates, fold_until, notes_pay
+from turnfold.folding.rule import PromptSizes, Rates, counted, fold_until, notes_pay
 from turnfold.history.citations import Source
 from turnfold.history.exchanges import Exchange, Transcript
 from turnfold.history.utterances import Utterance
@@ -227,14 +228,15 @@ class FoldPlanner:
         measures, rate = self._measures, self.rate
         lifetime = ONE_HOUR if lasts_an_hour(self._request.body) else FIVE_MINUTES
         head = epoch.head_size if epoch.in_memory > epoch.head else 0
+        window = epoch.start if epoch.in_memory else 0
         return PromptSizes(
-            sizes=[int(size * rate) for size in epoch.sizes],
+            sizes=[*counted(epoch.sizes[:window], rate), *counted(epoch.sizes[window:], rate)],
             requests=[one.replies or 1 for one in self._exchanges],
-            window=epoch.start if epoch.in_memory else 0,
+            window=window,
             first=epoch.start,
-            fixed=int((self._request.fixed + self._request.carried + head) * rate),
-            summary=int(epoch.summary * rate),
-            recalled=[int(size * rate) for size in epoch.recalled],
+            fixed=ceil((self._request.fixed + self._request.carried + head) * rate),
+            summary=ceil(epoch.summary * rate),
+            recalled=counted(epoch.recalled, rate),
             ceiling=self._ceiling,
             cold=measures.is_cold(self._context.archive.clock(), lifetime=lifetime),
             cold_share=measures.cold_share,

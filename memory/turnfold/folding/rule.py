@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from turnfold.accounting.prices import NEUTRAL, Price
 from turnfold.policy import Policy
@@ -165,6 +166,15 @@ def notes_pay(waiting: Sequence[int], *, context: int, most: int) -> bool:
         return True
     worth = max(_LEAST_LEAF, _TIMES_CONTEXT * (context + _INSTRUCTIONS))
     return len(waiting) >= _LEAST_WAITING and tokens >= worth
+
+
+def counted(sizes: Sequence[int], rate: float) -> list[int]:
+    """Estimated sizes as the API counts them; together no less than that, nor more than one more.
+
+    Were each rounded down, a prompt of many small messages would pass for one that has room.
+    """
+    ends = [math.ceil(total * rate) for total in accumulate(sizes, initial=0)]
+    return [end - start for start, end in pairwise(ends)]
 
 
 @dataclass(frozen=True, slots=True)
