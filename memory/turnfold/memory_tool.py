@@ -62,6 +62,8 @@ _HITS = 24
 _OVERHEAD = 90
 # Letters of a token at most: a part is looked for in no more of a text than it may hold.
 _MOST_LETTERS = 16
+# Digits of a number that is written as text, at most.
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Lookup:
         given = {name for name in ("query", "id", "turn") if asked.get(name) not in (None, "")}
         if len(given) != 1:
             raise ToolError("Give exactly one of `query`, `id` and `turn`.")
-        part = _whole(asked.get("part", 1), "part")
+        part = 1 if asked.get("part") in (None, "") else _whole(asked["part"], "part")
         try:
             if given == {"query"}:
                 return self._found(str(asked["query"]))
@@ -249,7 +251,9 @@ def _result(block: Any, call: Callable[[], str]) -> ToolResultBlockParam:
 
 def _whole(value: object, name: str) -> int:
     """A number from 1, which some write as text."""
-    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    text = value.strip() if isinstance(value, str) else ""
+    # Python reads no number of more than some thousand digits.
+    number = int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else value
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:

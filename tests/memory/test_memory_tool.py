@@ -220,10 +220,11 @@ def test_what_it_brings_is_quoted_and_speaks_for_nobody():
         {"id": "x:1.2.3:"},
         {"id": "toolu_sheet", "part": 99},
         {"id": "toolu_sheet", "part": -1},
+        {"id": "toolu_sheet", "part": "9" * 5_000},
         "the roof",
         None,
     ],
-    ids=str,
+    ids=lambda asked: str(asked)[:60],
 )
 def test_what_cannot_be_answered_is_a_result_that_says_so(asked):
     with remembered(looked_at("toolu_sheet")) as keeps:
@@ -238,6 +239,13 @@ def test_numbers_may_be_written_as_text():
     with remembered(looked_at("toolu_sheet", "The roof is high.")) as keeps:
         tool = keeps.tool(user_id="ada", conversation="book")
         assert tool.call({"turn": "1", "part": 1.0}) == tool.call({"turn": 1})
+
+
+def test_what_is_given_as_null_is_not_given():
+    with remembered(looked_at("toolu_sheet", "The roof is high.")) as keeps:
+        tool = keeps.tool(user_id="ada", conversation="book")
+        empty = {"query": None, "id": None, "part": None}
+        assert tool.call({"turn": 1, **empty}) == tool.call({"turn": 1})
 
 
 async def test_a_store_that_fails_is_an_error_in_a_result(door):
