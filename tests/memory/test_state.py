@@ -1,9 +1,12 @@
 """Promise 9: state is not folded away."""
 
+from dataclasses import replace
+
 import pytest
 from support.embedders import HashedWords
 from support.models import DEFAULT, PREFILL
 from turnfold import Memory, Policy
+from turnfold.accounting.tokens import count_message, estimate_text
 from turnfold.history.reader import read
 from turnfold.request.carried_state import carried_from
 from turnfold_fake import FakeClaude
@@ -53,6 +56,38 @@ def test_a_system_message_in_force_is_carried_behind_the_first_live_opening():
     systems = [i for i, m in enumerate(sent) if m["role"] == "system"]
     assert systems == [1]
     assert [block["text"] for block in sent[1]["content"]] == ["Answer in French."]
+
+
+RULE = {"role": "system", "content": "Weigh each parcel twice, and write both weights. " * 40}
+
+
+def test_what_is_carried_is_counted():
+    sent, receipt = send([*pair(0, between=[RULE]), *filler(1, 9), NOW], beta=True)
+    assert receipt.in_memory >= 1
+    assert RULE["content"] in str(sent)
+    assert abs(receipt.tokens.sent - size_of(sent)) < 60
+
+
+def test_what_steps_leave_in_force_is_counted():
+    history = [{"role": "user", "content": "Weigh all of it."}]
+    for number in range(12):
+        use = {"type": "tool_use", "id": f"toolu_{number}", "name": "weigh", "input": {}}
+        found = f"Parcel {number} weighs {number * 37} grams. " * 12
+        result = {"type": "tool_result", "tool_use_id": use["id"], "content": found}
+        history += [
+            {"role": "assistant", "content": [use]},
+            {"role": "user", "content": [result]},
+            *([] if number else [RULE]),
+        ]
+    sent, receipt = send(history, policy=replace(POLICY, summary_tokens=300), beta=True)
+    assert receipt.folded_steps > 1
+    assert RULE["content"] in str(sent)
+    assert abs(receipt.tokens.sent - size_of(sent)) < 60
+
+
+def size_of(messages):
+    """Tokens of what arrived, as they are estimated."""
+    return sum(count_message(one, estimate_text) for one in messages)
 
 
 def test_tool_changes_are_carried_net_and_the_last_effort_holds():

@@ -115,13 +115,13 @@ class StepsInView:
         return fold if fold is not None and is_on(fold, steps.closed) else None
 
     def _shown_under(self, steps: Steps, fold: Fold) -> Shown:
-        carried = carried_from(steps.closed[: fold.count])
+        carried, count = carried_from(steps.closed[: fold.count]), self._context.count
         notes = [*fold.blocks, *self.behind_notes(steps, fold)]
         return shown_without(
             steps,
             fold.count,
             notes,
-            size=self._context.count("\n".join(notes)),
+            size=count("\n".join(notes)) + carried.size(count),
             uploads=carried.uploads,
             system=carried.system,
             cut=self.cut_results(steps, fold),

@@ -26,6 +26,7 @@ from turnfold.history.exchanges import Transcript
 from turnfold.history.steps import Steps, steps_of
 from turnfold.history.utterances import utterances
 from turnfold.policy import Policy
+from turnfold.request.carried_state import carried_from
 from turnfold.request.refusals import Refusal
 from turnfold.turn_context import TurnContext
 
@@ -180,7 +181,9 @@ class TurnSteps:
         open_ = steps.exchange
         rest = epoch.tokens(plan, fixed=self._request.fixed).sent - epoch.sizes[-1]
         rest += open_.size - steps.size
-        rest += self._context.count("\n".join(self._view.behind_notes(steps, fold))) if fold else 0
+        if fold is not None:
+            rest += self._context.count("\n".join(self._view.behind_notes(steps, fold)))
+            rest += carried_from(steps.closed[: fold.count]).size(self._context.count)
         request = ReadRequest(
             self._request.body,
             steps.transcript,

@@ -51,6 +51,7 @@ class Epoch:
         self.sizes = [one.size for one in self._exchanges]
         self._count = count
         self._recalled: list[int] | None = None
+        self._carried: Carried | None = None
 
     @classmethod
     def under(
@@ -176,6 +177,11 @@ class Epoch:
             self._recalled = [self._count(text) for text in appended]
         return self._recalled
 
+    @property
+    def carried_size(self) -> int:
+        """State of what is left out that goes on."""
+        return self.carried().size(self._count)
+
     def tokens(self, plan: Plan | None, *, fixed: int) -> Tokens:
         """What a request holds, part by part.
 
@@ -191,7 +197,7 @@ class Epoch:
             fixed=fixed,
             summary=(self._count("\n".join(blocks)) if blocks else 0) + sources,
             recalled=recalled,
-            window=sum(self.sizes[self.in_memory :]) + sum(head),
+            window=sum(self.sizes[self.in_memory :]) + sum(head) + self.carried_size,
             full=fixed + sum(one.size for one in self._transcript.exchanges),
         )
 
@@ -218,7 +224,9 @@ class Epoch:
 
     def carried(self) -> Carried:
         """State of what is left out that goes on."""
-        return carried_from(self._transcript.exchanges[self.head : self.in_memory])
+        if self._carried is None:  # asked for again and again
+            self._carried = carried_from(self._transcript.exchanges[self.head : self.in_memory])
+        return self._carried
 
     @property
     def special(self) -> Iterator[int]:

@@ -228,13 +228,14 @@ class FoldPlanner:
         measures, rate = self._measures, self.rate
         lifetime = ONE_HOUR if lasts_an_hour(self._request.body) else FIVE_MINUTES
         head = epoch.head_size if epoch.in_memory > epoch.head else 0
+        fixed = self._request.fixed + self._request.carried + epoch.carried_size + head
         window = epoch.start if epoch.in_memory else 0
         return PromptSizes(
             sizes=[*counted(epoch.sizes[:window], rate), *counted(epoch.sizes[window:], rate)],
             requests=[one.replies or 1 for one in self._exchanges],
             window=window,
             first=epoch.start,
-            fixed=ceil((self._request.fixed + self._request.carried + head) * rate),
+            fixed=ceil(fixed * rate),
             summary=ceil(epoch.summary * rate),
             recalled=counted(epoch.recalled, rate),
             ceiling=self._ceiling,
@@ -384,7 +385,7 @@ class FoldPlanner:
         held += self._request.carried
         if self._policy.budget is not None and held > self._policy.budget:
             return True
-        return self._request.fixed + held + epoch.sizes[-1] > self.limit
+        return self._request.fixed + held + epoch.carried_size + epoch.sizes[-1] > self.limit
 
     def _summary_room(self, epoch: Epoch, until: int) -> int:
         """Tokens of a summary that leave the window room to grow under the limit.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from turnfold.accounting.tokens import CountText, count_block, count_message
 from turnfold.history.exchanges import Exchange, Message, Transcript, blocks_of
 
 
@@ -24,6 +25,11 @@ class Carried:
 
     system: Message | None = None
     uploads: tuple[Mapping[str, Any], ...] = ()
+
+    def size(self, count: CountText) -> int:
+        """Its tokens in a request."""
+        system = count_message(self.system, count) if self.system is not None else 0
+        return system + sum(count_block(one, count) for one in self.uploads)
 
 
 def carried_from(exchanges: Iterable[Exchange]) -> Carried:
