@@ -2,8 +2,8 @@
 
 Recalled text has to be written to the cache, turn after turn, and in a conversation of short
 messages it can cost more than all that was folded away. So recall lives on what folding saves:
-what a turn saves goes into a purse, and folds and recalled text are paid from it. Memory then
-costs little more than sending everything, at the worst.
+what a turn saves goes into a purse, and folds and recalled text are paid from it, whole. Memory
+then costs no more than sending everything, but for one recall on credit.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from turnfold.folding.rule import Rates
 from turnfold.history.exchanges import Exchange
 from turnfold.policy import Policy
 
-# The part of what a turn saves that may be spent on writing recalled text; about as much again
-# goes into holding it until the next fold.
-_SHARE = 0.4
+# The part of what a turn saves that may be spent on folds and on writing recalled text. What they
+# cost is estimated, and a conversation may end before a fold has paid.
+_SHARE = 0.7
 
 # Where an opening leads to a long exchange, as in an agent's job, it may recall this part of what
 # exchanges have on the average; at most so many times what the policy says.
@@ -47,8 +47,8 @@ class RecallBudget:
 
     It travels with the plans, as what was measured does. A policy that fixes when to fold, or
     how large the prompt may be, has decided what to spend; only `fold_at="auto"` keeps a purse.
-    One full recall may be had on credit, also after a fold that emptied the purse: a question
-    asked then is answered.
+    One full recall may be had on credit: the first question is answered. What a fold costs beyond
+    what is there stays owed.
     """
 
     def __init__(
@@ -89,9 +89,7 @@ class RecallBudget:
             folded: tokens that were summarized.
         """
         rates = self._rates
-        least = min(self._holds, 0.0)
         self._holds -= (rates.write - rates.read) * rewritten + rates.summary * folded
-        self._holds = max(self._holds, least)
 
     @property
     def allows(self) -> int:
