@@ -124,7 +124,7 @@ def test_a_clock_in_the_first_message_makes_no_new_path_each_turn():
     _, plain_contents, plain_exchanges, plain_summaries = talk(whole, 24)
     assert len(exchanges) <= len(plain_exchanges) + 3
     assert len(contents) <= len(plain_contents) + 3
-    assert summaries <= plain_summaries
+    assert summaries <= plain_summaries + 1  # with the clock more is said, so a fold comes earlier
 
 
 def test_the_clock_that_is_sent_is_the_callers_newest():
