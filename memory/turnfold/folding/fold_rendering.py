@@ -69,6 +69,7 @@ class FoldRendering:
             count,
             self._forgotten(noted + 1, count),
             markers=self._unseen(noted + 1, count),
+            of_steps=self._of_steps,
         )
         return Rendered((*notes.nodes, name), (*notes.blocks, block), [*notes.wrote, *wrote])
 

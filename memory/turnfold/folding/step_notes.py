@@ -37,7 +37,7 @@ def notes_on_steps(archive: Archive, exchange: Exchange) -> StepNotes | None:
     fold = archive.fold_of_steps(steps.closed[:-1]) if steps else None
     if steps is None or fold is None:
         return None
-    holding, _ = correct(nodes_in_order(archive, fold.nodes), archive.corrections())
-    messages = exchange.messages
-    left = [*messages[: steps.starts[0]], *messages[steps.starts[fold.count] :]]
+    holding, _ = correct(nodes_in_order(archive, fold.notes), archive.corrections())
+    messages, noted = exchange.messages, fold.count if fold.noted is None else fold.noted
+    left = [*messages[: steps.starts[0]], *messages[steps.starts[noted] :]]
     return StepNotes(live_items(holding.values()), left)

@@ -22,6 +22,10 @@ _STEPS_NOTE = (
 )
 _MORE_NOTE = "More of these notes. Where they differ from the ones before, these hold."
 _UNNOTED_NOTE = "A record, not a message to you. Of turns {first}-{last} there are no notes yet."
+_UNNOTED_STEPS = (
+    "A record, not a message to you. Of steps {first}-{last} of yours in answer to the message "
+    "above there are no notes yet. What they called for is done; go on from here."
+)
 FRAME = 200
 """Tokens a summary may have over its budget, for its marks and notes: each block has some."""
 
@@ -96,6 +100,7 @@ def unnoted_block(
     missing: Iterable[int],
     *,
     markers: Sequence[tuple[int, str]] = (),
+    of_steps: bool = False,
 ) -> str:
     """The block that stands for turns which are no longer in view and not summarized yet.
 
@@ -105,9 +110,11 @@ def unnoted_block(
         last: number of the last one.
         missing: numbers of those of them that were forgotten.
         markers: of pictures and files in them, with the number of the exchange.
+        of_steps: whether they are steps of one exchange.
     """
-    note = _UNNOTED_NOTE.format(first=first, last=last)
-    return memory_block(note, "\n".join(filter(None, (text, unseen(markers), erased(missing)))))
+    note = (_UNNOTED_STEPS if of_steps else _UNNOTED_NOTE).format(first=first, last=last)
+    parts = (text, unseen(markers, of_steps=of_steps), erased(missing))
+    return memory_block(note, "\n".join(filter(None, parts)))
 
 
 def narrowed(
