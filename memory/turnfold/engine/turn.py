@@ -41,8 +41,9 @@ from turnfold.engine.turn_steps import TurnSteps
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.folds_in_force import fold_in_force, left_out
-from turnfold.folding.planner import FoldPlanner, ReadRequest, Workers
+from turnfold.folding.planner import FoldPlanner, Workers
 from turnfold.folding.preparation import FoldPreparation, take_back
+from turnfold.folding.read_request import ReadRequest
 from turnfold.folding.rule import nears_first_fold
 from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.folding.turn_folds import TurnFolds
@@ -146,6 +147,8 @@ class Turn:
 
     def begin(self) -> None:
         """Go by what was planned for this opening, or step, or decide what to fold."""
+        if self._steps.are_crowded(self._epoch, self._planner):
+            self._plan, self._amid = None, True  # exchanges go before steps do
         if self._plan is None:
             self._folds.begin()
         if self._plan is None or self._steps.newest:
@@ -168,11 +171,15 @@ class Turn:
         if (
             self._steps.newest
             and not self._steps.is_planned
-            and self._plan is not None
+            and (self._plan is not None or self._amid)
             and self._planner.is_past_limit(self._epoch)
-            and (self._epoch.start < len(self._transcript.closed) or self._plan.recalled)
+            and (
+                self._epoch.start < len(self._transcript.closed)
+                or (self._plan is not None and self._plan.recalled)
+            )
         ):
             self._plan, self._amid = None, True
+            self._folds.epoch = self._epoch  # with the steps as they are shown now
             self._folds.begin()
 
     def _newest_of(self, exchange: Exchange | None, plan: Plan | None) -> Plan | None:
@@ -220,7 +227,7 @@ class Turn:
     def _begin_loading(self) -> None:
         """Have the embedding model loaded by the time that something is to be recalled."""
         wanted = self._policy.scope == "user" or nears_first_fold(
-            sum(self._epoch.sizes), self._fixed, self._policy
+            sum(one.size for one in self._exchanges), self._fixed, self._policy
         )
         if self._context.embedder is not None and self._policy.recall_tokens and wanted:
             self._context.embedder.begin()
@@ -250,7 +257,7 @@ class Turn:
         """
         with self._timed("fold"):
             if self._folds.is_awaited:
-                if not self._folds.settle() and not self._amid:
+                if not self._folds.settle() and not self._steps.is_begun:
                     self._begin_steps()
             elif not self._steps.settle():
                 self._reach_back()

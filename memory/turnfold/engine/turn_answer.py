@@ -11,7 +11,7 @@ from turnfold.archive.measures import AnsweredRequest
 from turnfold.archive.passages import RecalledPassage
 from turnfold.archive.plans import Plan, usage_id
 from turnfold.errors import failure
-from turnfold.folding.planner import ReadRequest
+from turnfold.folding.read_request import ReadRequest
 from turnfold.request.cache_diagnosis import FIELD, reason_in
 from turnfold.request.rewrite import Sent
 from turnfold.request.thinking import thinking_ids

@@ -13,8 +13,9 @@ from turnfold.engine.cut_history import Course
 from turnfold.engine.turn_recall import BREAKS, TurnRecall
 from turnfold.engine.turn_steps import TurnSteps
 from turnfold.folding.epoch import Epoch
-from turnfold.folding.planner import FoldPlanner, ReadRequest
-from turnfold.folding.rule import APPENDED
+from turnfold.folding.planner import FoldPlanner
+from turnfold.folding.read_request import ReadRequest
+from turnfold.folding.rule import APPENDED, TO_GROW
 from turnfold.recall.recalled_block import recall_block
 from turnfold.request.rewrite import sources_block
 from turnfold.summaries.summary_block import narrowed
@@ -97,6 +98,8 @@ class TurnPlans:
         if appends and self._context.policy.budget is not None:
             room = min(room, int(APPENDED * self._context.policy.budget / max(rate, 1.0)))
         past, budget = self._steps.view.past(epoch.folded), min(purse.allows, room)
+        if appends:  # it stays, and what is to come needs room, too
+            budget = min(budget, self._free(epoch, None) // TO_GROW)
         found: Sequence[RecalledPassage] = ()
         if not amid:
             found = self._recall.passages(epoch, past, appends=appends, budget=budget, rate=rate)
@@ -156,18 +159,22 @@ class TurnPlans:
         found: Sequence[RecalledPassage] = ()
         if doing := self._steps.cut():
             epoch, policy = epoch.showing(self._steps.view.shown), self._context.policy
-            sent = epoch.tokens(plan, fixed=self._request.fixed).sent
             of_all = policy.budget // _OF_BUDGET if policy.budget else policy.recall_tokens
             found = self._recall.passages(
                 epoch,
                 self._steps.view.past(epoch.folded),
                 appends=plan.appends,
-                budget=max(0, min(of_all, self._planner.limit - sent - BREAKS)),
+                budget=min(of_all, self._free(epoch, plan) // TO_GROW),
                 doing=doing,
                 plan=plan,
             )
             self._steps.view.bring(recall_block(found))
         return self._steps.written_in(replace(plan, id=name), epoch.folded), found
+
+    def _free(self, epoch: Epoch, plan: Plan | None) -> int:
+        """Tokens that the limit leaves besides what is sent."""
+        sent = epoch.tokens(plan, fixed=self._request.fixed).sent
+        return max(0, self._planner.limit - sent - BREAKS)
 
     def _anew(self, epoch: Epoch, now: dict[str, str]) -> dict[str, str]:
         """Which openings in view were planned anew, with those that are now."""

@@ -11,7 +11,8 @@ from turnfold.archive.passages import RecalledPassage
 from turnfold.archive.plans import Plan
 from turnfold.errors import failure
 from turnfold.folding.epoch import Epoch
-from turnfold.folding.planner import TRUSTED, ReadRequest
+from turnfold.folding.planner import TRUSTED
+from turnfold.folding.read_request import ReadRequest
 from turnfold.folding.recall_budget import most_recalled
 from turnfold.recall.candidates import MessageCache, Past
 from turnfold.recall.recall import look_up

@@ -16,9 +16,10 @@ from turnfold.archive.measures import AnsweredRequest, Measures
 from turnfold.archive.plans import Fold, Plan, usage_id
 from turnfold.engine.steps_in_view import StepsInView
 from turnfold.folding.epoch import Epoch
-from turnfold.folding.planner import FoldPlanner, ReadRequest, Workers
+from turnfold.folding.planner import TRUSTED, FoldPlanner, Workers
 from turnfold.folding.preparation import FoldPreparation
-from turnfold.folding.rule import nears_first_fold
+from turnfold.folding.read_request import ReadRequest
+from turnfold.folding.rule import FEW, SHARE_OF_LIMIT, TO_GROW, nears_first_fold
 from turnfold.folding.summary_budget import SummaryBudget
 from turnfold.folding.turn_folds import TurnFolds
 from turnfold.history.citations import Source
@@ -95,6 +96,7 @@ class TurnSteps:
             self.plan = newest or plan
             self.is_planned = index == len(self._open.closed) - 1
             self._view.take_over(self.plan)
+            self._view.show_open(self._open, self._view.fold_in_force(self._open))
 
     # --- what is in force ---------------------------------------------------------------------
 
@@ -163,6 +165,30 @@ class TurnSteps:
             return measures
         return replace(measures, rates=measures.after([self._row], fold="", cached=True).rates)
 
+    def are_crowded(self, epoch: Epoch, planner: FoldPlanner) -> bool:
+        """Whether the prompt is over its limit, and closed exchanges leave room for few steps.
+
+        Steps alone would then be folded at every few calls for as long as the exchange goes on,
+        where to fold those, as far as nothing in view cites them, frees more than that leaves.
+
+        Args:
+            epoch: of the exchanges.
+            planner: of these, which knows the limit.
+        """
+        steps = self._open
+        if steps is None or self.plan is None or self.is_planned:
+            return False
+        if not planner.is_past_limit(epoch):
+            return False
+        until, _ = planner.leaving_cited(epoch, len(self._transcript.closed))
+        freed = int(TRUSTED * sum(epoch.sizes[epoch.start : until]))
+        sent = epoch.tokens(self.plan, fixed=self._request.fixed).sent
+        least = sent - epoch.sizes[-1] + steps.exchange.size - steps.size + steps.closed[-1].size
+        room = planner.limit - least
+        room -= min(self._policy.summary_tokens, max(0, room) // SHARE_OF_LIMIT)
+        few = room * len(steps.closed) < FEW * steps.size
+        return few and freed > max(room // TO_GROW, sent - planner.limit)
+
     def begin(self, measures: Measures, epoch: Epoch, plan: Plan | None, root: str) -> None:
         """Fold steps at this request, or leave a fold to be prepared.
 
@@ -181,6 +207,8 @@ class TurnSteps:
         open_ = steps.exchange
         rest = epoch.tokens(plan, fixed=self._request.fixed).sent - epoch.sizes[-1]
         rest += open_.size - steps.size
+        if plan is None and self.plan is not None:  # what was recalled at the opening stays
+            rest += self._context.count(self.plan.recalled)
         if fold is not None:
             rest += self._context.count("\n".join(self._view.behind_notes(steps, fold)))
             rest += carried_from(steps.closed[: fold.count]).size(self._context.count)
@@ -228,6 +256,11 @@ class TurnSteps:
         most = self._request.fixed + sum(open_.sizes[: open_.opening]) + self._policy.budget
         # A budget is of tokens as they are estimated, a limit of those that the API counts.
         return most if self._policy.count_tokens else int(most * measures.rate(self._request.model))
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it was decided about folding steps."""
+        return self._folds is not None
 
     @property
     def pending(self) -> FoldPreparation | None:

@@ -5,10 +5,10 @@ Nothing is written here, and nobody is asked: `turn_folds` goes by what is decid
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 from turnfold.accounting.context_windows import context_window
 from turnfold.accounting.prices import NEUTRAL, price_of
@@ -17,11 +17,18 @@ from turnfold.archive.plans import Preparation
 from turnfold.folding.epoch import Epoch
 from turnfold.folding.fold_range import FoldRange, written
 from turnfold.folding.preparation import Readiness, Step, leases_of, next_step, prepared, projected
+from turnfold.folding.read_request import ReadRequest
 from turnfold.folding.recall_budget import RecallBudget, most_recalled
-from turnfold.folding.rule import PromptSizes, Rates, counted, fold_until, notes_pay
-from turnfold.history.citations import Source
-from turnfold.history.exchanges import Exchange, Transcript
-from turnfold.history.utterances import Utterance
+from turnfold.folding.rule import (
+    SHARE_OF_LIMIT,
+    PromptSizes,
+    Rates,
+    counted,
+    fold_until,
+    notes_pay,
+    notes_wait,
+)
+from turnfold.history.exchanges import Exchange
 from turnfold.request.cache_breakpoints import has_marks, lasts_an_hour
 from turnfold.request.refusals import Refusal
 from turnfold.summaries.summary_block import FRAME
@@ -34,59 +41,14 @@ TRUSTED = 0.9
 """How far an estimate is trusted where two sizes are compared."""
 # What a fold leaves out in all, in tokens, at the least: a summary and what frames it.
 _LEAST_FOLD = 2 * FRAME
-# The least a summary has under a limit, in tokens; and the part of a limit that it may take.
+# The least a summary has under a limit, in tokens.
 _LEAST_SUMMARY = 60
-_SHARE_OF_LIMIT = 3
 # What a refusal says of a prompt corrects the estimate by this much at the most.
 _MOST_RATE = 3.0
 # Where a refusal does not tell of the window, it is taken to be this part of what was refused, and
 # so many tokens at the least.
 _SOMEWHAT_LESS = 0.9
 _LEAST_WINDOW = 2_000
-
-
-class Cites(Protocol):
-    """Tells how far exchanges can be folded without folding what those that stay cite."""
-
-    def until(self, head: int, until: int) -> tuple[int, str]:
-        """See `Citations.until`."""
-
-    def lost(self, head: int, folded: int) -> list[Source]:
-        """See `Citations.lost`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
-    """A request as it came, and as it was read.
-
-    Attributes:
-        body: the caller's.
-        transcript: its messages as exchanges.
-        citations: of the transcript.
-        fixed: tokens of system and tools.
-        head: how many of the oldest exchanges are never folded.
-        within: number of the exchange whose steps the transcript holds, in place of exchanges; all
-            else in the prompt is then fixed. 0 for none.
-        asked: what opened that exchange.
-        most: tokens the prompt may have, besides what the policy says; None for any number.
-        carried: tokens of what was recalled at the opening, and stays whatever is folded amid the
-            exchange.
-    """
-
-    body: Mapping[str, Any]
-    transcript: Transcript
-    citations: Cites
-    fixed: int
-    head: int
-    within: int = 0
-    asked: Sequence[Utterance] = ()
-    most: int | None = None
-    carried: int = 0
-
-    @property
-    def model(self) -> str:
-        """The model that is asked."""
-        return str(self.body.get("model", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +122,29 @@ class FoldPlanner:
         due = until > start
         if not due and self.workers != "background":
             return FoldDecision(reason=reason, over=over, excess=excess)
-        aim = until if due else self._rule(projected(standing))[0]
+        seen = standing if due else projected(standing)
+        aim = until if due else self._rule(seen)[0]
         aim, why = self.leaving_cited(epoch, aim, excess=excess if over else None)
         stayed = why if due else ""
         if aim == start:
             return FoldDecision(reason=reason, over=over, excess=excess, stayed=stayed)
         found, readiness = self.preparation_of(epoch, excess=excess if over else None)
+        if found is not None and found.until <= start and readiness != "ready":
+            found, readiness = None, "none"  # it left the window before there were notes on it
         step = self._step(readiness, due=due, over=over)
+        waiting = epoch.sizes[epoch.noted : aim]
+        if (
+            seen.prompt > seen.ceiling
+            and (epoch.base or not due)
+            and readiness != "ready"
+            and notes_wait(waiting, context=epoch.summary)
+        ):
+            leaves = aim if due else 0
+            return FoldDecision("go on", None, readiness, reason, excess, over, stayed, leaves)
         preparation = found or self.preparation_until(epoch, aim)
-        return FoldDecision(step, preparation, readiness, reason, excess, over, stayed)
+        short = preparation.until < aim if over else preparation.until <= start
+        leaves = aim if step == "adopt" and short else 0
+        return FoldDecision(step, preparation, readiness, reason, excess, over, stayed, leaves)
 
     def _decide_within_budget(self, epoch: Epoch) -> FoldDecision:
         """What leaves the window, and, apart from that, whether it is time to take notes.
@@ -392,7 +368,7 @@ class FoldPlanner:
 
         And that are no more than what it stands for: to fold must not make a prompt longer.
         """
-        room = (self.limit - self._request.fixed - epoch.head_size) // _SHARE_OF_LIMIT
+        room = (self.limit - self._request.fixed - epoch.head_size) // SHARE_OF_LIMIT
         room = min(room - FRAME // 2, int(TRUSTED * _folded(epoch, until)) - FRAME)
         return max(_LEAST_SUMMARY, room)
 

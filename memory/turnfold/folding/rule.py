@@ -28,10 +28,15 @@ _INSTRUCTIONS = 400
 _RECENT = 32
 # With a budget, how far the window may outgrow what a fold leaves of it, in parts of the budget.
 _SLACK = 0.15
-# Within a budget, notes are taken on so many exchanges at once, and on so many times what a
-# summarizer reads besides.
-_LEAST_WAITING = 8
+# Notes are worth a call on so many times what the summarizer reads besides.
 _TIMES_CONTEXT = 4
+FEW = 8
+"""So many exchanges, or steps, are worth notes together, however short they are."""
+SHARE_OF_LIMIT = 3
+"""The part of what a limit leaves besides the fixed that a summary may take, inverted."""
+TO_GROW = 2
+"""And the part of it, besides the newest, that a fold which the limit forces leaves to what is to
+come, inverted: else the next request would fold again. Recall leaves as much of what is free."""
 APPENDED = 0.25
 """The part of a budget of the whole prompt that one turn recalls, where that stays behind it."""
 
@@ -164,8 +169,20 @@ def notes_pay(waiting: Sequence[int], *, context: int, most: int) -> bool:
     tokens = sum(waiting)
     if tokens >= most:
         return True
-    worth = max(_LEAST_LEAF, _TIMES_CONTEXT * (context + _INSTRUCTIONS))
-    return len(waiting) >= _LEAST_WAITING and tokens >= worth
+    return len(waiting) >= FEW and tokens >= _worth_a_call(context)
+
+
+def notes_wait(waiting: Sequence[int], *, context: int) -> bool:
+    """Whether what a limit drives out of the window goes without notes, until there is more.
+
+    Where the rest of the prompt leaves room for little, that is so at nearly every request.
+    For the arguments see `notes_pay`.
+    """
+    return len(waiting) < FEW and sum(waiting) < _worth_a_call(context)
+
+
+def _worth_a_call(context: int) -> int:
+    return max(_LEAST_LEAF, _TIMES_CONTEXT * (context + _INSTRUCTIONS))
 
 
 def counted(sizes: Sequence[int], rate: float) -> list[int]:
@@ -215,10 +232,16 @@ class PromptSizes:
         """Tokens of the whole request."""
         return self.fixed + self.memory + sum(self.sizes[self.window :])
 
+    @property
+    def to_grow(self) -> int:
+        """Tokens that a fold which the ceiling forces leaves to what is to come."""
+        return max(0, self.ceiling - self.fixed - self.sizes[-1]) // TO_GROW
+
     def after(self, until: int, policy: Policy) -> float:
         """About how many tokens it would have if all up to there were folded."""
         notes = min(_NOTES * sum(self.sizes[self.first : until]), policy.summary_tokens / 2)
-        summary = min(self.summary + notes, policy.summary_tokens)
+        most = min(policy.summary_tokens, max(0, self.ceiling - self.fixed) // SHARE_OF_LIMIT)
+        summary = min(self.summary + notes, most)
         return self.fixed + summary + sum(self.sizes[until:])
 
     def outlook(self, until: int, policy: Policy, rates: Rates) -> FoldForecast:
@@ -254,8 +277,8 @@ def fold_until(standing: PromptSizes, policy: Policy, rates: Rates) -> tuple[int
     """
     until = window_start(standing.sizes, standing.first, policy)
     if standing.prompt > standing.ceiling:  # what is to be kept gives way to what may be sent
-        closed = len(standing.sizes) - 1
-        while until < closed and standing.after(until, policy) > standing.ceiling:
+        closed, most = len(standing.sizes) - 1, standing.ceiling - standing.to_grow
+        while until < closed and standing.after(until, policy) > most:
             until += 1
     reason = _reason(standing, until, policy, rates) if until > standing.first else ""
     return (until, reason) if reason else (standing.first, "")

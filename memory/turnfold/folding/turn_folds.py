@@ -67,6 +67,8 @@ class TurnFolds:
             preparation = decision.preparation
             if decision.step in {"go on", "prepare"} and decision.leaves > self.epoch.start:
                 self._let_go(decision.leaves)
+                if self._context.policy.budget is None and self.is_past_limit:
+                    continue
             if preparation is None or decision.step == "go on":
                 return
             if decision.step != "adopt":
