@@ -4,8 +4,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from support.agent import Agent
-from support.chats import SMALL, injected, memory, said, summaries, texts, without_marks
+from support.agent import POLICY, Job, flat
+from support.chats import injected, said, summaries, texts, without_marks
 from support.histories import Scripted
 from support.models import BOUND_THINKING, FREE_THINKING
 from support.oblivion import tells
@@ -13,7 +13,6 @@ from turnfold import Policy
 from turnfold.request.thinking import without_thinking
 from turnfold_stores import open_store
 
-POLICY = replace(SMALL, keep_tokens=300)
 MARK = "Notes on earlier steps"
 
 
@@ -21,36 +20,6 @@ MARK = "Notes on earlier steps"
 def store():
     with open_store("memory:") as opened:
         yield opened
-
-
-class Job:
-    """An agent behind memory, and what arrived of its requests."""
-
-    def __init__(self, store, policy=POLICY, *, fake=None, messages=(), **fields):
-        self.store, self.policy, self.receipts = store, policy, []
-        self.fake = fake or Scripted()
-        self.memory = memory(store, policy=policy, on_receipt=self.receipts.append)
-        client = self.memory.wrap(self.fake.client(max_retries=0), user_id="ada", conversation="c")
-        self.agent = Agent(client, self.fake, messages, **fields)
-
-    @property
-    def bodies(self):
-        return [call.body for call in self.fake.asked()]
-
-    @property
-    def folded(self):
-        return [one.folded_steps for one in self.receipts]
-
-    def again(self):
-        """The same request from another process."""
-        other = Job(self.store, self.policy, fake=self.fake, messages=self.agent.messages)
-        other.agent.fields = self.agent.fields
-        return other
-
-
-def flat(body):
-    """Roles and blocks of a request, in order."""
-    return [(one["role"], block) for one in without_marks(body) for block in one["content"]]
 
 
 def test_the_opening_stays_and_notes_stand_at_its_end(store):
@@ -243,7 +212,7 @@ def test_an_exchange_is_folded_amid_another_where_its_steps_are_not_enough(store
     assert sum(job.folded) > 0
 
 
-@pytest.mark.parametrize(("most", "result", "stays"), [(2_000, 10, True), (2_500, 18, False)])
+@pytest.mark.parametrize(("most", "result", "stays"), [(2_000, 10, True), (2_500, 24, False)])
 def test_what_the_opening_recalled_stays_as_long_as_there_is_room(store, most, result, stays):
     hidden = "The safe in the north tower opens with 4711, said the porter."
     history = [{"role": "user", "content": hidden}, {"role": "assistant", "content": said(0)}]

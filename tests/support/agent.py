@@ -1,9 +1,13 @@
 """An agent with a loop of its own: one opening, then calls of tools, and the whole history sent."""
 
+from dataclasses import replace
+
 from turnfold_fake import Reply
 
-from support.chats import MODEL, said
-from support.histories import TOOLS
+from support.chats import MODEL, SMALL, memory, said, without_marks
+from support.histories import TOOLS, Scripted
+
+POLICY = replace(SMALL, keep_tokens=300)
 
 
 class Agent:
@@ -59,3 +63,33 @@ class Agent:
 
     def close(self, text="All of it is looked at."):
         self.ask(text)
+
+
+class Job:
+    """An agent behind memory, and what arrived of its requests."""
+
+    def __init__(self, store, policy=POLICY, *, fake=None, messages=(), **fields):
+        self.store, self.policy, self.receipts = store, policy, []
+        self.fake = fake or Scripted()
+        self.memory = memory(store, policy=policy, on_receipt=self.receipts.append)
+        client = self.memory.wrap(self.fake.client(max_retries=0), user_id="ada", conversation="c")
+        self.agent = Agent(client, self.fake, messages, **fields)
+
+    @property
+    def bodies(self):
+        return [call.body for call in self.fake.asked()]
+
+    @property
+    def folded(self):
+        return [one.folded_steps for one in self.receipts]
+
+    def again(self):
+        """The same request from another process."""
+        other = Job(self.store, self.policy, fake=self.fake, messages=self.agent.messages)
+        other.agent.fields = self.agent.fields
+        return other
+
+
+def flat(body):
+    """Roles and blocks of a request, in order."""
+    return [(one["role"], block) for one in without_marks(body) for block in one["content"]]
