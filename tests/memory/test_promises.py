@@ -263,7 +263,7 @@ def test_what_a_limit_took_back_amid_an_exchange_stays_away():
     acts = [
         Act("say", size="large"),
         Act("job", number=3, size="huge", shape="image"),
-        Act("tools", number=4, size="middle"),
+        Act("tools", number=4, size="large"),
         Act("say"),
     ]
     person = whole("ada", "c")
