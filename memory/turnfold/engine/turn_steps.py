@@ -27,7 +27,6 @@ from turnfold.history.exchanges import Transcript
 from turnfold.history.steps import Steps, steps_of
 from turnfold.history.utterances import utterances
 from turnfold.policy import Policy
-from turnfold.request.carried_state import carried_from
 from turnfold.request.refusals import Refusal
 from turnfold.turn_context import TurnContext
 
@@ -211,7 +210,6 @@ class TurnSteps:
             rest += self._context.count(self.plan.recalled)
         if fold is not None:
             rest += self._context.count("\n".join(self._view.behind_notes(steps, fold)))
-            rest += carried_from(steps.closed[: fold.count]).size(self._context.count)
         request = ReadRequest(
             self._request.body,
             steps.transcript,

@@ -74,9 +74,11 @@ def is_small_talk(text: str) -> bool:
     left = _tables().light.sub(" ", left)
     if any(word not in _tables().small_words for word in WORD.findall(left)):
         return False
-    asking, pointing = _phrases(text).asking, _phrases(text).pointing
+    if not _ends_as_question(text):
+        return True
+    phrases = _phrases(text)
     # "Yes, and with her?" is none.
-    return not (_ends_as_question(text) and (asking.search(left) or pointing.search(left)))
+    return not (phrases.asking.search(left) or phrases.pointing.search(left))
 
 
 def is_asking(text: str) -> bool:

@@ -73,14 +73,15 @@ def _bare(unit: str) -> str:
 def always_measured(text: str) -> dict[Number, list[Units]]:
     """The figures that never stand in a text without a unit, with the different ones."""
     told: dict[Number, list[Units]] = {}
+    alone: set[Number] = set()
     for one in measures(text):
-        for value in one.values if one.units else ():
+        if not one.units:
+            alone |= one.values
+            continue
+        for value in one.values:
             if one.units not in (there := told.setdefault(value, [])):
                 there.append(one.units)
-    for one in measures(text) if told else ():
-        for value in () if one.units else one.values:
-            told.pop(value, None)
-    return told
+    return {value: units for value, units in told.items() if value not in alone}
 
 
 def is_changed(kind: str, unit: str, told: Sequence[Units]) -> bool:
