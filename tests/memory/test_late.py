@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from support.chats import SMALL, ask, history, memory, slow_client, stand_in
+from support.chats import SMALL, ask, history, joined, memory, slow_client, stand_in
 from turnfold.archive.leases import Leases
 from turnfold.resilience.summary_wait import Patience
 from turnfold.scope import Scope
@@ -38,14 +38,6 @@ def slow():
     summarizer = Slow()
     yield summarizer
     summarizer.go.set()
-
-
-def joined():
-    """Wait for what was left behind."""
-    for thread in threading.enumerate():
-        if thread.name in {"turnfold-fold", "turnfold-background", "turnfold-turn"}:
-            thread.join(60)
-            assert not thread.is_alive()
 
 
 # --- the same run, once -----------------------------------------------------------------------

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from support.agent import POLICY, Job, flat
-from support.chats import Chat, injected, memory, said, stand_in, summaries
+from support.chats import Chat, injected, joined, memory, said, stand_in, summaries
 from support.oblivion import tells
 from turnfold_stores import open_store
 
@@ -30,6 +30,7 @@ def work(job, steps):
     first, asked = len(job.receipts), len(summaries(job.fake))
     for _ in range(steps):
         job.agent.step(result(job.agent.calls + 1))
+        joined()  # tools take their time, too
     folds = [one for one in job.receipts[first:] if one.folded or one.folded_steps]
     return len(folds), len(summaries(job.fake)) - asked
 

@@ -1,5 +1,7 @@
 """Chats of a known shape to test with, and what of them arrived."""
 
+import threading
+
 import anthropic
 import httpx2
 from turnfold import Memory, Policy
@@ -129,3 +131,11 @@ def slow_client(fake, wait):
 
     http = anthropic.DefaultAsyncHttpxClient(transport=Waiting())
     return anthropic.AsyncAnthropic(api_key="fake", max_retries=0, http_client=http)
+
+
+def joined():
+    """Wait for what was left behind."""
+    for thread in threading.enumerate():
+        if thread.name in {"turnfold-fold", "turnfold-background", "turnfold-turn"}:
+            thread.join(60)
+            assert not thread.is_alive()
