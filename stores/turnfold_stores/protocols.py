@@ -56,10 +56,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One search result. `score`: higher is better; cosine similarity for vectors."""
+    """One search result.
+
+    Attributes:
+        id: of the record or the entry.
+        score: higher is better; cosine similarity for vectors.
+        conversation: the one it belongs to, which saves whoever asks a look-up; None where the
+            search did not read it.
+    """
 
     id: str
     score: float
+    conversation: str | None = field(default=None, compare=False)
 
 
 @runtime_checkable

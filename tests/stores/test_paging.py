@@ -41,6 +41,6 @@ def test_what_a_search_misses_comes_last_and_nothing_twice(missed, conversation)
 
 
 def test_where_nothing_is_missed_the_rest_is_not_asked_for():
-    page = Page(HITS[:10], [""] * 10, more=False)
+    page = Page(HITS[:10], more=False)
     came = widening(lambda _: page, conversation=None, rest=lambda: pytest.fail("asked"))
     assert len(list(came)) == 10

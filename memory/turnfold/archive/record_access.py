@@ -103,7 +103,7 @@ class RecordAccess:
         ids = list(ids)
         return self.store.ledger.get(self.scope.user_id, ids) if ids else {}
 
-    def conversations(self, ids: Iterable[str]) -> Mapping[str, str]:
+    def conversations(self, ids: Iterable[str]) -> dict[str, str]:
         """The conversation that each record of the user is of, by id; of those there are."""
         ids = list(ids)
         return conversations_of(self.store.ledger, self.scope.user_id, ids) if ids else {}

@@ -23,7 +23,7 @@ from turnfold.recall.ranking import Candidate, messages_of
 
 # Exchanges looked at on either side of one that was found.
 _AROUND = 2
-_BATCH = 128
+_BATCH = 512
 
 
 class MessageCache(BoundedDict[str, tuple[Candidate, ...]]):
@@ -157,8 +157,11 @@ class Candidates:
                     yield hit.id
             return
         while batch := list(islice(hits, _BATCH)):
-            strange = [hit.id for hit in batch if content_of(hit.id) not in self._indexes]
-            said_in = self._archive.conversations(strange)
+            strange = [hit for hit in batch if content_of(hit.id) not in self._indexes]
+            said_in = self._archive.conversations(
+                hit.id for hit in strange if hit.conversation is None
+            )
+            said_in |= {hit.id: hit.conversation for hit in strange if hit.conversation is not None}
             self._eligible.meet(said_in)
             for hit in batch:
                 known = content_of(hit.id) in self._indexes
@@ -217,8 +220,11 @@ class Candidates:
 
     def _of_others(self, contents: Iterable[str]) -> dict[str, tuple[Candidate, ...]]:
         """What was said in exchanges that are not on this path, by content id, where known."""
-        said = self._archive.paths.messages(list(contents))
-        return {content: messages_of(content, utterances(one)) for content, one in said.items()}
+        found = {one: self._known.get(one) for one in contents}
+        lacking = [content for content, messages in found.items() if messages is None]
+        for content, said in self._archive.paths.messages(lacking).items():
+            found[content] = self._known[content] = messages_of(content, utterances(said))
+        return {content: messages for content, messages in found.items() if messages is not None}
 
     def turn(self, content_id: str) -> int:
         """The number of an exchange on this path, from 1; 0 for one of another."""

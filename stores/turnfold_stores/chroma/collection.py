@@ -91,9 +91,10 @@ class Collection:
         distances = answer["distances"][0]
         # HNSW may find fewer than there are, however many are asked for; only the count tells.
         there = wanted if len(ids) == wanted else count()
+        named = [metadata["conversation"] for metadata in answer["metadatas"][0]]
+        found = zip(ids, distances, named, strict=True)
         return Page(
-            [Hit(one, 1.0 - float(far)) for one, far in zip(ids, distances, strict=True)],
-            [metadata["conversation"] for metadata in answer["metadatas"][0]],
+            [Hit(one, 1.0 - float(far), said_in) for one, far, said_in in found],
             more=len(ids) == wanted or wanted < there,
             missed=len(ids) < there <= wanted,
         )

@@ -10,7 +10,7 @@ from itertools import islice
 
 import pytest
 
-from turnfold_stores.conformance.samples import assert_falling, plain, said
+from turnfold_stores.conformance.samples import ODD_NAMES, assert_falling, plain, said
 from turnfold_stores.errors import StoreError
 from turnfold_stores.protocols import Ledger, Record, TextSearch
 
@@ -106,6 +106,14 @@ class WordsContract:
         found = {hit.id for hit in words.match("u", "fox", conversation="c1")}
         assert found == {"1", "3", "5", "7", "9"}
         assert list(words.match("u", "fox", conversation="c")) == []
+
+    def test_a_hit_may_tell_its_conversation(self, ledger: Ledger, words: TextSearch) -> None:
+        records = [Record(name, "k", name, None, "fox") for name in ODD_NAMES]
+        ledger.put("u", [*records, Record("none", "k", "", None, "fox")])
+        told = {hit.id: hit.conversation for hit in words.match("u", "fox")}
+        assert told.keys() == {*ODD_NAMES, "none"}
+        if set(told.values()) != {None}:
+            assert told == {"none": ""} | {name: name for name in ODD_NAMES}
 
     def test_records_without_text_and_deleted_ones_are_not_found(
         self, ledger: Ledger, words: TextSearch

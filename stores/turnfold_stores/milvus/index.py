@@ -13,6 +13,7 @@ import importlib.util
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ class MilvusIndex:
                 more = len(hits) == wanted or (
                     self._address.search != "flat" and len(hits) < self._count(name, only)
                 )
-                return Page(hits, [""] * len(hits), more)
+                return Page(hits, more)
 
         return widening(
             search, conversation=None, most=_MOST, rest=lambda: self._all(name, only, query)
@@ -304,7 +305,8 @@ class MilvusIndex:
             Entry(row["id"], "", np.asarray(row["vector"], dtype=np.float32))
             for row in self._rows(name, only, ["id", "vector"])
         )
-        return vectors.nearest(query)
+        # Of which conversation they are, Milvus knows by a digest alone.
+        return (replace(hit, conversation=None) for hit in vectors.nearest(query))
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[Any]:

@@ -43,14 +43,14 @@ SELECT {dimension}(vector) FROM {vectors} WHERE user_id = %(user_id)s LIMIT 1
 """
 # Vectors have unit length, so their inner product is the cosine; pgvector's is negative.
 _NEAREST: LiteralString = """
-SELECT id, vector {times} %(query)s::{vector} AS distance, seq
+SELECT id, vector {times} %(query)s::{vector} AS distance, conversation, seq
 FROM {vectors} WHERE user_id = %(user_id)s {only}
 ORDER BY distance, seq LIMIT %(page)s
 """
 # The inner query is kept whole, so that each distance is computed once.
 _NEXT: LiteralString = """
-SELECT id, distance, seq FROM (
-    SELECT id, seq, vector {times} %(query)s::{vector} AS distance
+SELECT id, distance, conversation, seq FROM (
+    SELECT id, conversation, seq, vector {times} %(query)s::{vector} AS distance
     FROM {vectors} WHERE user_id = %(user_id)s {only} OFFSET 0
 ) AS own
 WHERE (distance, seq) > (%(distance)s, %(seq)s)
@@ -58,8 +58,8 @@ ORDER BY distance, seq LIMIT %(page)s
 """
 # The expression and the condition of the HNSW index, which is used for no other query.
 _APPROXIMATE: LiteralString = """
-SELECT id, vector::{sized} {times} %(query)s::{sized} AS distance FROM {vectors}
-WHERE user_id = %(user_id)s AND {dimension}(vector) = {size} {only}
+SELECT id, vector::{sized} {times} %(query)s::{sized} AS distance, conversation
+FROM {vectors} WHERE user_id = %(user_id)s AND {dimension}(vector) = {size} {only}
 ORDER BY distance LIMIT %(page)s
 """
 # The planner cannot know how many of a user's vectors it will meet, so it is not asked.
@@ -187,12 +187,12 @@ class PostgresIndex:
             except StoreError:
                 self._check_dimension(user_id, query)
                 raise
-            for entry_id, distance, _ in page:
-                yield Hit(restored(entry_id), -distance)
+            for entry_id, distance, said_in, _ in page:
+                yield Hit(restored(entry_id), -distance, restored(said_in))
             if len(page) < size:
                 return
             nearest = self._statement(_NEXT, only=only)
-            values.update(distance=page[-1][1], seq=page[-1][2])
+            values.update(distance=page[-1][1], seq=page[-1][3])
             size *= _GROWTH
 
     def _approximate(self, user_id: str, query: Vector, conversation: str | None) -> Iterator[Hit]:
@@ -204,8 +204,8 @@ class PostgresIndex:
             page = connection.execute(approximate, {**values, "page": _PAGE}).fetchall()
         # Fewer than asked for: HNSW gave up, so let the exact search begin.
         if len(page) == _PAGE:
-            for entry_id, distance in page:
-                yield Hit(restored(entry_id), -distance)
+            for entry_id, distance, said_in in page:
+                yield Hit(restored(entry_id), -distance, restored(said_in))
 
     def _asked(
         self, user_id: str, query: Vector, conversation: str | None

@@ -101,9 +101,10 @@ FROM unnest(%(numbers)s::bigint[]) AS asked (number)
 # length that counts as middling is fixed, at that of a paragraph: to take the mean would be to
 # read all that is ranked twice.
 _RANK: LiteralString = """
-SELECT id, {score} AS score
+SELECT id, {score} AS score, conversation
 FROM (
-    SELECT id, seq, words, 0.3 + 0.009::float8 * cardinality(words) AS middling FROM {records}
+    SELECT id, seq, conversation, words,
+        0.3 + 0.009::float8 * cardinality(words) AS middling FROM {records}
     WHERE user_id = %(user_id)s AND words && %(some)s::bigint[]
         AND NOT words && %(none)s::bigint[] {only}
 ) AS sharing
@@ -277,12 +278,13 @@ class PostgresLedger:
         seen: set[str] = set()
         least = float("inf")
         for some, none in ((asked.rare, []), (asked.common, asked.rare)):
-            for record_id, score in self._ranked(user_id, asked, only, some=some, none=none):
+            ranked = self._ranked(user_id, asked, only, some=some, none=none)
+            for record_id, score, said_in in ranked:
                 # Rows move between pages when somebody writes meanwhile.
                 if record_id not in seen:
                     seen.add(record_id)
                     least = min(least, score)
-                    yield Hit(restored(record_id), least)
+                    yield Hit(restored(record_id), least, restored(said_in))
 
     def refresh_words(self, user_id: str) -> int:
         """See `RefreshesWords.refresh_words`."""
@@ -306,8 +308,8 @@ class PostgresLedger:
 
     def _ranked(
         self, user_id: str, asked: WeightedTerms, only: _Only, *, some: list[int], none: list[int]
-    ) -> Iterator[tuple[str, float]]:
-        """Ids as stored with scores, best first, of records with any of some and none of none."""
+    ) -> Iterator[tuple[str, float, str]]:
+        """Ids, scores and conversations as stored, best first, of records with some and no none."""
         if not some:
             return
         values: dict[str, object] = {

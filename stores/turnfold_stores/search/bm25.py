@@ -101,17 +101,22 @@ class Bm25:
         return scores
 
     def _ranked(self, rows: npt.NDArray[np.intp], scores: npt.NDArray[np.float64]) -> Iterator[Hit]:
-        ids = self._ids  # only grows
+        ids, where, names = self._ids, self._where, list(self._conversations)  # they only grow
+
+        def hit(at: np.intp) -> Hit:
+            row = rows[at]
+            return Hit(ids[row], float(scores[at]), names[where[row]])
+
         best = np.arange(len(rows))
         if len(rows) > _FIRST:
             least = np.partition(scores, -_FIRST)[-_FIRST]
             best = np.flatnonzero(scores >= least)
         for at in best[np.argsort(-scores[best], kind="stable")]:
-            yield Hit(ids[rows[at]], float(scores[at]))
+            yield hit(at)
         if len(best) < len(rows):
             rest = np.flatnonzero(scores < least)
             for at in rest[np.argsort(-scores[rest], kind="stable")]:
-                yield Hit(ids[rows[at]], float(scores[at]))
+                yield hit(at)
 
 
 def match_words(

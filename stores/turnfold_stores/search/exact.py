@@ -34,7 +34,7 @@ class ExactVectors:
         self._rows: dict[str, int] = {}
         self._ids: list[str] = []
         self._matrix: Vector | None = None
-        self._codes: dict[str, int] = {}
+        self._codes: dict[str, int] = {}  # in the order of their numbers; only grows
         self._conversations: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def ids(self) -> set[str]:
@@ -134,7 +134,7 @@ class ExactVectors:
         """
         query = unit(vector, what="the query vector")
         with self._lock:
-            count, ids = len(self._ids), self._ids
+            count, ids, names = len(self._ids), self._ids, list(self._codes)
             if self._matrix is None:
                 return
             if query.size != self._matrix.shape[1]:
@@ -145,14 +145,16 @@ class ExactVectors:
             if conversation is None:
                 with multiplying:
                     scores = self._matrix[:count] @ query
+                codes = self._conversations[:count]
             else:
                 code = self._codes.get(conversation, _NO_CONVERSATION - 1)
                 rows = np.flatnonzero(self._conversations[:count] == code)
                 with multiplying:
                     scores = self._matrix[rows] @ query
                 ids = [ids[row] for row in rows.tolist()]
+                codes = self._conversations[rows]
         for position, score in _best_first(scores):
-            yield Hit(ids[position], score)
+            yield Hit(ids[position], score, names[codes[position]])
 
 
 def _best_first(scores: Vector) -> Iterator[tuple[int, float]]:

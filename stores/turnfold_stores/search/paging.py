@@ -17,14 +17,12 @@ class Page:
     """Hits with what is needed to choose among them, and whether there may be more.
 
     Attributes:
-        hits: best first.
-        conversations: of each hit.
+        hits: best first, each with its conversation where one is wanted.
         more: False when these are all that a search finds.
         missed: whether there are others all the same, which an approximate search does not reach.
     """
 
     hits: list[Hit]
-    conversations: list[str]
     more: bool
     missed: bool = False
 
@@ -48,10 +46,10 @@ def widening(
     seen: set[str] = set()
     wanted = _FIRST
     while (found := search(wanted)) is not None:
-        for hit, its in zip(found.hits, found.conversations, strict=True):
+        for hit in found.hits:
             if hit.id not in seen:
                 seen.add(hit.id)
-                if conversation in (None, its):
+                if conversation in (None, hit.conversation):
                     yield hit
         if not (found.more or found.missed):
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -31,20 +32,20 @@ _SCORED = "SELECT rowid AS seq, -bm25(words, 0.0, 1.0) AS score FROM words WHERE
 # Only what is shown is looked up among the records: of a user with 100,000 exchanges, a question
 # of everyday words meets ten thousand.
 _OF_A_USER = f"""
-SELECT records.id, score
+SELECT records.id, score, conversation
 FROM ({_SCORED} ORDER BY score DESC, rowid LIMIT :limit OFFSET :offset)
 JOIN records USING (seq) WHERE records.owner = :owner
 ORDER BY score DESC, seq
 """  # noqa: S608 - constants
 # Of rare words: to meet those of a user first would be to read that each text of theirs is theirs.
 _OF_A_USER_BY_RARE_WORDS = f"""
-SELECT records.id, score FROM ({_SCORED}) JOIN records USING (seq)
+SELECT records.id, score, conversation FROM ({_SCORED}) JOIN records USING (seq)
 WHERE records.owner = :owner
 ORDER BY score DESC, seq LIMIT :limit OFFSET :offset
 """  # noqa: S608 - constants
 # Other users may have a conversation of that name, and words are met by their stems.
 _OF_A_CONVERSATION = f"""
-SELECT records.id, score FROM ({_SCORED}) JOIN records USING (seq)
+SELECT records.id, score, conversation FROM ({_SCORED}) JOIN records USING (seq)
 WHERE records.owner = :owner AND records.conversation = :conversation
 ORDER BY score DESC, seq LIMIT :limit OFFSET :offset
 """  # noqa: S608 - constants
@@ -240,7 +241,7 @@ class SqliteLedger:
         for hit in self._hits(_OF_A_USER, _query(found_in, f"u{row[0]}"), asked):
             if hit.id not in seen:
                 least = min(least, hit.score)
-                yield Hit(hit.id, least)
+                yield replace(hit, score=least)
 
     def _texts_with(self, terms: Iterable[str]) -> dict[str, int]:
         """How many texts of the file have each term; of those that some have.
@@ -261,11 +262,11 @@ class SqliteLedger:
             values = {**asked, "query": query, "offset": offset, "limit": limit}
             page = self._with_words(partial(self._rows, search, values))
             offset += len(page)
-            for record_id, score in page:
+            for record_id, score, said_in in page:
                 # Rows move between pages when somebody writes meanwhile.
                 if record_id not in seen:
                     seen.add(record_id)
-                    yield Hit(record_id, score)
+                    yield Hit(record_id, score, said_in)
             if len(page) < limit:
                 return
             limit *= _MORE_HITS
