@@ -16,7 +16,7 @@ import httpx2
 import typer
 from anthropic import Anthropic, APIError
 from turnfold import Conversation, Embedder, Memory, Policy, TurnfoldError
-from turnfold.embedders import HttpEmbedder, default_embedder, named_embedder
+from turnfold.embedders import chosen_embedder, default_embedder
 from turnfold.upkeep.reindex import reindex
 from turnfold_fake import FakeClaude
 from turnfold_stores import open_store
@@ -26,6 +26,7 @@ from turnfold_cli.agents.provider import AGENT_STRATEGIES
 from turnfold_cli.agents.trajectories import asked_about
 from turnfold_cli.chat import Chat, client_at, in_one_line, need_key, policy_of
 from turnfold_cli.demo import ask_claude, run_demo
+from turnfold_cli.embedder_options import EmbedderOption, ServiceOption
 from turnfold_cli.exit_codes import told
 from turnfold_cli.imports.reading import read_any
 from turnfold_cli.replay import AT_WORK, ready_embedder, replay, steps_of
@@ -274,7 +275,8 @@ def reindex_command(
     It can be stopped and run again: it goes on where it was.
     """
     with told(), ExitStack() as opened:
-        embedder = named_embedder(model) if service is None else HttpEmbedder(service, model=model)
+        embedder = chosen_embedder(model, service)
+        assert embedder is not None  # it has a name
         kept = opened.enter_context(open_store(store))
         with rendering.counting("passages embedded") as count:
             done = reindex(kept, embedder, on_progress=count)
@@ -314,6 +316,8 @@ def chat_command(  # noqa: PLR0917 - typer makes options of them
             "Claude's own. Few of them want a key."
         ),
     ] = None,
+    embedder: EmbedderOption = None,
+    embedding_service: ServiceOption = None,
     fake: Annotated[
         bool, typer.Option("--fake", help="Talk with a stand-in: no key, no network, no wit.")
     ] = False,
@@ -324,7 +328,8 @@ def chat_command(  # noqa: PLR0917 - typer makes options of them
     with told(), ExitStack() as opened:
         policy = policy_of(summary_model, fold_at)
         client = opened.enter_context(FakeClaude().client() if fake else client_at(base_url))
-        memory = opened.enter_context(Memory(store, policy=policy, embedder=default_embedder()))
+        named = chosen_embedder(embedder, embedding_service) or default_embedder()
+        memory = opened.enter_context(Memory(store, policy=policy, embedder=named))
         talk = Conversation(
             system, model, client=client, memory=memory, user_id=user, id=conversation
         )

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from turnfold import Memory, Policy
+from turnfold.embedders import chosen_embedder
 from turnfold.errors import MissingDependency, TurnfoldError
 from turnfold.scope import LOCAL_USER
 from turnfold.serve import ServeSettings
@@ -17,6 +18,7 @@ from turnfold.serve.settings import CLOUDS
 from turnfold_stores.masking import without_secret
 
 from turnfold_cli import rendering
+from turnfold_cli.embedder_options import EmbedderOption, ServiceOption
 from turnfold_cli.exit_codes import told
 from turnfold_cli.store_commands import check_is_there
 
@@ -66,6 +68,8 @@ def serve_command(  # noqa: PLR0917 - typer makes options of them
     summary_model: Annotated[
         str, typer.Option(help="Policy.summary_model: auto, or a model's name at the upstream.")
     ] = Policy().summary_model,
+    embedder: EmbedderOption = None,
+    embedding_service: ServiceOption = None,
     keep_first: Annotated[
         int, typer.Option(help="Exchanges of coding agents that are kept, from the first on.")
     ] = _USUAL.keep_first,
@@ -103,11 +107,19 @@ def serve_command(  # noqa: PLR0917 - typer makes options of them
             f"memory is kept in {without_secret(store)}, {upstream} answers; clients take "
             f"http://{host}:{port} as their base URL"
         )
-        run(store, settings, fold_at=threshold, summary_model=summary_model, workers=workers)
+        run(
+            store,
+            settings,
+            fold_at=threshold,
+            summary_model=summary_model,
+            embedder=embedder,
+            embedding_service=embedding_service,
+            workers=workers,
+        )
 
 
 @app.command("mcp")
-def mcp_command(
+def mcp_command(  # noqa: PLR0917 - typer makes options of them
     store: Annotated[
         str, typer.Argument(help="The store: a folder, sqlite:FILE, postgresql://…")
     ] = "sqlite:turnfold.db",
@@ -126,6 +138,8 @@ def mcp_command(
             "bring TURNFOLD_TOKEN as their bearer token.",
         ),
     ] = None,
+    embedder: EmbedderOption = None,
+    embedding_service: ServiceOption = None,
 ) -> None:
     """Give an agent the memory of one user as MCP tools: search, read, notes; over stdio."""
     with told():
@@ -140,7 +154,8 @@ def mcp_command(
         token = os.environ.get("TURNFOLD_TOKEN", "")
         settings = None if http is None else ServeSettings(port=http, token=token)
         _speak()
-        run(lambda: Memory(store), user, writable=writable, http=settings)
+        named = chosen_embedder(embedder, embedding_service)
+        run(lambda: Memory(store, embedder=named), user, writable=writable, http=settings)
 
 
 def _check_free(host: str, port: int) -> None:

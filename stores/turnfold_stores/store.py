@@ -365,8 +365,8 @@ def _mismatch(bound: Binding, given: str) -> SchemaMismatch:
     return SchemaMismatch(
         f"this store holds vectors of the embedding model {bound.model!r} ({bound.dimension} "
         f"numbers each), but {given} was given. Vectors of two models cannot be compared: use "
-        "the former model, or re-index the store, which embeds everything again: run "
-        "`turnfold reindex` with the store's URL and --model"
+        "the former model (commands take it as --embedder), or re-index the store, which embeds "
+        "everything again: run `turnfold reindex` with the store's URL and --model"
     )
 
 

@@ -391,6 +391,24 @@ def test_a_store_is_reindexed_with_an_embedding_service(command, filled):
         assert store.model == "tiny"
 
 
+def test_a_reindexed_store_is_chatted_with_by_its_own_model(command, filled):
+    with EmbeddingService(dimension=16) as service:
+        command("reindex", filled, "--model", "tiny", "--service", service.url)
+        options = ("chat", "--fake", "--store", filled)
+        told = command(*options, input="Hello\n")
+        assert told.exit_code == 2
+        assert "--embedder" in told.stderr
+        named = (*options, "--embedder", "tiny", "--embedding-service", service.url)
+        asked = len(service.bodies)
+        long = messages_of(1)[0]["content"] * 30 + "\n"
+        told = command(*named, input=long * 8 + "/recall nets on the pier\n")
+        assert told.exit_code == 0, told.output
+        assert len(service.bodies) > asked
+    told = command(*options, "--embedding-service", service.url, input="Hello\n")
+    assert told.exit_code == 1
+    assert "the name of a model there" in told.stderr
+
+
 def test_a_service_that_is_not_there_leaves_the_store_as_it_was(command, filled):
     done = command("reindex", filled, "--model", "tiny", "--service", "http://127.0.0.1:9/v1")
     assert done.exit_code == 1

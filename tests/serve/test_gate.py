@@ -242,3 +242,5 @@ def test_workers_are_not_started_with_what_they_would_die_of():
 
     with pytest.raises(TurnfoldError, match="keep_tokens"):
         run("sqlite:nowhere.db", ServeSettings(port=0), fold_at=1_000, workers=2)
+    with pytest.raises(TurnfoldError, match="is no folder"):
+        run("sqlite:nowhere.db", ServeSettings(port=0), embedder="./nowhere", workers=2)

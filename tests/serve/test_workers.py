@@ -13,7 +13,9 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 from support.chats import ask, chats, injected, said, stand_in, summaries
+from support.services import EmbeddingService
 from support.serving import TOKEN
+from turnfold import open_store
 
 TALKS, TURNS = 4, 60
 STARTED = 600  # seconds; each loads an embedding model
@@ -26,13 +28,13 @@ def free_port():
 
 
 @contextmanager
-def workers(store, upstream, *, count):
+def workers(store, upstream, *options, count):
     """The URL of a proxy of several processes."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = ["serve", store, "--upstream", upstream, "--port", str(port), "--fold-at", "4000"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "turnfold_cli", *command, "--workers", str(count)],
+        [sys.executable, "-m", "turnfold_cli", *command, *options, "--workers", str(count)],
         env={**os.environ, "TURNFOLD_TOKEN": TOKEN, "PYTHONPATH": os.pathsep.join(sys.path)},
         start_new_session=True,
     )
@@ -58,10 +60,10 @@ def is_there(url):
         return False
 
 
-def hold(url, number):
+def hold(url, number, turns=TURNS):
     """A conversation, each turn over a connection of its own, so that any worker may get it."""
     messages = []
-    for turn in range(1, TURNS + 1):
+    for turn in range(1, turns + 1):
         body = ask(messages, said(turn, mark=f"t{number}"))
         headers = {
             "x-api-key": "sk-tests",
@@ -74,6 +76,17 @@ def hold(url, number):
         words = [{"type": "text", "text": answer.json()["content"][-1]["text"]}]
         messages = [*body["messages"], {"role": "assistant", "content": words}]
     return answer.headers
+
+
+def test_an_embedding_service_serves_every_worker(tmp_path):
+    store = f"sqlite:{tmp_path / 'memory.db'}"
+    with stand_in().serve() as upstream, EmbeddingService(dimension=16) as service:
+        named = ("--embedder", "tiny", "--embedding-service", service.url)
+        with workers(store, upstream, *named, count=2) as url:
+            hold(url, 0, turns=25)
+    assert {body["model"] for body in service.bodies} == {"tiny"}
+    with open_store(store) as kept:
+        assert kept.model == "tiny"
 
 
 @pytest.mark.soak

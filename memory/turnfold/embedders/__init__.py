@@ -7,7 +7,7 @@ turns go on without it.
 
 from __future__ import annotations
 
-from turnfold.embedders.choice import default_embedder, named_embedder
+from turnfold.embedders.choice import chosen_embedder, default_embedder, named_embedder
 from turnfold.embedders.fast import FastEmbedder
 from turnfold.embedders.function import FunctionEmbedder
 from turnfold.embedders.http import HttpEmbedder
@@ -24,6 +24,7 @@ __all__ = [
     "Loadable",
     "SentenceTransformerEmbedder",
     "Vectors",
+    "chosen_embedder",
     "default_embedder",
     "named_embedder",
 ]

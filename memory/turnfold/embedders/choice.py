@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from turnfold.embedders.fast import FastEmbedder
+from turnfold.embedders.http import HttpEmbedder
 from turnfold.embedders.protocol import Embedder
 from turnfold.embedders.sentence_transformers import SentenceTransformerEmbedder
 from turnfold.errors import EmbedderError
@@ -53,6 +54,23 @@ def named_embedder(name: str) -> Embedder:
     if name.startswith((".", "~", os.sep)) and not Path(name).expanduser().is_dir():
         raise EmbedderError(f"{name!r} is no folder, so no embedding model can be read from it")
     return SentenceTransformerEmbedder(Path(name).expanduser() if name[0] == "~" else name)
+
+
+def chosen_embedder(name: str | None, service: str | None = None) -> Embedder | None:
+    """The embedder that a user asks for in words; None where none is asked for.
+
+    Args:
+        name: see `named_embedder`; with a service, what a model is called there.
+        service: URL of an embedding service that speaks the OpenAI API.
+
+    Raises:
+        EmbedderError: it is not known, or a service is named and no model of it.
+    """
+    if service is None:
+        return None if name is None else named_embedder(name)
+    if name is None:
+        raise EmbedderError("an embedding service needs the name of a model there: give both")
+    return HttpEmbedder(service, model=name)
 
 
 def _installed(*modules: str) -> bool:

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from turnfold.embedders import chosen_embedder
 from turnfold.errors import TurnfoldError
 from turnfold.memory import Memory
 from turnfold.policy import Policy
@@ -74,6 +75,8 @@ def run(
     *,
     fold_at: int | Literal["auto"] = "auto",
     summary_model: str = "auto",
+    embedder: str | None = None,
+    embedding_service: str | None = None,
     workers: int = 1,
 ) -> None:
     """Serve until stopped; what is being answered then is answered first.
@@ -83,17 +86,21 @@ def run(
         settings: how to listen, whom to ask, whom to answer.
         fold_at: `Policy.fold_at`.
         summary_model: `Policy.summary_model`.
+        embedder: names the embedding model; None for the usual one.
+        embedding_service: URL of the service that has it; None for a model of this machine.
         workers: processes, on a store that takes several.
 
     Raises:
         TurnfoldError: the store cannot be opened, or is one for a single process.
         PolicyError: `fold_at` or `summary_model` does not fit.
+        EmbedderError: the embedder is not known.
     """
     # Said here: a worker that ends is only started again.
     policy = Policy(fold_at=fold_at, summary_model=summary_model)
+    named = chosen_embedder(embedder, embedding_service)
     if workers == 1:
         _quieten()
-        app: Any = create_app(lambda: Memory(store, policy=policy), settings)
+        app: Any = create_app(lambda: Memory(store, policy=policy, embedder=named), settings)
         uvicorn.run(app, **options(settings))
         return
     if store.startswith(_ONE_PROCESS) or ":" not in store:
@@ -103,6 +110,7 @@ def run(
         )
     told: dict[str, Any] = {"store": store, "settings": asdict(settings)}
     told |= {"fold_at": fold_at, "summary_model": summary_model}
+    told |= {"embedder": embedder, "embedding_service": embedding_service}
     os.environ[_TOLD] = json.dumps(told)
     app = "turnfold.serve.server:worker"
     # Loading what it needs, a worker does not answer whoever looks whether it lives.
@@ -121,7 +129,8 @@ def worker() -> ASGIApp:
     told = json.loads(os.environ[_TOLD])
     settings = ServeSettings(**{**told["settings"], "names": tuple(told["settings"]["names"])})
     policy = Policy(fold_at=told["fold_at"], summary_model=told["summary_model"])
-    return create_app(lambda: Memory(told["store"], policy=policy), settings)
+    named = chosen_embedder(told["embedder"], told["embedding_service"])
+    return create_app(lambda: Memory(told["store"], policy=policy, embedder=named), settings)
 
 
 def options(settings: ServeSettings) -> dict[str, Any]:
