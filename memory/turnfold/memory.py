@@ -18,12 +18,14 @@ from turnfold.embedders import Embedder, default_embedder, named_embedder
 from turnfold.embedders.background_loading import ModelStart
 from turnfold.engine.runtime import Runtime
 from turnfold.errors import PolicyError, StoreError, TurnfoldError
+from turnfold.history.plain import plain
 from turnfold.language.days import TimeZone, zone_of
 from turnfold.memory_by_hand import MemoryByHand, check_kind, check_name
 from turnfold.memory_files import MemoryFiles
 from turnfold.policy import Policy
 from turnfold.scope import Scope, Whose
 from turnfold.sdk.background import Background
+from turnfold.sdk.client_copy import with_chain
 from turnfold.sdk.middleware import MemoryMiddleware
 from turnfold.sdk.part_threads import Bounds
 from turnfold.summarizers.protocol import Summarizer
@@ -136,7 +138,8 @@ class Memory(MemoryByHand, MemoryFiles):
             on_receipt: called with the receipt of every answered request of this client.
 
         Raises:
-            TurnfoldError: this is no client of the SDK, or it has memory already.
+            TurnfoldError: this is no client of the SDK, or of a class of your own that it cannot
+                make anew, or it has memory already.
             PolicyError: there is no such time zone, or the client's cloud has no default for
                 the model that writes summaries.
         """
@@ -149,7 +152,7 @@ class Memory(MemoryByHand, MemoryFiles):
             time_zone=time_zone,
             on_receipt=on_receipt,
         )
-        return _with_chain(client, [middleware, *chain])
+        return with_chain(client, [middleware, *chain])
 
     def middleware(
         self,
@@ -264,6 +267,7 @@ class Memory(MemoryByHand, MemoryFiles):
         check_name("user_id", user_id)
         check_name("conversation", conversation)
         scope = Scope(user_id, conversation)
+        messages = plain(messages)
         said_at = times_of(times, messages, self.policy.zone)
         transcript = self._process.read(messages, scope)
         archive = self._process.archive(scope, transcript)
@@ -351,15 +355,7 @@ def without_memory(client: Any) -> Any:
     """The client without memory, which would else see the requests for summaries."""
     chain: Any = getattr(client, "middleware", ())
     others = [entry for entry in chain if not isinstance(entry, MemoryMiddleware)]
-    return client if len(others) == len(chain) else _with_chain(client, others)
-
-
-def _with_chain(client: Client, chain: Sequence[Any]) -> Client:
-    """The same client with other middlewares, over the same connections."""
-    original: Any = client
-    # Named, since below 2.6 clients for Bedrock else open new ones, without the caller's settings.
-    copy: Client = original.copy(middleware=chain, http_client=original._client)  # noqa: SLF001
-    return copy
+    return client if len(others) == len(chain) else with_chain(client, others)
 
 
 def _check_wrap(client: object, user_id: str | None, conversation: str | None) -> None:

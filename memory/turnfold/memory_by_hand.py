@@ -26,6 +26,7 @@ from turnfold.forgetting.forget import (
     forget_turns,
     turns_named,
 )
+from turnfold.history.plain import plain
 from turnfold.language.days import seconds_of
 from turnfold.memory_tool import (
     TOOL_NAME,
@@ -64,7 +65,7 @@ class MemoryByHand:
         summary failed.
 
         Args:
-            body: what would be given to `messages.create`, as plain objects.
+            body: what would be given to `messages.create`.
             user_id: whose memory; None reads `metadata.user_id` of the body.
             conversation: which conversation of theirs.
 
@@ -72,6 +73,7 @@ class MemoryByHand:
             TranscriptError: the messages cannot be read.
             StoreError: the store cannot be read.
         """
+        body = plain(body)
         scope = scope_of(body, user_id, conversation or "")
         turn = self._process.on(scratch(self.store)).begin(body, scope)
         if turn is None:

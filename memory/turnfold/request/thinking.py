@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from turnfold.history.exchanges import Message, blocks_of, digest, is_thinking
+from turnfold.history.plain import plain
 
 # Models whose thinking is bound to nothing; what is not known is taken to be bound.
 _NAME = re.compile(r"claude-(?P<line>[a-z]+)-(?P<major>\d)(?:-(?P<minor>\d)(?!\d))?")
@@ -85,13 +86,13 @@ def strip_thinking(messages: Iterable[Message]) -> list[dict[str, Any]]:
     to the history as it stands; whoever goes on without memory sends the history stripped once.
 
     Args:
-        messages: Messages-API messages as plain objects; they are not changed.
+        messages: as they would be given to `messages.create`; they are not changed.
 
     Returns:
         Copies. An assistant message that was nothing but thinking is left out.
     """
     stripped = []
-    for message in messages:
+    for message in plain(list(messages)):
         if message.get("role") != "assistant" or not any(map(is_thinking, blocks_of(message))):
             stripped.append(dict(message))
         elif (rest := without_thinking(message))["content"]:

@@ -19,6 +19,7 @@ from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
 from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
+from turnfold.history.plain import plain_body
 from turnfold.policy import Policy
 from turnfold.request.recounted import recounted
 from turnfold.request.refusals import REFUSING, read_refusal
@@ -318,6 +319,7 @@ class MemoryMiddleware(Middleware):
         if not sends_messages(request.method, request.url, body):
             return None
         assert isinstance(body, Mapping)
+        body = plain_body(body)
         if asks_for_thread(request.headers, body):
             body = with_history(body)
             self._remark = "" if REMARK in self._advised else REMARK
