@@ -29,7 +29,7 @@ from support.drawing import examples, sampled, some
 from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, troubled_store
 from support.people import OFF, Act, World, whole
-from turnfold import Policy
+from turnfold import Memory, Policy
 from turnfold.folding.preparation import next_step, projected
 from turnfold.folding.rule import PromptSizes
 from turnfold.sdk.background import Background
@@ -256,6 +256,27 @@ def test_where_no_worker_gets_it_done_the_turn_folds_itself_unless_told_otherwis
     lost = {"due": True, "over": False, "readiness": readiness}
     assert next_step(**lost, lasting=True) == "prepare"
     assert next_step(**lost, lasting=False) == "fold now"
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_where_workers_are_lost_time_and_again_no_more_is_paid_for_them(lasting):
+    assert next_step(due=True, over=False, readiness="hopeless", lasting=lasting) == "fold now"
+    assert next_step(due=False, over=False, readiness="hopeless", lasting=lasting) == "go on"
+
+
+def test_a_loop_for_each_turn_does_not_pay_the_same_summary_each_turn():
+    fake, receipts = stand_in(latency=0.05), []
+    policy = replace(SMALL, background="on")
+    with Memory(policy=policy, embedder=HashedWords(), on_receipt=receipts.append) as memory:
+        client = memory.wrap(fake.async_client(), user_id="ada", conversation="kiln")
+        messages = []
+        for number in range(40):
+            body = ask(messages, said(number))
+            answer = asyncio.run(client.messages.create(**body))
+            messages = [*body["messages"], {"role": "assistant", "content": answer.content}]
+    folds = sum(one.folded > 0 for one in receipts)
+    assert folds > 1
+    assert len(fake.asked("summary")) <= 5 * folds
 
 
 @given(st.lists(st.integers(1, 5_000), min_size=1, max_size=50), st.integers(0, 5_000))

@@ -31,9 +31,11 @@ from turnfold_stores import Ledger, Record
 from turnfold_stores.records.fields import Fields, Reading
 
 LEASE_KIND = "lease"
-State = Literal["free", "running", "lost", "failing"]
+State = Literal["free", "running", "lost", "failing", "hopeless"]
 # Claims looked up at a time.
 _BATCH = 8
+# How often workers may be lost at the same thing before no more are counted on.
+_MOST_LOST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ class Leases:
     def state(self, name: str) -> State:
         """Whether someone is at it, or was and did not come back to say how it went.
 
-        "failing" where it was given up more than once, because it failed.
+        "failing" where it was given up more than once, because it failed; "hopeless" where it
+        was lost time and again.
         """
         last = self._last(name)
         return "free" if last is None else self._state_of(last)
@@ -189,7 +192,7 @@ class Leases:
 
     def _last(self, name: str) -> _Claim | None:
         last: _Claim | None = None
-        failures = 0
+        failures = losses = 0
         for start in count(0, _BATCH):
             ids = {_id(name, start + offset): start + offset for offset in range(_BATCH)}
             found = self._ledger.get(self._user_id, [*ids, *(f"{one}:over" for one in ids)])
@@ -201,8 +204,10 @@ class Leases:
                 if over is not None:
                     lost = self._reading.one(over, _was_lost) is not False
                     failures += not lost
+                    losses += lost
                     ended = "lost" if lost else "free"
                     ended = "failing" if failures > 1 and ended == "free" else ended
+                    ended = "hopeless" if losses > _MOST_LOST and lost else ended
                 # A damaged claim is over, as far as anyone can tell.
                 claimed = self._reading.one(found[one], _read_claim) or _Claimed(0.0, "", "", 0)
                 last = _Claim(

@@ -36,7 +36,7 @@ from turnfold.summarizers.driver import Ask, Compare, Do, Script
 from turnfold.summarizers.reconciling import Supersessions
 from turnfold.turn_context import TurnContext
 
-Readiness = Literal["none", "ready", "running", "lost", "idle", "failing"]
+Readiness = Literal["none", "ready", "running", "lost", "hopeless", "idle", "failing"]
 
 # A claim runs for so many times what a turn may take, and so many seconds at the least; a
 # summary has to be done within that.
@@ -59,8 +59,8 @@ def next_step(
         due: the rule folds at this opening; else soon.
         over: the prompt is over the ceiling, so the history no longer fits.
         readiness: of the preparation there is: "none", "ready", someone is at it ("running"),
-            whoever was at it is gone ("lost"), it failed once ("idle") or more often
-            ("failing").
+            whoever was at it is gone ("lost") as others were before ("hopeless"), it failed
+            once ("idle") or more often ("failing").
         lasting: whether to count on workers although one was lost, or failed more than once:
             its client may have been closed after its turn.
         alone: there are no workers; the turn that is due folds by itself.
@@ -71,10 +71,11 @@ def next_step(
     """
     if due and readiness == "ready":
         return "adopt"
-    gone = readiness in {"lost", "failing"} and not lasting
+    lost = readiness == "hopeless" or (readiness == "lost" and not lasting)
+    gone = lost or (readiness == "failing" and not lasting)
     if due and (over or alone or gone):
         return "fold now"
-    if alone or readiness in {"running", "ready"} or (readiness == "lost" and not lasting):
+    if alone or readiness in {"running", "ready"} or lost:
         return "go on"  # where one worker was lost, the next would be, too
     return "prepare"
 
