@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from turnfold_cli.imports.session_tree import Line, placed
 from turnfold_cli.imports.settling import Heading, Left, Said, moment, parts_of, settled
 from turnfold_cli.transcripts import Conversation
 
 NAME = "Claude Code's session JSONL"
 _MARKS = ("sessionId", "parentUuid", "uuid")
-Line = Mapping[str, Any]
+_PUT_IN = ("isMeta", "isCompactSummary", "isApiErrorMessage")
 
 
 def recognises(value: Any) -> bool:
@@ -33,51 +34,51 @@ def conversations(values: Sequence[Any], stem: str, left: Left) -> Iterator[Conv
         stem: names a session without id.
         left: is told what was left out.
     """
+    own = {str(one.get("uuid")) for one in values if recognises(one)}
+    lines: list[Line] = []
+    for value in values:
+        if recognises(value) or (isinstance(value, Mapping) and value.get("uuid")):
+            lines.append(_typed_meanwhile(value, own))
+        else:
+            left["lines of the program's own bookkeeping"] += 1
     chains: dict[str, list[Line]] = defaultdict(list)
-    roots: dict[str, str] = {}
-    for line in _alive([one for one in values if _is_said(one, left)], left):
-        name = str(line.get("sessionId") or stem)
-        own = str(line.get("uuid"))
-        roots[own] = roots.get(str(line.get("parentUuid")), own)
-        if line.get("isSidechain") is True:
-            name = f"{name}-{line.get('agentId') or roots[own]}"
-        chains[name].append(line)
-    for name, lines in chains.items():
-        if one := settled(_said(lines), Heading(name), left):
+    for place in placed(lines, stem, _is_said, _is_prompt):
+        if not recognises(place.line):
+            left["lines of the program's own bookkeeping"] += 1
+        elif not _is_said(place.line):
+            left["messages that the program put in"] += 1
+        elif place.is_dead:
+            left["messages that were taken back"] += 1
+        else:
+            chains[place.chain].append(place.line)
+    for name, chain in chains.items():
+        if one := settled(_said(chain), Heading(name), left):
             yield one
 
 
-def _is_said(value: Any, left: Left) -> bool:
-    """Whether it was said by the user, the model or a tool, not put in by the program."""
-    if not recognises(value):
-        left["lines of the program's own bookkeeping"] += 1
-        return False
-    if any(value.get(mark) for mark in ("isMeta", "isCompactSummary", "isApiErrorMessage")):
-        left["messages that the program put in"] += 1
-        return False
-    return True
+def _typed_meanwhile(line: Line, own: set[str]) -> Line:
+    """What was typed while the agent worked, which stands as an attachment, as a user's line.
 
-
-def _alive(lines: Sequence[Line], left: Left) -> list[Line]:
-    """Without what the user took back: of several prompts to one answer the last one counts.
-
-    Results of tools may share a parent as well, and all of them count.
+    Unless it has one of its own, too. The program queues what it wants said itself likewise.
     """
-    last: dict[tuple[str, Any], int] = {}
-    for number, line in enumerate(lines):
-        if line.get("parentUuid") and _is_prompt(line):
-            last[str(line.get("sessionId")), str(line["parentUuid"])] = number
-    dead: set[str] = set()
-    kept = []
-    for number, line in enumerate(lines):
-        parent = str(line.get("parentUuid"))
-        newest = last.get((str(line.get("sessionId")), parent), number)
-        if parent in dead or (_is_prompt(line) and newest != number):
-            dead.add(str(line.get("uuid")))
-            left["messages that were taken back"] += 1
-        else:
-            kept.append(line)
-    return kept
+    attached = line.get("attachment")
+    if line.get("type") != "attachment" or not isinstance(attached, Mapping):
+        return line
+    if attached.get("type") != "queued_command" or str(attached.get("source_uuid")) in own:
+        return line
+    origin = attached.get("origin")
+    by_user = (
+        attached.get("commandMode") in (None, "prompt")
+        and (not isinstance(origin, Mapping) or origin.get("kind") in (None, "human"))
+        and not attached.get("isMeta")
+    )
+    message = {"role": "user", "content": attached.get("prompt")}
+    return {**line, "type": "user", "message": message} | ({} if by_user else {"isMeta": True})
+
+
+def _is_said(line: Line) -> bool:
+    """Whether it was said by the user, the model or a tool, not put in by the program."""
+    return recognises(line) and not any(line.get(mark) for mark in _PUT_IN)
 
 
 def _is_prompt(line: Line) -> bool:
@@ -96,11 +97,7 @@ def _said(lines: Sequence[Line]) -> Iterator[Said]:
     """
     said: list[Said] = []
     places: dict[Any, int] = {}
-    seen: set[str] = set()
     for line in lines:
-        if str(line.get("uuid") or id(line)) in seen:
-            continue  # a resumed session repeats lines
-        seen.add(str(line.get("uuid") or id(line)))
         message = line["message"]
         blocks = parts_of(message.get("content"))
         name = message.get("id")
