@@ -164,6 +164,11 @@ def test_a_tool_that_gives_encoded_data_is_read_without_it():
     assert words_of(result) == "[5 kB, encoded]"
 
 
+@pytest.mark.parametrize("kind", [None, 5, ["text"], {"type": "text"}])
+def test_a_block_whose_type_is_something_else_keeps_its_words(kind):
+    assert "at the bottom" in words_of({"type": kind, "text": "at the bottom"})
+
+
 @pytest.mark.parametrize("field", ["content", "whatever"])
 def test_no_block_is_too_deep_to_be_read(field):
     block = {"type": "text", "text": "at the bottom"}

@@ -140,7 +140,7 @@ def words_of(block: Any) -> str:
 def _parts_of(block: Mapping[str, Any], *, marked: bool) -> Iterator[tuple[str, Any]]:
     """What of a block to read next: (label, value) of each part; labels of the known are ""."""
     kind = block.get("type")
-    if kind in CALLS:
+    if isinstance(kind, str) and kind in CALLS:
         yield "", _call(block)
         return
     known = KINDS.get(kind) if isinstance(kind, str) else None
