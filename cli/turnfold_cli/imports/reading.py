@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
@@ -161,10 +162,16 @@ def _of_lines(text: str, lost: Left) -> Iterator[Any]:
 
 def _apart(conversations: Sequence[Conversation]) -> list[Conversation]:
     """Conversations that no two share an id, since memory tells them by it."""
-    times: Counter[str] = Counter()
+    taken = {one.id for one in conversations}
+    met: set[str] = set()
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(2))
     named = []
     for one in conversations:
-        times[one.id] += 1
-        again = times[one.id]
-        named.append(one if again == 1 else replace(one, id=f"{one.id}-{again}"))
+        name = one.id
+        if name in met:
+            names = (f"{one.id}-{number}" for number in numbers[one.id])
+            name = next(free for free in names if free not in taken)
+            taken.add(name)
+        met.add(one.id)
+        named.append(replace(one, id=name))
     return named
