@@ -14,6 +14,9 @@ _NOT_SAID = frozenset(
     {"thoughts", "reasoning_recap", "user_editable_context", "model_editable_context"}
 )
 
+# Where words stand in a content that has no parts.
+_TOLD = ("text", "result")
+
 
 def recognises(value: Any) -> bool:
     """Whether this is a conversation of such an export."""
@@ -78,7 +81,7 @@ def _said(branch: Sequence[Mapping[str, Any]], left: Left) -> Iterator[Said]:
         if kind in _NOT_SAID:
             left[f"messages of the kind {kind!r}"] += 1
         elif role == "tool":
-            result = {"type": "tool_result", "tool_use_id": call, "content": _text(message)}
+            result = {"type": "tool_result", "tool_use_id": call, "content": list(_parts(message))}
             yield Said("user", [result], time)
         elif role == "assistant" and message.get("recipient") not in (None, "", "all"):
             call = f"call {number}"
@@ -109,7 +112,9 @@ def _parts(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     content = _content(message)
     parts = content.get("parts")
     if not isinstance(parts, list):
-        yield {"type": "text", "text": _text(message)}
+        known = not content or any(isinstance(content.get(name), str) for name in _TOLD)
+        text = {"type": "text", "text": _text(message)}
+        yield text if text["text"] or known else {"type": _kind(message)}
         return
     for part in parts:
         words = texts_in(part)
@@ -121,5 +126,4 @@ def _parts(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _text(message: Mapping[str, Any]) -> str:
     content = _content(message)
-    told = content.get("parts") or content.get("text") or content.get("result") or ""
-    return texts_in(told)
+    return texts_in(next(filter(None, map(content.get, ("parts", *_TOLD))), ""))

@@ -11,8 +11,8 @@ from turnfold_cli.imports.settling import (
     Said,
     moment,
     parts_of,
+    says,
     settled_each,
-    texts_in,
 )
 from turnfold_cli.transcripts import Conversation
 
@@ -50,15 +50,21 @@ def _said(messages: Sequence[Any], left: Left) -> Iterator[Said]:
             left["messages of nobody known"] += 1
             continue
         content = parts_of(message.get("content"))
-        # Older exports have the text alone; in some the blocks are there, but empty.
-        calls = any(isinstance(one, Mapping) and "name" in one for one in content)
-        if not calls and not texts_in(content).strip():
-            content = [{"type": "text", "text": str(message.get("text") or "")}]
+        # Older exports have the text alone; in some the blocks are there, but empty, or unknown.
+        kinds = [_kind(one) for one in content]
+        of_tools = any(kind.endswith(("tool_use", "tool_result")) for kind in kinds)
+        if not of_tools and not says(content):
+            others = [one for one, kind in zip(content, kinds, strict=True) if kind != "text"]
+            content = [*others, {"type": "text", "text": str(message.get("text") or "")}]
         yield Said(
             role,
             [*_attached(message, left), *content],
             moment(message.get("created_at")),
         )
+
+
+def _kind(block: Any) -> str:
+    return str(block.get("type")) if isinstance(block, Mapping) else "text"
 
 
 def _attached(message: Mapping[str, Any], left: Left) -> Iterator[dict[str, Any]]:
@@ -68,6 +74,7 @@ def _attached(message: Mapping[str, Any], left: Left) -> Iterator[dict[str, Any]
         listed = message.get(kind)
         for file in listed if isinstance(listed, list) else ():
             if not isinstance(file, Mapping):
+                left["files"] += 1
                 continue
             name, words = str(file.get("file_name") or "file"), file.get("extracted_content")
             if isinstance(words, str) and words.strip():

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from turnfold_cli.imports import streamed_answers
 from turnfold_cli.imports.settling import Heading, Left, Said, moment, parts_of, settled, texts_in
 from turnfold_cli.transcripts import Conversation
 
@@ -20,6 +21,9 @@ _WRAPPERS = ("request", "body", "params", "request_body", "json", "payload", "kw
 _ANSWERS = ("response", "response_body", "output", "completion")
 _TIMES = ("timestamp", "created_at", "time", "ts", "date", "created", "start_time")
 _DEPTH = 3
+# Where an assistant of chat completions says something beside its content.
+_BESIDE = ("tool_calls", "function_call", "refusal", "audio")
+_THOUGHTS = ("reasoning_content", "reasoning")
 
 
 def recognises(value: Any) -> bool:
@@ -36,9 +40,11 @@ def recognises(value: Any) -> bool:
 
 def is_of_completions(message: Any) -> bool:
     """Whether a message can only be one of chat completions."""
-    return isinstance(message, Mapping) and (
-        bool(message.get("tool_calls")) or message.get("role") in ("tool", "developer", "function")
-    )
+    if not isinstance(message, Mapping):
+        return False
+    role = message.get("role")
+    beside = _BESIDE if role == "assistant" else _BESIDE[:1]
+    return role in ("tool", "developer", "function") or any(map(message.get, beside))
 
 
 @dataclass(slots=True)
@@ -65,12 +71,12 @@ def conversations(values: Sequence[Any], stem: str, left: Left) -> Iterator[Conv
         system = [texts_in(body.get("system"))]
         said = list(_said(body["messages"], system, left))
         said += [Said("assistant", [], time) for time in chain.times]
-        said += _said(_answered(chain.answer), system, left)
+        said += _said(_answered(chain.answer, left), system, left)
         heading = Heading(
             name,
             str(body.get("title") or ""),
             "\n\n".join(filter(None, system)),
-            tuple(_tools(body.get("tools"), left)),
+            tuple(_tools([*parts_of(body.get("tools")), *parts_of(body.get("functions"))], left)),
         )
         if one := settled(said, heading, left):
             yield one
@@ -127,7 +133,8 @@ def _unmarked(message: Any) -> Any:
             else one
             for one in content
         ]
-    return {"role": message.get("role"), "content": content, "calls": message.get("tool_calls")}
+    beside = [message.get(name) for name in _BESIDE]
+    return {"role": message.get("role"), "content": content, "beside": beside}
 
 
 def _request(value: Any, depth: int = _DEPTH) -> Mapping[str, Any] | None:
@@ -144,18 +151,40 @@ def _answer(value: Mapping[str, Any]) -> Any:
     return next((value[name] for name in _ANSWERS if value.get(name)), None)
 
 
-def _answered(answer: Any) -> list[Any]:
-    """The message of an answer, in whichever of the two shapes."""
+def _answered(answer: Any, left: Left) -> Sequence[Any]:
+    """The messages of an answer, in whichever shape: mostly one."""
+    if not answer:
+        return []
     for _ in range(_DEPTH):
+        answer = _opened(answer)
+        if streamed := streamed_answers.message_of(answer):
+            return [streamed]
+        if isinstance(answer, list) and any(isinstance(one, Mapping) for one in answer):
+            has_roles = any("role" in one for one in answer if isinstance(one, Mapping))
+            return answer if has_roles else [{"role": "assistant", "content": answer}]
+        if isinstance(answer, str) and answer.strip():
+            return [{"role": "assistant", "content": answer}]
         if not isinstance(answer, Mapping):
-            return []
+            break
         choices = answer.get("choices")
         if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+            if len(choices) > 1:
+                left["other choices of an answer"] += len(choices) - 1
             return [choices[0].get("message")]
-        if answer.get("content") is not None and answer.get("role", "assistant") == "assistant":
-            return [{"role": "assistant", "content": answer["content"]}]
+        says = any(answer.get(name) is not None for name in ("content", *_BESIDE))
+        if says and answer.get("role", "assistant") == "assistant":
+            return [{**answer, "role": "assistant"}]
         answer = answer.get("body") or answer.get("message")
+    left["answers of no known shape"] += 1
     return []
+
+
+def _opened(answer: Any) -> Any:
+    """What a body that was logged as text holds; the text where that is no JSON."""
+    try:
+        return json.loads(answer) if isinstance(answer, str) else answer
+    except (ValueError, RecursionError):
+        return answer
 
 
 def _time(value: Mapping[str, Any]) -> float | None:
@@ -174,25 +203,51 @@ def _said(messages: Sequence[Any], system: list[str], left: Left) -> Iterator[Sa
             result = {"type": "tool_result", "tool_use_id": asked, "content": content}
             yield Said("user", [result], _time(message))
         elif role in ("user", "assistant"):
-            yield Said(
-                role, [*parts_of(content), *_calls(message.get("tool_calls"))], _time(message)
-            )
+            blocks = [*_thought(message), *parts_of(content), *_beside(message, left)]
+            if not blocks:
+                left["messages without content"] += 1
+            yield Said(role, blocks, _time(message))
         else:
             left["messages of nobody known"] += 1
 
 
-def _calls(calls: Any) -> Iterator[dict[str, Any]]:
-    for call in calls if isinstance(calls, list) else ():
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping):
-            continue
+def _thought(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if any(map(message.get, _THOUGHTS)):
+        yield {"type": "thinking"}
+
+
+def _beside(message: Mapping[str, Any], left: Left) -> Iterator[dict[str, Any]]:
+    """What is said elsewhere than in the content: a refusal, a spoken answer, calls."""
+    if refusal := message.get("refusal"):
+        yield {"type": "refusal", "refusal": refusal}
+    if audio := message.get("audio"):
+        spoken = audio.get("transcript") if isinstance(audio, Mapping) else None
+        yield {"type": "text", "text": spoken} if spoken else {"type": "audio"}
+    calls = parts_of(message.get("tool_calls"))
+    if called := message.get("function_call"):
+        calls = [*calls, {"function": called}]
+    for call in calls:
+        told = _called(call)
+        if told is None:
+            left["calls of no known kind"] += 1
+        else:
+            yield {"type": "tool_use", **told}
+
+
+def _called(call: Any) -> dict[str, Any] | None:
+    """Id, name and input of a call; what is given to a custom tool is a text."""
+    call = call if isinstance(call, Mapping) else {}
+    function, custom = call.get("function"), call.get("custom")
+    if isinstance(function, Mapping):
         given = function.get("arguments")
         try:
             given = json.loads(given) if isinstance(given, str) else given
         except (ValueError, RecursionError):
             given = {"arguments": given}
-        name = function.get("name")
-        yield {"type": "tool_use", "id": call.get("id"), "name": name, "input": given}
+        return {"id": call.get("id"), "name": function.get("name"), "input": given}
+    if isinstance(custom, Mapping):
+        return {"id": call.get("id"), "name": custom.get("name"), "input": custom.get("input")}
+    return None
 
 
 def _tools(tools: Any, left: Left) -> Iterator[dict[str, Any]]:

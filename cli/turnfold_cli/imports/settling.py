@@ -16,7 +16,7 @@ from itertools import groupby
 from math import isfinite
 from typing import Any
 
-from turnfold.history.block_text import whole_text
+from turnfold.history.block_text import KINDS, UNSEEN, whole_text, words_of
 
 from turnfold_cli.transcripts import BEGINS, Conversation, Message
 
@@ -24,6 +24,8 @@ Block = dict[str, Any]
 Left = Counter[str]
 """How many things of a kind were left out; a kind is written in the plural."""
 
+# By kind of block that somebody says something in: where the words stand.
+_SPOKEN = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
 NO_RESULT = "No result was recorded."
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 128
@@ -73,12 +75,13 @@ def settled(said: Iterable[Said], heading: Heading, left: Left) -> Conversation 
     if messages[0]["role"] == "assistant":
         messages.insert(0, {"role": "user", "content": BEGINS})
     times = [one.time for one in said if one.time is not None]
+    name = whole_text(heading.id)
     return Conversation(
-        heading.id,
+        name,
         tuple(messages),
         whole_text(heading.system).strip() or None,
-        heading.tools or _tools_called(messages),
-        title=heading.title or heading.id,
+        tuple(map(_sendable, heading.tools)) or _tools_called(messages),
+        title=whole_text(heading.title) or name,
         when=(min(times), max(times)) if times else None,
     )
 
@@ -139,6 +142,16 @@ def texts_in(content: Any) -> str:
     return ""
 
 
+def says(content: Any) -> bool:
+    """Whether a content has words that are kept; what a tool gave are none."""
+    return any(
+        bool(str(block.get(_SPOKEN.get(str(block.get("type")), "")) or "").strip())
+        if isinstance(block, Mapping)
+        else isinstance(block, str) and bool(block.strip())
+        for block in parts_of(content)
+    )
+
+
 def _by_side(said: Iterable[Said], left: Left) -> Iterator[tuple[str, list[Block]]]:
     """Blocks that can be sent, in runs of one role."""
     blocks = (block for one in said for block in _blocks(one, left))
@@ -163,8 +176,8 @@ def _blocks(said: Said, left: Left) -> Iterator[tuple[str, Block]]:
 
 
 def _words(kind: str, block: Mapping[str, Any], left: Left) -> str:
-    if kind in ("text", "input_text", "output_text"):
-        text = whole_text(str(block.get("text") or ""))
+    if kind in _SPOKEN:
+        text = whole_text(str(block.get(_SPOKEN[kind]) or ""))
         if not text.strip():
             left["empty texts"] += 1
         return text if text.strip() else ""
@@ -201,20 +214,28 @@ def _call(block: Mapping[str, Any]) -> Block:
 
 
 def _result(block: Mapping[str, Any], left: Left) -> Block:
-    content = block.get("content")
-    parts = content if isinstance(content, list) else ()
-    pictures = sum(isinstance(one, Mapping) and one.get("type") == "image" for one in parts)
-    if pictures:
-        left["images"] += pictures
-    text = whole_text(texts_in(content))
-    if not text.strip():
-        text = "(An image was here.)" if pictures else NO_RESULT
+    parts = (_given(part, left) for part in parts_of(block.get("content")))
+    text = whole_text("\n".join(filter(None, parts)))
     failed = {"is_error": True} if block.get("is_error") is True else {}
     return {
         "type": "tool_result",
         "tool_use_id": block.get("tool_use_id"),
-        "content": text,
+        "content": text if text.strip() else NO_RESULT,
     } | failed
+
+
+def _given(part: Any, left: Left) -> str:
+    """The words in a part of what a tool gave."""
+    if not isinstance(part, str | Mapping):
+        left["blocks of no kind"] += 1
+        return ""
+    text = texts_in(part)
+    if text or isinstance(part, str):
+        return text
+    kind = str(part.get("type"))
+    if kind in _SPOKEN:
+        return ""
+    return words_of(part) if kind in KINDS and kind not in UNSEEN else _words(kind, part, left)
 
 
 def _sendable(value: Any) -> Any:
