@@ -10,6 +10,8 @@ from typing import Any
 import typer
 from anthropic import Anthropic, APIConnectionError, APIError, APIStatusError
 from turnfold import Conversation, Policy
+from turnfold.archive.plans import read_fold
+from turnfold_stores.records.fields import Reading
 
 from turnfold_cli import rendering
 from turnfold_cli.exit_codes import BAD_INPUT
@@ -168,13 +170,14 @@ class Chat:
     def _memory(self, _: str) -> None:
         scope = self._talk.scope
         ledger = self._talk.memory.store.ledger
-        folds = list(ledger.scan(scope.user_id, kind="fold", conversation=scope.conversation))
+        scan = ledger.scan(scope.user_id, kind="fold", conversation=scope.conversation)
+        folds = [fold for _, fold in Reading().all(scan, read_fold)]
         if not folds:
             self._write("nothing is in memory yet: all of the conversation is sent as it is\n")
             return
-        newest = folds[-1].body
-        self._write(f"{newest['count']} exchanges are in memory; the summary in force:\n\n")
-        self._write("\n".join(newest["blocks"]) + "\n")
+        newest = folds[-1]
+        self._write(f"{newest.count} exchanges are in memory; the summary in force:\n\n")
+        self._write("\n".join(newest.blocks) + "\n")
 
     def _recall(self, text: str) -> None:
         if not text:

@@ -12,7 +12,7 @@ from turnfold_cli.rendering import plain_table
 _WHAT_TO_DO = {
     "broken file": "restore the file from a backup, or export what can be read",
     "lost": "what was said there is lost; memory goes on without it",
-    "damaged": "--mend deletes what memory makes again",
+    "damaged": "--mend deletes what memory makes again, and writes anew what is told elsewhere",
     "missing vectors": "--mend writes them into the index again",
     "orphaned vectors": "--mend deletes them from the index",
     "stray vectors": "--mend deletes them",

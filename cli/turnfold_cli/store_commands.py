@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from turnfold.errors import StoreError
 from turnfold.files.stored_files import StoredFiles
 from turnfold.forgetting.forget import Forgotten, forget, forget_again, forget_turns
 from turnfold.upkeep.checkup import check
-from turnfold_stores import Store, open_store
+from turnfold_stores import Record, Store, open_store
 from turnfold_stores.masking import without_secret
 from turnfold_stores.upkeep.transfer import export_lines, import_lines
 
@@ -120,12 +120,21 @@ def export_command(
     force: Annotated[bool, typer.Option("--force", help="Replace the file, if any.")] = False,
 ) -> None:
     """Write all that a store holds, vectors included, to a file that any store can import."""
+    damaged: list[Record] = []
+    records = 0
     with told(), _opened(url) as store:
         if str(file) == "-":
-            for line in export_lines(store):
+            for line in export_lines(store, on_damaged=damaged.append):
                 sys.stdout.buffer.write(line.encode())
-            return
-        records = _write(store, file, force=force)
+        else:
+            records = _write(store, file, force=force, on_damaged=damaged.append)
+    if damaged:
+        rendering.remark(
+            f"{len(damaged):,} records are damaged and were left out; `turnfold doctor URL --mend` "
+            "has memory make again what can be"
+        )
+    if str(file) == "-":
+        return
     rendering.remark(f"{records:,} records of {without_secret(url)} are in {file}")
 
 
@@ -267,7 +276,7 @@ def _opened(url: str) -> Iterator[Store]:
         yield store
 
 
-def _write(store: Store, file: Path, *, force: bool) -> int:
+def _write(store: Store, file: Path, *, force: bool, on_damaged: Callable[[Record], None]) -> int:
     """Write the whole file, or none at all; only its owner may read it."""
     if os.path.lexists(file) and not (force and (file.is_symlink() or file.is_file())):
         what = "is there already" if not force or file.is_file() else "is there and is no file"
@@ -280,7 +289,7 @@ def _write(store: Store, file: Path, *, force: bool) -> int:
         # A name that nobody could foresee, so that nobody has laid a link there.
         descriptor, part = mkstemp(prefix=f"{file.name[:100]}.", suffix=".part", dir=file.parent)
         with open(descriptor, "w", encoding="utf-8", newline="\n") as opened:  # noqa: PTH123
-            for line in export_lines(store):
+            for line in export_lines(store, on_damaged=on_damaged):
                 opened.write(line)
                 records += 1
             opened.flush()

@@ -19,6 +19,23 @@ Vector: TypeAlias = "npt.NDArray[np.float32]"
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands for the body of a record that was damaged; no JSON, so no ledger takes it.
+
+    Attributes:
+        columns: what of the record cannot be read: "body", "text", "id" and so on.
+        raw: body and text as far as they are text, to look for names in.
+    """
+
+    columns: tuple[str, ...] = ("body",)
+    raw: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        """What is wrong, in words."""
+        return f"its {' and '.join(self.columns)} cannot be read"
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One row of the ledger. Written once, never changed.
 
@@ -26,7 +43,8 @@ class Record:
         id: unique within a `user_id`; not empty.
         kind: what the record is, e.g. "passage"; `scan` filters on it.
         conversation: the conversation it belongs to; "" when it belongs to none.
-        body: JSON: str, int, float, bool, None, and lists and str-keyed dicts of these.
+        body: JSON: str, int, float, bool, None, and lists and str-keyed dicts of these; where it
+            was read and is none any more, `Unreadable`.
         text: what lexical search reads; "" keeps the record out of it.
         at: seconds since the epoch, UTC; 0.0 when unknown.
     """
@@ -72,7 +90,11 @@ class Hit:
 
 @runtime_checkable
 class Ledger(Protocol):
-    """The durable record. Every method raises `StoreError` where it cannot keep its word."""
+    """The durable record. Every method raises `StoreError` where it cannot keep its word.
+
+    A row that is damaged is given as a record whose body is `Unreadable`; it ends no reading of
+    the others, and can be deleted by the id that it is given with.
+    """
 
     def put(self, user_id: str, records: Iterable[Record]) -> set[str]:
         """Store all records or none; the first write of an id wins. Return the new ids."""

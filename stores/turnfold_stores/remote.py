@@ -7,8 +7,10 @@ stores may share a server, and one that was emptied, or never seen, is noticed a
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Callable
+from itertools import count
 from typing import Protocol
 
 from turnfold_stores.protocols import Index, Ledger, Record
@@ -18,6 +20,7 @@ from turnfold_stores.store import Store
 
 _LOG = logging.getLogger("turnfold.stores")
 _IDENTITY = "identity"
+_IS_IDENTITY = re.compile("[0-9a-f]{32}")
 
 
 class ServerIndex(Index, Protocol):
@@ -33,11 +36,23 @@ class ServerIndex(Index, Protocol):
 
 
 def identity_of(ledger: Ledger) -> str:
-    """The name a ledger bears for life: 32 hexadecimal digits, given when first asked for."""
-    mine = Record(_IDENTITY, "store", "", uuid.uuid4().hex)
-    # First write wins, also against another process: what is there now counts.
-    ledger.put(STORE_USER, [mine])
-    return str(ledger.get(STORE_USER, [_IDENTITY])[_IDENTITY].body)
+    """The name a ledger bears for life: 32 hexadecimal digits, given when first asked for.
+
+    Where it was damaged another one is given, and the index is filled anew under that.
+    """
+    for number in count():
+        name = f"{_IDENTITY}:{number}" if number else _IDENTITY
+        # First write wins, also against another process: what is there now counts.
+        ledger.put(STORE_USER, [Record(name, "store", "", uuid.uuid4().hex)])
+        body = ledger.get(STORE_USER, [name])[name].body
+        if isinstance(body, str) and _IS_IDENTITY.fullmatch(body):
+            return body
+        _LOG.warning(
+            "the record %r of the ledger is damaged, so its index on the server gets another name; "
+            "what stands there under the former one can be deleted",
+            name,
+        )
+    raise AssertionError
 
 
 def is_of_one_store(record: Record) -> bool:
@@ -46,7 +61,7 @@ def is_of_one_store(record: Record) -> bool:
     Two ledgers of one identity would write to, and delete from, the same index; and one that is
     told of a switch of models that it never began would be of no use until it had made it.
     """
-    return record.id in {_IDENTITY, SWITCH} or is_note(record)
+    return record.id.partition(":")[0] == _IDENTITY or record.id == SWITCH or is_note(record)
 
 
 def open_remote(

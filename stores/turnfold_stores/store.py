@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
-from turnfold_stores.errors import SchemaMismatch, StoreError
+from turnfold_stores.errors import SchemaMismatch, StoreCorrupt, StoreError
 from turnfold_stores.protocols import (
     Entry,
     Index,
@@ -18,7 +18,7 @@ from turnfold_stores.protocols import (
     PurgesLedger,
     Record,
 )
-from turnfold_stores.records.journal import Journal
+from turnfold_stores.records.journal import Journal, PendingChange
 from turnfold_stores.records.model_binding import (
     STORE_USER,
     Binding,
@@ -142,8 +142,14 @@ class Store:
 
     @property
     def dimension(self) -> int | None:
-        """How many numbers the vectors have; None before the first."""
-        binding = self.binding
+        """How many numbers the vectors have; None before the first, or where it is not told.
+
+        A store that was damaged there is opened, mended and forgotten all the same.
+        """
+        try:
+            binding = self.binding
+        except StoreCorrupt:
+            return None
         return None if binding is None else binding.dimension
 
     def _bound(self) -> Binding | None:
@@ -173,11 +179,12 @@ class Store:
         For entries of which it is not known whether a write of both got as far as the index.
 
         Returns:
-            The entry ids whose vector the ledger has.
+            The entry ids whose vector the ledger has; one that is damaged is to be made anew.
         """
         found = self.ledger.get(user_id, [vector_record_id(entry_id) for entry_id in ids])
-        self.index.put(user_id, list(fit_entries(found.values(), self.dimension)))
-        return {entry_id_of(record) for record in found.values()}
+        there = list(fit_entries(found.values(), self.dimension))
+        self.index.put(user_id, there)
+        return {entry.id for entry in there}
 
     def put_vectors(self, user_id: str, entries: Iterable[Entry], *, model: str) -> set[str]:
         """Write vectors to the ledger, then to the index.
@@ -319,18 +326,22 @@ class Store:
         """
         added = removed = 0
         for note in () if self._journal is None else self._journal.left():
-            wanted = [vector_record_id(entry_id) for entry_id in note.ids]
-            found = self.ledger.get(note.user_id, wanted).values()
-            there = list(fit_entries(found, self.dimension))
-            self.index.put(note.user_id, there)
-            # Asked again: what was deleted meanwhile must not have come back by this.
-            still = self.ledger.get(note.user_id, wanted)
-            gone = [entry_id for entry_id in note.ids if vector_record_id(entry_id) not in still]
-            self.index.delete(note.user_id, gone)
-            added, removed = added + len(there), removed + len(gone)
+            done = self.mend() if note.damaged else self._index_as_noted(note)
+            added, removed = added + done.added, removed + done.removed
             if note.settled and self._journal is not None:
                 self._journal.remove(note)
         return Repaired(added, removed)
+
+    def _index_as_noted(self, note: PendingChange) -> Repaired:
+        wanted = [vector_record_id(entry_id) for entry_id in note.ids]
+        found = self.ledger.get(note.user_id, wanted).values()
+        there = list(fit_entries(found, self.dimension))
+        self.index.put(note.user_id, there)
+        # Asked again: what was deleted meanwhile must not have come back by this.
+        still = self.ledger.get(note.user_id, wanted)
+        gone = [entry_id for entry_id in note.ids if vector_record_id(entry_id) not in still]
+        self.index.delete(note.user_id, gone)
+        return Repaired(len(there), len(gone))
 
     def mend(self, indexed: Iterable[str] = ()) -> Repaired:
         """Make the index hold what the ledger holds; nothing is embedded.

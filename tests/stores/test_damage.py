@@ -128,18 +128,6 @@ def test_a_schema_that_is_no_text(copied):
         open_store(url)
 
 
-def test_a_record_that_is_no_json_is_told_by_its_id(copied):
-    url, ledger = copied
-    with sqlite3.connect(ledger) as other:
-        other.execute("UPDATE records SET body = '{half' WHERE id = 'r5'")
-    other.close()
-    with open_store(url) as store, pytest.raises(StoreCorrupt, match="'r5'"):
-        list(store.ledger.scan("ada"))
-    with open_store(url) as store:
-        store.ledger.delete("ada", ["r5"])
-        assert {record.id for record in store.ledger.scan("ada", kind="passage")} >= {"r4", "r6"}
-
-
 def test_damaged_words_are_made_anew(copied):
     """They are derived: a search finds what it found, and records can be written."""
     url, ledger = copied

@@ -63,6 +63,7 @@ class Kind:
         read: reads one; raises where it is damaged.
         needs: ids of the records that one cannot do without.
         derived: whether it is made of other records, so that a damaged one may go.
+        is_bare: whether its id and place say all, so that a damaged one can be written anew.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Kind:
     read: Callable[[Record], object]
     needs: Callable[[Record], Iterable[str]] = lambda _record: ()
     derived: bool = True
+    is_bare: bool = False
 
 
 def _anything(record: Record) -> Any:
@@ -124,7 +126,7 @@ _ALL = (
     Kind("spend", "summary_records", "account", _object),
     Kind(LEASE_KIND, "leases", "work", _object),
     Kind(SAID_KIND, "conversations", "resumed", lambda one: messages_in(one.body), derived=False),
-    Kind(RESET_KIND, "conversations", "stays", _anything, derived=False),
+    Kind(RESET_KIND, "conversations", "stays", _anything, derived=False, is_bare=True),
     Kind(ROOT_KIND, "files.stored_files", "file", read_root, derived=False),
     Kind(STEP_KIND, "files.stored_files", "file", read_step, derived=False),
     Kind(
@@ -137,8 +139,8 @@ _ALL = (
     ),
     Kind(TEXT_KIND, "files.stored_files", "file", read_text, derived=False),
     Kind(KEY_KIND, "tombstones", "for good", _object, derived=False),
-    Kind(TOMBSTONE_KIND, "tombstones", "for good", _anything, derived=False),
-    Kind(MARK_KIND, "tombstones", "for good", _anything, derived=False),
+    Kind(TOMBSTONE_KIND, "tombstones", "for good", _anything, derived=False, is_bare=True),
+    Kind(MARK_KIND, "tombstones", "for good", _anything, derived=False, is_bare=True),
     Kind(VECTOR_KIND, "turnfold_stores.store", "vector", _anything, derived=False),
     Kind(STAGED_KIND, "turnfold_stores.upkeep.reindexing", "vector", _anything, derived=False),
 )

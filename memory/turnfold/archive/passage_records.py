@@ -122,7 +122,7 @@ class PassageRecords(ExchangeRecords):
         at_once = _EMBEDDED_AT_ONCE if seconds == math.inf else _EMBEDDED_IN_HASTE
         names = dict.fromkeys(name for body in debts.values() for name in body)
         have = self.store.index_again(user_id, names)
-        stored = self.records(name for name in names if name not in have)
+        stored = self._read([name for name in names if name not in have], Passage.from_record)
         todo = [name for name in names if name in stored]
         for start in range(0, len(todo), at_once):
             if start and time.monotonic() > ends:

@@ -77,6 +77,11 @@ def read_place(record: Record) -> ExchangePlace:
     )
 
 
+def has_times(record: Record) -> bool:
+    """Whether the place of an exchange tells when its messages were said."""
+    return isinstance(record.body, Mapping) and "times" in record.body
+
+
 @dataclass(frozen=True, slots=True)
 class Trodden:
     """A path that memory knows.

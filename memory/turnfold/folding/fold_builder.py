@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 from turnfold.accounting.prices import Usage
+from turnfold.archive.paths import has_times
 from turnfold.archive.plans import Fold, fold_id
 from turnfold.embedders.background_loading import ModelNotReady
 from turnfold.errors import SummaryError, failure
@@ -225,7 +226,7 @@ class FoldBuilder:
         days: dict[int, date] = {}
         for number, name in enumerate(names, first + 1):
             one = seen.get(name)
-            if one and ("times" in one.body or together[one.at] == 1):
+            if one and (has_times(one) or together[one.at] == 1):
                 day = known_day(one.at, self._policy.zone)
                 days |= {number: day} if day else {}
         return days

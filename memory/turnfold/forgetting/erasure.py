@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from turnfold_stores import Record, Store
 from turnfold_stores.records.fields import Reading, messages_in, texts_in
@@ -21,6 +20,7 @@ from turnfold.archive.tombstones import Tombstones, turn_name
 from turnfold.forgetting.erasure_scope import ErasureScope, Forgotten, erasure_scope, steps_in
 from turnfold.forgetting.file_erasure import FileErasure
 from turnfold.forgetting.rebuild import ConversationPath, rebuilt
+from turnfold.forgetting.unread_records import is_strange, may_hold_anything, mentions
 from turnfold.history.exchanges import Exchange, seed_of
 from turnfold.history.reader import read
 from turnfold.policy import Policy
@@ -63,6 +63,10 @@ class Erasure:
         for one in exchanges:
             first[one.content] = min(first.get(one.content, math.inf), one.at)
         contents = frozenset(content for content, at in first.items() if at < before)
+        if self._reading.damaged:  # what stood at a place that cannot be read is known by its age
+            placed = {one.content for one in places.values()}
+            scan = self._scan("content", names)
+            contents |= {one.id for one in scan if one.id not in placed and one.at < before}
         closed = {one.opening for one in exchanges}
         # The newest exchange of each history has no place yet: only what it opened with is known.
         open_ = {
@@ -276,18 +280,21 @@ class Erasure:
         """What cannot be read, or is of a newer version: it goes with what it names, or by age."""
         names = {*extent.contents, *extent.openings}
         names |= {key for key, one in extent.places.items() if one.content in extent.contents}
-        old = []
-        for record in self._scan(None, extent.names):
-            kind = KINDS.get(record.kind)
-            readable = kind is not None and self._reading.one(record, _checked(kind)) is not None
-            if readable or record.kind in _STAYS:
-                continue
-            if (
+        old = {
+            record.id
+            for record in self._scan(None, extent.names)
+            if is_strange(record, self._reading)
+            and record.kind not in _STAYS
+            and (
                 record.at < extent.before
-                or _mentions(record.id, names)
-                or _mentions(record.body, names)
-            ):
-                old.append(record.id)
+                or mentions(record.id, names)
+                or mentions(record.body, names)
+                or (record.conversation in extent.touched and may_hold_anything(record))
+            )
+        }
+        # A plan of any conversation may have recalled it.
+        elsewhere = self._ledger.get(self._user_id, self._reading.damaged).values()
+        old |= {one.id for one in elsewhere if one.kind not in _STAYS and mentions(one.body, names)}
         self._delete(old)
         return Forgotten(others=len(old))
 
@@ -378,25 +385,6 @@ def _without_recalled(plan: Plan, gone: Collection[str]) -> Plan:
 def _name_of(plan: Plan) -> str:
     """By what a turn is known again, whatever answers it; an older version knows its words."""
     return plan.turn or plan.words
-
-
-def _checked(kind: Kind) -> Callable[[Record], bool]:
-    """Reads a record of this kind; True where it can be read."""
-
-    def read_it(record: Record) -> bool:
-        kind.read(record)
-        return True
-
-    return read_it
-
-
-def _mentions(value: Any, names: Container[str]) -> bool:
-    """Whether a value holds one of these ids, by itself or as a part of a longer one."""
-    if isinstance(value, str):
-        return any(part in names for part in value.replace("~", ":").split(":"))
-    if isinstance(value, Mapping):
-        return any(_mentions(key, names) or _mentions(one, names) for key, one in value.items())
-    return isinstance(value, list) and any(_mentions(one, names) for one in value)
 
 
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:

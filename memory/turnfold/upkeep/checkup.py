@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from turnfold_stores import Record, Store
+from turnfold_stores import Record, Store, Unreadable
 from turnfold_stores.protocols import ChecksItself
 from turnfold_stores.records.fields import Reading
-from turnfold_stores.upkeep.checkup import Indexed, indexed, users_of
+from turnfold_stores.upkeep.checkup import Indexed, damaged_marks, indexed, mend_marks, users_of
 
 from turnfold.archive.kinds import KINDS, Kind
 
@@ -38,8 +38,9 @@ class Finding:
             vectors": of passages that are no more. "unfit vectors": the ledger keeps them damaged,
             or of another model; they are removed, and owed from then on. "unpaid": passages
             without a vector that nothing says is owed. "dangling": a record names one that is
-            not there. "damaged": a record that cannot be read and is left out; one that is made
-            of others, which memory will make again, is deleted where it is mended.
+            not there. "damaged": a record that cannot be read and is left out; where it is
+            mended, one that is made of others, which memory will make again, is deleted, and one
+            whose id says all is written anew, as is what the store's vectors tell of it.
         user_id: whose; "" for the store's.
         count: how many.
         detail: some of them, or what is wrong, in words.
@@ -96,6 +97,10 @@ def check(store: Store, *, mend: bool = False) -> Checkup:
     findings: list[Finding] = []
     if isinstance(store.ledger, ChecksItself) and (wrong := store.ledger.check()):
         findings.append(Finding("broken file", "", len(wrong), "; ".join(wrong[:_TOLD])))
+    if marks := damaged_marks(store):
+        if mend:
+            mend_marks(store)
+        findings.append(Finding("damaged", "", len(marks), ", ".join(marks), mended=mend))
     owed = 0
     users = users_of(store)
     for user_id in users:
@@ -122,16 +127,22 @@ class _State:
         self._passages: dict[str, str] = {}  # the conversation of each
         self._named: dict[str, str] = {}  # what has to be there, and what names it
         self._damaged: set[str] = set()  # records that can be made again
+        self._bare: dict[str, Record] = {}  # those whose id says all, as they are to be
         self._lost: set[str] = set()  # those that cannot
         debts: set[str] = set()
         reading = Reading()
         for record in store.ledger.scan(user_id):
             self.kinds[record.kind] += 1
             kind = KINDS.get(record.kind)
+            if kind is None and isinstance(record.body, Unreadable):
+                self._lost.add(record.id)
             if kind is None or kind.fate == "vector":
                 continue
             self._ids.add(record.id)
             needs = reading.one(record, partial(_needs, kind))
+            if needs is None and kind.is_bare and not _misses_its_name(record):
+                self._bare[record.id] = replace(record, body=None)
+                continue
             if needs is None:
                 (self._damaged if kind.derived else self._lost).add(record.id)
                 continue
@@ -150,7 +161,7 @@ class _State:
         dangling = {name: by for name, by in self._named.items() if name not in self._ids}
         loose = [f"{by} names {name}" for name, by in sorted(dangling.items())]
         yield from self._finding("damaged", self._lost, lost=True)
-        yield from self._finding("damaged", self._damaged)
+        yield from self._finding("damaged", self._damaged | self._bare.keys())
         yield from self._finding("missing vectors", vectors.missing - self._strays)
         yield from self._finding("orphaned vectors", vectors.orphaned)
         yield from self._finding("stray vectors", self._strays)
@@ -160,7 +171,7 @@ class _State:
 
     def mend(self) -> None:
         """Put right what can be."""
-        self._store.ledger.delete(self._user_id, self._damaged)
+        self._store.replace(self._user_id, self._damaged, self._bare.values())
         self._store.delete_vectors(self._user_id, self._strays | self._indexed.unfit)
         if self._indexed.missing or self._indexed.orphaned:
             self._store.mend_user(self._user_id)
@@ -176,6 +187,12 @@ class _State:
             more = ", …" if len(what) > _TOLD else ""
             detail = ", ".join(sorted(what)[:_TOLD]) + more
             yield Finding(kind, self._user_id, len(what), detail, lost=lost)
+
+
+def _misses_its_name(record: Record) -> bool:
+    """Whether it cannot be told which record it was, or of which conversation."""
+    wrong = record.body.columns if isinstance(record.body, Unreadable) else ()
+    return not {"id", "kind", "conversation"}.isdisjoint(wrong)
 
 
 def _needs(kind: Kind, record: Record) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from turnfold_stores import Entry, Record, Reindexing, SchemaMismatch, Store
+from turnfold_stores import Entry, Record, Reindexing, SchemaMismatch, Store, Unreadable
 from turnfold_stores.protocols import RefreshesWords
 
 from turnfold.embedders import Embedder
@@ -146,7 +146,8 @@ class _Work:
 
 
 def _passages(store: Store, user_id: str) -> Iterator[Record]:
-    return store.ledger.scan(user_id, kind="passage")
+    scan = store.ledger.scan(user_id, kind="passage")
+    return (one for one in scan if not isinstance(one.body, Unreadable))
 
 
 def _passage_ids(store: Store, user_id: str) -> set[str]:

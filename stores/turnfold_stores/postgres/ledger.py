@@ -20,7 +20,7 @@ from turnfold_stores.postgres.schema import LEDGER, prepare
 from turnfold_stores.postgres.word_numbers import WeightedTerms, array_of, numbers_of, weighed
 from turnfold_stores.postgres.words_anew import WordsAnew
 from turnfold_stores.protocols import Hit, Record
-from turnfold_stores.records.validation import check_user, decode_body, encode_body
+from turnfold_stores.records.validation import check_user, encode_body, record_of
 from turnfold_stores.search.stemming import VERSION
 from turnfold_stores.search.terms import COMMON, asked_for, terms
 from turnfold_stores.store import Store
@@ -375,14 +375,8 @@ def _row(user_id: str, record: Record, body: str) -> _Row:
 
 def _record(row: Sequence[Any]) -> Record:
     record_id, kind, conversation, body, text, at = row[:6]
-    return Record(
-        restored(record_id),
-        restored(kind),
-        restored(conversation),
-        decode_body(body),
-        restored(text),
-        at,
-    )
+    names = (restored(record_id), restored(kind), restored(conversation))
+    return record_of((*names, body, restored(text), at))
 
 
 def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:

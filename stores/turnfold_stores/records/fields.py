@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from turnfold_stores.protocols import Record
+from turnfold_stores.protocols import Record, Unreadable
 
 logger = logging.getLogger("turnfold")
 
@@ -33,6 +33,8 @@ class Fields:
         """Raises:
         DamagedError: it is no object.
         """
+        if isinstance(body, Unreadable):
+            raise DamagedError(str(body))
         if not isinstance(body, Mapping):
             raise DamagedError(f"an object was expected, not {type(body).__name__}")
         self._body = body
@@ -135,6 +137,9 @@ class Reading:
     def one(self, record: Record | None, read: Callable[[Record], _T]) -> _T | None:
         """What a record tells; None where there is none, or it is damaged."""
         if record is None:
+            return None
+        if isinstance(record.body, Unreadable):
+            self.tell(record, str(record.body))
             return None
         try:
             return read(record)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from turnfold_stores.protocols import Ledger, Record
+from turnfold_stores.records.fields import DamagedError, Fields, Reading
 
 _KIND = "indexing"
 # Seconds. Its writer may still be at work on a younger note, so such a note stays.
@@ -29,12 +30,14 @@ class PendingChange:
         user_id: whose entries they are.
         ids: of the entries.
         settled: whether its writer is surely gone, so that the note can go, too.
+        damaged: whether the note cannot be read: it may have been about any entry of anybody.
     """
 
     id: str
     user_id: str
     ids: tuple[str, ...]
     settled: bool
+    damaged: bool = False
 
 
 def is_note(record: Record) -> bool:
@@ -70,9 +73,17 @@ class Journal:
         """The notes that were not removed."""
         settled = self._clock() - _SETTLED_AFTER
         for record in self._ledger.scan(self._owner, kind=_KIND):
-            body = record.body
-            yield PendingChange(record.id, body["user_id"], tuple(body["ids"]), record.at < settled)
+            told = Reading().one(record, _whose)
+            user_id, ids = told or ("", ())
+            yield PendingChange(record.id, user_id, ids, record.at < settled, told is None)
 
     def remove(self, note: PendingChange) -> None:
         """The index is right again."""
         self._ledger.delete(self._owner, [note.id])
+
+
+def _whose(record: Record) -> tuple[str, tuple[str, ...]]:
+    fields = Fields(record.body)
+    if not (user_id := fields.text("user_id")):
+        raise DamagedError("it names no user")
+    return user_id, fields.texts("ids")

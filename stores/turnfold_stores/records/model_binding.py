@@ -24,7 +24,11 @@ class Binding:
 
 
 def read_binding(ledger: Ledger) -> Binding | None:
-    """The model of the vectors in a store; None before there are any."""
+    """The model of the vectors in a store; None before there are any.
+
+    Raises:
+        StoreCorrupt: the record that says so is damaged; `upkeep.checkup` mends it.
+    """
     return _read(ledger, BOUND)
 
 
@@ -35,7 +39,11 @@ def first_binding(ledger: Ledger, wanted: Binding) -> Binding:
 
 
 def read_switch(ledger: Ledger) -> Binding | None:
-    """The model that a store is just being switched to; None where no switch is under way."""
+    """The model that a store is just being switched to; None where no switch is under way.
+
+    Raises:
+        StoreCorrupt: as `read_binding`.
+    """
     return _read(ledger, SWITCH)
 
 
@@ -69,6 +77,7 @@ def _read(ledger: Ledger, name: str) -> Binding | None:
     if binding is None:
         raise StoreCorrupt(
             f"the store does not tell which embedding model its vectors are of: its record "
-            f"{name!r} is damaged. Restore it from a backup"
+            f"{name!r} is damaged. Run `turnfold doctor URL --mend` with the store's URL: the "
+            "vectors tell it"
         )
     return binding

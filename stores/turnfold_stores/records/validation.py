@@ -7,8 +7,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from turnfold_stores.errors import StoreCorrupt, StoreError
-from turnfold_stores.protocols import Record
+from turnfold_stores.errors import StoreError
+from turnfold_stores.protocols import Record, Unreadable
+
+_TEXTS = ("id", "kind", "conversation", "body", "text")
 
 
 def encode_body(record: Record) -> str:
@@ -25,6 +27,8 @@ def encode_body(record: Record) -> str:
         raise StoreError("a record needs an id that is not empty")
     if not _is_time(record.at):
         raise StoreError(f"at of record {record.id!r} must be seconds, not {record.at!r:.80}")
+    if isinstance(record.body, Unreadable):
+        raise StoreError(f"record {record.id!r} was damaged ({record.body}): it is not written")
     try:
         encoded = json.dumps(record.body, ensure_ascii=False, allow_nan=False)
         # Catches what json.dumps changes in silence: tuples, numbers as keys.
@@ -41,19 +45,32 @@ def encode_body(record: Record) -> str:
 
 
 def decode_body(encoded: str) -> Any:
-    """The body that `encode_body` wrote; a new object at each call."""
-    return json.loads(encoded)
+    """The body that `encode_body` wrote; a new object at each call.
+
+    Raises:
+        ValueError: it is not what `encode_body` writes.
+        RecursionError: likewise.
+    """
+    return _JSON.decode(encoded)
 
 
-def record_of(row: Sequence[Any], *, place: str) -> Record:
+def _no_json(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+# It would be made anew at each call of `json.loads`.
+_JSON = json.JSONDecoder(parse_constant=_no_json)
+
+
+def record_of(row: Sequence[Any], *, stand_in: str = "") -> Record:
     """The record that a ledger kept as a row of id, kind, conversation, body, text and at.
 
     Args:
-        row: as it was read; what stands behind `at` is ignored.
-        place: where it was read, for the error.
+        row: as it was read, text that is none as bytes; what stands behind `at` is ignored.
+        stand_in: the id of the record where its own cannot be read.
 
-    Raises:
-        StoreCorrupt: it is not what was written.
+    Returns:
+        The record; where something of it is not what was written, its body is `Unreadable`.
     """
     record_id, kind, conversation, body, text, at = row[:6]
     # A damaged file gives values of any type.
@@ -64,15 +81,28 @@ def record_of(row: Sequence[Any], *, place: str) -> Record:
         and type(body) is str
         and type(text) is str
         and type(at) is float
+        and math.isfinite(at)
     ):
         try:
             return Record(record_id, kind, conversation, decode_body(body), text, at)
         except (ValueError, RecursionError):
             pass
-    raise StoreCorrupt(
-        f"{place} holds a damaged record ({str(record_id)[:80]!r}): restore it from a backup, or "
-        "delete that record"
+    wrong = [name for name, value in zip(_TEXTS, row, strict=False) if type(value) is not str]
+    sound_at = type(at) is float and math.isfinite(at)
+    if not sound_at:
+        wrong.append("at")
+    return Record(
+        record_id if type(record_id) is str else stand_in,
+        _as_text(kind),
+        _as_text(conversation),
+        Unreadable(tuple(wrong) or ("body",), f"{_as_text(body)} {_as_text(text)}"),
+        text if type(text) is str else "",
+        at if sound_at else 0.0,
     )
+
+
+def _as_text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
 
 
 def _is_time(at: object) -> bool:

@@ -38,6 +38,10 @@ _BROKEN = frozenset(
         sqlite3.SQLITE_MISMATCH,
     }
 )
+# Of a row that its index does not have; Python's module has no name for it in all versions.
+_CORRUPT_INDEX = sqlite3.SQLITE_CORRUPT | 3 << 8
+# The function that reads words is given no text that is no UTF-8, and fails.
+_OF_WORDS = ("invalid fts5 file format", "user-defined function raised exception")
 # What SQLite says may quote what the file holds.
 _MOST_SAID = 120
 
@@ -73,8 +77,18 @@ def concerns_words(error: StoreError) -> bool:
     """Whether it is the words that are damaged: they are derived from the records."""
     cause = error.__cause__
     return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_CORRUPT_VTAB or (
-        isinstance(cause, sqlite3.Error) and "invalid fts5 file format" in str(cause)
+        isinstance(cause, sqlite3.Error) and any(one in str(cause) for one in _OF_WORDS)
     )
+
+
+def concerns_indexes(error: StoreError) -> bool:
+    """Whether it is an index of SQLite's that is damaged: it is derived from the rows."""
+    return getattr(error.__cause__, "sqlite_errorcode", None) == _CORRUPT_INDEX
+
+
+def is_no_text(error: sqlite3.Error) -> bool:
+    """Whether a text that was read is no UTF-8; Python's module says so, not SQLite."""
+    return "Could not decode to UTF-8" in str(error)
 
 
 def _ours(path: Path, error: sqlite3.Error) -> StoreError:

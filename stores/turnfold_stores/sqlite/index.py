@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -17,6 +17,8 @@ from turnfold_stores.records.validation import check_user
 from turnfold_stores.records.vectors import are_unit, checked, from_bytes, to_bytes, unit
 from turnfold_stores.search.exact import ExactVectors
 from turnfold_stores.sqlite.connection import OWNER, SqliteFile, chunks, forget_empty, marks
+from turnfold_stores.sqlite.damaged_rows import all_rows, rows_called, stand_in, with_derived
+from turnfold_stores.sqlite.errors import is_no_text
 
 # Bytes of vectors kept in memory: 256 MiB are 170,000 vectors of 384 numbers. The user searched
 # last stays, however many vectors that user has.
@@ -66,10 +68,13 @@ class SqliteIndex:
         wanted = {entry.id: entry for entry in checked(entries)}
         if not wanted:
             return
+        with_derived(self._file, lambda: self._put(user_id, wanted))
+
+    def _put(self, user_id: str, wanted: Mapping[str, Entry]) -> None:
         with self._file.writing() as sqlite:
             sqlite.execute("INSERT OR IGNORE INTO users (user_id) VALUES (?)", (user_id,))
             found = sqlite.execute(
-                f"SELECT id, vector FROM vectors WHERE owner = {OWNER} LIMIT 1",  # noqa: S608 - constant
+                f"SELECT seq, vector FROM vectors WHERE owner = {OWNER} LIMIT 1",  # noqa: S608 - constant
                 (user_id,),
             ).fetchone()
             if found is not None:
@@ -98,28 +103,38 @@ class SqliteIndex:
     def ids(self, user_id: str) -> set[str]:
         """See `Index.ids`."""
         with self._file.reading() as sqlite:
-            rows = sqlite.execute(
-                f"SELECT id FROM vectors WHERE owner = {OWNER}",  # noqa: S608 - constant
+            rows = all_rows(
+                sqlite,
+                f"SELECT id, seq FROM vectors WHERE owner = {OWNER}",  # noqa: S608 - constant
                 (user_id,),
-            ).fetchall()
-        return {row[0] for row in rows}
+            )
+        return {_name_of(*row) for row in rows}
 
     def unsound(self, user_id: str) -> set[str]:
         """See `ChecksVectors.unsound`. Reads all vectors of the user."""
         with self._file.reading() as sqlite:
-            rows = sqlite.execute(
-                f"SELECT id, vector FROM vectors WHERE owner = {OWNER}",  # noqa: S608 - constant
+            rows = all_rows(
+                sqlite,
+                "SELECT id, seq, conversation, vector "  # noqa: S608 - constant
+                f"FROM vectors WHERE owner = {OWNER}",
                 (user_id,),
-            ).fetchall()
-        sizes = Counter(len(packed) for _, packed in rows if type(packed) is bytes)
+            )
+        sizes = Counter(len(packed) for *_, packed in rows if type(packed) is bytes)
         size = max(sizes, key=sizes.__getitem__, default=0)
-        return {entry_id for entry_id, packed in rows if not _is_sound(packed, size)}
+        return {
+            _name_of(entry_id, seq)
+            for entry_id, seq, said_in, packed in rows
+            if type(entry_id) is not str or type(said_in) is not str or not _is_sound(packed, size)
+        }
 
     def delete(self, user_id: str, ids: Iterable[str]) -> None:
         """See `Index.delete`."""
         gone = list(ids)
         if not gone:
             return
+        with_derived(self._file, lambda: self._delete(user_id, gone))
+
+    def _delete(self, user_id: str, gone: list[str]) -> None:
         with self._file.writing() as sqlite:
             _remove(sqlite, user_id, gone)
             forget_empty(sqlite, user_id)
@@ -192,10 +207,26 @@ class SqliteIndex:
             "WHERE owner = ? AND seq > ? ORDER BY seq",
             (owner, loaded.last),
         )
-        while page := rows.fetchmany(_PAGE):
+        while page := self._next_of(rows):
+            if not all(type(row[0]) is str and type(row[2]) is str for row in page):
+                raise self._damaged()
             vectors = self._sound(page)
             loaded.vectors.extend([row[0] for row in page], [row[2] for row in page], vectors)
             loaded.last = page[-1][3]
+
+    def _next_of(self, rows: sqlite3.Cursor) -> list[Any]:
+        try:
+            return rows.fetchmany(_PAGE)
+        except sqlite3.OperationalError as error:
+            if is_no_text(error):
+                raise self._damaged() from error
+            raise
+
+    def _damaged(self) -> StoreCorrupt:
+        return StoreCorrupt(
+            f"the index in {str(self._file.path)!r} holds a damaged vector; the ledger has it "
+            "too: run `turnfold doctor URL --mend` with the store's URL"
+        )
 
     def _sound(self, rows: Sequence[tuple[Any, ...]]) -> Vector:
         """The vectors of rows that begin with id and vector: float32, shape (rows, dimension).
@@ -208,10 +239,11 @@ class SqliteIndex:
             vectors = from_bytes(b"".join(row[1] for row in rows)).reshape(len(rows), size // 4)
             if bool(np.all(are_unit(vectors))):
                 return vectors
-        raise StoreCorrupt(
-            f"the index in {str(self._file.path)!r} holds a damaged vector; the ledger has it "
-            "too: run `turnfold doctor URL --mend` with the store's URL"
-        )
+        raise self._damaged()
+
+
+def _name_of(entry_id: object, seq: int) -> str:
+    return entry_id if isinstance(entry_id, str) else stand_in(seq)
 
 
 def _is_sound(packed: object, size: int) -> bool:
@@ -225,7 +257,8 @@ def _replace(sqlite: sqlite3.Connection, user_id: str, rows: list[_Row]) -> None
     stored = {
         row[0]: (row[1], row[2])
         for chunk in chunks(row[1] for row in rows)
-        for row in sqlite.execute(
+        for row in all_rows(
+            sqlite,
             "SELECT id, conversation, vector FROM vectors "  # noqa: S608 - constants
             f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
             (user_id, *chunk),
@@ -244,5 +277,7 @@ def _remove(sqlite: sqlite3.Connection, user_id: str, ids: list[str]) -> None:
         f"DELETE FROM vectors WHERE owner = {OWNER} AND id = ?",  # noqa: S608 - constant
         [(user_id, entry_id) for entry_id in ids],
     ).rowcount
+    for seq in rows_called(sqlite, "vectors", OWNER, user_id, ids):
+        removed += sqlite.execute("DELETE FROM vectors WHERE seq = ?", (seq,)).rowcount
     if removed:
         sqlite.execute("UPDATE users SET rewrites = rewrites + 1 WHERE user_id = ?", (user_id,))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from turnfold_stores.errors import StoreCorrupt
 from turnfold_stores.protocols import Hit, Record
 from turnfold_stores.records.validation import check_user, encode_body, record_of
 from turnfold_stores.search.terms import COMMON, asked_for
 from turnfold_stores.sqlite.connection import OWNER, SqliteFile, chunks, forget_empty, marks
-from turnfold_stores.sqlite.errors import concerns_words, corrupt
+from turnfold_stores.sqlite.damaged_rows import all_rows, rows_called, stand_in, with_derived
+from turnfold_stores.sqlite.errors import corrupt
 from turnfold_stores.sqlite.purge import purge_file
 
 # Rows read at a time by scan: between pages nothing is locked.
@@ -52,7 +51,6 @@ ORDER BY score DESC, seq LIMIT :limit OFFSET :offset
 _COLUMNS = "id, kind, conversation, body, text, at"
 _Row: TypeAlias = tuple[str | float, ...]
 _T = TypeVar("_T")
-_LOG = logging.getLogger("turnfold.stores")
 
 
 class SqliteLedger:
@@ -76,7 +74,7 @@ class SqliteLedger:
                 record.id,
                 (record.id, record.kind, record.conversation, body, record.text, float(record.at)),
             )
-        return self._with_words(lambda: self._put(user_id, rows)) if rows else set()
+        return self._with_derived(lambda: self._put(user_id, rows)) if rows else set()
 
     def _put(self, user_id: str, rows: Mapping[str, _Row]) -> set[str]:
         with self.file.writing() as sqlite:
@@ -103,12 +101,13 @@ class SqliteLedger:
         found: dict[str, Record] = {}
         for chunk in chunks(ids):
             with self.file.reading() as sqlite:
-                rows = sqlite.execute(
-                    f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - constants
+                rows = all_rows(
+                    sqlite,
+                    f"SELECT {_COLUMNS}, seq FROM records "  # noqa: S608 - constants
                     f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
                     (user_id, *chunk),
-                ).fetchall()
-            found.update((row[0], self._record(row)) for row in rows)
+                )
+            found.update((record.id, record) for record in map(_record, rows))
         return found
 
     def conversations(self, user_id: str, ids: Iterable[str]) -> dict[str, str]:
@@ -116,13 +115,13 @@ class SqliteLedger:
         found: dict[str, str] = {}
         for chunk in chunks(ids):
             with self.file.reading() as sqlite:
-                found.update(
-                    sqlite.execute(
-                        "SELECT id, conversation FROM records "  # noqa: S608 - constants
-                        f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
-                        (user_id, *chunk),
-                    )
+                rows = all_rows(
+                    sqlite,
+                    "SELECT id, conversation FROM records "  # noqa: S608 - constants
+                    f"WHERE owner = {OWNER} AND id IN ({marks(chunk)})",
+                    (user_id, *chunk),
                 )
+            found.update(row for row in rows if _are_texts(row))
         return found
 
     def scan(
@@ -142,31 +141,33 @@ class SqliteLedger:
         after = 0
         while last is not None:
             with self.file.reading() as sqlite:
-                page = sqlite.execute(
+                page = all_rows(
+                    sqlite,
                     f"SELECT {_COLUMNS}, seq FROM records "  # noqa: S608 - constants
                     f"WHERE owner = {OWNER}{only} AND seq > ? AND seq <= ? "
                     f"ORDER BY seq LIMIT {_PAGE}",
                     (*values, after, last),
-                ).fetchall()
+                )
             for row in page:
                 if row[-1] <= after:
                     # The pages of a damaged file may form a ring.
                     raise corrupt(self.file.path, "its records are out of order")
                 after = row[-1]
-                yield self._record(row)
+                yield _record(row)
             if len(page) < _PAGE:
                 return
 
     def latest(self, user_id: str, *, kind: str, conversation: str) -> Record | None:
         """See `ReadsLatest.latest`."""
         with self.file.reading() as sqlite:
-            row = sqlite.execute(
-                f"SELECT {_COLUMNS} FROM records "  # noqa: S608 - constants
+            rows = all_rows(
+                sqlite,
+                f"SELECT {_COLUMNS}, seq FROM records "  # noqa: S608 - constants
                 f"WHERE owner = {OWNER} AND conversation = ? AND kind = ? "
                 "ORDER BY seq DESC LIMIT 1",
                 (user_id, conversation, kind),
-            ).fetchone()
-        return None if row is None else self._record(row)
+            )
+        return _record(rows[0]) if rows else None
 
     def latest_ids(
         self, user_id: str, *, kind: str, conversations: Sequence[str]
@@ -176,21 +177,22 @@ class SqliteLedger:
         for chunk in chunks(conversations):
             names = ", ".join(["(?)"] * len(chunk))
             with self.file.reading() as sqlite:
-                rows = sqlite.execute(
+                rows = all_rows(
+                    sqlite,
                     f"WITH names (name) AS (VALUES {names}), "  # noqa: S608 - constants
                     "ends (seq) AS (SELECT (SELECT max(seq) FROM records "
                     f"WHERE owner = {OWNER} AND conversation = name AND kind = ?) FROM names) "
                     "SELECT conversation, id FROM ends JOIN records USING (seq)",
                     (*chunk, user_id, kind),
-                ).fetchall()
-            found.update(rows)
+                )
+            found.update(row for row in rows if _are_texts(row))
         return found
 
     def delete(self, user_id: str, ids: Iterable[str]) -> None:
         """See `Ledger.delete`. Lexical search forgets them in the same transaction."""
         gone = list(ids)
         if gone:
-            self._with_words(lambda: self._delete(user_id, gone))
+            self._with_derived(lambda: self._delete(user_id, gone))
 
     def _delete(self, user_id: str, ids: list[str]) -> None:
         with self.file.writing() as sqlite:
@@ -198,18 +200,23 @@ class SqliteLedger:
                 f"DELETE FROM records WHERE owner = {OWNER} AND id = ?",  # noqa: S608 - constant
                 [(user_id, record_id) for record_id in ids],
             )
+            for seq in rows_called(sqlite, "records", OWNER, user_id, ids):
+                sqlite.execute("DELETE FROM records WHERE seq = ?", (seq,))
             forget_empty(sqlite, user_id)
 
     def users(self) -> Iterator[str]:
-        """See `Ledger.users`."""
+        """See `Ledger.users`. `check` tells of those whose name is damaged; nothing leads there."""
+        return iter([name for name in self._names() if type(name) is str])
+
+    def _names(self) -> list[object]:
         with self.file.reading() as sqlite:
-            rows = sqlite.execute(
+            rows = all_rows(
+                sqlite,
                 "SELECT user_id FROM users WHERE EXISTS "
-                "(SELECT 1 FROM records WHERE records.owner = users.owner) ORDER BY owner"
-            ).fetchall()
-        if not all(type(row[0]) is str for row in rows):
-            raise corrupt(self.file.path, "a user_id is no text")
-        return (row[0] for row in rows)
+                "(SELECT 1 FROM records WHERE records.owner = users.owner) ORDER BY owner",
+                (),
+            )
+        return [row[0] for row in rows]
 
     def match(self, user_id: str, text: str, *, conversation: str | None = None) -> Iterator[Hit]:
         """See `Words.match`. At most 48 different words of `text` count, the longest ones.
@@ -217,7 +224,7 @@ class SqliteLedger:
         Where all of a user's texts are searched and very many have one of the words, those that
         have a rare word come before those that share only words of 1,000 texts or more.
         """
-        found_in = self._with_words(partial(self._texts_with, asked_for(text)))
+        found_in = self._with_derived(partial(self._texts_with, asked_for(text)))
         with self.file.reading() as sqlite:
             row = sqlite.execute("SELECT owner FROM users WHERE user_id = ?", (user_id,)).fetchone()
         if not found_in or row is None:
@@ -260,11 +267,11 @@ class SqliteLedger:
         offset, limit = 0, _HITS
         while True:
             values = {**asked, "query": query, "offset": offset, "limit": limit}
-            page = self._with_words(partial(self._rows, search, values))
+            page = self._with_derived(partial(self._rows, search, values))
             offset += len(page)
             for record_id, score, said_in in page:
                 # Rows move between pages when somebody writes meanwhile.
-                if record_id not in seen:
+                if record_id not in seen and _are_texts((record_id, said_in)):
                     seen.add(record_id)
                     yield Hit(record_id, score, said_in)
             if len(page) < limit:
@@ -278,11 +285,13 @@ class SqliteLedger:
                 told = [row[0] for row in sqlite.execute("PRAGMA quick_check")]
             except sqlite3.DatabaseError as error:
                 told = [str(error)]
-        return [] if told == ["ok"] else told
+        nameless = sum(type(name) is not str for name in self._names())
+        lost = [f"{nameless:,} users have a name that cannot be read, so nothing of theirs can"]
+        return ([] if told == ["ok"] else told) + (lost if nameless else [])
 
     def purge(self) -> None:
         """See `PurgesLedger.purge`. Writes the whole file anew: about a second for 100 MB."""
-        self._with_words(lambda: purge_file(self.file))
+        self._with_derived(lambda: purge_file(self.file))
 
     def close(self) -> None:
         """See `Ledger.close`."""
@@ -290,22 +299,18 @@ class SqliteLedger:
 
     def _rows(self, query: str, values: Mapping[str, Any]) -> list[Any]:
         with self.file.reading() as sqlite:
-            return sqlite.execute(query, values).fetchall()
+            return all_rows(sqlite, query, values)
 
-    def _record(self, row: tuple[Any, ...]) -> Record:
-        return record_of(row, place=repr(str(self.file.path)))
+    def _with_derived(self, work: Callable[[], _T]) -> _T:
+        return with_derived(self.file, work)
 
-    def _with_words(self, work: Callable[[], _T]) -> _T:
-        """Do it, and once more if the words were damaged: they are made of the records anew."""
-        try:
-            return work()
-        except StoreCorrupt as error:
-            if not concerns_words(error):
-                raise
-            _LOG.warning("%r: its words were damaged, and are made anew", str(self.file.path))
-            with self.file.writing() as sqlite:
-                sqlite.execute("INSERT INTO words (words) VALUES ('rebuild')")
-            return work()
+
+def _record(row: Sequence[Any]) -> Record:
+    return record_of(row, stand_in=stand_in(row[6]))
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(type(value) is str for value in values)
 
 
 def _query(terms: Iterable[str], place: str = "") -> str:

@@ -181,9 +181,7 @@ def know_terms(sqlite: sqlite3.Connection) -> None:
     """Let a connection read words: without this nothing can be written."""
     # Else functions in views and triggers are refused, where SQLite was built so.
     sqlite.execute("PRAGMA trusted_schema = ON")
-    sqlite.create_function(
-        "turnfold_terms", 1, lambda text: " ".join(terms(text)), deterministic=True
-    )
+    sqlite.create_function("turnfold_terms", 1, _terms_of, deterministic=True)
     # In how many texts each term is; of this connection, so nothing is written to the file.
     sqlite.execute("CREATE VIRTUAL TABLE temp.words_terms USING fts5vocab(main, words, row)")
 
@@ -207,13 +205,38 @@ def refresh_terms(sqlite: sqlite3.Connection, path: Path) -> None:
                     str(path),
                     records,
                 )
-            sqlite.execute("INSERT INTO words (words) VALUES ('rebuild')")
+            rebuild_words(sqlite)
             sqlite.execute("UPDATE words_version SET version = ?", (VERSION,))
         sqlite.execute("COMMIT")
     except BaseException:
         if sqlite.in_transaction:
             sqlite.execute("ROLLBACK")
         raise
+
+
+def rebuild_words(sqlite: sqlite3.Connection) -> None:
+    """Make the words of all records anew; a text that is no text any more is taken out.
+
+    Else neither could the words be made nor that record be deleted. It stays damaged.
+    """
+    sqlite.create_function("turnfold_is_text", 1, _is_text, deterministic=True)
+    sqlite.execute(
+        "UPDATE records SET text = '', body = '!' || body "
+        "WHERE text <> '' AND NOT turnfold_is_text(CAST(text AS BLOB))"
+    )
+    sqlite.execute("INSERT INTO words (words) VALUES ('rebuild')")
+
+
+def _terms_of(text: object) -> str:
+    return " ".join(terms(text)) if isinstance(text, str) else ""
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _statements(step: str) -> Iterator[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from turnfold_stores.errors import StoreCorrupt
-from turnfold_stores.protocols import ChecksVectors, ListsUsers
-from turnfold_stores.records.vectors import VECTOR_KIND, entry_id_of, entry_of
+from turnfold_stores.protocols import ChecksVectors, ListsUsers, Record
+from turnfold_stores.records.model_binding import BOUND, STORE_USER, SWITCH, Binding, binding_of
+from turnfold_stores.records.vectors import STAGED_KIND, VECTOR_KIND, entry_id_of, entry_of
 from turnfold_stores.store import Store
 
 
@@ -54,6 +56,39 @@ def indexed(store: Store, user_id: str) -> Indexed:
         frozenset(there - kept),
         frozenset(unfit),
     )
+
+
+def damaged_marks(store: Store) -> list[str]:
+    """Which of the records that tell the model of a store's vectors are damaged, by their ids.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    found = store.ledger.get(STORE_USER, [BOUND, SWITCH])
+    return [name for name, record in found.items() if binding_of(record.body) is None]
+
+
+def mend_marks(store: Store) -> None:
+    """Write those records anew, by what the vectors themselves tell of their model.
+
+    Amid a switch to another model that is the model of those that are staged: they go last.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    for name in damaged_marks(store):
+        kinds = (STAGED_KIND, VECTOR_KIND) if name == SWITCH else (VECTOR_KIND,)
+        told = next(filter(None, (_most_told(store, kind) for kind in kinds)), None)
+        body = told and {"model": told.model, "dimension": told.dimension}
+        mark = [] if body is None else [Record(name, "store", "", body)]
+        store.replace(STORE_USER, [name], mark)
+
+
+def _most_told(store: Store, kind: str) -> Binding | None:
+    """The model that most vectors of a kind are of; None where there are none."""
+    records = (one for user_id in store.users() for one in store.ledger.scan(user_id, kind=kind))
+    told = Counter(filter(None, (binding_of(one.body) for one in records)))
+    return max(told, key=told.__getitem__, default=None)
 
 
 def users_of(store: Store) -> list[str]:

@@ -16,17 +16,23 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
 from turnfold_stores.protocols import Entry, Record
-from turnfold_stores.records.model_binding import Binding, begin_switch, end_switch, read_switch
+from turnfold_stores.records.model_binding import (
+    Binding,
+    begin_switch,
+    binding_of,
+    end_switch,
+    read_switch,
+)
 from turnfold_stores.records.vectors import (
     STAGED_KIND,
     VECTOR_KIND,
     checked,
     entry_id_of,
-    entry_of,
     staged_record_id,
     vector_record,
     vector_record_id,
 )
+from turnfold_stores.repair import fit_entries
 from turnfold_stores.store import Store
 
 _BATCH = 512
@@ -50,7 +56,7 @@ class Reindexing:
             others = [
                 record.id
                 for record in store.ledger.scan(user_id, kind=STAGED_KIND)
-                if Binding(record.body["model"], record.body["dimension"]) != self._target
+                if binding_of(record.body) != self._target
             ]
             store.ledger.delete(user_id, others)
 
@@ -109,13 +115,14 @@ def _switch_user(store: Store, user_id: str, target: Binding) -> None:
     # In this order neither index nor ledger ever holds two dimensions of one user.
     store.index.delete(user_id, store.index.ids(user_id))
     vectors = store.ledger.scan(user_id, kind=VECTOR_KIND)
-    old = [record.id for record in vectors if record.body["model"] != target.model]
+    old = [record.id for record in vectors if binding_of(record.body) != target]
     store.ledger.delete(user_id, old)
     for batch in _batches(store.ledger.scan(user_id, kind=STAGED_KIND)):
-        store.ledger.put(user_id, [_as_vector(record) for record in batch])
+        sound = [record for record in batch if binding_of(record.body) == target]
+        store.ledger.put(user_id, [_as_vector(record) for record in sound])
         store.ledger.delete(user_id, [record.id for record in batch])
     for batch in _batches(store.ledger.scan(user_id, kind=VECTOR_KIND)):
-        store.index.put(user_id, [entry_of(record) for record in batch])
+        store.index.put(user_id, list(fit_entries(batch, target.dimension)))
 
 
 def _as_staged(record: Record) -> Record:

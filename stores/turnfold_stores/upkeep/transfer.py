@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from turnfold_stores.errors import SchemaMismatch, StoreError
-from turnfold_stores.protocols import Record
+from turnfold_stores.errors import SchemaMismatch, StoreCorrupt, StoreError
+from turnfold_stores.protocols import Record, Unreadable
+from turnfold_stores.records.fields import Reading
 from turnfold_stores.records.model_binding import BOUND, STORE_USER, Binding, binding_of
 from turnfold_stores.records.validation import check_user, encode_body
 from turnfold_stores.records.vectors import (
@@ -54,15 +55,26 @@ class Transferred:
     new: int = 0
 
 
-def export_lines(store: Store) -> Iterator[str]:
+def export_lines(
+    store: Store, *, on_damaged: Callable[[Record], None] = lambda _: None
+) -> Iterator[str]:
     """The store, line by line, each with its line break; users in the order of their names.
 
-    Of each user it shows what was there when the reading of that user began.
+    Of each user it shows what was there when the reading of that user began. A record that is
+    damaged so that it is no JSON any more is left out, and warned of.
+
+    Args:
+        store: what is read.
+        on_damaged: told of each record that is left out.
 
     Raises:
         StoreError: the store cannot be read.
     """
-    binding = store.binding
+    reading = Reading()
+    try:
+        binding = store.binding
+    except StoreCorrupt:
+        binding = None  # its record is told of below, and the vectors tell it
     embedding = binding and {"model": binding.model, "dimension": binding.dimension}
     yield _line({"format": FORMAT, "version": VERSION, "embedding": embedding})
     count = 0
@@ -70,6 +82,10 @@ def export_lines(store: Store) -> Iterator[str]:
     for user_id in [STORE_USER, *sorted(store.users())]:
         for record in store.ledger.scan(user_id):
             if user_id == STORE_USER and is_of_one_store(record):
+                continue
+            if (wrong := _damage_of(record, user_id)) is not None:
+                reading.tell(record, wrong)
+                on_damaged(record)
                 continue
             count += 1
             yield _line(
@@ -84,6 +100,15 @@ def export_lines(store: Store) -> Iterator[str]:
                 }
             )
     yield _line({"end": count})
+
+
+def _damage_of(record: Record, user_id: str) -> str | None:
+    """Why a record cannot be written as a line that is read again; None where it can."""
+    if isinstance(record.body, Unreadable):
+        return str(record.body)
+    if user_id == STORE_USER and record.id == BOUND and binding_of(record.body) is None:
+        return "it tells no embedding model"
+    return None
 
 
 def import_lines(
