@@ -24,6 +24,7 @@ from support.clouds import SETTINGS, cloud
 from support.models import OTHER_SUMMARY, PREFILL, SUMMARY
 from support.ways import SYNC, Door
 from turnfold import ExtractiveSummarizer, Memory, TurnfoldError, memory_of, with_memory
+from turnfold.accounting.answer import BROKE_OFF
 from turnfold.errors import PolicyError
 from turnfold_fake import Fault, Reply
 
@@ -391,12 +392,36 @@ async def test_the_apis_errors_reach_the_caller(door, way, kind):
 async def test_a_broken_stream_breaks_for_the_caller_as_without_memory(door, way, kind):
     fault = Fault(kind, on="chat")
     expected = await door.outcome(way, door.client(fresh(faults=[fault]), max_retries=0), ask(LONG))
-    receipts = []
+    receipts, fake = [], fresh(faults=[fault])
     with memory(on_receipt=receipts.append) as remembering:
-        client = remembering.wrap(door.client(fresh(faults=[fault]), max_retries=0))
+        client = remembering.wrap(door.client(fake, max_retries=0))
         told = await door.outcome(way, client, ask(LONG))
+        assert not list(remembering.store.ledger.scan("local", kind="usage")), "nothing is learned"
     assert told == expected
-    assert len(receipts) == 1
+    [receipt] = receipts
+    assert_counted(receipt, fake)
+
+
+def assert_counted(receipt, fake):
+    """The receipt of an answer that broke off tells what the API had told of it."""
+    assert receipt.usage.prompt_tokens == fake.count_tokens(chats(fake)[0])
+    assert receipt.usage.output_tokens == 1
+    assert 0 < receipt.cost <= receipt.full_cost
+    assert receipt.remarks == (BROKE_OFF,)
+    assert not receipt.degraded
+
+
+async def test_a_broken_stream_without_memory_is_counted_too(door):
+    receipts, fake = [], fresh(faults=[Fault("cut_stream", on="chat")])
+    remembering = memory(on_receipt=receipts.append)
+    remembering.store.close()
+    client = remembering.wrap(door.client(fake, max_retries=0))
+    await door.outcome("create(stream=True)", client, ask(LONG))
+    [receipt] = receipts
+    assert receipt.usage.prompt_tokens == fake.count_tokens(chats(fake)[0])
+    assert receipt.cost > 0
+    assert receipt.remarks == (BROKE_OFF,)
+    assert receipt.degraded
 
 
 async def test_a_retried_request_is_the_same_and_has_one_receipt(door):
@@ -452,24 +477,26 @@ async def test_the_receipt_comes_when_the_async_stream_closes():
 
 
 def test_a_stream_closed_early_has_a_receipt_too():
-    receipts = []
+    receipts, fake = [], fresh()
     with memory(on_receipt=receipts.append) as remembering:
-        client = remembering.wrap(fresh().client())
+        client = remembering.wrap(fake.client())
         with client.messages.stream(**ask(LONG)) as pieces:
             next(iter(pieces.text_stream))
         assert len(receipts) == 1
-        assert receipts[0].usage.output_tokens == 0, "the API had not told yet"
+        assert_counted(receipts[0], fake)
         assert client.messages.create(**ask(LONG, "Go on.")).content
         assert len(receipts) == 2
+        assert not receipts[1].remarks
 
 
 async def test_an_async_stream_closed_early_has_a_receipt_too():
-    receipts = []
+    receipts, fake = [], fresh()
     with memory(on_receipt=receipts.append) as remembering:
-        client = remembering.wrap(fresh().async_client())
+        client = remembering.wrap(fake.async_client())
         async with client.messages.stream(**ask(LONG)) as pieces:
             await anext(aiter(pieces.text_stream))
         assert len(receipts) == 1
+        assert_counted(receipts[0], fake)
 
 
 def test_receipts_go_to_the_memorys_and_to_the_clients_listener():

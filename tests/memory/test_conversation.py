@@ -165,6 +165,7 @@ async def test_a_stream_stopped_early_was_never_said(kind):
         spoken = Spoken(kind, fake, memory=remembering, id="c")
         assert len(await spoken.stream("One.", stop_after=1)) == 1
         assert spoken.talk.messages == []
+        assert spoken.talk.usage.prompt_tokens == fake.count_tokens(chats(fake)[0]), "but paid for"
         assert Spoken(kind, fake, memory=remembering, id="c").talk.messages == []
         await spoken.say("Two.")
         assert texts(chats(fake)[-1]) == ["Two."]

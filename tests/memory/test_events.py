@@ -1,12 +1,19 @@
 """What memory reads of a stream: once, as it comes, and nothing in it can harm the caller."""
 
+import gzip
 import json
+import zlib
 
+import anyio
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from turnfold.accounting.answer import BROKE_OFF, Answer
+from turnfold.accounting.prices import Usage
 from turnfold.request.thinking import thinking_ids
 from turnfold.sdk import stream_events as events
+from turnfold.sdk.response_tap import AsyncTee, Tee, answer_in
 from turnfold.sdk.stream_events import StreamedMessage, message_of_json
 
 START = {
@@ -82,6 +89,103 @@ def test_however_it_is_cut_and_written_it_is_the_same_message(sizes, end, named,
 def test_until_the_message_has_stopped_there_is_none():
     assert read(sse(TALK[:-1])) is None
     assert read(sse(TALK)[:-1]) is None, "the event has not ended"
+
+
+def told_of(raw):
+    message = StreamedMessage()
+    message.take(raw)
+    return message.answer
+
+
+def test_what_a_stream_told_before_it_broke_off_counts_and_is_no_message():
+    started = told_of(sse(TALK[:4]))
+    assert started.usage == Usage(input_tokens=7)
+    delta = {"type": "message_delta", "usage": {"output_tokens": 2}}
+    gone_on = told_of(sse([*TALK[:4], delta, {"type": "error", "error": {}}]))
+    assert gone_on.usage == Usage(input_tokens=7, output_tokens=2)
+    for answer in (started, gone_on):
+        assert answer.message is None
+        assert answer.remarks == (BROKE_OFF,)
+        assert not thinking_ids(answer.broken), "its thinking is not whole"
+
+
+def test_a_whole_message_is_no_broken_one():
+    answer = told_of(sse(TALK))
+    assert answer == Answer(WHOLE)
+    assert answer.usage == Usage(input_tokens=7, output_tokens=3)
+    assert not answer.remarks
+
+
+def bare_deflate(raw):
+    packing = zlib.compressobj(wbits=-15)
+    return packing.compress(raw) + packing.flush(zlib.Z_SYNC_FLUSH)
+
+
+def flushed(raw, wbits=31):
+    packing = zlib.compressobj(wbits=wbits)
+    return packing.compress(raw) + packing.flush(zlib.Z_SYNC_FLUSH)
+
+
+ENCODED = {
+    "": lambda raw: raw,
+    "gzip": flushed,
+    "deflate": lambda raw: flushed(raw, 15),
+    "deflate, bare": bare_deflate,
+    "identity, gzip": flushed,
+}
+
+
+def tapped(encoding, chunks, *, whole=True):
+    """What is told of a response in some chunks, to a sync and to an async client."""
+    kind = {"content-type": "text/event-stream", "content-encoding": encoding}
+
+    class Sync(httpx2.SyncByteStream):
+        def __iter__(self):
+            return iter(chunks)
+
+    class Async(httpx2.AsyncByteStream):
+        async def __aiter__(self):
+            for chunk in chunks:
+                yield chunk
+
+    told = []
+    tee = Tee(httpx2.Response(200, headers=kind, stream=Sync()), told.append)
+    assert list(tee) == chunks
+    tee.close()
+
+    async def on_loop():
+        async def done(answer):
+            told.append(answer)
+
+        tee = AsyncTee(httpx2.Response(200, headers=kind, stream=Async()), done)
+        assert [chunk async for chunk in tee] == chunks
+        await tee.aclose()
+
+    anyio.run(on_loop)
+    assert len(told) == 2
+    assert told[0] == told[1]
+    return told[0]
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_in_whatever_encoding_it_came_it_is_known_what_was_told(name):
+    encoding = name.partition(", bare")[0]
+    whole, cut = ENCODED[name](sse(TALK)), ENCODED[name](sse(TALK[:4]))
+    assert tapped(encoding, [whole[:50], whole[50:]]).message == WHOLE
+    broken = tapped(encoding, [cut])
+    assert broken.message is None
+    assert broken.usage == Usage(input_tokens=7)
+    assert broken.remarks
+
+
+def test_what_was_told_before_the_encoding_broke_counts():
+    broken = tapped("gzip", [flushed(sse(TALK[:4])), b"no gzip at all"])
+    assert broken.usage == Usage(input_tokens=7)
+
+
+def test_of_what_nobody_can_read_nothing_is_said():
+    assert tapped("odd", [gzip.compress(sse(TALK))]) == Answer()
+    assert answer_in(None) == Answer()
 
 
 def test_a_text_that_speaks_of_the_end_is_no_end_and_is_not_even_parsed(monkeypatch):

@@ -69,7 +69,8 @@ class Receipt:
         conversation: in which conversation; "" for one without a name.
         turn: number of the open exchange, from 1; 0 where memory never got to read the request.
         tokens: estimated tokens by part.
-        usage: what the API counted; zeros where it told nothing.
+        usage: what the API counted; zeros where it told nothing. Of an answer that broke off, what
+            it had told by then: `remarks` say so.
         folded: exchanges this turn moved into memory.
         folded_steps: steps of the open exchange, calls of tools with their results, that this
             request moved into memory.
@@ -93,7 +94,7 @@ class Receipt:
             summaries is not in it.
         degraded: what did not work, in words; empty when all did.
         stayed: why exchanges could not be folded, in words.
-        remarks: what else is to be known, each said once for a client.
+        remarks: what else is to be known: of this request, or, said once, of its client.
     """
 
     model: str

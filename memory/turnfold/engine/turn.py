@@ -28,6 +28,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from turnfold.accounting.answer import Answer
 from turnfold.accounting.receipt import Outlook, Receipt, Tokens
 from turnfold.accounting.tokens import count_fixed
 from turnfold.archive.measures import Measures
@@ -387,14 +388,14 @@ class Turn:
             return True
         return False
 
-    def answered(self, message: Mapping[str, Any] | None) -> Receipt:
+    def answered(self, came: Answer) -> Receipt:
         """Write what the answer tells and give the account of the request.
 
         Args:
-            message: the Messages API response as JSON; None where the stream broke off.
+            came: the answer, as far as it came.
         """
         with self._timed("finish"):
-            answer = TurnAnswer(self._context, self._request, message)
+            answer = TurnAnswer(self._context, self._request, came)
             tokens = self._epoch.tokens(self._plan, fixed=self._fixed)
             if self._sent is not None:
                 answer.store(self._sent, sent=tokens.sent)

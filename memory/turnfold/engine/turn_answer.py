@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from turnfold.accounting.prices import Usage
+from turnfold.accounting.answer import Answer
 from turnfold.accounting.receipt import Recalled, Receipt, Tokens
 from turnfold.archive.measures import AnsweredRequest
 from turnfold.archive.passages import RecalledPassage
@@ -21,19 +20,18 @@ from turnfold.turn_context import TurnContext
 class TurnAnswer:
     """The answer to one request."""
 
-    def __init__(
-        self, context: TurnContext, request: ReadRequest, message: Mapping[str, Any] | None
-    ) -> None:
+    def __init__(self, context: TurnContext, request: ReadRequest, answer: Answer) -> None:
         """Args:
         context: the ledger, the settings, the account.
         request: as it came.
-        message: the Messages API response as JSON; None where the stream broke off.
+        answer: as far as it came. From one that broke off nothing is learned.
         """
         self._context = context
         self._archive = context.archive
         self._request = request
-        self._message = message
-        self._usage = Usage.from_api(message.get("usage") if message else None)
+        self._answer = answer
+        self._message = answer.message
+        self._usage = answer.usage
 
     def store(self, request: Sent, *, sent: int) -> None:
         """Write down its usage, and what its thinking is bound to.
@@ -83,6 +81,7 @@ class TurnAnswer:
         account, scope = self._context.account, self._archive.scope
         for name, what in self._archive.reading.damaged.items():
             account.degraded.append(f"ledger: a damaged record is left out: {name}: {what}")
+        account.remarks += self._answer.remarks
         receipt = account.receipt(
             model=self._request.model,
             user_id=scope.user_id,

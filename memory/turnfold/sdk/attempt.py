@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from anthropic import APIRequest
 
+from turnfold.accounting.answer import Answer
 from turnfold.accounting.receipt import Outlook, Receipt
 from turnfold.accounting.telemetry import report, span_of
 from turnfold.engine.runtime import Runtime
@@ -150,17 +151,17 @@ class Attempt:
             self._limit.on_giving_up(partial(self._process.leave, self.turn, self._scope))
         return self.turn
 
-    def tell(self, receipt: Receipt | None, message: Mapping[str, Any] | None) -> None:
+    def tell(self, receipt: Receipt | None, answer: Answer) -> None:
         """Tell of the receipt: log, trace, and whoever wants it.
 
         Args:
             receipt: None where memory failed: then it says why, and no part of memory is asked.
-            message: the answer; None where that is not known.
+            answer: as far as it came.
         """
         if receipt is None:
             policy = self._policy or self._process.policy
             without = TurnWithoutMemory(self.body, self._scope, self._limit.reason, policy.prices)
-            receipt = without.answered(message)
+            receipt = without.answered(answer)
         report(receipt, self._span)
         for each in self._on_receipt:
             each(receipt)

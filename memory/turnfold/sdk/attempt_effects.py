@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2
 
+from turnfold.accounting.answer import Answer
 from turnfold.folding.preparation import FoldPreparation
-from turnfold.sdk.response_tap import Message
 from turnfold.summarizers.driver import Script
 
 
@@ -39,7 +39,7 @@ class Tap:
     """A response that is to be told of when it has gone by."""
 
     raw: httpx2.Response
-    finished: Callable[[Message], Script[None]]
+    finished: Callable[[Answer], Script[None]]
 
 
 @dataclass(frozen=True, slots=True)

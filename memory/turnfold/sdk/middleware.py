@@ -17,6 +17,7 @@ import anyio.to_thread
 import httpx2
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
+from turnfold.accounting.answer import Answer
 from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
 from turnfold.history.plain import plain_body
@@ -31,12 +32,11 @@ from turnfold.sdk.background import Background
 from turnfold.sdk.late_imports import import_propagators
 from turnfold.sdk.response_tap import (
     AsyncTee,
-    Message,
     Tee,
     aload,
+    answer_in,
     content_of,
     load,
-    message_in,
     raw_response,
 )
 from turnfold.sdk.tool_runner import REMARK, asks_for_thread, with_history
@@ -165,15 +165,15 @@ class MemoryMiddleware(Middleware):
             return
         attempt.expect_answer(response)
         if raw is None or raw.is_closed:
-            yield from self._finished(attempt, message_in(raw))
+            yield from self._finished(attempt, answer_in(raw))
         else:
             yield Tap(raw, partial(self._finished, attempt))
 
-    def _finished(self, attempt: Attempt, message: Message) -> Script[None]:
+    def _finished(self, attempt: Attempt, answer: Answer) -> Script[None]:
         turn, receipt = attempt.begin_to_finish(), None
         if turn is not None:
-            receipt = yield from attempt.guarded(once(Do(partial(turn.answered, message))))
-        tell = once(Tell(partial(attempt.tell, receipt, message)))
+            receipt = yield from attempt.guarded(once(Do(partial(turn.answered, answer))))
+        tell = once(Tell(partial(attempt.tell, receipt, answer)))
         yield from attempt.guarded(tell, blames=False)
 
     # --- sync ---------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class MemoryMiddleware(Middleware):
                 response.close()
             case Tap(raw, finished):
                 perform = partial(self._perform, attempt, send)
-                raw.stream = Tee(raw, lambda message: play(finished(message), perform))
+                raw.stream = Tee(raw, lambda answer: play(finished(answer), perform))
             case Tell(step):
                 step()
         return None
@@ -289,7 +289,7 @@ class MemoryMiddleware(Middleware):
                 await response.aclose()
             case Tap(raw, finished):
                 perform = partial(self._perform_async, attempt, send)
-                raw.stream = AsyncTee(raw, lambda message: play_on_loop(finished(message), perform))
+                raw.stream = AsyncTee(raw, lambda answer: play_on_loop(finished(answer), perform))
             case Tell(step):
                 await anyio.to_thread.run_sync(step)
         return None

@@ -1,23 +1,23 @@
-"""A response goes by; the message it told of comes out, and the caller notices nothing."""
+"""A response goes by; the answer it told of comes out, and the caller notices nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, cast
 
 import anyio
 import httpx2
 
+from turnfold.accounting.answer import Answer
 from turnfold.sdk.stream_events import StreamedMessage, message_of_json
 
-Message = Mapping[str, Any] | None
-Done = Callable[[Message], object]
-DoneAsync = Callable[[Message], Awaitable[object]]
+Done = Callable[[Answer], object]
+DoneAsync = Callable[[Answer], Awaitable[object]]
 
-# zlib is told by this to find out by itself whether it is given gzip's format or its own.
-_ANY_FORMAT = zlib.MAX_WBITS | 32
+# zlib is told by this that it is given gzip's format.
+_GZIP = zlib.MAX_WBITS | 16
 
 
 def raw_response(response: object) -> httpx2.Response | None:
@@ -49,16 +49,21 @@ def content_of(raw: httpx2.Response) -> bytes:
         return b""
 
 
-def message_in(raw: httpx2.Response | None) -> Message:
-    """The message of a response that is there whole; None where there is none."""
-    if raw is None:
-        return None
-    content = content_of(raw)
-    if not _is_stream(raw):
-        return message_of_json(content)
+def answer_in(raw: httpx2.Response | None) -> Answer:
+    """The answer in a response that was read; none where nobody kept what was read."""
+    content = b"" if raw is None else content_of(raw)
+    if raw is None or not content:
+        return Answer()
+    return _answer_of(content, is_stream=_is_stream(raw))
+
+
+def _answer_of(content: bytes, *, is_stream: bool) -> Answer:
+    if not is_stream:
+        return Answer(message_of_json(content))
     events = StreamedMessage()
     events.take(content)
-    return events.message
+    # Perhaps it is compressed as nobody here can read.
+    return events.answer if events.has_begun else Answer()
 
 
 def _is_stream(raw: httpx2.Response) -> bool:
@@ -69,13 +74,12 @@ class _Copy:
     """What is known so far of a response that goes by."""
 
     def __init__(self, raw: httpx2.Response) -> None:
-        kept = ("content-encoding", "content-type")
-        self._headers = {name: raw.headers[name] for name in kept if name in raw.headers}
-        encoding = raw.headers.get("content-encoding", "identity").strip().lower()
-        # Other encodings are read when the response is there whole.
-        plain, zipped = encoding in {"identity", ""}, encoding in {"gzip", "x-gzip", "deflate"}
-        self._events = StreamedMessage() if _is_stream(raw) and (plain or zipped) else None
-        self._unzip = zlib.decompressobj(_ANY_FORMAT) if zipped else None
+        self._is_stream = _is_stream(raw)
+        self._encoding = encoding = raw.headers.get("content-encoding", "").strip().lower()
+        # Other encodings are read when all has come; `deflate` may be with a header or without.
+        plain, zipped = encoding in {"identity", ""}, encoding in {"gzip", "x-gzip"}
+        self._events = StreamedMessage() if self._is_stream and (plain or zipped) else None
+        self._unzip = zlib.decompressobj(_GZIP) if zipped else None
         self._chunks: list[bytes] = []
         self._told = False
 
@@ -89,28 +93,30 @@ class _Copy:
         try:
             self._events.take(chunk if self._unzip is None else self._unzip.decompress(chunk))
         except zlib.error:  # the caller will meet it, too
-            self._events = StreamedMessage()
             return True
         return self._events.message is not None
 
     def hand_over(self) -> bool:
-        """Whether the message is to be told of now: once, however often it is asked."""
+        """Whether the answer is to be told of now: once, however often it is asked."""
         told, self._told = self._told, True
         return not told
 
-    def message(self) -> Message:
-        """The message; None where it broke off, or was none."""
+    def answer(self) -> Answer:
+        """The answer, as far as it came."""
         if self._events is not None:
-            return self._events.message
-        content = b"".join(self._chunks)
-        try:
-            return message_in(httpx2.Response(200, headers=self._headers, content=content))
-        except httpx2.HTTPError:  # compressed, and broken off
-            return None
+            return self._events.answer
+        return _answer_of(b"".join(self._unpacked()), is_stream=self._is_stream)
+
+    def _unpacked(self) -> Iterator[bytes]:
+        """What can be read of the chunks: all of it, unless they broke off."""
+        stream = httpx2.ByteStream(b"".join(self._chunks))
+        headers = {"content-encoding": self._encoding}
+        with contextlib.suppress(httpx2.HTTPError):
+            yield from httpx2.Response(200, headers=headers, stream=stream).iter_bytes()
 
 
 class Tee(httpx2.SyncByteStream):
-    """Passes bytes on as they come; tells of the message before its last bytes are passed.
+    """Passes bytes on as they come; tells of the answer before its last bytes are passed.
 
     All else that the stream of the response knows, it knows: how long it took, who observes it.
     """
@@ -118,7 +124,7 @@ class Tee(httpx2.SyncByteStream):
     def __init__(self, raw: httpx2.Response, done: Done) -> None:
         """Args:
         raw: the response, not read yet; give its `stream` this tee.
-        done: called once with the message, or with None where it broke off.
+        done: called once with the answer, whole or as far as it came.
         """
         self._inner = cast("httpx2.SyncByteStream", raw.stream)
         self._copy = _Copy(raw)
@@ -142,7 +148,7 @@ class Tee(httpx2.SyncByteStream):
 
     def _finish(self) -> None:
         if self._copy.hand_over():
-            self._done(self._copy.message())
+            self._done(self._copy.answer())
 
 
 class AsyncTee(httpx2.AsyncByteStream):
@@ -179,4 +185,4 @@ class AsyncTee(httpx2.AsyncByteStream):
     async def _finish(self) -> None:
         if self._copy.hand_over():
             with anyio.CancelScope(shield=True):
-                await self._done(self._copy.message())
+                await self._done(self._copy.answer())

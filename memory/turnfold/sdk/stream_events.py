@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from turnfold.accounting.answer import Answer
+
 # Events of which something is kept. Of the others not even the JSON is read.
 _KEPT = (b"message_start", b"content_block_start", b"message_delta", b"message_stop")
 _DELTA = b"content_block_delta"
@@ -41,6 +43,18 @@ class StreamedMessage:
         self._lines_of_data: list[bytes] = []
         self._fields: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was told of a message."""
+        return self.message is not None or bool(self._fields)
+
+    @property
+    def answer(self) -> Answer:
+        """The message, whole or as far as it was told: a stream that ends here has broken off."""
+        if self.message is not None:
+            return Answer(self.message)
+        return Answer(broken=_tidy({**self._fields, "content": []}))
 
     def take(self, chunk: bytes) -> None:
         """Read on. Lines end as the standard says: with CR, LF or both, wherever they are cut."""

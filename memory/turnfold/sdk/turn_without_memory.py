@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnfold.accounting.account import Account
-from turnfold.accounting.prices import Price, Usage
+from turnfold.accounting.answer import Answer
+from turnfold.accounting.prices import Price
 from turnfold.accounting.receipt import Receipt, Tokens
 from turnfold.accounting.tokens import count_fixed, count_message, estimate_text
 from turnfold.scope import Scope
@@ -33,13 +34,12 @@ class TurnWithoutMemory:
         self._reason = reason
         self._prices = prices
 
-    def answered(self, message: Mapping[str, Any] | None) -> Receipt:
+    def answered(self, answer: Answer) -> Receipt:
         """The receipt. Asks nothing of any part of memory."""
-        usage = Usage.from_api(message.get("usage") if message else None)
         sizes = [count_message(one, estimate_text) for one in self._body["messages"]]
         fixed = count_fixed(self._body, estimate_text)
         tokens = Tokens(fixed=fixed, window=sum(sizes), full=fixed + sum(sizes))
-        account = Account(self._prices, degraded=[self._reason])
+        account = Account(self._prices, degraded=[self._reason], remarks=[*answer.remarks])
         return account.receipt(
             model=str(self._body.get("model", "")),
             user_id=self._scope.user_id,
@@ -47,6 +47,6 @@ class TurnWithoutMemory:
             turn=0,
             in_memory=0,
             tokens=tokens,
-            usage=usage,
+            usage=answer.usage,
             hits=(),
         )
