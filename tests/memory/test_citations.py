@@ -339,6 +339,10 @@ async def test_a_history_that_goes_without_memory_has_its_own_numbers(kind, keep
     client = chat.memory.wrap(chat.fake.async_client(), user_id="ada", conversation="c")
     await client.messages.create(**asked)
     assert numbers_in(chat.sent) == list(range(8))
+    counted = {name: value for name, value in asked.items() if name != "max_tokens"}
+    chat.client.messages.count_tokens(**counted)
+    assert numbers_in(chat.fake.calls[-1].body["messages"]) == list(range(8))
+    await client.messages.count_tokens(**counted)
     assert asked == before, "what the caller holds stays as it is"
 
 

@@ -1,5 +1,7 @@
 """The two refusals memory can mend: thinking bound elsewhere, and a prompt that is too long."""
 
+import copy
+
 import pytest
 from anthropic import BadRequestError
 from support.embedders import HashedWords
@@ -7,7 +9,7 @@ from support.faulty import Trouble, troubled_store
 from support.histories import TOOLS
 from support.models import DEFAULT as MODEL
 from turnfold import Memory, Policy, strip_thinking
-from turnfold.request.thinking import thinking_ids, unproven
+from turnfold.request.thinking import body_without_thinking, thinking_ids, unproven
 from turnfold_fake import FakeClaude, Fault
 from turnfold_stores import open_store
 
@@ -221,3 +223,102 @@ def test_a_history_can_leave_memory_with_its_thinking_stripped():
     ask(bare, strip_thinking(history))
     assert fake.calls[-1].status == 200
     assert history == before
+
+
+# --- requests that memory keeps out of --------------------------------------------------------
+
+
+class Left:
+    """A chat with thinking that was made behind a folded prompt, as its caller holds it."""
+
+    def __init__(self, door):
+        self.fake, self.store = FakeClaude(), open_store("memory:")
+        policy = Policy(fold_at=1_000, keep_tokens=300, background="off")
+        memory = Memory(self.store, policy=policy, embedder=HashedWords())
+        client = memory.wrap(self.fake.client(max_retries=0), conversation="c")
+        self.history = []
+        for number in range(12):
+            self.history.append({"role": "user", "content": f"Question {number}. " + "ember " * 60})
+            reply = ask(client, self.history)
+            content = [block.model_dump(exclude_none=True) for block in reply.content]
+            self.history.append({"role": "assistant", "content": content})
+        self.history.append({"role": "user", "content": "And now?"})
+        self.door = door
+        self.client = memory.wrap(door.client(self.fake, max_retries=0), conversation="c")
+        self.calls = len(self.fake.calls)
+        self.records = self.stored()
+
+    def stored(self):
+        return [record.id for record in self.store.ledger.scan("local")]
+
+    async def do(self, told):
+        return await told if self.door.is_async else told
+
+    @property
+    def sent(self):
+        """Status and messages of what was sent since."""
+        return [(one.status, one.body["messages"]) for one in self.fake.calls[self.calls :]]
+
+
+KEPT_OUT = {
+    "warms": lambda client, **body: client.messages.create(**body, max_tokens=0),
+    "counts": lambda client, **body: client.messages.count_tokens(**body),
+    "counts, beta": lambda client, **body: client.beta.messages.count_tokens(**body),
+}
+
+
+@pytest.mark.parametrize("kind", KEPT_OUT)
+async def test_what_memory_keeps_out_of_is_sent_once_more_without_its_thinking(door, kind):
+    left = Left(door)
+    before = copy.deepcopy(left.history)
+    assert await left.do(KEPT_OUT[kind](left.client, model=MODEL, messages=left.history))
+    assert left.sent == [(400, before), (200, strip_thinking(before))]
+    assert left.history == before
+    assert left.stored() == left.records
+
+
+@pytest.mark.parametrize("kind", KEPT_OUT)
+async def test_what_holds_is_sent_once_and_as_it_is(door, kind):
+    left = Left(door)
+    history = [*strip_thinking(left.history)]
+    assert await left.do(KEPT_OUT[kind](left.client, model=MODEL, messages=history))
+    assert left.sent == [(200, history)]
+
+
+async def test_a_refusal_of_something_else_is_the_callers(door):
+    left = Left(door)
+    left.fake.fail_next(Fault("bad_request", on="any"))
+    with pytest.raises(BadRequestError, match="not supported here"):
+        await left.do(KEPT_OUT["warms"](left.client, model=MODEL, messages=left.history))
+    assert len(left.sent) == 1
+
+
+async def test_one_without_thinking_is_not_sent_again_whatever_is_said_of_it(door):
+    left = Left(door)
+    left.fake.fail_next(Fault("bad_signature", on="any"))
+    body = {"model": MODEL, "messages": strip_thinking(left.history)}
+    with pytest.raises(BadRequestError, match="signature"):
+        await left.do(KEPT_OUT["warms"](left.client, **body))
+    assert len(left.sent) == 1
+
+
+async def test_what_the_provider_is_to_summarize_is_never_changed(door):
+    left = Left(door)
+    with pytest.raises(BadRequestError, match="signature"):
+        await left.do(
+            left.client.beta.messages.create(
+                model=MODEL,
+                max_tokens=50,
+                messages=left.history,
+                extra_body={"compaction": {"type": "summarize"}},
+                betas=["compact-2026-09-04"],
+            )
+        )
+    assert left.sent == [(400, left.history)]
+
+
+@pytest.mark.parametrize(
+    "messages", [None, 7, [None], ["Hello."], [{"role": "assistant"}], [{"content": [7]}]]
+)
+def test_a_body_in_which_no_thinking_can_be_found_has_no_other(messages):
+    assert body_without_thinking({"messages": messages}) is None

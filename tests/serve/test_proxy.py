@@ -7,6 +7,8 @@ import json
 import threading
 import time
 import zlib
+from contextlib import suppress
+from dataclasses import replace
 
 import anthropic
 import anyio
@@ -15,9 +17,10 @@ import httpx2
 import pytest
 from support.chats import MODEL, ask, chats, history, injected, memory, stand_in, summaries
 from support.models import PREFILL
-from support.serving import Scripted, recording, serving
+from support.serving import TOKEN, Scripted, recording, serving
 from support.ways import ASYNC, SYNC, Door
-from turnfold import Policy
+from turnfold import Policy, strip_thinking
+from turnfold.accounting.answer import BROKE_OFF
 from turnfold_fake import FakeClaude, Fault, Reply
 from turnfold_fake.transports import Answer
 
@@ -266,6 +269,34 @@ def test_an_error_in_mid_stream_is_the_clients(serve):
     assert wrong.value.status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["stream_error", "cut_stream", "no end"])
+def test_what_broke_off_is_counted_as_far_as_the_api_told(serve, kind):
+    fake = stand_in("A long answer. " * 40, faults=[] if kind == "no end" else [Fault(kind)])
+
+    def without_its_end(*asked):
+        answer = fake._respond(*asked)
+        return replace(answer, chunks=answer.chunks[:-1])
+
+    upstream = Scripted(without_its_end) if kind == "no end" else fake
+    proxy = serve(upstream, token=TOKEN)
+    ours = {"x-turnfold-token": TOKEN}
+    with proxy.http(headers=ours) as http:
+        with (
+            suppress(httpx2.HTTPError),
+            http.stream("POST", "/v1/messages", json=ask(history(3), stream=True)) as came,
+        ):
+            came.read()
+        assert settled(lambda: receipts_of(http))
+        [receipt] = receipts_of(http)
+    assert receipt["usage"]["input_tokens"] == fake.count_tokens(chats(fake)[0])
+    assert receipt["cost"] > 0
+    assert receipt["remarks"] == [BROKE_OFF]
+
+
+def receipts_of(http):
+    return http.get("/turnfold/receipts").json()["receipts"]
+
+
 @pytest.mark.parametrize("kind", ["rate_limit", "server_error", "overloaded", "unauthorized"])
 def test_errors_of_the_api_pass_as_they_are(serve, kind):
     after = 7 if kind == "rate_limit" else None
@@ -373,6 +404,120 @@ def test_thinking_is_kept_only_under_its_prefix(serve):
             content = [one.model_dump(exclude_none=True) for one in answer.content]
             messages.append({"role": "assistant", "content": content})
     assert {call.status for call in fake.calls} == {200}
+
+
+class LeftHistory:
+    """A history with thinking that was made behind a folded prompt, and who asked for it."""
+
+    def __init__(self, serve):
+        self.fake = FakeClaude()
+        self.upstream = Scripted(self._answered)
+        self.proxy = serve(self.upstream)
+        self.messages = []
+        with self.proxy.client(default_headers={"x-turnfold-conversation": "c"}) as client:
+            for turn in history(14)[::2]:
+                self.messages.append(turn)
+                answer = client.messages.create(**self.body(max_tokens=300))
+                content = [one.model_dump(exclude_none=True) for one in answer.content]
+                self.messages.append({"role": "assistant", "content": content})
+        self.messages.append({"role": "user", "content": "And now?"})
+        assert settled(lambda: len(self.stored("usage")) == 14), "the last answer is written down"
+        self.calls = len(self.fake.calls)
+        self.records = self.stored()
+
+    def _answered(self, method, path, headers, raw):
+        if headers.get("content-encoding") == "gzip":
+            raw = gzip.decompress(raw)
+        return self.fake._respond(method, path, headers, raw)
+
+    def body(self, **fields):
+        return {"model": MODEL, "messages": self.messages, **fields}
+
+    def stored(self, kind=None):
+        ledger = self.proxy.memory.store.ledger
+        return {(user, one.id) for user in ledger.users() for one in ledger.scan(user, kind=kind)}
+
+    def post(self, path, body, **headers):
+        self.raw = json.dumps(body, indent=1).encode()
+        if headers.get("content-encoding") == "gzip":
+            self.raw = gzip.compress(self.raw)
+        headers = {"x-turnfold-conversation": "c", "accept-encoding": "gzip, br", **JSON, **headers}
+        with self.proxy.http() as http:
+            return http.post(path, content=self.raw, headers=headers)
+
+    @property
+    def statuses(self):
+        return [call.status for call in self.fake.calls[self.calls :]]
+
+
+OFF = {"x-turnfold-memory": "off"}
+ANSWERED = {"max_tokens": 50}
+KEPT_OUT = {
+    "off": ("/v1/messages", ANSWERED, OFF),
+    "off, streamed": ("/v1/messages?beta=true", {**ANSWERED, "stream": True}, OFF),
+    "off, compressed": ("/v1/messages", ANSWERED, {**OFF, "content-encoding": "gzip"}),
+    "warming": ("/v1/messages", {"max_tokens": 0}, {}),
+    "counting": ("/v1/messages/count_tokens", {}, {}),
+    "counting, compressed": ("/v1/messages/count_tokens", {}, {"content-encoding": "gzip"}),
+}
+
+
+@pytest.mark.parametrize("kind", KEPT_OUT)
+def test_what_memory_keeps_out_of_is_sent_once_more_without_its_thinking(serve, kind):
+    path, fields, headers = KEPT_OUT[kind]
+    left = LeftHistory(serve)
+    came = left.post(path, left.body(**fields), **headers)
+    assert came.status_code == 200
+    assert left.statuses == [400, 200]
+    assert ("event: message_stop" in came.text) == ("stream" in fields)
+    first, second = left.upstream.asked[-2:]
+    assert first[3] == left.raw, "it is sent as it came"
+    assert first[2].get("content-encoding") == headers.get("content-encoding")
+    assert "content-encoding" not in second[2]
+    stripped = {**left.body(**fields), "messages": strip_thinking(left.messages)}
+    assert json.loads(second[3]) == stripped
+    assert {one[2]["accept-encoding"] for one in (first, second)} == {"gzip"}
+    assert left.stored() == left.records
+
+
+def test_what_the_provider_is_to_summarize_is_sent_as_it_is(serve):
+    left = LeftHistory(serve)
+    body = left.body(**ANSWERED, compaction={"type": "summarize"})
+    came = left.post("/v1/messages", body, **{"anthropic-beta": "compact-2026-09-04"})
+    assert came.status_code == 400
+    assert left.statuses == [400]
+    assert left.upstream.asked[-1][3] == left.raw
+
+
+@pytest.mark.parametrize("kind", KEPT_OUT)
+@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
+def test_a_refusal_of_what_memory_keeps_out_of_is_the_clients(serve, kind, zipped):
+    path, fields, headers = KEPT_OUT[kind]
+    said = b'{"type": "error",  "error": {"type": "invalid_request_error", "message": "no"}}'
+    raw = gzip.compress(said) if zipped else said
+    told = {**JSON, "content-encoding": "gzip"} if zipped else JSON
+    upstream = Scripted(Answer(400, told, [raw]))
+    body = json.dumps({**ask(history(2)), **fields}).encode()
+    if "content-encoding" in headers:
+        body = gzip.compress(body)
+    with (
+        serve(upstream).http() as http,
+        http.stream("POST", path, content=body, headers={**JSON, **headers}) as came,
+    ):
+        assert b"".join(came.iter_raw()) == raw
+        assert came.status_code == 400
+    assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize("headers", [{}, OFF], ids=["with memory", "off"])
+def test_a_refusal_whose_encoding_is_damaged_is_the_clients_all_the_same(serve, headers):
+    proxy = serve(Scripted(Answer(400, {**JSON, "content-encoding": "gzip"}, [b"no gzip"])))
+    with (
+        proxy.http() as http,
+        http.stream("POST", "/v1/messages", json=ask(history(2)), headers=headers) as came,
+    ):
+        assert b"".join(came.iter_raw()) == b"no gzip"
+        assert came.status_code == 400
 
 
 # --- many -------------------------------------------------------------------------------------

@@ -79,6 +79,19 @@ def without_thinking(message: Message) -> dict[str, Any]:
     return {**message, "content": kept}
 
 
+def body_without_thinking(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A request without any thinking, whatever else stands in it; None where that changes nothing.
+
+    Args:
+        body: the request, which is not changed.
+    """
+    try:
+        stripped = strip_thinking(body["messages"])
+    except Exception:  # noqa: BLE001 - what is wrong with a history is for the API to say
+        return None
+    return None if stripped == body["messages"] else {**body, "messages": stripped}
+
+
 def strip_thinking(messages: Iterable[Message]) -> list[dict[str, Any]]:
     """Messages without any thinking: a history that can be sent without memory.
 

@@ -17,8 +17,6 @@ from turnfold.engine.turn import Turn
 from turnfold.errors import TurnfoldError, as_turnfold_error, failure
 from turnfold.policy import Policy
 from turnfold.request.recounted import recounted
-from turnfold.request.refusals import Refusal
-from turnfold.request.thinking import strip_thinking
 from turnfold.resilience.circuit_breaker import LeftAlone
 from turnfold.resilience.worker_threads import TooLate
 from turnfold.scope import LOCAL_USER, Scope, Whose
@@ -124,16 +122,6 @@ class Attempt:
     def goes_without(self) -> None:
         """Memory keeps out: the caller's own history is sent."""
         self.sends = recounted(self.body)
-
-    def without_thinking(self, refusal: Refusal | None) -> dict[str, Any] | None:
-        """What a request that went without memory sends again: thinking was made behind memory.
-
-        Returns:
-            None where the API refused it for something else.
-        """
-        if refusal is None or refusal.kind != "thinking":
-            return None
-        return {**self.sends, "messages": strip_thinking(self.sends["messages"])}
 
     # --- when it is answered ------------------------------------------------------------------
 

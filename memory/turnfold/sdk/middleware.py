@@ -22,25 +22,24 @@ from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
 from turnfold.history.plain import plain_body
 from turnfold.policy import Policy
-from turnfold.request.recounted import recounted
-from turnfold.request.refusals import REFUSING, read_refusal
+from turnfold.request.refusals import Refusal
 from turnfold.resilience.worker_threads import on_asyncio
 from turnfold.scope import Whose
 from turnfold.sdk.attempt import Attempt, OnReceipt, as_sent
-from turnfold.sdk.attempt_effects import Await, Close, Load, Prepare, Send, Tap, Tell
+from turnfold.sdk.attempt_effects import Await, Prepare, Tap, Tell
 from turnfold.sdk.background import Background
 from turnfold.sdk.late_imports import import_propagators
-from turnfold.sdk.response_tap import (
-    AsyncTee,
-    Tee,
-    aload,
-    answer_in,
-    content_of,
-    load,
-    raw_response,
+from turnfold.sdk.response_tap import AsyncTee, Tee, answer_in, raw_response
+from turnfold.sdk.sending import (
+    carry,
+    carry_async,
+    mended_without_memory,
+    pass_on,
+    pass_on_async,
+    sent,
 )
 from turnfold.sdk.tool_runner import REMARK, asks_for_thread, with_history
-from turnfold.sdk.turn_requests import other_than_turn, sends_messages
+from turnfold.sdk.turn_requests import counts_messages, other_than_turn, sends_messages
 from turnfold.summaries.notes import SummaryDraft, SummaryJob
 from turnfold.summarizers.driver import (
     Do,
@@ -109,13 +108,8 @@ class MemoryMiddleware(Middleware):
     def _served(self, attempt: Attempt, *, background: bool) -> Script[Any]:
         """One HTTP attempt: what is sent, what is sent again, and who is told of the answer."""
         yield from attempt.guarded(self._prepared(attempt, background=background))
-        response = yield Send(attempt.sends)
-        if (refused := _refused(response)) is not None:
-            yield Load(refused)
-            mended = yield from attempt.guarded(self._mended(attempt, refused))
-            if mended is not None:
-                yield Close(refused)
-                response = yield Send(mended)
+        mended = partial(self._mended, attempt)
+        response = yield from sent(attempt.sends, lambda why: attempt.guarded(mended(why)))
         yield from attempt.guarded(self._tapped(attempt, response), blames=False)
         return response
 
@@ -146,12 +140,11 @@ class MemoryMiddleware(Middleware):
             more = yield Do(turn.settle)
 
     def _mended(
-        self, attempt: Attempt, refused: httpx2.Response
+        self, attempt: Attempt, refusal: Refusal | None
     ) -> Script[Mapping[str, Any] | None]:
         turn = attempt.turn
-        refusal = read_refusal(refused.status_code, content_of(refused))
         if turn is None or refusal is None:
-            return attempt.without_thinking(refusal)
+            return mended_without_memory(attempt.sends, refusal)
         if not (yield Do(partial(turn.recover_from, refusal))):
             return None
         yield from self._folded(attempt, turn)
@@ -183,11 +176,12 @@ class MemoryMiddleware(Middleware):
     ) -> APIResponse[Any]:
         """One HTTP attempt of a sync client."""
         body = self._turn_in(request)
+        send = partial(_sent_on, request, call_next)
         if body is None:
-            return call_next(_passing(request))
+            passing = _passing(request)
+            return call_next(request) if passing is None else pass_on(passing, send)
         attempt = self._attempt(body, _betas_of(request))
         script = self._served(attempt, background=self._has_background)
-        send = partial(_sent_on, request, call_next)
         response: APIResponse[Any] = play(script, partial(self._perform, attempt, send))
         return response
 
@@ -202,8 +196,6 @@ class MemoryMiddleware(Middleware):
         match effect:
             case Do(step):
                 return self._bounds.turns.do(step, attempt.left)
-            case Send(body):
-                return send(body)
             case Sleep(seconds):
                 time.sleep(seconds)
             case Await(preparation, seconds):
@@ -211,15 +203,13 @@ class MemoryMiddleware(Middleware):
                 self._background.work_for(preparation, player, seconds)
             case Prepare(preparation):
                 self._background.start(preparation, self._player(attempt.writers))
-            case Load(response):
-                load(response)
-            case Close(response):
-                response.close()
             case Tap(raw, finished):
                 perform = partial(self._perform, attempt, send)
                 raw.stream = Tee(raw, lambda answer: play(finished(answer), perform))
             case Tell(step):
                 step()
+            case _:
+                return carry(send, effect)
         return None
 
     def _player(self, writers: Writers, *, several: bool = False) -> Player:
@@ -240,9 +230,10 @@ class MemoryMiddleware(Middleware):
     ) -> AsyncAPIResponse[Any]:
         """One HTTP attempt of an async client; stores and embedder run in threads."""
         body = self._turn_in(request)
-        if body is None:
-            return await call_next(_passing(request))
         send = partial(_sent_on, request, call_next)
+        if body is None:
+            passing = _passing(request)
+            return await (call_next(request) if passing is None else pass_on_async(passing, send))
         return await self.send_async(body, send, betas=_betas_of(request))
 
     async def send_async(
@@ -272,8 +263,6 @@ class MemoryMiddleware(Middleware):
         match effect:
             case Do(step):
                 return await self._bounds.turns.do_async(step, attempt.left)
-            case Send(body):
-                return await send(body)
             case Sleep(seconds):
                 await anyio.sleep(seconds)
             case Await(preparation, seconds):
@@ -283,15 +272,13 @@ class MemoryMiddleware(Middleware):
             case Prepare(preparation):
                 player = self._loop_player(attempt.writers, self._background.crew.do_async)
                 self._background.start_on_loop(preparation, player)
-            case Load(response):
-                await aload(response)
-            case Close(response):
-                await response.aclose()
             case Tap(raw, finished):
                 perform = partial(self._perform_async, attempt, send)
                 raw.stream = AsyncTee(raw, lambda answer: play_on_loop(finished(answer), perform))
             case Tell(step):
                 await anyio.to_thread.run_sync(step)
+            case _:
+                return await carry_async(send, effect)
         return None
 
     def _loop_player(self, writers: Writers, in_thread: InThread) -> LoopPlayer:
@@ -365,19 +352,13 @@ def _sent_on(
     return call_next(as_sent(request, body))
 
 
-def _passing(request: APIRequest) -> APIRequest:
-    """A request that is no turn, as it is sent: see `recounted`."""
+def _passing(request: APIRequest) -> Mapping[str, Any] | None:
+    """The body of a request that is no turn but brings a history; None for any other."""
     body = request.json
-    if not sends_messages(request.method, request.url, body):
-        return request
-    assert isinstance(body, Mapping)
-    return as_sent(request, recounted(body))
-
-
-def _refused(response: object) -> httpx2.Response | None:
-    """The response, if the API refused the request for what stands in it."""
-    raw = raw_response(response)
-    return raw if raw is not None and raw.status_code in REFUSING else None
+    if any(reads(request.method, request.url, body) for reads in (sends_messages, counts_messages)):
+        assert isinstance(body, Mapping)
+        return body
+    return None
 
 
 def _show(attempt: Attempt, raw: httpx2.Response | None) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _PATH = "/v1/messages"
+_COUNTING = "/v1/messages/count_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,15 @@ class OtherThanTurn:
         makes_other: whether a value of it does; None, which the API takes for nothing, never.
         reason: what the body is then, and why memory keeps out.
         advice: what a caller who wants memory can do, said once in the log; "" for nothing.
+        is_exact: whether the answer only holds for the very messages that the caller has: then
+            they go untouched, even where the API refuses some of them.
     """
 
     field: str
     makes_other: Callable[[Any], bool]
     reason: str
     advice: str = ""
+    is_exact: bool = False
 
 
 def _is_given(_value: Any) -> bool:
@@ -48,6 +52,7 @@ OTHER_THAN_TURNS = (
         _is_given,
         "the API is to summarize this very history, and the turns that are kept beside the "
         "summary have to follow what was summarized unchanged",
+        is_exact=True,
     ),
     OtherThanTurn(
         "max_tokens",
@@ -67,11 +72,26 @@ def other_than_turn(body: Mapping[str, Any]) -> OtherThanTurn | None:
     return None
 
 
+def goes_untouched(body: Mapping[str, Any]) -> bool:
+    """Whether no message may be changed, though the API refuse it."""
+    other = other_than_turn(body)
+    return other is not None and other.is_exact
+
+
 def sends_messages(method: str, url: str, body: Any) -> bool:
     """Whether a request creates a message from a list of messages; counting and batches do not."""
+    return _posts(_PATH, method, url, body)
+
+
+def counts_messages(method: str, url: str, body: Any) -> bool:
+    """Whether a request asks how many tokens a list of messages has."""
+    return _posts(_COUNTING, method, url, body)
+
+
+def _posts(path: str, method: str, url: str, body: Any) -> bool:
     return (
         method.lower() == "post"
-        and url.partition("?")[0].rstrip("/") == _PATH
+        and url.partition("?")[0].rstrip("/") == path
         and isinstance(body, Mapping)
         and isinstance(body.get("messages"), list)
     )

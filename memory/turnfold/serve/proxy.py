@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -15,11 +16,11 @@ from starlette.types import Receive, Scope, Send
 from turnfold.accounting.receipt import Outlook, Receipt
 from turnfold.errors import TurnfoldError
 from turnfold.memory import Memory
-from turnfold.request.recounted import recounted
 from turnfold.request.refusals import REFUSING
 from turnfold.sdk.middleware import OUTLOOK
+from turnfold.sdk.sending import pass_on_async
 from turnfold.sdk.tool_runner import asks_for_thread, with_history
-from turnfold.sdk.turn_requests import other_than_turn, sends_messages
+from turnfold.sdk.turn_requests import counts_messages, other_than_turn, sends_messages
 from turnfold.serve.bodies import BodyError, read, unpacked, written
 from turnfold.serve.callers import Caller, caller_of, wants_memory
 from turnfold.serve.clouds import Cloud
@@ -34,6 +35,7 @@ logger = logging.getLogger("turnfold")
 _MOST_BYTES = 40 << 20
 # JSON of more bytes than these is read and written in a thread, so that other streams go on.
 _LARGE = 1 << 18
+_HISTORY: Mapping[str, Any] = {"messages": []}
 
 
 class Proxy:
@@ -74,28 +76,37 @@ class Proxy:
 
     async def _ask(self, incoming: Incoming) -> httpx2.Response:
         """The response of the upstream, not read yet."""
-        if not sends_messages(incoming.method, incoming.path, {"messages": []}):
+        of_interest = _of_interest(incoming)
+        if of_interest is None:
             streamed = incoming.chunks() if incoming.has_body else await incoming.body(0)
             return await self._pass(incoming, streamed)
-        raw = await incoming.body(_MOST_BYTES)
-        wants = wants_memory(incoming.headers)
-        if not wants and incoming.encoding:
-            return await self._pass(incoming, raw)
+        came = await incoming.body(_MOST_BYTES)
+        wants = of_interest is sends_messages and wants_memory(incoming.headers)
         try:
-            raw, body = await _opened(incoming, raw)
+            raw, body = await _opened(incoming, came)
         except BodyError as why:
-            return await self._unread(incoming, raw, why, wants=wants)
-        if not sends_messages(incoming.method, incoming.path, body):
+            return await self._unread(incoming, came, why, wants=wants)
+        if not wants:
+            raw = came
+        elif incoming.encoding:
+            incoming.lose(b"content-encoding")
+        if not of_interest(incoming.method, incoming.path, body):
             return await self._pass(incoming, raw)
+        if of_interest is counts_messages:
+            return await self._leave(incoming, raw, body)
+        return await self._ask_for_message(incoming, raw, body, wants=wants)
+
+    async def _ask_for_message(
+        self, incoming: Incoming, raw: bytes, body: Mapping[str, Any], *, wants: bool
+    ) -> httpx2.Response:
+        """Send messages on, with memory where it is wanted and they are a turn."""
         try:
             caller = caller_of(incoming.headers, body, self._settings.wall)
             if wants and asks_for_thread(incoming.headers, body):
                 body = with_history(body)
                 raw = await _aside(len(raw), partial(written, body))
             if not wants or other_than_turn(body) is not None:
-                passes = recounted(body)
-                raw = raw if passes is body else await _aside(len(raw), partial(written, passes))
-                return await self._pass(incoming, raw)
+                return await self._leave(incoming, raw, body)
             return await self._turn(incoming, raw, body, caller)
         except NotFoundError as unknown:
             unknown.response.extensions[READ] = unknown.response.content
@@ -115,6 +126,12 @@ class Proxy:
         headers = to_upstream(incoming.pairs, is_read=False, is_whole=whole)
         return await self._upstream.send(incoming.method, incoming.target, headers, content)
 
+    async def _leave(
+        self, incoming: Incoming, raw: bytes, body: Mapping[str, Any]
+    ) -> httpx2.Response:
+        """Send a history on that memory keeps out of."""
+        return await pass_on_async(body, self._sending(incoming, raw, body))
+
     async def _unread(
         self, incoming: Incoming, raw: bytes, why: BodyError, *, wants: bool
     ) -> httpx2.Response:
@@ -129,13 +146,6 @@ class Proxy:
         self, incoming: Incoming, raw: bytes, body: Mapping[str, Any], caller: Caller
     ) -> httpx2.Response:
         """Send a turn on with memory: the very middleware that clients of the SDK have."""
-        headers = to_upstream(incoming.pairs, is_read=True, is_whole=True)
-
-        async def send(sends: Mapping[str, Any]) -> httpx2.Response:
-            content = raw if sends is body else await _aside(len(raw), partial(written, sends))
-            response = await self._upstream.send(incoming.method, incoming.target, headers, content)
-            return await _kept(response)
-
         middleware = self._memory.middleware(
             self._upstream.client_of(incoming.headers),
             user_id=caller.user_id,
@@ -143,12 +153,36 @@ class Proxy:
             keep_first=self._keep_first(caller),
             on_receipt=self._on_receipt,
         )
-        return await middleware.send_async(body, send)
+        return await middleware.send_async(body, self._sending(incoming, raw, body))
+
+    def _sending(
+        self, incoming: Incoming, raw: bytes, body: Mapping[str, Any]
+    ) -> Callable[[Mapping[str, Any]], Awaitable[httpx2.Response]]:
+        """What sends a body upstream: the bytes as they came where it is this very one."""
+
+        async def send(sends: Mapping[str, Any]) -> httpx2.Response:
+            content = raw
+            if sends is not body:
+                content = await _aside(len(raw), partial(written, sends))
+                incoming.lose(b"content-encoding")
+            headers = to_upstream(incoming.pairs, is_read=True, is_whole=True)
+            response = await self._upstream.send(incoming.method, incoming.target, headers, content)
+            return await _kept(response)
+
+        return send
 
     def _keep_first(self, caller: Caller) -> int | None:
         if not caller.is_agent:
             return None
         return max(self._settings.keep_first, self._memory.policy.keep_first)
+
+
+def _of_interest(incoming: Incoming) -> Callable[[str, str, Any], bool] | None:
+    """What tells by its body whether a request brings a history; None where none is to be read."""
+    for brings in (sends_messages, counts_messages):
+        if brings(incoming.method, incoming.path, _HISTORY):
+            return brings
+    return None
 
 
 def _check_path(incoming: Incoming) -> None:
@@ -159,13 +193,11 @@ def _check_path(incoming: Incoming) -> None:
 
 
 async def _opened(incoming: Incoming, raw: bytes) -> tuple[bytes, Mapping[str, Any]]:
-    """A body as it is sent on, which is never compressed, and its JSON."""
+    """A body, not compressed any more, and its JSON."""
     if not (encoding := incoming.encoding):
         return raw, await _aside(len(raw), partial(read, raw))
     plain = await anyio.to_thread.run_sync(unpacked, raw, encoding, _MOST_BYTES)
-    body = await _aside(len(plain), partial(read, plain))
-    incoming.lose(b"content-encoding")
-    return plain, body
+    return plain, await _aside(len(plain), partial(read, plain))
 
 
 async def _aside(size: int, step: Callable[[], Any]) -> Any:
@@ -174,7 +206,10 @@ async def _aside(size: int, step: Callable[[], Any]) -> Any:
 
 
 async def _kept(response: httpx2.Response) -> httpx2.Response:
-    """A response that memory may have to read before it is passed on keeps its bytes."""
+    """A response that memory may have to read before it is passed on keeps its bytes.
+
+    One whose encoding is damaged has none that can be read, and is passed on all the same.
+    """
     if response.status_code not in REFUSING:
         return response
     try:
@@ -182,13 +217,16 @@ async def _kept(response: httpx2.Response) -> httpx2.Response:
     finally:
         with anyio.CancelScope(shield=True):
             await response.aclose()
-    return httpx2.Response(
+    kept = httpx2.Response(
         response.status_code,
         headers=response.headers,
         stream=httpx2.ByteStream(read),
         request=response.request,
         extensions={READ: read},
     )
+    with suppress(httpx2.DecodingError):
+        await kept.aread()
+    return kept
 
 
 def _unreachable(wrong: httpx2.TransportError) -> Refused:
