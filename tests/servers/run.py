@@ -6,9 +6,10 @@ a real model answers, and the demo's own answers go into the history, so that wh
 has been said. Printed is what memory did; ends with 1 where a turn was not answered, or nothing
 was folded.
 
-`--questions` asks questions on the demo's first turns instead: first with the full history, until
-ten were answered right, for what a small model cannot say with all of it before it tells nothing
-of memory; then those ten with the last 20 messages, and through memory.
+`--questions` asks questions on the demo's first 20 turns instead: first with the full history,
+until ten were answered right, for what a small model cannot say with all of it before it tells
+nothing of memory; then those ten with the last 20 messages, and through memory, where all but a
+few turns are folded.
 """
 
 import argparse
@@ -23,12 +24,13 @@ import sys
 import time
 import urllib.request
 import venv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import anthropic
 import httpx2
+from direct_questions import DIRECT
 from turnfold import Memory, Policy
 from turnfold.errors import SummaryError
 from turnfold.summarizers.claude import read_draft
@@ -48,6 +50,7 @@ QUIET = {"DO_NOT_TRACK": "1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 _STARTS_WITHIN = 300  # seconds
 _ANSWERS_WITHIN = 3_600.0
 _QUESTIONS = 10
+_CHATTED, _QUESTIONED = 40, 20
 
 
 # --- what is installed ------------------------------------------------------------------------
@@ -209,7 +212,7 @@ def chatted(door, asked):
             store, policy=policy_of(asked), embedder="fast", on_receipt=receipts.append
         ) as memory:
             chat = memory.wrap(client, user_id="judith", conversation="demo")
-            for turn in islice(demo.turns(), asked.turns):
+            for turn in islice(demo.turns(), asked.turns or _CHATTED):
                 history += turn.said
                 try:
                     chat.messages.create(
@@ -237,25 +240,24 @@ def chatted(door, asked):
 def questioned(door, asked):
     """Questions on the demo's first turns, asked in three ways."""
     _, url, key, model = door
-    demo = packaged_demo().first(asked.turns)
+    demo = packaged_demo().first(asked.turns or _QUESTIONED)
+    policy = replace(policy_of(asked), fold_at=2_000, keep_tokens=600, summary_tokens=500)
     client, receipts = client_at(url, key, Wire()), []
     history, right, asked_for = list(demo.messages), {}, []
 
-    def is_right(way, door_, messages, question):
+    def is_right(way, door_, messages, question, wanted):
         answer = door_.messages.create(
             model=model,
             max_tokens=120,
             system=demo.system,
-            messages=[*messages, {"role": "user", "content": question.text}],
+            messages=[*messages, {"role": "user", "content": question}],
         )
         text = "".join(one.text for one in answer.content if one.type == "text")
-        good = holds(text, question.words)
-        print(f"  {way}, {question.id}: {'right' if good else 'WRONG'}: {text[:200]!r}", flush=True)
+        good = holds(text, [wanted])
+        print(f"  {way}, {question} {'right' if good else 'WRONG'}: {text[:200]!r}", flush=True)
         return good
 
-    with Memory(
-        "memory:", policy=policy_of(asked), embedder="fast", on_receipt=receipts.append
-    ) as memory:
+    with Memory("memory:", policy=policy, embedder="fast", on_receipt=receipts.append) as memory:
         memory.load()
         chat = memory.wrap(client, user_id="judith", conversation="demo")
         said = []
@@ -263,15 +265,16 @@ def questioned(door, asked):
             said += turn.said
             chat.messages.create(model=model, max_tokens=1, system=demo.system, messages=said)
             said += turn.answered
-        for question in demo.questions:
-            if question.words and len(asked_for) < _QUESTIONS:
-                asked_for += [question] * is_right("full history", client, history, question)
+        for one in DIRECT:
+            if len(asked_for) < _QUESTIONS:
+                asked_for += [one] * is_right("full history", client, history, *one)
         for way, door_, messages in (
             ("last 20 messages", client, history[-20:]),
             ("turnfold", chat, history),
         ):
-            right[way] = sum(is_right(way, door_, messages, one) for one in asked_for)
-    print(json.dumps({"turns": asked.turns, "questions": len(asked_for), "right": right}))
+            right[way] = sum(is_right(way, door_, messages, *one) for one in asked_for)
+    told = {"folded": receipts[-1].in_memory, "questions": len(asked_for), "right": right}
+    print(json.dumps(told))
     return len(asked_for) == _QUESTIONS and right["turnfold"] >= _QUESTIONS - 1
 
 
@@ -288,7 +291,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--model", choices=MODELS, default="smollm2-135m")
     options.add_argument("--servers", nargs="+", default=["llama-server", "litellm"])
-    options.add_argument("--turns", type=int, default=40)
+    options.add_argument("--turns", type=int, help="of the demo; 40, with --questions 20")
     options.add_argument("--window", type=int, default=4_096, help="tokens the server has room for")
     options.add_argument("--answer", type=int, default=32, help="most tokens of an answer")
     options.add_argument(

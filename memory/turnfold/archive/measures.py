@@ -79,6 +79,7 @@ class Measures:
         fold: the fold it was sent under.
         cached: whether it carried cache breakpoints.
         purse: what recall has left to spend; see `turnfold.folding.recall_budget`.
+        owed: what folds have cost that is not paid yet; likewise.
     """
 
     turns: float = 0.0
@@ -89,6 +90,7 @@ class Measures:
     fold: str = ""
     cached: bool = True
     purse: float = 0.0
+    owed: float = 0.0
 
     @property
     def cold_share(self) -> float:
@@ -140,6 +142,7 @@ class Measures:
             fold=fold,
             cached=cached,
             purse=self.purse,
+            owed=self.owed,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -153,6 +156,7 @@ class Measures:
             "fold": self.fold,
             "cached": self.cached,
             "purse": self.purse,
+            "owed": self.owed,
         }
 
     @classmethod
@@ -169,6 +173,7 @@ class Measures:
                 fold=fields.text("fold"),
                 cached=fields.flag("cached", default=True),
                 purse=fields.number("purse"),
+                owed=fields.number("owed"),
             )
         except DamagedError:
             return cls()

@@ -97,12 +97,16 @@ class TurnPlans:
         room = self._recall.room(epoch, limit=limit, rate=rate, sources=sources)
         if appends and self._context.policy.budget is not None:
             room = min(room, int(APPENDED * self._context.policy.budget / max(rate, 1.0)))
-        past, budget = self._steps.view.past(epoch.folded), min(purse.allows, room)
+        past = self._steps.view.past(epoch.folded)
         if appends:  # it stays, and what is to come needs room, too
-            budget = min(budget, self._free(epoch, None) // TO_GROW)
+            room = min(room, self._free(epoch, None) // TO_GROW)
+        budget = min(purse.allows, room)
+        credit = min(purse.allows + purse.on_credit, room) - budget
         found: Sequence[RecalledPassage] = ()
         if not amid:
-            found = self._recall.passages(epoch, past, appends=appends, budget=budget, rate=rate)
+            found = self._recall.passages(
+                epoch, past, appends=appends, budget=budget, credit=credit, rate=rate
+            )
         recalled = recall_block(found)
         shown = tuple(RecalledRef(one.passage.id, one.turn, one.score) for one in found)
         spent = purse.spend(count(recalled))
@@ -126,7 +130,7 @@ class TurnPlans:
             cached=cached and not is_first,
             recalled=recalled,
             shown=shown,
-            measures=replace(self._known.measures, purse=spent),
+            measures=replace(self._known.measures, purse=spent, owed=round(purse.owed, 1)),
             words=opening_name(open_, self._archive.seed),
             sources=sources,
             summary=None if blocks == whole else blocks,

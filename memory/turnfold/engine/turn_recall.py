@@ -60,6 +60,7 @@ class TurnRecall:
         *,
         appends: bool,
         budget: int,
+        credit: int = 0,
         doing: str = "",
         plan: Plan | None = None,
         rate: float = 1.0,
@@ -71,6 +72,7 @@ class TurnRecall:
             past: the path, with what of it is in memory.
             appends: whether what was recalled for openings before stays where it stood.
             budget: tokens to spend.
+            credit: how many more an opening may spend that surely asks.
             doing: what the assistant is at amid the exchange, to look for that instead.
             plan: of the opening, where that was made already.
             rate: tokens that the API counts for one that is estimated.
@@ -87,6 +89,7 @@ class TurnRecall:
                 known=self._known,
                 root=self._root,
                 budget=budget,
+                credit=credit,
                 doing=doing,
             )
         except BaseException as wrong:  # noqa: BLE001 - a store may raise anything
@@ -95,6 +98,7 @@ class TurnRecall:
         if looked_up.wrong is not None:
             self._context.degrade("recall", looked_up.wrong)
         found = list(looked_up.found)
+        budget += credit
         limited = budget < self._most(rate) or self._policy.budget is not None
         while limited and found and self._context.count(recall_block(found)) > budget:
             found.remove(min(found, key=lambda one: one.score))

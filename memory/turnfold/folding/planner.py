@@ -378,6 +378,7 @@ class FoldPlanner:
         rates = self._rates(measures.prompt)
         purse = RecallBudget(
             measures.purse,
+            measures.owed,
             self._policy,
             rates,
             most=most_recalled(self._policy, self._request.transcript.exchanges),

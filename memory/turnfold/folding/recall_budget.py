@@ -3,7 +3,7 @@
 Recalled text has to be written to the cache, turn after turn, and in a conversation of short
 messages it can cost more than all that was folded away. So recall lives on what folding saves:
 what a turn saves goes into a purse, and folds and recalled text are paid from it, whole. Memory
-then costs no more than sending everything, but for one recall on credit.
+then costs no more than sending everything, but for two recalls on credit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from turnfold.policy import Policy
 
 # The part of what a turn saves that may be spent on folds and on writing recalled text. What they
 # cost is estimated, and a conversation may end before a fold has paid.
-_SHARE = 0.7
+_SHARE = 0.65
+# Full recalls that may be had on credit.
+_CREDIT = 2
 
 # Where an opening leads to a long exchange, as in an agent's job, it may recall this part of what
 # exchanges have on the average; at most so many times what the policy says.
@@ -47,13 +49,14 @@ class RecallBudget:
 
     It travels with the plans, as what was measured does. A policy that fixes when to fold, or
     how large the prompt may be, has decided what to spend; only `fold_at="auto"` keeps a purse.
-    One full recall may be had on credit: the first question is answered. What a fold costs beyond
-    what is there stays owed.
+    What a fold costs beyond what is there stays owed, and is paid first. Recalls may be had on
+    credit, whatever is owed, by an opening that surely asks: what it asks for was said.
     """
 
     def __init__(
         self,
         before: float,
+        owed: float,
         policy: Policy,
         rates: Rates,
         *,
@@ -62,7 +65,8 @@ class RecallBudget:
         counted: float = 1.0,
     ) -> None:
         """Args:
-        before: what the turn before left in it.
+        before: what the turn before left in it; below 0 for what was recalled on credit.
+        owed: what folds have cost that is not paid yet.
         policy: sizes.
         rates: what tokens cost.
         most: see `most_recalled`.
@@ -71,15 +75,18 @@ class RecallBudget:
         """
         self.most = int(most / max(counted, 1.0))
         """What one turn may recall at the most, by our estimate and by what the API counts."""
-        self._holds = before
+        self._holds, self.owed = before, owed
         self._policy = policy
         self._rates = rates
-        self._full = self.most * rates.write
+        self._credit = _CREDIT * self.most * rates.write
         self._held = rates.read + cold_share * (rates.write - rates.read)
 
     def earn(self, left_out: int) -> None:
         """Take in what a request saves that has so many tokens less than the full history."""
-        self._holds += _SHARE * self._held * left_out
+        saved = _SHARE * self._held * left_out
+        paid = min(self.owed, saved)
+        self.owed -= paid
+        self._holds += saved - paid
 
     def pay_fold(self, rewritten: int, folded: int) -> None:
         """Pay for a fold.
@@ -89,17 +96,28 @@ class RecallBudget:
             folded: tokens that were summarized.
         """
         rates = self._rates
-        self._holds -= (rates.write - rates.read) * rewritten + rates.summary * folded
+        cost = (rates.write - rates.read) * rewritten + rates.summary * folded
+        paid = min(cost, max(0.0, self._holds))
+        self._holds -= paid
+        self.owed += cost - paid
 
     @property
     def allows(self) -> int:
         """The most tokens that may be recalled now."""
+        return self._within(self._holds)
+
+    @property
+    def on_credit(self) -> int:
+        """How many tokens more an opening may recall that surely asks."""
+        return self._within(self._holds + self._credit) - self.allows
+
+    def _within(self, spent: float) -> int:
         most = self.most
         if self._policy.fold_at != "auto" or self._policy.budget is not None:
             return most
-        return max(0, min(most, int((self._holds + self._full) / self._rates.write)))
+        return max(0, min(most, int(spent / self._rates.write)))
 
     def spend(self, recalled: int) -> float:
-        """Pay for what is recalled; what is left, which may be a debt."""
+        """Pay for what is recalled; what is left, below 0 for what was had on credit."""
         self._holds -= self._rates.write * recalled
         return round(self._holds, 1)

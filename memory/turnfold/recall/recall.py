@@ -51,6 +51,8 @@ _COVERING = 3
 # will do.
 _SURE = 0.25
 _SURE_WITHIN_BUDGET = 0.05
+# How likely it must be to be answered on credit.
+_CERTAIN = 0.5
 # A smaller share than this buys no message: small talk of a language that is not known.
 _LEAST_SHARE = 0.08
 # Where nothing is near in meaning, the share of its words a text must have to be recalled.
@@ -93,6 +95,7 @@ def look_up(
     known: MessageCache,
     root: str,
     budget: int,
+    credit: int = 0,
     doing: str = "",
 ) -> LookedUp:
     """What bears on the newest opening, or step, out of what is no longer in view.
@@ -106,6 +109,7 @@ def look_up(
         known: messages that were made of exchanges before; more are added.
         root: names the history.
         budget: tokens to spend.
+        credit: how many more an opening may spend that surely asks.
         doing: what the assistant is at, amid an exchange; "" for what the opening asks.
 
     Raises:
@@ -113,7 +117,7 @@ def look_up(
     """
     archive, policy = context.archive, context.policy
     alone = policy.scope == "conversation"
-    if budget <= 0 or (alone and not past.folded):
+    if budget + credit <= 0 or (alone and not past.folded):
         return LookedUp()
     asked = (
         read_step(doing) if doing else _asked(transcript, anything=policy.recall_floor <= _NO_FLOOR)
@@ -123,17 +127,18 @@ def look_up(
     found = Candidates(archive, past, closed=alone, known=known, root=root)
     span = span_in(asked.query, archive.clock(), policy.zone)
     where = archive.scope.conversation if alone else None
-    rankings = Rankings(context, found, most=_LEAST_TAKEN + budget // _PER_TAKEN, where=where)
+    most = _LEAST_TAKEN + (budget + credit) // _PER_TAKEN
+    rankings = Rankings(context, found, most=most, where=where)
     ranked = rankings.of(asked, span if _asks_when(asked) else None)
     lexical, dense, then, wrong = ranked.lexical, ranked.dense, ranked.then, ranked.wrong
     of_pieces = fuse_ranks(lexical, dense)
     messages, runs = found.with_neighbours(
         [*sorted(of_pieces, key=lambda name: -of_pieces[name]), *then],
-        elsewhere=_LEAST_ELSEWHERE + budget // _PER_ELSEWHERE,
+        elsewhere=_LEAST_ELSEWHERE + (budget + credit) // _PER_ELSEWHERE,
     )
-    share = _share(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
-    share = 1.0 if then else share
-    budget = int(budget * share)
+    likely = _likelihood(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
+    likely = 1.0 if then else likely
+    budget = int(budget * _share(policy, likely)) + (credit if likely >= _CERTAIN else 0)
     if not budget or not messages:
         return LookedUp((), wrong)
     budget -= min(RECALL_OVERHEAD, budget // 2)
@@ -193,7 +198,7 @@ def _openings_of(exchange: Exchange) -> list[str]:
     return [text for text in texts if text] or [""]
 
 
-def _share(
+def _likelihood(
     policy: Policy,
     asked: RecallQuery,
     messages: Sequence[Candidate],
@@ -201,16 +206,21 @@ def _share(
     *,
     by_meaning: bool,
 ) -> float:
-    """Which part of the budget to spend on what an opening asks: 0 to 1."""
-    if policy.recall_floor > _NO_FLOOR:
-        best = list(_utterances_of(lexical[:_COVERING]))
-        texts = [one.text for one in messages if one.id in best]
-        if not by_meaning and all(coverage(asked, one) < _BY_WORDS_ALONE for one in texts):
-            return 0.0
-        sure = _SURE if policy.budget is None else _SURE_WITHIN_BUDGET
-        share = min(1.0, recall_probability(asked, texts) / sure)
-        return share if share >= _LEAST_SHARE else 0.0
-    return 1.0
+    """How likely an opening asks for what was said: 0 to 1."""
+    if policy.recall_floor <= _NO_FLOOR:
+        return 1.0
+    best = list(_utterances_of(lexical[:_COVERING]))
+    texts = [one.text for one in messages if one.id in best]
+    if not by_meaning and all(coverage(asked, one) < _BY_WORDS_ALONE for one in texts):
+        return 0.0
+    return recall_probability(asked, texts)
+
+
+def _share(policy: Policy, likely: float) -> float:
+    """Which part of the budget to spend on an opening that is so likely to ask: 0 to 1."""
+    sure = _SURE if policy.budget is None else _SURE_WITHIN_BUDGET
+    share = min(1.0, likely / sure)
+    return share if share >= _LEAST_SHARE else 0.0
 
 
 def _utterances_of(passage_ids: Sequence[str]) -> Iterator[str]:
