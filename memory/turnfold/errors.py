@@ -31,7 +31,11 @@ __all__ = [
     "TurnfoldError",
     "as_turnfold_error",
     "failure",
+    "shown",
 ]
+
+# Characters of a value that an error shows: whoever gave it knows it, a model pays for it.
+_SHOWN = 120
 
 # Loops and workers that stop their tasks with a BaseException of their own, where they are used.
 _STOPS_OF = {
@@ -105,6 +109,13 @@ def failure(wrong: BaseException) -> Exception:
     if _is_stop(wrong):
         raise wrong
     return TurnfoldError(f"{type(wrong).__name__}: {wrong}")
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: what is long is cut."""
+    text = repr(value)
+    more = len(text) - _SHOWN
+    return text if more <= 0 else f"{text[:_SHOWN]}… ({more:,} more characters)"
 
 
 def _is_stop(wrong: BaseException) -> bool:

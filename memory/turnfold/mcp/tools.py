@@ -10,7 +10,7 @@ import anyio.to_thread
 from mcp.server.mcpserver.exceptions import ToolError
 
 from turnfold.archive.passages import content_of
-from turnfold.errors import TurnfoldError
+from turnfold.errors import TurnfoldError, shown
 from turnfold.forgetting.forget import Forgotten, forget_found
 from turnfold.mcp.answers import (
     Done,
@@ -91,11 +91,11 @@ class ReadingTools:
         step = partial(conversations_with_notes, self._memory.store, self._user_id)
         return conversations_of(await _in_thread(step), self._memory.policy.zone)
 
-    async def list_notes(self, conversation: str = "") -> ListedNotes:
+    async def list_notes(self, conversation: str | None = None) -> ListedNotes:
         """List the notes that stand for the older turns of a conversation.
 
         Args:
-            conversation: its name; "" for those that have none.
+            conversation: its name; leave it out for those that have none.
         """
         notes = self._memory.anotes(user_id=self._user_id, conversation=conversation or None)
         return notes_of(await _answered(notes))
@@ -117,13 +117,13 @@ class ChangingTools:
         """The tools."""
         return (self.correct_note, self.retract_note, self.forget)
 
-    async def correct_note(self, note: str, text: str, conversation: str = "") -> Done:
+    async def correct_note(self, note: str, text: str, conversation: str | None = None) -> Done:
         """Say what holds instead of a note. The conversation's next summary says so.
 
         Args:
             note: id of a note that list_notes told.
             text: what holds, in a sentence or two.
-            conversation: the one it is a note of; "" for those that have no name.
+            conversation: the one it is a note of; leave it out for those that have no name.
         """
         change = self._memory.areplace(
             note, text, user_id=self._user_id, conversation=conversation or None
@@ -131,12 +131,12 @@ class ChangingTools:
         await _answered(change)
         return Done("The next summary says that instead.")
 
-    async def retract_note(self, note: str, conversation: str = "") -> Done:
+    async def retract_note(self, note: str, conversation: str | None = None) -> Done:
         """Take back a note that is wrong. The conversation's next summary leaves it out.
 
         Args:
             note: id of a note that list_notes told.
-            conversation: the one it is a note of; "" for those that have no name.
+            conversation: the one it is a note of; leave it out for those that have no name.
         """
         change = self._memory.aretract(
             note, user_id=self._user_id, conversation=conversation or None
@@ -147,26 +147,25 @@ class ChangingTools:
     async def forget(
         self,
         passages: list[str] | None = None,
-        conversation: str = "",
+        conversation: str | None = None,
         turns: list[int] | None = None,
+        whole: bool = False,
     ) -> Done:
         """Forget for good, and only when the user asks for it: this cannot be undone.
 
-        Give passages, or a conversation: all of it, or some of its turns.
+        Give passages, or a conversation and which of its turns; or say that it goes whole.
 
         Args:
             passages: ids of passages that search_memory found; the turns they are from go.
             conversation: which one.
             turns: only these turns of the conversation, by their numbers.
+            whole: true where all of the conversation is to go.
         """
-        if bool(passages) == bool(conversation):
-            raise ToolError("say what to forget: passages, or a conversation")
+        _check_forgetting(passages, conversation, turns, whole=whole)
         if passages:
-            if turns:
-                raise ToolError("turns are those of a conversation: passages say theirs")
             return told(await _in_thread(partial(self._forget_found, passages)))
         change = self._memory.aforget(
-            user_id=self._user_id, conversation=conversation, turn=turns or None
+            user_id=self._user_id, conversation=conversation, turn=None if whole else turns
         )
         return told(await _answered(change))
 
@@ -175,6 +174,32 @@ class ChangingTools:
         places = Search(store, self._user_id).places(passages)
         found = [(conversation, content_of(name)) for name, conversation in places.items()]
         return forget_found(store, self._memory.policy, self._user_id, found)
+
+
+def _check_forgetting(
+    passages: Sequence[str] | None,
+    conversation: str | None,
+    turns: Sequence[int] | None,
+    *,
+    whole: bool,
+) -> None:
+    """Refuse what leaves open how much is to be forgotten: lists are filled in that mean nothing.
+
+    Raises:
+        ToolError: what does not fit, and what would do.
+    """
+    for name, value in (("passages", passages), ("turns", turns)):
+        if value is not None and not value:
+            raise ToolError(f"{name}=[] names nothing to forget: say which, or leave it out")
+    if bool(passages) == bool(conversation):
+        raise ToolError("say what to forget: passages, or a conversation with turns or whole=true")
+    if passages and (turns or whole):
+        raise ToolError("turns and whole are those of a conversation: passages say their turns")
+    if conversation and bool(turns) == whole:
+        raise ToolError(
+            f"say how much of conversation {shown(conversation)} to forget, and no more than that: "
+            "some turns by their numbers in turns, or all of it by whole=true"
+        )
 
 
 async def _in_thread(work: Callable[[], _T]) -> _T:
