@@ -22,6 +22,7 @@ from turnfold.accounting.price_list import stale
 from turnfold.errors import StoreError
 from turnfold.files.stored_files import StoredFiles
 from turnfold.forgetting.forget import Forgotten, forget, forget_again, forget_turns
+from turnfold.language.days import seconds_of
 from turnfold.upkeep.checkup import check
 from turnfold_stores import Record, Store, open_store
 from turnfold_stores.masking import without_secret
@@ -247,13 +248,15 @@ def _moment(text: str) -> float:
     """Seconds since the epoch of an age or of a date in local time."""
     age = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text.strip())
     if age is not None:
-        return time.time() - float(age.group(1)) * _UNITS[age.group(2)]
+        ago = time.time() - float(age.group(1)) * _UNITS[age.group(2)]
+        return seconds_of(ago, None, what=f"--before {text!r}")
     try:
-        return datetime.fromisoformat(text.strip()).timestamp()
+        moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise TurnfoldError(
             f"--before {text!r} is neither an age (30d, 12h, 2w) nor a date (2026-01-31)"
         ) from None
+    return seconds_of(moment, None, what=f"--before {text!r}")
 
 
 def check_is_there(url: str) -> None:

@@ -313,6 +313,8 @@ def test_forget_what_is_old_of_everybody(command, url):
         (["--all-users"], "add --before"),
         (["--all-users", "--before", "1d", "--conversation", "c"], "leave out --conversation"),
         (["--user", "ada", "--before", "yesterday"], "neither an age"),
+        (["--user", "ada", "--before", "99999999999999999999d"], "in no year"),
+        (["--user", "ada", "--before", "9999-12-31"], "in no year"),
         (["--user", ""], "must not be empty"),
         (["--user", "ada", "--turn", 3], "add --user and --conversation"),
         (["--user", "ada", "--conversation", "c", "--turn", 3, "--before", "1d"], "leave out"),

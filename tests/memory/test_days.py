@@ -10,7 +10,7 @@ import pytest
 from support.chats import SMALL, Chat, ask, chats, history, memory, stand_in, texts
 from turnfold import Policy, TurnfoldError
 from turnfold.errors import PolicyError
-from turnfold.language.days import day_of, known_day, zone_of
+from turnfold.language.days import day_of, known_day, known_minute, zone_of
 from turnfold.language.time_spans import span_in
 
 QUERY = "What of amber1 birch1 cedar1 delta1?"
@@ -178,3 +178,42 @@ def test_the_zone_of_one_client_is_not_that_of_another():
             )
             Chat(client, messages).say(f"{QUERY} In {zone}.")
             assert any(f":{day} 1u " in text for text in texts(chats(fake)[-1]))
+
+
+@pytest.mark.parametrize(
+    ("moment", "tells"),
+    [
+        (1_767_225_600_000, "times.3.=1767225600000 is in no year.*looks like milliseconds"),
+        (1_767_225_600_000_000.0, "looks like microseconds"),
+        (1e18, "looks like nanoseconds"),
+        (10**400, "is in no year"),
+        (-(10**400), "is in no year"),
+        (-1e12, "is in no year from 1000 to 3000: give seconds"),
+        (float("inf"), "times.3.=inf is in no year"),
+        (float("nan"), "times.3.=nan must be seconds"),
+        (datetime.max.replace(tzinfo=UTC), "is in no year"),
+        (datetime.min.replace(tzinfo=UTC), "is in no year"),
+        ("now", "must be seconds"),
+    ],
+)
+def test_a_moment_that_no_one_can_mean_is_refused_wherever_it_is_given(moment, tells):
+    times = [1.0, datetime(2026, 1, 1, tzinfo=UTC), None, moment, *[None] * 4]
+    with memory() as remembering:
+        given = {"client": stand_in().client(), "user_id": "ada", "conversation": "c"}
+        with pytest.raises(TurnfoldError, match=tells) as met:
+            remembering.backfill(history(4), times=times, **given)
+        assert len(str(met.value)) < 300
+        assert not list(remembering.store.ledger.scan("ada"))
+        with pytest.raises(TurnfoldError, match=tells.replace("times.3.", "before")):
+            remembering.forget(user_id="ada", before=moment)
+
+
+@pytest.mark.parametrize("at", [1e12, 1e300, -1e15, float("inf"), float("nan")])
+def test_a_minute_that_no_calendar_has_is_not_shown(at):
+    assert known_minute(at, UTC) == known_minute(at) == ""
+    assert known_minute(1_767_225_600, UTC) == "2026-01-01 00:00+00:00"
+
+
+def test_a_minute_at_the_end_of_the_calendar_is_not_shown_in_another_zone():
+    last = datetime.max.replace(tzinfo=UTC).timestamp() - 1
+    assert known_minute(last, timezone(timedelta(hours=14))) == ""

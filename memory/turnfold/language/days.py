@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import zoneinfo
 from datetime import date, datetime, tzinfo
 from typing import TypeAlias
 
-from turnfold.errors import PolicyError, TurnfoldError
+from turnfold.errors import PolicyError, TurnfoldError, shown
+
+# The years 1000 and 3000: what was said, and what is to be forgotten, lies between them.
+_EARLIEST, _LATEST = -30_610_224_000.0, 32_503_680_000.0
+# What clocks of other libraries count in; from 1973 on such a number is out of range as seconds.
+_PARTS = (("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
+_RECENT = 100_000_000.0
 
 TimeZone: TypeAlias = str | tzinfo | None
 """A name such as "Europe/Berlin", a zone of `datetime`, or None for the machine's."""
@@ -50,6 +55,14 @@ def known_day(at: float, zone: tzinfo | None = None) -> date | None:
         return None
 
 
+def known_minute(at: float, zone: tzinfo | None = None) -> str:
+    """A moment to the minute, as ISO writes it with a blank; "" where there is no such day."""
+    try:
+        return datetime.fromtimestamp(at, zone).astimezone(zone).isoformat(" ", "minutes")
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
 def seconds_of(moment: float | datetime, zone: tzinfo | None, *, what: str) -> float:
     """A moment in seconds since the epoch.
 
@@ -59,19 +72,28 @@ def seconds_of(moment: float | datetime, zone: tzinfo | None, *, what: str) -> f
         what: what it is called, for the error.
 
     Raises:
-        TurnfoldError: it is neither a number nor a datetime of the calendar.
+        TurnfoldError: it is neither a number nor a datetime of the calendar, or it is in no year
+            from 1000 to 3000.
     """
     if isinstance(moment, datetime):
         try:
             here = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-            return here.timestamp()
+            return _in_range(here.timestamp(), f"{what}={moment!r}")
         except (ValueError, OverflowError, OSError) as wrong:
             raise TurnfoldError(
                 f"{what}={moment!r} is no moment of the calendar: {wrong}"
             ) from None
     is_number = isinstance(moment, int | float) and not isinstance(moment, bool)
-    if not is_number or math.isnan(moment):
+    if not is_number or moment != moment:  # noqa: PLR0124 - isnan takes no large int
         raise TurnfoldError(
-            f"{what}={moment!r} must be seconds since the epoch or a datetime, or None"
+            f"{what}={shown(moment)} must be seconds since the epoch or a datetime, or None"
         )
-    return float(moment)
+    return _in_range(moment, f"{what}={shown(moment)}", ": give seconds since the epoch")
+
+
+def _in_range(moment: float, named: str, advice: str = "") -> float:
+    if _EARLIEST <= moment < _LATEST:
+        return float(moment)
+    unit = next((unit for unit, part in _PARTS if _RECENT * part <= moment < _LATEST * part), "")
+    hint = f", and this looks like {unit}" if unit else ""
+    raise TurnfoldError(f"{named} is in no year from 1000 to 3000{advice}{hint}")

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 
 from turnfold.forgetting.forget import Forgotten
 from turnfold.history.utterances import Utterance
+from turnfold.language.days import known_minute
 from turnfold.recall.search import SearchHit, TurnSaid
 from turnfold.upkeep.note_editing import Note
 
@@ -169,6 +170,4 @@ def _clip(text: str) -> str:
 
 def _day(at: float, zone: tzinfo | None) -> str:
     """A moment to the minute, by the days of the policy; "" where it is not known."""
-    if not at:
-        return ""
-    return datetime.fromtimestamp(at, zone).astimezone(zone).isoformat(" ", "minutes")
+    return known_minute(at, zone) if at else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from turnfold.archive.leases import Lease
 from turnfold.archive.measures import Measures
 from turnfold.archive.plans import Fold, Plan, plan_id, preparation_id
 from turnfold.archive.tombstones import opening_name, turn_name
-from turnfold.errors import TurnfoldError, failure
+from turnfold.errors import TurnfoldError, failure, shown
 from turnfold.folding.fold_builder import FoldBuilder
 from turnfold.folding.fold_range import FoldRange
 from turnfold.folding.preparation import is_outdated, leases_of, take_back
@@ -292,6 +292,8 @@ def times_of(
     """
     if times is None:
         return None
+    if isinstance(times, str) or not isinstance(times, Collection):
+        raise TurnfoldError(f"times={shown(times)} must be a list, of a time for each message")
     if len(times) != len(messages):
         raise TurnfoldError(
             f"times holds {len(times)} entries for {len(messages)} messages: give one for each, "
