@@ -20,10 +20,10 @@ from turnfold.engine.runtime import Runtime
 from turnfold.errors import PolicyError, StoreError, TurnfoldError
 from turnfold.history.plain import plain
 from turnfold.language.days import TimeZone, zone_of
-from turnfold.memory_by_hand import MemoryByHand, check_kind, check_name
+from turnfold.memory_by_hand import MemoryByHand, check_kind
 from turnfold.memory_files import MemoryFiles
 from turnfold.policy import Policy
-from turnfold.scope import Scope, Whose
+from turnfold.scope import Scope, Whose, check_name, check_said
 from turnfold.sdk.background import Background
 from turnfold.sdk.client_copy import with_chain
 from turnfold.sdk.middleware import MemoryMiddleware
@@ -264,8 +264,8 @@ class Memory(MemoryByHand, MemoryFiles):
         times: Sequence[float | datetime | None] | None,
         progress: Progress,
     ) -> Backfill:
-        check_name("user_id", user_id)
-        check_name("conversation", conversation)
+        check_said("user_id", user_id)
+        check_said("conversation", conversation)
         scope = Scope(user_id, conversation)
         messages = plain(messages)
         said_at = times_of(times, messages, self.policy.zone)

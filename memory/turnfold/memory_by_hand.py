@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 import anyio.to_thread
-from turnfold_stores import STORE_USER, Store, Vector
+from turnfold_stores import Store, Vector
 
 from turnfold.archive.archive import Archive
-from turnfold.archive.conversations import generations, present_name
+from turnfold.archive.conversations import bare_name, present_name
 from turnfold.archive.passages import content_of
 from turnfold.embedders.background_loading import ModelStart
 from turnfold.embedders.protocol import query_vector
 from turnfold.engine.runtime import Runtime
-from turnfold.errors import TurnfoldError, failure
+from turnfold.errors import TurnfoldError, failure, shown
 from turnfold.forgetting.forget import (
     Forgotten,
     forget,
@@ -35,11 +35,12 @@ from turnfold.memory_tool import (
     Lookup,
     MemoryTool,
     check_tokens,
+    check_tool_name,
 )
 from turnfold.policy import Policy
 from turnfold.recall.search import Search, SearchHit
 from turnfold.recall.stored import StoredTexts
-from turnfold.scope import Scope, scope_of
+from turnfold.scope import Scope, check_name, check_said, scope_of
 from turnfold.upkeep.dry_run import scratch
 from turnfold.upkeep.note_editing import Note, notes_of, store_correction
 
@@ -73,6 +74,10 @@ class MemoryByHand:
             TranscriptError: the messages cannot be read.
             StoreError: the store cannot be read.
         """
+        check_name("user_id", user_id)
+        check_name("conversation", conversation)
+        if not isinstance(body, Mapping):
+            raise TurnfoldError(f"body={shown(body)} must be what messages.create takes, by name")
         body = plain(body)
         scope = scope_of(body, user_id, conversation or "")
         turn = self._process.on(scratch(self.store)).begin(body, scope)
@@ -99,10 +104,12 @@ class MemoryByHand:
             TurnfoldError: there is no embedder, or an argument is out of range.
             StoreError: the store cannot be read.
         """
-        check_name("user_id", user_id)
+        check_said("user_id", user_id)
         check_name("conversation", conversation)
-        if limit < 1:
-            raise TurnfoldError(f"limit={limit} must be at least 1")
+        if not isinstance(query, str):
+            raise TurnfoldError(f"query={shown(query)} must be a text: what to look for")
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise TurnfoldError(f"limit={shown(limit)} must be a whole number, and at least 1")
         if not query.strip():
             return []
         vector = None
@@ -145,6 +152,7 @@ class MemoryByHand:
         Raises:
             TurnfoldError: an argument is out of range.
         """
+        check_tool_name(name)
         return MemoryTool(self._lookup(user_id, conversation, tokens), name)
 
     def atool(
@@ -156,12 +164,11 @@ class MemoryByHand:
         name: str = TOOL_NAME,
     ) -> AsyncMemoryTool:
         """`tool`, for async clients; looks things up in a thread."""
+        check_tool_name(name)
         return AsyncMemoryTool(self._lookup(user_id, conversation, tokens), name)
 
     def _lookup(self, user_id: str, conversation: str | None, tokens: int) -> Lookup:
-        if user_id is None:
-            raise TurnfoldError("user_id=None does not say whose memory the tool looks into")
-        check_name("user_id", user_id)
+        check_said("user_id", user_id)
         check_name("conversation", conversation)
         check_tokens(tokens)
 
@@ -217,9 +224,7 @@ class MemoryByHand:
             TurnfoldError: an argument is out of range.
             StoreError: the store failed; what was not forgotten is forgotten by the next call.
         """
-        if user_id is None:
-            raise TurnfoldError("user_id=None does not say whose memory to forget")
-        check_name("user_id", user_id)
+        check_said("user_id", user_id)
         check_name("conversation", conversation)
         if sum(one is not None for one in (before, turn, hit)) > 1:
             raise TurnfoldError("before, turn and hit each say what to forget: give one of them")
@@ -231,11 +236,45 @@ class MemoryByHand:
                 self.store, self.policy, user_id, conversation=conversation, turns=turns
             )
         if hit is not None:
-            names = conversation and generations(self.store, user_id, conversation)
-            found = _places_of(hit, names or None)
+            found = self._places_of(hit, user_id, conversation)
             return forget_found(self.store, self.policy, user_id, found)
         age = math.inf if before is None else seconds_of(before, self.policy.zone, what="before")
         return forget(self.store, self.policy, user_id, conversation=conversation, before=age)
+
+    def _places_of(
+        self, hits: SearchHit | Iterable[SearchHit], user_id: str, conversation: str | None
+    ) -> list[tuple[str, str]]:
+        """Of each hit the conversation, as it is called in the store, and the content id.
+
+        Args:
+            hits: one, or several.
+            user_id: whose.
+            conversation: the one they have to be of, by its bare name; None for any.
+        """
+        found = list(hits) if isinstance(hits, Iterable) else [hits]
+        for hit in found:
+            check_kind("hit", hit, SearchHit, "a SearchHit, as memory.search(...) gives them")
+            if not hit.id:
+                raise TurnfoldError("this hit does not say what it is of: search for it again")
+            where, wanted = (
+                name and bare_name(self.store, user_id, name)
+                for name in (hit.conversation, conversation)
+            )
+            if wanted is not None and where != wanted:
+                raise TurnfoldError(
+                    f"this hit is of conversation {where!r}, not of {wanted!r}: leave conversation "
+                    "out, a hit says where it is from"
+                )
+        there = self.store.ledger.get(user_id, [hit.id for hit in found])
+        return [
+            (
+                there[hit.id].conversation
+                if hit.id in there
+                else present_name(self.store, user_id, hit.conversation),
+                content_of(hit.id),
+            )
+            for hit in found
+        ]
 
     def notes(self, *, user_id: str, conversation: str | None = None) -> list[Note]:
         """What the summary of a conversation says, item by item, with the turns it comes from.
@@ -285,15 +324,15 @@ class MemoryByHand:
             StoreError: the store cannot be read or written.
         """
         if not isinstance(text, str) or not text.strip():
-            raise TurnfoldError(f"text={text!r} must say something; retract(...) takes it back")
+            raise TurnfoldError(
+                f"text={shown(text)} must say something; to take the note back, retract it"
+            )
         redact = self.policy.redact
         said = redact(text.strip()) if redact is not None else text.strip()
         store_correction(self._archive(user_id, conversation), note, said)
 
     def _archive(self, user_id: str, conversation: str | None) -> Archive:
-        if user_id is None:
-            raise TurnfoldError("user_id=None does not say whose memory it is")
-        check_name("user_id", user_id)
+        check_said("user_id", user_id)
         check_name("conversation", conversation)
         name = present_name(self.store, user_id, conversation) if conversation else ""
         clock = self.policy.now
@@ -355,38 +394,7 @@ class MemoryByHand:
         return await anyio.to_thread.run_sync(step)
 
 
-def check_name(what: str, value: str | None) -> None:
-    """Refuse what is no name of a user or a conversation; None is one."""
-    if value is not None and (not isinstance(value, str) or not value):
-        raise TurnfoldError(f"{what}={value!r} must be a non-empty string, or None")
-    if value == STORE_USER:
-        raise TurnfoldError(f"{what}={value!r} is what the store keeps for itself; take another")
-
-
 def check_kind(what: str, value: object, kind: Any, wanted: str) -> None:
     """Refuse an argument of another kind, and say which was wanted."""
     if not isinstance(value, kind) or isinstance(value, type):
-        raise TurnfoldError(f"{what}={value!r} is not {wanted}")
-
-
-def _places_of(
-    hits: SearchHit | Iterable[SearchHit], names: Sequence[str] | None
-) -> list[tuple[str, str]]:
-    """Of each hit the conversation, as it is called in the store, and the content id.
-
-    Args:
-        hits: one, or several.
-        names: the conversations they have to be of; None for any.
-    """
-    places = []
-    for hit in hits if isinstance(hits, Iterable) else [hits]:
-        check_kind("hit", hit, SearchHit, "a SearchHit, as memory.search(...) gives them")
-        if not hit.id:
-            raise TurnfoldError("this hit does not say what it is of: search for it again")
-        if names is not None and hit.conversation not in names:
-            raise TurnfoldError(
-                f"this hit is of conversation {hit.conversation!r}, not of {names[0]!r}: leave "
-                "conversation out, a hit says where it is from"
-            )
-        places.append((hit.conversation, content_of(hit.id)))
-    return places
+        raise TurnfoldError(f"{what}={shown(value)} is not {wanted}")

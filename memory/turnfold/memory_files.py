@@ -7,9 +7,8 @@ from turnfold_stores import Store
 
 from turnfold.files.commands import FileCommands
 from turnfold.files.stored_files import StoredFiles
-from turnfold.memory_by_hand import check_name
 from turnfold.policy import Policy
-from turnfold.scope import LOCAL_USER
+from turnfold.scope import LOCAL_USER, check_name
 from turnfold.sdk.file_tool import AsyncStoredMemoryTool, StoredMemoryTool
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from turnfold_stores import STORE_USER
 
-from turnfold.errors import TurnfoldError
+from turnfold.errors import TurnfoldError, shown
 
 # Whose memory it is where no one says.
 LOCAL_USER = "local"
@@ -41,6 +41,22 @@ class Whose:
             TurnfoldError: it names a user whom the store keeps for itself.
         """
         return scope_of(body, self.user_id, self.conversation)
+
+
+def check_name(what: str, value: str | None) -> None:
+    """Refuse what is no name of a user or a conversation; None is one."""
+    if value is not None and (not isinstance(value, str) or not value):
+        raise TurnfoldError(f"{what}={shown(value)} must be a non-empty string, or None")
+    if value == STORE_USER:
+        raise TurnfoldError(f"{what}={value!r} is what the store keeps for itself; take another")
+
+
+def check_said(what: str, value: str | None) -> None:
+    """Refuse what is no name, where there has to be one."""
+    if value is None:
+        whose = "whose memory is meant" if what == "user_id" else "which one is meant"
+        raise TurnfoldError(f"{what}=None does not say {whose}: give a name")
+    check_name(what, value)
 
 
 def scope_of(body: Mapping[str, Any], user_id: str | None, conversation: str) -> Scope:

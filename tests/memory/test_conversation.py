@@ -327,6 +327,11 @@ def test_what_was_reset_is_not_found_by_a_search(conversation):
         hits = remembering.search(
             "amber2saffron amber2wyvern", user_id="ada", conversation=conversation, limit=50
         )
+        assert {hit.conversation for hit in hits} == {"c"}
+        for given in ({}, {"conversation": "c"}):
+            with pytest.raises(TurnfoldError, match="hit is of conversation 'c', not of 'd'"):
+                remembering.forget(hit=hits[0], user_id="ada", conversation="d")
+            assert remembering.forget(hit=hits[0], user_id="ada", **given).exchanges or given
     assert any("wyvern" in hit.text for hit in hits)
     assert not any("saffron" in hit.text for hit in hits)
 

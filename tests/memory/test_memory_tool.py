@@ -3,11 +3,14 @@
 import re
 
 import pytest
+from support.agent import Job
 from support.chats import SMALL, ask, chats, history, memory, stand_in
 from support.faulty import Trouble, fail, troubled_store
 from turnfold import ExtractiveSummarizer, TurnfoldError
 from turnfold.accounting.tokens import estimate_text
+from turnfold.recall.search import Search
 from turnfold_fake import Reply
+from turnfold_stores import open_store
 
 LINES = [f"line {n:03d}: the value of cell {n} is {n * 37 % 1009}" for n in range(400)]
 SHEET = "\n".join(LINES)
@@ -340,3 +343,44 @@ def test_a_tool_may_be_called_what_the_caller_likes():
         assert not tool.answers(call_of(tool, name="recall"))
         tool.definition["input_schema"]["properties"].clear()
         assert tool.definition["input_schema"]["properties"], "its reader may change what it got"
+
+
+@pytest.mark.parametrize("name", ["", None, "bad name!", "x" * 129, "läsen", 3])
+def test_a_name_that_the_api_takes_for_no_tool_is_refused(name):
+    with memory() as keeps:
+        for make in (keeps.tool, keeps.atool):
+            with pytest.raises(TurnfoldError, match=r"name=.*must be 1 to 128 letters"):
+                make(user_id="ada", name=name)
+
+
+@pytest.mark.parametrize("conversation", ["c", None])
+def test_a_turn_under_way_is_read_as_far_as_it_was_stored(conversation):
+    with open_store("memory:") as store:
+        job = Job(store)
+        job.agent.open()
+        job.agent.work(25)
+        tool = job.memory.tool(user_id="ada", conversation=conversation)
+        text, _ = whole(tool, turn=1)
+        places = re.findall(r"I look at place(\d+)", text)
+        assert places == [str(n) for n in range(1, len(places) + 1)]
+        hit = job.memory.search("amber3 birch3", user_id="ada")[0]
+        assert f"turn {hit.turn} " in tool.call({"query": "amber3 birch3"})
+        assert hit.text in tool.call({"id": hit.id})
+        assert "amber3 " in tool.call({"id": "toolu_3_0"})
+
+
+def test_steps_that_were_folded_are_read_when_their_turn_is_closed_and_in_view():
+    with open_store("memory:") as store:
+        job = Job(store)
+        job.agent.open()
+        job.agent.work(15)
+        job.agent.close()
+        job.agent.open("And what of the second place?")
+        job.agent.close("It is as before.")
+        tool = job.memory.tool(user_id="ada", conversation="c")
+        hits = job.memory.search("amber3 birch3", user_id="ada")
+        assert hits
+        assert all(one.text in tool.call({"id": one.id}) for one in hits[:3])
+        for one in hits:
+            around = Search(store, "ada").around(one.id, before=0, after=0)[1]
+            assert [turn.turn for turn in around] == [one.turn] == [1]

@@ -1,9 +1,11 @@
 """A summary can be read item by item, and set right: the next epoch goes by it."""
 
 import pytest
-from support.chats import Chat, chats, injected, memory, said, stand_in
+from support.agent import Job
+from support.chats import Chat, chats, injected, memory, said, stand_in, texts
 from turnfold import TurnfoldError
 from turnfold.summaries.notes import Item, SummaryDraft
+from turnfold_stores import open_store
 
 RULE = "From now on, quote prices in francs."
 WHERE = {"user_id": "ada", "conversation": "c"}
@@ -122,6 +124,8 @@ def test_the_next_summarizer_is_shown_what_was_set_right(talk):
     ("ask", "message"),
     [
         (lambda m, _: m.retract("nothing", **WHERE), "'nothing' is no item"),
+        (lambda m, _: m.retract(["nothing"], **WHERE), "must be the id of a note"),
+        (lambda m, _: m.retract("x" * 9_000, **WHERE), "more characters"),
         (lambda m, one: m.retract(one, user_id="bob", conversation="c"), "is no item"),
         (lambda m, one: m.retract(one, user_id="ada", conversation="d"), "is no item"),
         (lambda m, one: m.replace(one, " ", **WHERE), "must say something"),
@@ -146,3 +150,37 @@ async def test_the_same_can_be_done_from_async_code(talk):
 def test_a_conversation_without_a_summary_has_no_notes():
     with memory() as remembering:
         assert remembering.notes(user_id="ada", conversation="c") == []
+
+
+def test_notes_on_the_steps_of_a_turn_under_way_are_listed_and_set_right():
+    with open_store("memory:") as store:
+        job = Job(store)
+        job.agent.open()
+        job.agent.work(15)
+        notes = job.memory.notes(**WHERE)
+        sent = "\n".join(texts(job.bodies[-1]))
+        assert notes
+        assert {one.turns for one in notes} == {(1,)}
+        assert all(one.text in sent for one in notes if one.holds)
+        wrong, instead = notes[-1], "The last place is empty."
+        job.memory.replace(wrong.id, instead, **WHERE)
+        assert not note(job.memory, wrong.text).holds
+        while {one.node for one in job.memory.notes(**WHERE)} == {one.node for one in notes}:
+            job.agent.step()
+        sent = "\n".join(texts(job.bodies[-1]))
+        assert instead in sent
+        assert f"- {wrong.text}\n" not in sent
+
+
+def test_notes_on_steps_stay_listed_while_their_closed_turn_is_in_view():
+    with open_store("memory:") as store:
+        job = Job(store)
+        job.agent.open()
+        job.agent.work(15)
+        job.agent.close()
+        job.agent.open("And what of the second place?")
+        job.agent.close("It is as before.")
+        notes = job.memory.notes(**WHERE)
+        assert {one.turns for one in notes} == {(1,)}
+        sent = "\n".join(texts(job.bodies[-1]))
+        assert all(one.text in sent for one in notes if one.holds)

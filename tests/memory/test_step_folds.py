@@ -129,7 +129,8 @@ def test_what_is_folded_is_found_and_forgotten(store):
     assert "amber2 birch2" in hit.text
     assert hit.turn == 1
     assert tells(store, "amber2 ")
-    job.memory.forget(hit=hit, user_id="ada", conversation="c")
+    done = job.memory.forget(hit=hit, user_id="ada", conversation="c")
+    assert done.exchanges == 1, "the one under way"
     assert not tells(store, "amber2 ")
     assert not job.memory.search("amber2", user_id="ada")
     job.agent.work(5)  # it goes on, and nothing of it is kept
@@ -149,7 +150,7 @@ def test_a_closed_exchange_is_forgotten_with_its_steps(store):
     job.agent.open("Thanks.")
     job.agent.ask("You are welcome.")
     assert tells(store, "amber2 ") > 1
-    job.memory.forget(turn=1, user_id="ada", conversation="c")
+    assert job.memory.forget(turn=1, user_id="ada", conversation="c").exchanges == 1
     assert not tells(store, "amber2 ")
 
 

@@ -35,6 +35,14 @@ def generations(store: Store, user_id: str, name: str) -> list[str]:
     return [generation_name(name, n) for n in range(_resets(store, user_id, name) + 1)]
 
 
+def bare_name(store: Store, user_id: str, conversation: str) -> str:
+    """What a conversation was called by whoever named it, of whichever generation this is."""
+    name, generation = _taken_apart(conversation)
+    # Without as many resets the name was given as it is, not made.
+    made = generation and generation <= _resets(store, user_id, name)
+    return name if made else conversation
+
+
 def is_alive(store: Store, user_id: str, conversation: str) -> bool:
     """Whether this is the present generation of its conversation."""
     name, generation = _taken_apart(conversation)

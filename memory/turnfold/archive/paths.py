@@ -97,11 +97,38 @@ class Trodden:
     conversation: str = ""
 
     @property
+    def number(self) -> int:
+        """The number of its newest turn, which may be open."""
+        return self.plan.number or (self.links[-1].number if self.links else 0) + 1
+
+    @property
     def turns(self) -> list[tuple[int, str]]:
         """Number and opening id of each of its turns, the newest of which may be open."""
-        last = self.links[-1].number if self.links else 0
-        newest = (self.plan.number or last + 1, opening_in(self.plan.id))
+        newest = (self.number, opening_in(self.plan.id))
         return [*((one.number, one.opening) for one in self.links), newest]
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The numbers of its turns, by opening id."""
+        return {opening: number for number, opening in reversed(self.turns)}
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPlace:
+    """Where a turn stands on a path.
+
+    Attributes:
+        number: its number in the conversation, from 1.
+        at: when it was said, or first seen, in seconds since the epoch.
+        contents: content ids of what is stored of it, in order: of all of it, or of the steps
+            so far where it is open.
+        steps: of one that is closed, content ids of the steps folded while it was open.
+    """
+
+    number: int
+    at: float
+    contents: tuple[str, ...]
+    steps: frozenset[str] = frozenset()
 
 
 class FoldedContents:
@@ -164,13 +191,39 @@ class Paths:
 
     def open_steps(self, path: Trodden) -> list[ExchangePlace]:
         """The stored steps of the open exchange of a path, under the exchange's number."""
-        plan = path.plan
-        opening = opening_in(plan.id)
-        if opening not in plan.within or any(one.opening == opening for one in path.links):
+        opening = opening_in(path.plan.id)
+        if any(one.opening == opening for one in path.links):
             return []
-        cut, fold = plan.cuts.get(opening), exchange_in(plan.within[opening])
-        places = path_to(cut.step if cut is not None else fold, self.steps(path.conversation))
-        return [replace(one, number=plan.number) for one in places]
+        return self.steps_in_view(path).get(opening, [])
+
+    def steps_in_view(self, path: Trodden) -> dict[str, list[ExchangePlace]]:
+        """The stored steps of the exchanges that are shown with notes on them, by opening id.
+
+        The newest exchange is the last; each step has the number of its own.
+        """
+        plan, numbers = path.plan, path.numbers
+        steps = self.steps(path.conversation) if plan.within else {}
+        found: dict[str, list[ExchangePlace]] = {}
+        for opening in sorted(plan.within.keys() & numbers.keys(), key=lambda one: numbers[one]):
+            cut, fold = plan.cuts.get(opening), exchange_in(plan.within[opening])
+            places = path_to(cut.step if cut is not None else fold, steps)
+            if places:
+                found[opening] = [replace(one, number=numbers[opening]) for one in places]
+        return found
+
+    def turn_places(self, path: Trodden) -> list[TurnPlace]:
+        """The turns of a path of which something is stored, the open one last."""
+        steps = self.steps_in_view(path)
+        within = {opening: [one.content for one in places] for opening, places in steps.items()}
+        places = [
+            TurnPlace(one.number, one.at, (one.content,), frozenset(within.get(one.opening, ())))
+            for one in path.links
+        ]
+        open_ = opening_in(path.plan.id)
+        if open_ in steps and all(one.opening != open_ for one in path.links):
+            contents = tuple(within[open_])
+            places.append(TurnPlace(path.number, steps[open_][0].at, contents))
+        return places
 
     def trodden(self, conversation: str) -> list[Trodden]:
         """The living path of each history of a conversation, the newest last."""

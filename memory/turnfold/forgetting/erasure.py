@@ -350,7 +350,7 @@ class Erasure:
             rest = [one.id for one in scan if one.kind not in stays]
             self._delete(rest)
         steps = {one.content for one in extent.places.values() if one.is_step}
-        said = len(extent.contents - steps)
+        said = len(extent.contents - steps) + len(extent.under_way)
         return Forgotten(exchanges=said, others=len(dead) + len(rest))
 
     # --- rows ---------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ class Forgotten:
     """What a forgetting did, in numbers.
 
     Attributes:
-        exchanges: exchanges deleted; one that was said twice counts once.
+        exchanges: exchanges deleted; one that was said twice counts once, and one under way of
+            which steps were stored counts, too.
         passages: passages deleted.
         vectors: vectors deleted.
         plans: plans deleted, or written anew without what they had recalled.
@@ -75,6 +76,13 @@ class ErasureScope:
     def whole(self) -> bool:
         """Whether nothing of the conversations concerned remains."""
         return self.before == math.inf
+
+    @property
+    def under_way(self) -> frozenset[str]:
+        """Opening ids of the exchanges that go of which only steps are stored."""
+        places = self.places.values()
+        steps = {one.opening for one in places if one.is_step and one.content in self.contents}
+        return frozenset(steps - {one.opening for one in places if not one.is_step})
 
     def goes(self, exchange_id: str) -> bool:
         """Whether an exchange goes from this place."""

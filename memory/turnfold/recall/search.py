@@ -10,9 +10,10 @@ from itertools import islice
 from turnfold_stores import Hit, Record, Store, Vector, match_words
 from turnfold_stores.records.fields import Reading
 
+from turnfold.archive.conversations import bare_name
 from turnfold.archive.passages import Passage, content_of, place_of
-from turnfold.archive.paths import ExchangePlace, Paths
-from turnfold.errors import TurnfoldError
+from turnfold.archive.paths import Paths, TurnPlace
+from turnfold.errors import TurnfoldError, shown
 from turnfold.history.utterances import Utterance, utterances
 from turnfold.recall.ranking import fuse_ranks
 
@@ -95,7 +96,9 @@ class Search:
         self._reading = Reading()
         self._all_paths = Paths(store, user_id, self._reading)
         self._paths: dict[str, list[list[str]]] = {}  # by conversation; read when first met
+        self._turns: dict[str, list[list[TurnPlace]]] = {}  # likewise
         self._numbers: dict[str, list[dict[str, int]]] = {}  # likewise, by content id
+        self._names: dict[str, str] = {}  # bare names, likewise
         self._records: dict[str, Record] = {}
         self._passages: dict[str, Passage] = {}
 
@@ -140,11 +143,13 @@ class Search:
         there = {name: one.conversation for name, one in found.items() if one.kind == "passage"}
         for name in wanted:
             if name not in there:
-                raise TurnfoldError(f"there is no passage {name!r} in memory")
+                raise TurnfoldError(f"there is no passage {shown(name)} in memory")
         return {name: there[name] for name in wanted}
 
     def around(self, name: str, *, before: int, after: int) -> tuple[str, list[TurnSaid]]:
-        """The turn that a passage is of, and the closed ones around it on its living path.
+        """The turn that a passage is of, and those around it on its living path.
+
+        Of a turn that is under way there are the steps that were stored so far.
 
         Args:
             name: id of the passage.
@@ -159,19 +164,35 @@ class Search:
         """
         conversation = self.places([name])[name]
         content = content_of(name)
-        for path in self._all_paths.trodden(conversation):
-            at = next((i for i, one in enumerate(path.links) if one.content == content), None)
+        for turns in self._turns_of(conversation):
+            at = next(
+                (i for i, one in enumerate(turns) if content in {*one.contents, *one.steps}), None
+            )
             if at is not None:
-                near = path.links[max(0, at - before) : at + after + 1]
-                return conversation, self._said(near)
-        raise TurnfoldError(f"the turn of passage {name!r} is no part of its conversation any more")
+                near = turns[max(0, at - before) : at + after + 1]
+                return self._bare(conversation), self._said(near)
+        raise TurnfoldError(
+            f"the turn of passage {shown(name)} is no part of its conversation any more"
+        )
 
-    def _said(self, links: Sequence[ExchangePlace]) -> list[TurnSaid]:
-        told = self._all_paths.messages(one.content for one in links)
+    def _said(self, turns: Sequence[TurnPlace]) -> list[TurnSaid]:
+        told = self._all_paths.messages(name for one in turns for name in one.contents)
         return [
-            TurnSaid(one.number, one.at, tuple(utterances(told.get(one.content, ()))))
-            for one in links
+            TurnSaid(
+                one.number,
+                one.at,
+                tuple(said for name in one.contents for said in utterances(told.get(name, ()))),
+            )
+            for one in turns
         ]
+
+    def _turns_of(self, conversation: str) -> list[list[TurnPlace]]:
+        """The turns of each living path of a conversation."""
+        if conversation not in self._turns:
+            self._turns[conversation] = [
+                self._all_paths.turn_places(path) for path in self._all_paths.trodden(conversation)
+            ]
+        return self._turns[conversation]
 
     def _living(self, hits: Iterator[Hit]) -> dict[str, float]:
         """Scores of the first passages that are alive, in order."""
@@ -204,7 +225,7 @@ class Search:
         return SearchHit(
             text=passage.text,
             role=passage.source,
-            conversation=record.conversation,
+            conversation=self._bare(record.conversation),
             turn=self._number(name) or passage.turn,
             at=record.at,
             score=score,
@@ -215,13 +236,22 @@ class Search:
             id=name,
         )
 
+    def _bare(self, conversation: str) -> str:
+        if conversation not in self._names:
+            self._names[conversation] = bare_name(self._store, self._user_id, conversation)
+        return self._names[conversation]
+
     def _number(self, name: str) -> int | None:
         """The number that its exchange has on the living path by now."""
         where, content = self._records[name].conversation, content_of(name)
         if where not in self._numbers:
             self._numbers[where] = [
-                {link.content: link.number for link in reversed(path.links)}
-                for path in self._all_paths.trodden(where)
+                {
+                    name: one.number
+                    for one in reversed(turns)
+                    for name in (*one.contents, *one.steps)
+                }
+                for turns in self._turns_of(where)
             ]
         return next((path[content] for path in self._numbers[where] if content in path), None)
 

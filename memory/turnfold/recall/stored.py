@@ -15,12 +15,13 @@ from turnfold_stores.records.fields import Reading
 
 from turnfold.archive.conversations import is_alive
 from turnfold.archive.passages import place_of
-from turnfold.archive.paths import ExchangePlace, Paths
+from turnfold.archive.paths import STEP_PLACE_KIND, ExchangePlace, Paths, Trodden
 from turnfold.history.block_text import CALLS, words_of
 from turnfold.history.exchanges import Message, blocks_of
 from turnfold.history.utterances import Utterance, utterances
 
 _BATCH = 64
+_PLACES = ("exchange", STEP_PLACE_KIND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,15 @@ class StoredTexts:
         return None
 
     def turn(self, number: int) -> Stored | None:
-        """All of a turn, by its number today."""
-        for place in self._places():
-            if place.number == number and not place.is_step and (parts := self._said(place)):
-                return Stored(tuple(parts), number, place.conversation)
+        """All of a turn, by its number today; of one under way the steps stored so far."""
+        for path in self._living():
+            for one in reversed(self._paths.turn_places(path)):
+                if one.number != number:
+                    continue
+                told = self._paths.messages(one.contents)
+                said = [part for name in one.contents for part in utterances(told.get(name, ()))]
+                if said:
+                    return Stored(tuple(said), number, path.conversation)
         return None
 
     def utterance(self, passage_id: str) -> Stored | None:
@@ -85,18 +91,23 @@ class StoredTexts:
         return utterances(self._paths.messages([place.content]).get(place.content, ()))
 
     def _places(self) -> Iterator[ExchangePlace]:
-        """All exchanges on living paths, the newest of each conversation first."""
+        """All exchanges on living paths, and steps in view, the newest of each path first."""
+        for path in self._living():
+            for steps in reversed(self._paths.steps_in_view(path).values()):
+                yield from reversed(steps)
+            yield from reversed(path.links)
+
+    def _living(self) -> Iterator[Trodden]:
         for conversation in self._conversations():
             if is_alive(self._store, self._user_id, conversation):
-                for path in self._paths.trodden(conversation):
-                    yield from reversed(self._paths.open_steps(path))
-                    yield from reversed(path.links)
+                yield from self._paths.trodden(conversation)
 
     def _conversations(self) -> Sequence[str]:
         if self._conversation is not None:
             return [self._conversation]
-        scan = self._store.ledger.scan(self._user_id, kind="exchange")
-        return list(dict.fromkeys(record.conversation for record in scan))[::-1]
+        # One whose first exchange is under way has steps, and nothing else.
+        scans = (self._store.ledger.scan(self._user_id, kind=kind) for kind in _PLACES)
+        return list(dict.fromkeys(record.conversation for scan in scans for record in scan))[::-1]
 
 
 def _parts_of_call(messages: Sequence[Message], call_id: str) -> tuple[Utterance, ...]:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from turnfold_stores import Store
 
 from turnfold.archive.archive import Archive
-from turnfold.archive.conversations import is_alive
-from turnfold.errors import TurnfoldError
+from turnfold.archive.conversations import alive_of, bare_name
+from turnfold.archive.paths import Paths
+from turnfold.archive.plans import Fold, Plan
+from turnfold.errors import TurnfoldError, shown
 from turnfold.summaries.layers import Correction, correct, live_items
 from turnfold.summaries.notes import Node
 
@@ -26,7 +28,8 @@ class Note:
         id: names it for good; what `Memory.retract` and `Memory.replace` take.
         kind: "instruction", "decision", "fact", "question" or "narrative".
         text: what it says.
-        turns: numbers of the exchanges it was taken from, from 1.
+        turns: numbers of the exchanges it was taken from, from 1; of a note on steps of one
+            exchange the number of that.
         node: id of the node it stands in, which may be retracted or replaced as a whole.
         holds: whether it will be in the next summary, as far as there is room: False where a
             later item supersedes it, or it was retracted or replaced.
@@ -43,29 +46,39 @@ class Note:
 def notes_of(archive: Archive) -> list[Note]:
     """The items of the summary in force, oldest first, with what replaces those replaced.
 
-    A conversation without a name may have several histories; they follow one another.
+    Behind them stand those on steps of exchanges in view, of the one under way too. A
+    conversation without a name may have several histories; they follow one another.
 
     Raises:
         StoreError: the store cannot be read.
     """
     corrections = archive.corrections()
     return [
-        note for nodes in _in_force(archive) for note in _notes(nodes, correct(nodes, corrections))
+        note
+        for nodes, turn in _in_force(archive)
+        for note in _notes(nodes, correct(nodes, corrections), turn)
     ]
 
 
 def conversations_with_notes(store: Store, user_id: str) -> list[tuple[str, float]]:
-    """The conversations of a user that have a summary, and when each last got one.
+    """The conversations of a user that have notes, and when the newest that was noted was said.
 
-    Reads every fold of theirs; seconds since the epoch.
+    Reads every fold of theirs; bare names, and seconds since the epoch, 0 where not known.
 
     Raises:
         StoreError: the store cannot be read.
     """
-    newest: dict[str, float] = {}
-    for record in store.ledger.scan(user_id, kind="fold"):
-        newest[record.conversation] = max(record.at, newest.get(record.conversation, 0.0))
-    return [(name, at) for name, at in newest.items() if is_alive(store, user_id, name)]
+    scan = store.ledger.scan(user_id, kind="fold")
+    names = dict.fromkeys(record.conversation for record in scan)
+    paths = Paths(store, user_id)
+    found: list[tuple[str, float]] = []
+    for name in alive_of(store, user_id, names):
+        folds = [fold for plan in paths.newest_plans(name) for fold, _ in _folds_of(paths, plan)]
+        if folds:
+            ends = store.ledger.get(user_id, [fold.end for fold in folds])
+            newest = max((one.at for one in ends.values()), default=0.0)
+            found.append((bare_name(store, user_id, name), newest))
+    return found
 
 
 def store_correction(archive: Archive, target: str, text: str) -> None:
@@ -75,29 +88,44 @@ def store_correction(archive: Archive, target: str, text: str) -> None:
         TurnfoldError: there is no such item or node in the summary in force.
         StoreError: the store cannot be read or written.
     """
+    if not isinstance(target, str):
+        raise TurnfoldError(f"note={shown(target)} must be the id of a note")
     notes = notes_of(archive)
     kinds = {note.id: note.kind for note in notes}
     if target not in kinds and target not in {note.node for note in notes}:
         raise TurnfoldError(
-            f"{target!r} is no item of this conversation's summary; memory.notes(...) lists them"
+            f"{shown(target)} is no item of this conversation's summary: list its notes, each has "
+            "an id"
         )
     # Only the user's own words are instructions, and these are not known to be.
     kind = "fact" if kinds.get(target) == "instruction" else ""
     archive.store_correction(Correction(target, text, kind))
 
 
-def _in_force(archive: Archive) -> Iterator[dict[str, Node]]:
-    for plan in archive.paths.newest_plans(archive.scope.conversation):
-        fold = archive.fold(plan.fold) if plan.fold else None
-        if fold is not None:
+def _in_force(archive: Archive) -> Iterator[tuple[dict[str, Node], int | None]]:
+    """The nodes of each fold in force, and the turn that they are on the steps of, if on steps."""
+    for path in archive.paths.trodden(archive.scope.conversation):
+        for fold, opening in _folds_of(archive.paths, path.plan):
             written = archive.nodes(fold.nodes)
-            yield {name: written[name] for name in fold.nodes if name in written}
+            nodes = {name: written[name] for name in fold.nodes if name in written}
+            yield nodes, path.numbers.get(opening, path.number) if opening else None
 
 
-def _notes(nodes: dict[str, Node], corrected: tuple[dict[str, Node], bool]) -> Iterator[Note]:
+def _folds_of(paths: Paths, plan: Plan) -> Iterator[tuple[Fold, str]]:
+    """The folds that a plan goes by, and of one of steps the opening id of their exchange."""
+    for name, opening in ((plan.fold, ""), *((fold, key) for key, fold in plan.within.items())):
+        fold = paths.fold(name) if name else None
+        if fold is not None:
+            yield fold, opening
+
+
+def _notes(
+    nodes: dict[str, Node], corrected: tuple[dict[str, Node], bool], turn: int | None
+) -> Iterator[Note]:
     holding, _ = corrected
     live = {item.id for item in live_items(holding.values())}
     for name, node in nodes.items():
         items = dict.fromkeys((*node.items, *holding[name].items))
         for item in items:
-            yield Note(item.id, item.kind, item.text, item.turns, name, holds=item.id in live)
+            turns = item.turns if turn is None else (turn,)
+            yield Note(item.id, item.kind, item.text, turns, name, holds=item.id in live)
