@@ -291,3 +291,57 @@ def test_a_conversation_without_a_key_says_what_the_sdk_says(monkeypatch):
         expected = type(wrong)
     with memory() as remembering, pytest.raises(expected):
         Conversation(memory=remembering).say("Hello.")
+
+
+# --- what is asked of a memory by hand --------------------------------------------------------
+
+ASKED = [
+    (lambda m: m.search("x", user_id=None), "user_id=None does not say whose memory"),
+    (lambda m: m.search("x", user_id=""), "user_id=''"),
+    (lambda m: m.search(None, user_id="ada"), "query=None must be a text"),
+    (lambda m: m.search(["x"], user_id="ada"), "query="),
+    (lambda m: m.search("x", user_id="ada", limit="3"), "limit='3' must be a whole number"),
+    (lambda m: m.search("x", user_id="ada", limit=2.5), "limit=2.5"),
+    (lambda m: m.search("x", user_id="ada", limit=True), "limit=True"),
+    (lambda m: m.search("x", user_id="ada", limit=None), "limit=None"),
+    (lambda m: m.search("x", user_id="ada", limit=0), "limit=0 must be .*at least 1"),
+    (lambda m: m.search("x", user_id="ada", conversation=3), "conversation=3"),
+    (lambda m: m.preview({"messages": []}, user_id=""), "user_id=''"),
+    (lambda m: m.preview({"messages": []}, user_id="ada", conversation=3), "conversation=3"),
+    (lambda m: m.preview("hello", user_id="ada"), "body='hello'"),
+    (lambda m: m.forget(user_id=None), "user_id=None does not say whose memory"),
+    (lambda m: m.notes(user_id=None), "user_id=None does not say whose memory"),
+    (lambda m: m.tool(user_id=None), "user_id=None does not say whose memory"),
+    (lambda m: taken_in(m, user_id=None), "user_id=None does not say whose memory"),
+    (lambda m: taken_in(m, user_id=["ada"]), "user_id="),
+    (lambda m: taken_in(m, conversation=None), "conversation=None does not say which"),
+    (lambda m: taken_in(m, conversation=""), "conversation=''"),
+    (lambda m: taken_in(m, times=5), "times=5 must be a list"),
+    (lambda m: taken_in(m, times="now"), "times='now' must be a list"),
+    (lambda m: taken_in(m, times=iter([1.0, 2.0])), "times=.*must be a list"),
+    (lambda m: taken_in(m, user_id="x" * 9_000, conversation=b"y" * 9_000), "more characters"),
+]
+
+
+def taken_in(remembering, **given):
+    whose = {"user_id": "ada", "conversation": "c", **given}
+    return remembering.backfill(history(1), client=stand_in().client(), **whose)
+
+
+@pytest.mark.parametrize(("ask_for", "message"), ASKED, ids=[str(n) for n in range(len(ASKED))])
+def test_what_does_not_fit_is_refused_by_name_and_value(ask_for, message):
+    with memory() as remembering:
+        with pytest.raises(TurnfoldError, match=message) as met:
+            ask_for(remembering)
+        assert len(str(met.value)) < 300
+        assert not list(remembering.store.ledger.users())
+
+
+async def test_the_async_twins_refuse_the_same():
+    with memory() as remembering:
+        with pytest.raises(TurnfoldError, match="user_id=None"):
+            await remembering.asearch("x", user_id=None)
+        with pytest.raises(TurnfoldError, match="conversation=None"):
+            await remembering.abackfill(
+                history(1), client=stand_in().async_client(), user_id="ada", conversation=None
+            )

@@ -70,6 +70,7 @@ def test_it_is_the_tool_that_the_api_knows(remembering):
 def test_files_are_written_read_changed_moved_and_deleted(tool):
     assert create(tool) == f"File created successfully at: {NOTES}"
     assert do(tool, "view", view_range=[2, -1]).endswith("     2\tTwo\n     3\tThree")
+    assert do(tool, "view", view_range=[]) == do(tool, "view") == do(tool, "view", view_range=None)
     assert "     2\t2\n" in do(tool, "str_replace", old_str="Two", new_str="2")
     do(tool, "insert", insert_line=0, insert_text="Zero")
     assert content(tool) == "Zero\nOne\n2\nThree\n"
@@ -138,6 +139,10 @@ REFUSED = {
     "no character": ("create", "/memories/x", {"file_text": "\ud800"}, "no character"),
     "no line": ("insert", NOTES, {"insert_line": 4, "insert_text": "x"}, "[0, 3]"),
     "a line before the first": ("insert", NOTES, {"insert_line": -1, "insert_text": "x"}, "[0, 3]"),
+    "a text for lines": ("view", NOTES, {"view_range": "12"}, "two whole numbers"),
+    "a number for lines": ("view", NOTES, {"view_range": 5}, "two whole numbers"),
+    "no lines": ("view", NOTES, {"view_range": [None, None]}, "[None, None]"),
+    "one line": ("view", NOTES, {"view_range": [1]}, "two whole numbers"),
     "too long": ("create", "/memories/x", {"file_text": "x" * 10_000_001}, "at most"),
 }  # fmt: skip
 

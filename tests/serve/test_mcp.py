@@ -1,8 +1,10 @@
 """Memory as tools: the official MCP client asks, over a real pipe and real HTTP."""
 
 import os
+import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from threading import Thread
 
 import httpx2
@@ -10,10 +12,11 @@ import pytest
 import uvicorn
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from support.chats import Chat, history, memory, said, stand_in
+from support.agent import Job
+from support.chats import SMALL, Chat, history, memory, said, stand_in
 from support.serving import TOKEN
-from turnfold import TurnfoldError, open_store
-from turnfold.mcp.server import create_http_app, create_server
+from turnfold import Conversation, TurnfoldError, open_store
+from turnfold.mcp.server import create_http_app, create_server, run
 from turnfold.serve import ServeSettings
 from turnfold.serve.server import options
 from turnfold_stores import STORE_USER
@@ -140,7 +143,7 @@ async def test_a_conversation_is_forgotten_whole_or_by_turns(remembering):
         await told(client, "forget", conversation="engine", turns=[2])
         found = (await told(client, "search_memory", query="amber2 birch2"))["passages"]
         assert all("amber2 " not in one["text"] for one in found)
-        await told(client, "forget", conversation="engine")
+        await told(client, "forget", conversation="engine", whole=True)
         assert not (await told(client, "search_memory", query="amber5"))["passages"]
 
 
@@ -157,7 +160,7 @@ async def test_nothing_of_another_user_is_found_read_or_forgotten(remembering):
         assert not (await told(client, "list_notes", conversation="secret"))["notes"]
         note = remembering.notes(user_id="bob", conversation="secret")[0]
         await refused(client, "retract_note", note=note.id, conversation="secret")
-        await told(client, "forget", conversation="secret")
+        await told(client, "forget", conversation="secret", whole=True)
     assert remembering.search("amber3bob", user_id="bob")
 
 
@@ -172,6 +175,13 @@ async def test_nothing_of_another_user_is_found_read_or_forgotten(remembering):
         ("forget", {"passages": ["x"], "conversation": "engine"}),
         ("forget", {"passages": ["x"], "turns": [1]}),
         ("forget", {"conversation": "engine", "turns": [0]}),
+        ("forget", {"turns": [1]}),
+        ("forget", {"whole": True}),
+        ("forget", {"conversation": "", "whole": True}),
+        ("forget", {"passages": ["x"], "whole": True}),
+        ("forget", {"conversation": "engine", "turns": [1], "whole": True}),
+        ("retract_note", {"note": "nobody", "conversation": "engine"}),
+        ("correct_note", {"note": "nobody", "text": " ", "conversation": "engine"}),
         ("correct_note", {"note": "nobody", "text": "x", "conversation": "engine"}),
     ],
 )
@@ -179,6 +189,136 @@ async def test_what_does_not_fit_is_said_in_words(remembering, tool, arguments):
     async with asking(remembering, writable=True) as client:
         said = await refused(client, tool, **arguments)
         assert len(said.removeprefix(f"Error executing tool {tool}")) > 10
+        assert "(...)" not in said, "an agent calls tools, not Python"
+        assert remembering.search("amber3", user_id="ada"), "nothing is forgotten by it"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"conversation": "engine", "turns": []}, "turns=[]"),
+        ({"conversation": "engine", "turns": [], "whole": True}, "turns=[]"),
+        ({"conversation": "engine", "passages": []}, "passages=[]"),
+        ({"conversation": "engine"}, "whole=true"),
+        ({"conversation": "engine", "turns": None, "passages": None}, "whole=true"),
+    ],
+)
+async def test_how_much_of_a_conversation_is_to_go_has_to_be_said(remembering, arguments, named):
+    async with asking(remembering, writable=True) as client:
+        assert named in await refused(client, "forget", **arguments)
+        assert (await told(client, "search_memory", query="amber3 birch3"))["passages"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("read_around", {"passage": "x" * 100_000}),
+        ("forget", {"passages": ["x" * 100_000]}),
+        ("forget", {"conversation": "x" * 100_000}),
+        ("retract_note", {"note": "x" * 100_000}),
+    ],
+)
+async def test_what_was_sent_is_not_sent_back_whole(remembering, tool, arguments):
+    async with asking(remembering, writable=True) as client:
+        assert len(await refused(client, tool, **arguments)) < 500
+
+
+async def test_a_name_may_be_given_as_null(remembering):
+    async with asking(remembering) as client:
+        assert (await told(client, "list_notes", conversation=None))["notes"] == []
+
+
+@pytest.mark.parametrize("user", ["", None, STORE_USER, 3])
+def test_nobody_is_not_served(remembering, user):
+    with pytest.raises(TurnfoldError, match="user_id="):
+        create_server(remembering, user)
+    opened = []
+    with pytest.raises(TurnfoldError, match="user_id="):
+        run(lambda: opened.append(1), user)
+    assert not opened
+
+
+# --- what is shown ----------------------------------------------------------------------------
+
+
+async def test_a_moment_that_no_calendar_has_is_not_shown():
+    policy = replace(SMALL, clock=lambda: 1_767_225_600_000.0)
+    with memory(policy=policy) as remembering:
+        filled(remembering)
+        async with asking(remembering) as client:
+            found = (await told(client, "search_memory", query="amber3 birch3"))["passages"]
+            assert found[0]["said"] == ""
+            around = await told(client, "read_around", passage=found[0]["id"])
+            assert {one["said"] for one in around["turns"]} == {""}
+            known = (await told(client, "list_conversations"))["conversations"]
+            assert known == [{"conversation": "engine", "last_said": ""}]
+
+
+async def test_a_conversation_is_listed_by_when_its_newest_noted_turn_was_said():
+    began = 1_767_225_600
+    policy = replace(SMALL, time_zone="UTC")
+    folded = {}
+    with memory(policy=policy) as remembering:
+        for day, name in enumerate(("older", "newer", "oldest")):
+            start = began + (day - 3 * (name == "oldest")) * 86_400
+            folded[name] = remembering.backfill(
+                history(20),
+                client=stand_in().client(),
+                user_id="ada",
+                conversation=name,
+                times=[start + 60 * (number // 2) for number in range(40)],
+            ).folded
+        async with asking(remembering) as client:
+            known = (await told(client, "list_conversations"))["conversations"]
+    assert [one["conversation"] for one in known] == ["newer", "older", "oldest"]
+    assert known[0]["last_said"] == f"2026-01-02 00:{folded['newer'] - 1:02d}+00:00"
+
+
+async def test_a_conversation_has_its_own_name_after_a_reset():
+    with memory() as remembering:
+        fake = stand_in("All right. " * 20)
+        talk = Conversation(client=fake.client(), memory=remembering, id="lesson", user_id="ada")
+        talk.say("Hello.")
+        talk.reset()
+        for number in range(1, 15):
+            talk.say(said(number))
+        async with asking(remembering, writable=True) as client:
+            known = (await told(client, "list_conversations"))["conversations"]
+            assert [one["conversation"] for one in known] == ["lesson"]
+            assert (await told(client, "list_notes", conversation="lesson"))["notes"]
+            where = {"query": "amber3 birch3", "conversation": "lesson", "limit": 1}
+            found = (await told(client, "search_memory", **where))["passages"]
+            assert found[0]["conversation"] == "lesson"
+            around = await told(client, "read_around", passage=found[0]["id"])
+            assert around["conversation"] == "lesson"
+            done = await told(client, "forget", passages=[found[0]["id"]])
+            assert done["done"].startswith("1 turns forgotten")
+            again = (await told(client, "search_memory", **where))["passages"]
+            assert all("amber3 " not in one["text"] for one in again)
+
+
+async def test_a_turn_under_way_is_read_corrected_and_forgotten():
+    with open_store("memory:") as store:
+        job = Job(store)
+        job.agent.open()
+        job.agent.work(25)
+        async with asking(job.memory, writable=True) as client:
+            known = (await told(client, "list_conversations"))["conversations"]
+            assert [one["conversation"] for one in known] == ["c"]
+            notes = (await told(client, "list_notes", conversation="c"))["notes"]
+            assert notes
+            assert {turn for one in notes for turn in one["turns"]} == {1}
+            await told(client, "retract_note", note=notes[0]["id"], conversation="c")
+            found = (await told(client, "search_memory", query="amber3 birch3"))["passages"]
+            around = await told(client, "read_around", passage=found[0]["id"])
+            assert [one["turn"] for one in around["turns"]] == [1]
+            words = [one["text"] for one in around["turns"][0]["words"]]
+            places = [one for one in words if one.startswith("I look at place")]
+            assert places == [f"I look at place{n}." for n in range(1, len(places) + 1)]
+            assert any(f"amber{len(places)} " in one for one in words)
+            done = await told(client, "forget", passages=[found[0]["id"]])
+            assert done["done"].startswith("1 turns forgotten")
+            assert not (await told(client, "search_memory", query="amber3 birch3"))["passages"]
 
 
 # --- over real pipes and real HTTP ------------------------------------------------------------
@@ -219,7 +359,7 @@ async def test_the_command_serves_whom_it_is_told(url):
         assert {one.name for one in (await client.list_tools()).tools} == READING | CHANGING
         known = (await told(client, "list_conversations"))["conversations"]
         assert [one["conversation"] for one in known] == ["secret"]
-        await told(client, "forget", conversation="secret")
+        await told(client, "forget", conversation="secret", whole=True)
         assert not (await told(client, "list_conversations"))["conversations"]
 
 
@@ -275,3 +415,11 @@ def test_over_http_it_needs_a_token_and_stays_on_loopback(remembering):
         create_http_app(server, ServeSettings())
     with pytest.raises(TurnfoldError, match="loopback"):
         create_http_app(server, ServeSettings(host="0.0.0.0", token=TOKEN))
+
+
+def test_the_command_serves_nobody_without_a_name(url):
+    command = [sys.executable, "-m", "turnfold_cli", "mcp", url, "--user", ""]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, input="")
+    assert done.returncode != 0
+    assert "user_id='' must be a non-empty string" in done.stderr

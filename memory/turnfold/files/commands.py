@@ -5,7 +5,7 @@ The answers and refusals are those of the SDK's own tool for local files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from turnfold.files.editing import inserted, listing, numbered, replaced
 from turnfold.files.paths import ROOT, FileRefused, file_path, is_within, parents
@@ -33,11 +33,11 @@ class FileCommands:
         self._conversation = conversation
         self._redact = redact
 
-    def view(self, path: object, view_range: Sequence[int] | None = None) -> str:
+    def view(self, path: object, view_range: object = None) -> str:
         """A file with line numbers, or what is in a directory.
 
         Raises:
-            FileRefused: there is no such path.
+            FileRefused: there is no such path, or there are no such lines.
             StoreError: the store cannot be read.
         """
         name = self._path(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from turnfold.errors import shown
 from turnfold.files.paths import FileRefused, is_within
 
 _MOST_LINES = 999_999
@@ -16,26 +17,38 @@ _SHOWN_AROUND = 2
 _LEVELS = 2
 
 
-def numbered(path: str, text: str, view_range: Sequence[int] | None) -> str:
+def numbered(path: str, text: str, view_range: object) -> str:
     """A file, or some of its lines, with line numbers from 1.
 
     Args:
         path: as it was asked for.
         text: what the file says.
-        view_range: first and last line; -1 for the end.
+        view_range: first and last line; -1 for the end. None or none of both for all of it.
 
     Raises:
-        FileRefused: it has too many lines.
+        FileRefused: it has too many lines, or these are no two numbers of lines.
     """
     lines = text.split("\n")
     if len(lines) > _MOST_LINES:
         raise FileRefused(f"File {path} exceeds maximum line limit of {_MOST_LINES:,} lines.")
-    first, last = 1, len(lines)
-    if view_range and len(view_range) == 2:
-        first = max(1, view_range[0])
-        last = last if view_range[1] == -1 else max(0, view_range[1])
+    first, last = _lines_in(view_range)
+    first = max(1, first)
+    last = len(lines) if last == -1 else max(0, last)
     shown = _with_numbers(lines[first - 1 : last], first)
     return "\n".join([f"Here's the content of {path} with line numbers:", *shown])
+
+
+def _lines_in(view_range: object) -> tuple[int, int]:
+    if view_range is None or view_range == []:
+        return 1, -1
+    if isinstance(view_range, list | tuple) and len(view_range) == 2:
+        first, last = view_range
+        if all(isinstance(one, int) and not isinstance(one, bool) for one in (first, last)):
+            return first, last
+    raise FileRefused(
+        f"Invalid `view_range` parameter: {shown(view_range)}. It should be two whole numbers, the "
+        "first and the last line, such as [1, 20]; -1 is the last line there is."
+    )
 
 
 def listing(directory: str, sizes: Mapping[str, int]) -> str:

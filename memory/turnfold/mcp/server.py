@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from turnfold.errors import TurnfoldError
 from turnfold.mcp.tools import ChangingTools, ReadingTools
 from turnfold.memory import Memory
+from turnfold.scope import check_said
 from turnfold.serve.gate import Gate
 from turnfold.serve.server import options
 from turnfold.serve.settings import ServeSettings
@@ -37,7 +38,11 @@ def create_server(memory: Memory, user_id: str, *, writable: bool = False) -> MC
         memory: over the store; stays the caller's to close.
         user_id: whose; no tool can name another.
         writable: whether notes may be corrected and turns forgotten.
+
+    Raises:
+        TurnfoldError: nobody is called so.
     """
+    check_said("user_id", user_id)
     server: MCPServer[object] = MCPServer(
         "turnfold", version=version("turnfold"), instructions=_MANUAL, log_level="WARNING"
     )
@@ -87,6 +92,7 @@ def run(
     Raises:
         TurnfoldError: the memory cannot be opened, or a setting does not fit.
     """
+    check_said("user_id", user_id)
     with open_memory() as memory:
         server = create_server(memory, user_id, writable=writable)
         if http is None:
