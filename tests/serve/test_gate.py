@@ -226,6 +226,17 @@ async def test_a_query_that_does_not_fit_says_so(path):
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("more", ["&turn=3", "&conversation=", "&user=bob", "&whole=true"])
+async def test_a_query_that_is_not_understood_forgets_nothing(more):
+    browser = Browser(token=TOKEN)
+    await browser.ask(x_turnfold_token=TOKEN, x_turnfold_conversation="engine")
+    answer = await browser("DELETE", f"/turnfold/memory?user=ada{more}", SHOWN)
+    assert answer.status_code == 400
+    assert more[1:].partition("=")[0] in answer.json()["error"]["message"]
+    found = await browser("GET", "/turnfold/search?user=ada&q=amber3", SHOWN)
+    assert found.json()["hits"]
+
+
 async def test_every_path_of_ours_is_described():
     browser = Browser(token=TOKEN)
     told = (await browser("GET", "/turnfold/openapi.json")).json()

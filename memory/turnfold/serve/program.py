@@ -63,8 +63,8 @@ class Program:
         ]
 
     async def _told(self, request: Request) -> Response:
-        asked = request.query_params
         try:
+            asked = _asked(request, "user", "conversation", "limit")
             most = _limit(asked, _MOST_RECEIPTS, 100)
         except TurnfoldError as wrong:
             return _bad(wrong)
@@ -73,9 +73,8 @@ class Program:
         )
 
     async def _search(self, request: Request) -> Response:
-        asked = request.query_params
-
         async def found() -> dict[str, Any]:
+            asked = _asked(request, "q", "user", "conversation", "limit")
             hits = await self._memory.asearch(
                 _given(asked, "q"),
                 user_id=_given(asked, "user"),
@@ -87,9 +86,8 @@ class Program:
         return await _answered(found)
 
     async def _notes(self, request: Request) -> Response:
-        asked = request.query_params
-
         async def notes() -> dict[str, Any]:
+            asked = _asked(request, "user", "conversation")
             kept = await self._memory.anotes(
                 user_id=_given(asked, "user"), conversation=asked.get("conversation")
             )
@@ -98,9 +96,8 @@ class Program:
         return await _answered(notes)
 
     async def _forget(self, request: Request) -> Response:
-        asked = request.query_params
-
         async def forgotten() -> dict[str, Any]:
+            asked = _asked(request, "user", "conversation", "before")
             before = asked.get("before")
             age = None if before is None else _moment(self._memory, before)
             step = partial(
@@ -136,6 +133,24 @@ def _bad(wrong: TurnfoldError) -> Response:
 
 def _error(status: int, kind: str, wrong: TurnfoldError) -> Response:
     return JSONResponse({"type": "error", "error": {"type": kind, "message": str(wrong)}}, status)
+
+
+def _asked(request: Request, *known: str) -> Mapping[str, str]:
+    """What a query says; what nobody reads would be taken for wider than it was meant.
+
+    Raises:
+        TurnfoldError: it says something else, something twice, or nothing by a name.
+    """
+    said = request.query_params.multi_items()
+    names = [name for name, _ in said]
+    for name, value in said:
+        if name not in known:
+            raise TurnfoldError(f"{name[:80]} is not asked here; what is: {', '.join(known)}")
+        if names.count(name) > 1:
+            raise TurnfoldError(f"{name} is said twice")
+        if not value:
+            raise TurnfoldError(f"{name}= says nothing: leave it out, or give a value")
+    return dict(said)
 
 
 def _given(asked: Mapping[str, str], name: str) -> str:
