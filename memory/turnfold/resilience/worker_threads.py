@@ -223,7 +223,7 @@ class WorkerThreads:
         steps: Sequence[Callable[[], _Done]],
         seconds: float,
     ) -> Sequence[Task[_Done]]:
-        there, wake = _signal()
+        there, wake = signal()
         with self._errand(steps, seconds, wake) as errand:
             with anyio.move_on_after(seconds):
                 await there()
@@ -348,7 +348,7 @@ class _Errand(Generic[_Done]):
             self._wake()
 
 
-def _signal() -> tuple[Callable[[], Awaitable[object]], Callable[[], None]]:
+def signal() -> tuple[Callable[[], Awaitable[object]], Callable[[], None]]:
     """Something to await on the running event loop, and what ends that, from any thread."""
     if on_asyncio():
         loop = asyncio.get_running_loop()
