@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any, NamedTuple
 
 import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
@@ -20,11 +21,19 @@ from turnfold.accounting.receipt import Receipt
 from turnfold.archive.conversations import History
 from turnfold.errors import StoreError, TurnfoldError
 from turnfold.memory import Memory, memory_of, without_memory
+from turnfold.resilience.taking_turns import TakingTurns, Turn
 from turnfold.scope import LOCAL_USER, Scope
 
 logger = logging.getLogger("turnfold")
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
+
+
+class _Begun(NamedTuple):
+    """A turn that may be sent: the history it goes on, and the request."""
+
+    history: History
+    request: dict[str, Any]
 
 
 class _Talk:
@@ -47,12 +56,13 @@ class _Talk:
         self.growth: list[tuple[int, int]] = []
         self._user_id = user_id
         self._history = History(memory.store, user_id, self.id, redact=memory.policy.redact)
-        self._messages = self._history.load()
+        self._turns = TakingTurns()
+        self._resets = TakingTurns()
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The whole history, as the Messages API takes it. A copy."""
-        return [dict(message) for message in self._messages]
+        return [dict(message) for message in self._history.messages]
 
     @property
     def scope(self) -> Scope:
@@ -60,50 +70,86 @@ class _Talk:
         return self._history.scope
 
     def reset(self) -> None:
-        """Begin anew under the same id. What was said is recalled no more."""
-        self._history.reset()
-        self._messages = []
-        self.last = None
-        self.growth = []
+        """Begin anew under the same id. What was said is recalled no more.
 
-    def _request(self, text: str, max_tokens: int) -> dict[str, Any]:
-        if not isinstance(text, str) or not text.strip():
-            raise TurnfoldError("there is nothing to say: give a text that is not empty")
+        An answer that is on its way is given, and belongs to what was said.
+        """
+        with self._resets.one() as turn:  # the last of several is the one that holds
+            turn.wait()
+            self._history = self._history.anew()
+            self.last = None
+            self.growth = []
+
+    def _begin(self, text: str, max_tokens: int) -> _Begun:
+        """What is sent, once it is known that the answer can be kept.
+
+        Raises:
+            StoreError: someone else has gone on with this conversation.
+        """
+        while not self._is_latest(history := self._history):
+            if history is self._history:
+                raise self._gone_on()
         request: dict[str, Any] = {
             "model": self.model,
             "max_tokens": max_tokens,
-            "messages": [*self._messages, {"role": "user", "content": text}],
+            "messages": [*history.messages, {"role": "user", "content": text}],
         }
         if self.system:
             request["system"] = self.system
-        return request
+        return _Begun(history, request)
 
-    def _said(self, request: Mapping[str, Any], answer: Message) -> None:
+    def _is_latest(self, history: History) -> bool:
+        try:
+            return history.is_latest()
+        except StoreError:  # a store that fails costs no answer
+            if self.memory.policy.on_error == "raise":
+                raise
+            return True
+
+    def _gone_on(self) -> StoreError:
+        return StoreError(
+            f"conversation {self.id!r} has gone on elsewhere since it was opened here, or was "
+            f"begun anew or forgotten; open it again with the same id to go on from there"
+        )
+
+    def _said(self, turn: Turn, begun: _Begun, answer: Message) -> None:
         """Take a finished answer into the history."""
         if answer.stop_reason is None:
             raise TurnfoldError("the answer broke off before its end; nothing was said")
         content = [block.model_dump(exclude_none=True) for block in answer.content]
         if not content:  # an answer of nothing cannot be sent back
             return
-        exchange = [request["messages"][-1], {"role": "assistant", "content": content}]
+        history, sent = begun.history, begun.request["messages"]
+        if history is not self._history:  # it was begun anew here, meanwhile
+            return
+        if turn.is_overtaken or len(sent) != len(history.messages) + 1:
+            raise TurnfoldError(
+                "something else was said before this stream came to its end; its answer is not "
+                "kept. Read a stream to its end, or close it, before you say more"
+            )
+        exchange = [sent[-1], {"role": "assistant", "content": content}]
         try:
-            kept = self._history.append(exchange)
+            kept = history.append(exchange)
         except StoreError as wrong:  # the answer is worth more than its record
             if self.memory.policy.on_error == "raise":
                 raise
             logger.warning("an answer could not be stored and will not be resumed: %s", wrong)
             kept = True
-        if not kept:
-            raise StoreError(
-                f"conversation {self.id!r} has gone on elsewhere since it was opened here; open "
-                f"it again with the same id to go on from there"
-            )
-        self._messages = [*self._messages, *exchange]
+        if kept:
+            history.messages = [*history.messages, *exchange]
+        elif history is self._history:
+            raise self._gone_on()
 
-    def _account(self, receipt: Receipt) -> None:
-        self.last = receipt
+    def _account(self, history: History, receipt: Receipt) -> None:
         self.usage += receipt.usage + receipt.summary_usage
-        self.growth.append((receipt.tokens.full, receipt.tokens.sent))
+        if history is self._history:
+            self.last = receipt
+            self.growth.append((receipt.tokens.full, receipt.tokens.sent))
+
+
+def _check_text(text: str) -> None:
+    if not isinstance(text, str) or not text.strip():
+        raise TurnfoldError("there is nothing to say: give a text that is not empty")
 
 
 def _text_of(answer: Message) -> str:
@@ -165,30 +211,37 @@ class Conversation(_Talk):
             anthropic.APIError: as without memory.
             TurnfoldError: the text is empty.
         """
-        request = self._request(text, max_tokens)
-        answer = self._with_memory().messages.create(**request)
-        self._said(request, answer)
+        _check_text(text)
+        with self._turns.one() as turn:
+            turn.wait()
+            begun = self._begin(text, max_tokens)
+            answer = self._with_memory(begun.history).messages.create(**begun.request)
+            self._said(turn, begun, answer)
         return _text_of(answer)
 
     def stream(self, text: str, max_tokens: int = 1024) -> Iterator[str]:
         """Say something and take the answer in pieces, as they come.
 
         The exchange joins the history when the answer is complete; stop early and it was never
-        said.
+        said. Other threads that say something wait until it is read to its end or closed.
         """
-        request = self._request(text, max_tokens)
-        with self._with_memory().messages.stream(**request) as pieces:
-            yield from pieces.text_stream
-            answer = pieces.get_final_message()
-        self._said(request, answer)
+        _check_text(text)
+        with self._turns.one() as turn:
+            turn.wait()
+            begun = self._begin(text, max_tokens)
+            with self._with_memory(begun.history).messages.stream(**begun.request) as pieces:
+                for piece in pieces.text_stream:
+                    with turn.at_rest():
+                        yield piece
+                answer = pieces.get_final_message()
+            self._said(turn, begun, answer)
 
-    def _with_memory(self) -> Anthropic:
-        scope = self.scope
+    def _with_memory(self, history: History) -> Anthropic:
         return self.memory.wrap(
             self._client,
-            user_id=scope.user_id,
-            conversation=scope.conversation,
-            on_receipt=self._account,
+            user_id=history.scope.user_id,
+            conversation=history.scope.conversation,
+            on_receipt=partial(self._account, history),
         )
 
 
@@ -213,27 +266,34 @@ class AsyncConversation(_Talk):
 
     async def say(self, text: str, max_tokens: int = 1024) -> str:
         """Say something and wait for the answer. Where that fails, nothing was said."""
-        request = self._request(text, max_tokens)
-        answer = await self._with_memory().messages.create(**request)
-        await anyio.to_thread.run_sync(self._said, request, answer)
+        _check_text(text)
+        with self._turns.one() as turn:
+            await turn.wait_async()
+            begun = await anyio.to_thread.run_sync(self._begin, text, max_tokens)
+            answer = await self._with_memory(begun.history).messages.create(**begun.request)
+            await anyio.to_thread.run_sync(self._said, turn, begun, answer)
         return _text_of(answer)
 
     async def stream(self, text: str, max_tokens: int = 1024) -> AsyncIterator[str]:
-        """Say something and take the answer in pieces, as they come."""
-        request = self._request(text, max_tokens)
-        async with self._with_memory().messages.stream(**request) as pieces:
-            async for piece in pieces.text_stream:
-                yield piece
-            answer = await pieces.get_final_message()
-        await anyio.to_thread.run_sync(self._said, request, answer)
+        """Say something and take the answer in pieces, as they come. See `Conversation.stream`."""
+        _check_text(text)
+        with self._turns.one() as turn:
+            await turn.wait_async()
+            begun = await anyio.to_thread.run_sync(self._begin, text, max_tokens)
+            with_memory = self._with_memory(begun.history)
+            async with with_memory.messages.stream(**begun.request) as pieces:
+                async for piece in pieces.text_stream:
+                    with turn.at_rest_async():
+                        yield piece
+                answer = await pieces.get_final_message()
+            await anyio.to_thread.run_sync(self._said, turn, begun, answer)
 
-    def _with_memory(self) -> AsyncAnthropic:
-        scope = self.scope
+    def _with_memory(self, history: History) -> AsyncAnthropic:
         return self.memory.wrap(
             self._client,
-            user_id=scope.user_id,
-            conversation=scope.conversation,
-            on_receipt=self._account,
+            user_id=history.scope.user_id,
+            conversation=history.scope.conversation,
+            on_receipt=partial(self._account, history),
         )
 
 

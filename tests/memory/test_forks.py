@@ -240,3 +240,33 @@ threading.Thread(target=memory.load, daemon=True).start()
 time.sleep({delay})
 print("the end", flush=True)
 """) == ["the end"]
+
+
+def test_a_child_made_in_the_midst_of_a_turn_says_something_of_its_own(run):
+    assert run("""
+from turnfold import Conversation
+from turnfold_fake import Reply
+
+began, go_on = threading.Event(), threading.Event()
+
+def reply(body):
+    if not began.is_set():
+        began.set()
+        go_on.wait()
+    return Reply("So.", thinking=False)
+
+memory = Memory("memory:", embedder=HashedWords(), policy=SMALL)
+talk = Conversation(client=FakeClaude(reply).client(), memory=memory, id="c")
+saying = threading.Thread(target=talk.say, args=("One.",))
+saying.start()
+began.wait()
+
+def work():
+    talk._client = FakeClaude("So.").client()
+    print(talk.say("Two."), len(talk.messages), flush=True)
+
+in_child(work)
+go_on.set()
+saying.join()
+print(len(talk.messages), flush=True)
+""") == ["So. 2", "child ended with 0", "2"]

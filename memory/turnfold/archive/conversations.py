@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from turnfold_stores import Record, Store
+from turnfold_stores import Record, Store, StoreError
 from turnfold_stores.records.fields import Reading, messages_in
 
 from turnfold.history.redaction import Redact, redacted
@@ -72,37 +73,63 @@ def _resets(store: Store, user_id: str, name: str) -> int:
     return sum(1 for _ in store.ledger.scan(user_id, kind=RESET_KIND, conversation=name))
 
 
+def _begin_generation(store: Store, user_id: str, name: str) -> int:
+    """Begin a generation of a conversation that is newer than all there are; its number."""
+    while True:
+        number = _resets(store, user_id, name) + 1
+        while not store.ledger.put(user_id, [_reset(name, number)]):
+            number += 1  # someone else began this one
+        # Fewer than that where all of the user was forgotten on the way.
+        generation = min(number, _resets(store, user_id, name))
+        # What was written meanwhile by who did not know of it lies under one of the old numbers.
+        scan = store.ledger.scan(user_id, conversation=generation_name(name, generation))
+        if next(scan, None) is None:
+            return generation
+
+
+def _reset(name: str, number: int) -> Record:
+    return Record(f"reset:{name}:{number}", RESET_KIND, name, {})
+
+
 class History:
-    """The messages of one conversation of one user, kept in a store.
+    """The messages of one generation of a conversation of one user, kept in a store.
 
     A reset begins a new generation, a conversation of its own to all the rest of memory.
+
+    Attributes:
+        messages: all of them, in order; whoever changes them puts others in their place.
     """
 
     def __init__(
-        self, store: Store, user_id: str, name: str, *, redact: Redact | None = None
+        self,
+        store: Store,
+        user_id: str,
+        name: str,
+        *,
+        redact: Redact | None = None,
+        generation: int | None = None,
     ) -> None:
         """Args:
         store: where it is kept.
         user_id: whose it is.
         name: which conversation.
         redact: what is done to texts before they are kept.
+        generation: which one; by default the present one.
         """
         self._redact = redact
         self._store = store
         self._user_id = user_id
         self._name = name
-        self._generation = sum(
-            1 for _ in store.ledger.scan(user_id, kind=RESET_KIND, conversation=name)
-        )
+        self._generation = _resets(store, user_id, name) if generation is None else generation
         self._length = 0
+        self.messages = self._load()
 
     @property
     def scope(self) -> Scope:
-        """The conversation in its present generation."""
+        """The conversation in this generation."""
         return Scope(self._user_id, generation_name(self._name, self._generation))
 
-    def load(self) -> list[dict[str, Any]]:
-        """All messages of the present generation, in order."""
+    def _load(self) -> list[dict[str, Any]]:
         conversation = self.scope.conversation
         scan = self._store.ledger.scan(self._user_id, kind=SAID_KIND, conversation=conversation)
         reading, numbers, said = Reading(), [0], []
@@ -114,27 +141,52 @@ class History:
         self._length = max(numbers)
         return [dict(message) for exchange in said for message in exchange]
 
+    def is_latest(self) -> bool:
+        """Whether nobody else has gone on with this conversation, begun it anew or forgotten it.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        name = self._next_name()
+        return self._is_present() and name not in self._store.ledger.get(self._user_id, [name])
+
     def append(self, exchange: Sequence[Mapping[str, Any]]) -> bool:
-        """Keep a completed exchange.
+        """Keep a completed exchange in the store.
 
         Returns:
-            False where someone else has gone on with this conversation in the meantime.
+            False where someone else has gone on with this conversation in the meantime, begun it
+            anew or forgotten it.
 
         Raises:
             StoreError: the store could not be written.
         """
-        conversation = self.scope.conversation
-        name = f"said:{conversation}:{self._length + 1}"
+        name, conversation = self._next_name(), self.scope.conversation
         said = [dict(m) if self._redact is None else redacted(m, self._redact) for m in exchange]
         record = Record(name, SAID_KIND, conversation, {"messages": said}, at=time.time())
         if name not in self._store.ledger.put(self._user_id, [record]):
             return False
         self._length += 1
+        # Only what is looked at once it is written misses no reset. It is kept by now: where it
+        # cannot be looked at, the next turn does.
+        with suppress(StoreError):
+            if not self._is_present():
+                self._store.ledger.delete(self._user_id, [name])
+                return False
         return True
 
-    def reset(self) -> None:
-        """Begin a new generation."""
-        self._generation += 1
-        record = Record(f"reset:{self._name}:{self._generation}", RESET_KIND, self._name, {})
-        self._store.ledger.put(self._user_id, [record])
-        self._length = 0
+    def anew(self) -> History:
+        """A new generation's, which is the present one from then on.
+
+        Raises:
+            StoreError: the store could not be written.
+        """
+        store, user_id, name = self._store, self._user_id, self._name
+        generation = _begin_generation(store, user_id, name)
+        return History(store, user_id, name, redact=self._redact, generation=generation)
+
+    def _next_name(self) -> str:
+        return f"said:{self.scope.conversation}:{self._length + 1}"
+
+    def _is_present(self) -> bool:
+        """Whether there were as many resets as when it began: no newer one, and its own yet."""
+        return _resets(self._store, self._user_id, self._name) == self._generation
