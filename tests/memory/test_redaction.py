@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.chats import SMALL, Chat, ask, chats, injected, memory, said, stand_in, summaries
 from support.embedders import HashedWords
+from support.spoken import Spoken
 from turnfold import Conversation, Policy
 from turnfold.errors import PolicyError
 from turnfold.history.redaction import redacted
+from turnfold.request.thinking import thinking_ids
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores import STORE_USER, open_store
 
@@ -205,6 +207,36 @@ def test_a_conversation_is_resumed_with_what_was_kept(tmp_path):
         after = {one.id for one in store.ledger.scan("local", kind="exchange")}
         assert len(after - written) == 1, "it is the same path"
         assert CARD not in everything(store)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_what_is_resumed_has_no_thinking_about_texts_that_were_redacted(store, kind):
+    fake = FakeClaude(lambda _body: Reply("Noted.", thinking="About what was said."))
+    with memory(store, policy=DISCREET) as remembering:
+        spoken = Spoken(kind, fake, memory=remembering, id="x")
+        for text in ("Hello.", f"My card is {CARD}.", "Thanks."):
+            await spoken.say(text)
+        again = Spoken(kind, fake, memory=remembering, id="x")
+        kept = [thinking_ids(message) != [] for message in again.talk.messages[1::2]]
+        assert kept == [True, False, False]
+        await again.say("Go on.")
+        await again.say("And on.")
+        once_more = Spoken(kind, fake, memory=remembering, id="x")
+        assert once_more.talk.messages == again.talk.messages, "it was sent as it is kept"
+        await once_more.say("And now?")
+    assert {call.status for call in fake.calls} == {200}
+
+
+def test_what_was_nothing_but_thinking_leaves_what_it_answered(store):
+    fake = FakeClaude([Reply([], "max_tokens", thinking="So."), Reply("Noted.", thinking="So.")])
+    with memory(store, policy=DISCREET) as remembering:
+        talk = Conversation(client=fake.client(), memory=remembering, id="x")
+        talk.say(f"My card is {CARD}.")
+        talk.say("And?")
+        again = Conversation(client=fake.client(), memory=remembering, id="x")
+        assert [one["role"] for one in again.messages] == ["user", "user", "assistant"]
+        again.say("Go on.")
+    assert {call.status for call in fake.calls} == {200}
 
 
 def test_a_redaction_that_fails_stores_nothing():

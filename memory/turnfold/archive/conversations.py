@@ -12,6 +12,7 @@ from turnfold_stores import Record, Store, StoreError
 from turnfold_stores.records.fields import Reading, messages_in
 
 from turnfold.history.redaction import Redact, redacted
+from turnfold.request.thinking import strip_thinking
 from turnfold.scope import Scope
 
 SAID_KIND = "said"
@@ -122,6 +123,7 @@ class History:
         self._name = name
         self._generation = _resets(store, user_id, name) if generation is None else generation
         self._length = 0
+        self._is_redacted = False
         self.messages = self._load()
 
     @property
@@ -161,8 +163,8 @@ class History:
             StoreError: the store could not be written.
         """
         name, conversation = self._next_name(), self.scope.conversation
-        said = [dict(m) if self._redact is None else redacted(m, self._redact) for m in exchange]
-        record = Record(name, SAID_KIND, conversation, {"messages": said}, at=time.time())
+        body = {"messages": self._as_kept(exchange)}
+        record = Record(name, SAID_KIND, conversation, body, at=time.time())
         if name not in self._store.ledger.put(self._user_id, [record]):
             return False
         self._length += 1
@@ -190,3 +192,15 @@ class History:
     def _is_present(self) -> bool:
         """Whether there were as many resets as when it began: no newer one, and its own yet."""
         return _resets(self._store, self._user_id, self._name) == self._generation
+
+    def _as_kept(self, exchange: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Redacted. From the first text that this changes, thinking is left out.
+
+        It is bound to the texts as they were sent, and whoever resumes sends what is kept.
+        """
+        said = [dict(message) for message in exchange]
+        if self._redact is None:
+            return said
+        kept = [redacted(message, self._redact) for message in said]
+        self._is_redacted = self._is_redacted or kept != said
+        return strip_thinking(kept) if self._is_redacted else kept
