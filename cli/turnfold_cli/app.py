@@ -63,9 +63,9 @@ def run() -> int:
         The exit code: 0, 1 where something is missing or failed, 2 for bad input.
     """
     _be_quiet()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:  # a terminal that cannot show a sign gets a question mark
+        if reconfigure is not None:  # what cannot be shown or read becomes a question mark
             reconfigure(errors="replace")
     app()
     return 0
@@ -177,7 +177,7 @@ def replay_command(  # noqa: PLR0917 - typer makes options of them
     console = rendering.console_for(sys.stdout)
     rendering.print_replay(console, file.name, results)
     for line in filter(None, (imported.told(), *verdict.lines())):
-        console.print(line, markup=False)
+        console.print(line)
 
 
 @app.command("demo")
@@ -331,9 +331,19 @@ def chat_command(  # noqa: PLR0917 - typer makes options of them
         named = chosen_embedder(embedder, embedding_service) or default_embedder()
         memory = opened.enter_context(Memory(store, policy=policy, embedder=named))
         talk = Conversation(
-            system, model, client=client, memory=memory, user_id=user, id=conversation
+            system and _as_text(system),
+            _as_text(model),
+            client=client,
+            memory=memory,
+            user_id=user,
+            id=conversation,
         )
         _chat(Chat(talk, _shown_at_once))
+
+
+def _as_text(argument: str) -> str:
+    """An argument that is sent: bytes of another encoding become question marks, as when typed."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _chat(chat: Chat) -> None:
