@@ -15,6 +15,7 @@ from turnfold_stores.records.fields import Reading
 
 from turnfold_cli import rendering
 from turnfold_cli.exit_codes import BAD_INPUT
+from turnfold_cli.harmless import harmless
 
 _MAX_TOKENS = 4_096
 _MOST_HITS = 5
@@ -106,7 +107,8 @@ class Chat:
         write: shows text as it comes; line ends are the chat's own.
         """
         self._talk = talk
-        self._write = write
+        # What a model said, or a tool, must not steer the terminal; now or from memory.
+        self._write: Callable[[str], None] = lambda text: write(harmless(text))
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": self._help,
             "/memory": self._memory,
@@ -148,8 +150,7 @@ class Chat:
         pieces = self._talk.stream(text, max_tokens=_MAX_TOKENS)
         try:
             for piece in pieces:
-                # What a model says must not steer the terminal.
-                self._write(piece.replace("\x1b", ""))
+                self._write(piece)
         except KeyboardInterrupt:
             self._write(" … (stopped; neither question nor answer is kept)")
         finally:

@@ -39,7 +39,7 @@ def print_opening(console: Console, conversation: Conversation) -> None:
     """What is about to be shown, and with what."""
     turns = sum(1 for _ in conversation.turns())
     told = f"{conversation.title}: {turns} {conversation.unit}s"
-    console.print(told, style="bold", markup=False)
+    console.print(told, style="bold")
     console.print(
         "The real Anthropic SDK, a real store and real embeddings; no key and no network. "
         "Answers come from the transcript. Summaries come from a stand-in that only copies "
@@ -169,8 +169,8 @@ def print_bill(console: Console, results: Sequence[Result]) -> None:
 def print_answer(console: Console, one: Answered) -> None:
     """What Claude said, beside what was expected."""
     console.print(Text(one.question, "bold"))
-    console.print(f"  expected: {one.expected}", markup=False)
-    console.print(f"  Claude:   {one.answer}", markup=False)
+    console.print(f"  expected: {one.expected}")
+    console.print(f"  Claude:   {one.answer}")
 
 
 def offer(conversation: Conversation, mine: Result) -> str:

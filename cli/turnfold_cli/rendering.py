@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from turnfold_cli.harmless import HarmlessConsole, harmless, harmless_json
 from turnfold_cli.replay_results import MODEL, Result, by_strategy, ratio
 
 # Wide enough for every table with room to spare; a pipe has no width of its own.
@@ -22,25 +23,23 @@ ROOMY = 110
 def console_for(stream: TextIO, *, plain: bool = False) -> Console:
     """A console that writes plain text of a fixed width where there is no terminal."""
     if plain or not stream.isatty():
-        return Console(
-            file=stream, width=ROOMY, color_system=None, force_terminal=False, emoji=False
-        )
-    return Console(file=stream, emoji=False, highlight=False)
+        return HarmlessConsole(file=stream, width=ROOMY, color_system=None, force_terminal=False)
+    return HarmlessConsole(file=stream, highlight=False)
 
 
 def print_json(value: Any) -> None:
     """JSON on standard output, and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(harmless_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
 
 
 def complain(message: str) -> None:
     """One clear line on standard error."""
-    sys.stderr.write(f"turnfold: {message}\n")
+    sys.stderr.write(f"turnfold: {harmless(message)}\n")
 
 
 def remark(message: str) -> None:
     """One line on standard output."""
-    sys.stdout.write(f"{message}\n")
+    sys.stdout.write(f"{harmless(message)}\n")
 
 
 class Step(Protocol):
@@ -62,12 +61,12 @@ def progress(total: int | None) -> Iterator[Step]:
         yield lambda _: None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Progress(*columns, console=HarmlessConsole(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=total)
 
         def step(what: str) -> None:
@@ -83,7 +82,7 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
         yield _Tenths(what)
         return
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Progress(*columns, console=HarmlessConsole(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
@@ -198,9 +197,9 @@ def print_remarks(console: Console, results: Sequence[Result]) -> None:
                 f"{one.summaries_found} found in the store"
             )
         for reason in one.refusals:
-            console.print(f"{one.title}: refused: {reason}", markup=False)
+            console.print(f"{one.title}: refused: {reason}")
         for reason in one.degraded:
-            console.print(f"{one.title}: degraded: {reason}", markup=False)
+            console.print(f"{one.title}: degraded: {reason}")
 
 
 def _row(name: str, one: Result, full: Result | None) -> Sequence[str]:

@@ -23,7 +23,7 @@ _WHAT_TO_DO = {
 
 def print_checkup(console: Console, url: str, found: Checkup) -> None:
     """What a store holds, and what is not as it should be."""
-    console.print(f"{url}: {_count(found.users, 'user')}", markup=False)
+    console.print(f"{url}: {_count(found.users, 'user')}")
     table = plain_table(console, "", "kept", "records")
     for kind, count in sorted(found.records.items()):
         table.add_row(kind, f"{count:,}")
@@ -35,7 +35,7 @@ def print_checkup(console: Console, url: str, found: Checkup) -> None:
             "next folds or recalls"
         )
     for one in found.findings:
-        console.print(_finding(one), markup=False, soft_wrap=True)
+        console.print(_finding(one), soft_wrap=True)
     if not found.findings:
         console.print("All is as it should be.")
     elif found.sound:
@@ -46,12 +46,12 @@ def print_account(console: Console, found: AccountCheck) -> None:
     """Whether caching, thinking and summaries work, and how it showed."""
     words = {True: "works", False: "does not work", None: "not seen"}
     for one in found.verdicts:
-        console.print(f"{one.name}: {words[one.works]}: {one.told}", markup=False, soft_wrap=True)
-    console.print(f"{found.model} said: {found.answer}", markup=False, soft_wrap=True)
+        console.print(f"{one.name}: {words[one.works]}: {one.told}", soft_wrap=True)
+    console.print(f"{found.model} said: {found.answer}", soft_wrap=True)
     for remark in found.remarks:
-        console.print(remark, markup=False, soft_wrap=True)
+        console.print(remark, soft_wrap=True)
     spent = "an unknown price" if found.cost is None else f"${found.cost:.4f} at list prices"
-    console.print(f"That was {spent}.", markup=False)
+    console.print(f"That was {spent}.")
 
 
 def _finding(one: Finding) -> str:
