@@ -100,7 +100,7 @@ def serve_command(  # noqa: PLR0917 - typer makes options of them
             keep_first=keep_first,
             most_requests=max_requests,
         )
-        _check_free(host, port)
+        _check_free(host, port, option="--port")
         threshold: Any = int(fold_at) if fold_at.isdigit() else fold_at
         _speak()
         rendering.remark(
@@ -153,13 +153,24 @@ def mcp_command(  # noqa: PLR0917 - typer makes options of them
         check_is_there(store)
         token = os.environ.get("TURNFOLD_TOKEN", "")
         settings = None if http is None else ServeSettings(port=http, token=token)
+        if settings is not None:
+            _check_free(settings.host, settings.port, option="--http")
         _speak()
         named = chosen_embedder(embedder, embedding_service)
         run(lambda: Memory(store, embedder=named), user, writable=writable, http=settings)
 
 
-def _check_free(host: str, port: int) -> None:
-    """Look whether a port is free before anything is opened, or said of it."""
+def _check_free(host: str, port: int, *, option: str) -> None:
+    """Look whether a port is free before anything is opened, or said of it.
+
+    Args:
+        host: the address.
+        port: of it.
+        option: by which another port is named.
+
+    Raises:
+        TurnfoldError: it is not.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -168,7 +179,7 @@ def _check_free(host: str, port: int) -> None:
         except OSError as wrong:
             why = wrong.strerror or wrong
             raise TurnfoldError(
-                f"cannot listen at {host}:{port}: {why}; --port names another, 0 any that is free"
+                f"cannot listen at {host}:{port}: {why}; {option} names another, 0 any that is free"
             ) from None
 
 

@@ -1,6 +1,8 @@
 """Memory as tools: the official MCP client asks, over a real pipe and real HTTP."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager
@@ -19,7 +21,9 @@ from turnfold import Conversation, TurnfoldError, open_store
 from turnfold.mcp.server import create_http_app, create_server, run
 from turnfold.serve import ServeSettings
 from turnfold.serve.server import options
+from turnfold_cli.app import app
 from turnfold_stores import STORE_USER
+from typer.testing import CliRunner
 
 READING = {"search_memory", "read_around", "list_conversations", "list_notes"}
 CHANGING = {"correct_note", "retract_note", "forget"}
@@ -27,6 +31,14 @@ STDIO = """
 from support.chats import memory
 from turnfold.mcp.server import run
 run(lambda: memory({url!r}), "ada")
+"""
+CLOSING = """
+import sys
+def closing(url):
+    opened = memory(url)
+    close = opened.close
+    opened.close = lambda: (close(), print("closed", file=sys.stderr, flush=True))
+    return opened
 """
 
 
@@ -346,6 +358,44 @@ async def test_over_stdio_it_answers_as_in_this_process(url):
         found = (await told(client, "search_memory", query="amber3 birch3"))["passages"]
         assert any("amber3 " in one["text"] for one in found)
         assert all("bob" not in one["text"] for one in found)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an interrupt reaches a whole console there")
+def test_an_interrupt_ends_it_while_the_client_says_nothing(url):
+    code = (
+        STDIO.format(url=url)
+        .replace("memory(", "closing(")
+        .replace("from turnfold.mcp", CLOSING + "from turnfold.mcp")
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        server.stdin.write('{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+        server.stdin.flush()
+        assert '"id":1' in server.stdout.readline().replace(" ", ""), "it serves"
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 130
+        assert server.stderr.read() == "closed\n"
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_opened(url, monkeypatch):
+    monkeypatch.setenv("TURNFOLD_TOKEN", TOKEN)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(app, ["mcp", url, "--http", str(port)])
+    assert done.exit_code == 2
+    assert f"cannot listen at 127.0.0.1:{port}" in done.stderr
+    assert "--http names another" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 async def test_the_command_serves_whom_it_is_told(url):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.metadata import version
 from threading import Thread
@@ -22,6 +23,9 @@ from turnfold.serve.server import options
 from turnfold.serve.settings import ServeSettings
 
 PATH = "/mcp"
+# Seconds after which Windows, where waiting cannot be interrupted, sees that it is to end.
+_LOOK = 1.0
+_INTERRUPTED = 130
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _CHANGES = ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=False)
 
@@ -81,7 +85,7 @@ def run(
     writable: bool = False,
     http: ServeSettings | None = None,
 ) -> None:
-    """Serve until the client goes, or, over HTTP, until stopped.
+    """Serve until the client goes, over HTTP until stopped; an interrupt ends the process.
 
     Args:
         open_memory: opens the memory, which is closed at the end.
@@ -93,13 +97,38 @@ def run(
         TurnfoldError: the memory cannot be opened, or a setting does not fit.
     """
     check_said("user_id", user_id)
+    if http is None:
+        _run_stdio(open_memory, user_id, writable=writable)
+        return
     with open_memory() as memory:
-        server = create_server(memory, user_id, writable=writable)
-        if http is None:
-            # Agents start such a server with each session of theirs, and may never search: the
-            # embedding model is loaded by the first search.
-            anyio.run(server.run_stdio_async)
-            return
-        app = create_http_app(server, http)
+        app = create_http_app(create_server(memory, user_id, writable=writable), http)
         Thread(target=memory.load, name="turnfold-load", daemon=True).start()
         uvicorn.run(app, **options(http))
+
+
+def _run_stdio(open_memory: Callable[[], Memory], user_id: str, *, writable: bool) -> None:
+    """Serve until the client goes, or an interrupt ends the process.
+
+    Agents start such a server with each session of theirs, and may never search: the embedding
+    model is loaded by the first search.
+    """
+    failed: list[BaseException] = []
+    try:
+        with open_memory() as memory:
+            server = create_server(memory, user_id, writable=writable)
+
+            def serve() -> None:
+                try:
+                    anyio.run(server.run_stdio_async)
+                except BaseException as wrong:  # noqa: BLE001 - it is raised below
+                    failed.append(wrong)
+
+            serving = Thread(target=serve, name="turnfold-mcp", daemon=True)
+            serving.start()
+            while serving.is_alive():
+                serving.join(_LOOK)
+    except KeyboardInterrupt:
+        # A thread waits for the client's next line, and the end of the process would wait for it.
+        os._exit(_INTERRUPTED)
+    if failed:
+        raise failed[0]
