@@ -25,6 +25,7 @@ from turnfold.forgetting.forget import Forgotten, forget, forget_again, forget_t
 from turnfold.language.days import seconds_of
 from turnfold.upkeep.checkup import check
 from turnfold_stores import Record, Store, open_store
+from turnfold_stores.local_paths import local_path
 from turnfold_stores.masking import without_secret
 from turnfold_stores.upkeep.transfer import export_lines, import_lines
 
@@ -235,8 +236,7 @@ def _confirm(
     what = "everybody" if user is None else f"user {user!r}"
     what += "" if conversation is None else f" in conversation {conversation!r}"
     if before is not None:
-        when = datetime.fromtimestamp(before).astimezone()
-        what += f" before {when:%Y-%m-%d %H:%M %Z}"
+        what += f" before {_dated(before):%Y-%m-%d %H:%M %Z}"
     typer.confirm(
         f"Forget {all_of} {what} in {without_secret(url)}? This cannot be undone.",
         abort=True,
@@ -247,16 +247,37 @@ def _confirm(
 def _moment(text: str) -> float:
     """Seconds since the epoch of an age or of a date in local time."""
     age = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text.strip())
+<<<<<<< HEAD
     if age is not None:
         ago = time.time() - float(age.group(1)) * _UNITS[age.group(2)]
         return seconds_of(ago, None, what=f"--before {text!r}")
     try:
         moment = datetime.fromisoformat(text.strip())
+=======
+    try:
+        date = None if age is not None else datetime.fromisoformat(text.strip())
+>>>>>>> d6ce313 (A home that nobody knows, a store without a name and a day before all calendars are told in a line: each was a traceback, or nonsense)
     except ValueError:
         raise TurnfoldError(
             f"--before {text!r} is neither an age (30d, 12h, 2w) nor a date (2026-01-31)"
         ) from None
+<<<<<<< HEAD
     return seconds_of(moment, None, what=f"--before {text!r}")
+=======
+    try:
+        if date is not None:
+            moment = date.timestamp()
+        elif age is not None:
+            moment = time.time() - float(age.group(1)) * _UNITS[age.group(2)]
+        _dated(moment)
+    except (ValueError, OverflowError, OSError):
+        raise TurnfoldError(f"--before {text!r} is a day that no calendar has") from None
+    return moment
+
+
+def _dated(moment: float) -> datetime:
+    return datetime.fromtimestamp(moment).astimezone()
+>>>>>>> d6ce313 (A home that nobody knows, a store without a name and a day before all calendars are told in a line: each was a traceback, or nonsense)
 
 
 def check_is_there(url: str) -> None:
@@ -265,10 +286,12 @@ def check_is_there(url: str) -> None:
     Raises:
         StoreError: there is none.
     """
+    if not url:
+        return  # `open_store` says what is wrong with it
     scheme, colon, rest = url.partition(":")
     path = rest.removeprefix("//") if colon and scheme.lower() == "sqlite" else url
     is_local = not colon or path != url or len(scheme) == 1
-    if is_local and not Path(path).expanduser().exists():
+    if is_local and not local_path(path).exists():
         raise StoreError(f"there is no store at {without_secret(url)!r}")
 
 

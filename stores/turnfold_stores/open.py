@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import entry_points
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from turnfold_stores.errors import MissingDependency, StoreError, StoreUnavailable
+from turnfold_stores.local_paths import local_path
 from turnfold_stores.masking import masked, secrets_of, without_secret
 from turnfold_stores.protocols import Ledger
 from turnfold_stores.store import Store
@@ -57,7 +57,9 @@ def open_store(store: str | os.PathLike[str] | Store) -> Store:
     if isinstance(store, Store):
         return store
     url = os.fspath(store)
-    if not isinstance(url, str) or not url:
+    if url == "":
+        raise StoreError("a store is a URL or a path, and this one is empty: './chat-memory', say")
+    if not isinstance(url, str):
         raise StoreError(f"a store is a URL, a path or a Store, not {type(store).__name__}")
     found = _SCHEME.fullmatch(url) if isinstance(store, str) else None
     scheme = "" if found is None else found.group(1).lower()
@@ -93,7 +95,7 @@ def _open_folder(path: str) -> Store:
         )
     from turnfold_stores.chroma.folder import open_folder
 
-    return open_folder(Path(path).expanduser())
+    return open_folder(local_path(path))
 
 
 def _open_sqlite(url: str) -> Store:
@@ -150,7 +152,7 @@ def _sqlite_ledger(url: str) -> SqliteLedger:
     path = _rest(url).removeprefix("//")
     if path in ("", ":memory:"):
         raise StoreError("'sqlite:' needs the path of a file; a store in memory is 'memory:'")
-    return SqliteLedger(Path(path).expanduser())
+    return SqliteLedger(local_path(path))
 
 
 def _rest(url: str) -> str:

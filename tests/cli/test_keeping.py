@@ -313,8 +313,14 @@ def test_forget_what_is_old_of_everybody(command, url):
         (["--all-users"], "add --before"),
         (["--all-users", "--before", "1d", "--conversation", "c"], "leave out --conversation"),
         (["--user", "ada", "--before", "yesterday"], "neither an age"),
+<<<<<<< HEAD
         (["--user", "ada", "--before", "99999999999999999999d"], "in no year"),
         (["--user", "ada", "--before", "9999-12-31"], "in no year"),
+=======
+        (["--user", "ada", "--before", "3000000d"], "a day that no calendar has"),
+        (["--user", "ada", "--before", f"{'9' * 400}w"], "a day that no calendar has"),
+        (["--user", "ada", "--before", "0001-01-01"], "a day that no calendar has"),
+>>>>>>> d6ce313 (A home that nobody knows, a store without a name and a day before all calendars are told in a line: each was a traceback, or nonsense)
         (["--user", ""], "must not be empty"),
         (["--user", "ada", "--turn", 3], "add --user and --conversation"),
         (["--user", "ada", "--conversation", "c", "--turn", 3, "--before", "1d"], "leave out"),
@@ -341,6 +347,25 @@ def test_a_name_mistyped_makes_no_store(command, tmp_path, words, form):
     assert done.exit_code == 2
     assert "there is no store at" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["{}", "sqlite:{}", "milvus:{}?ledger=sqlite:x.db"])
+def test_a_home_that_nobody_knows(command, form):
+    url = form.format("~nosuchuser/x.db")
+    for arguments in (["doctor", url], ["chat", "--fake", "--store", url]):
+        done = command(*arguments)
+        assert done.exit_code == 2, done.output
+        assert "nobody knows what home the ~ in '~nosuchuser/x.db' stands for" in done.stderr
+    done = command("chat", "--fake", "--embedder", "~nosuchuser/model")
+    assert done.exit_code == 1
+    assert "is no folder" in done.stderr
+
+
+def test_a_store_without_a_name(command):
+    for arguments in (["doctor", ""], ["chat", "--fake", "--store", ""]):
+        done = command(*arguments)
+        assert done.exit_code == 2
+        assert "a store is a URL or a path, and this one is empty" in done.stderr
 
 
 def test_a_folder_is_looked_after_alike(command, tmp_path):

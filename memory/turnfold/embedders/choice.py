@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from turnfold.embedders.fast import FastEmbedder
@@ -51,9 +52,12 @@ def named_embedder(name: str) -> Embedder:
         return (FastEmbedder if fast else SentenceTransformerEmbedder)(MULTILINGUAL_MODEL)
     if name == "sentence-transformers":
         return SentenceTransformerEmbedder()
-    if name.startswith((".", "~", os.sep)) and not Path(name).expanduser().is_dir():
+    named = Path(name)
+    with suppress(RuntimeError):  # nobody knows whose home is meant
+        named = named.expanduser()
+    if name.startswith((".", "~", os.sep)) and not named.is_dir():
         raise EmbedderError(f"{name!r} is no folder, so no embedding model can be read from it")
-    return SentenceTransformerEmbedder(Path(name).expanduser() if name[0] == "~" else name)
+    return SentenceTransformerEmbedder(named if name[0] == "~" else name)
 
 
 def chosen_embedder(name: str | None, service: str | None = None) -> Embedder | None:

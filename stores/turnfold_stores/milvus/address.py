@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from turnfold_stores.addresses import Address, one_of, read_address
 from turnfold_stores.errors import StoreError
+from turnfold_stores.local_paths import local_path
 
 PORT = 19530
 TOKEN = "TURNFOLD_MILVUS_TOKEN"  # noqa: S105 - the name of a variable
@@ -82,7 +83,7 @@ def _file(path: str) -> Path:
             f"'milvus:' needs the path of a file that ends in .db, not {path!r}; a server is "
             "'milvus+http://host:port'"
         )
-    return Path(path).expanduser().absolute()
+    return local_path(path).absolute()
 
 
 def _partitions(number: str) -> int:
