@@ -11,7 +11,7 @@ from turnfold_fake.cache import Reading
 from turnfold_fake.compaction import compaction_of, pauses
 from turnfold_fake.faults import Fault
 from turnfold_fake.prompt import blocks_of
-from turnfold_fake.replies import Reply, fit
+from turnfold_fake.replies import Reply, cut_thinking, fit
 from turnfold_fake.structured import fill_schema
 from turnfold_fake.thinking import Check, Signer
 from turnfold_fake.tokens import count_block, cut_text
@@ -88,7 +88,13 @@ def compose(
     if room.most == 0:
         return [], (room.reason, None)
     thought = _thought(body, reply, room, thinks=thinks)
-    left = room.most - sum(count_block(block) for block in thought)
+    whole = sum(count_block(block) for block in thought)
+    if whole > room.most:
+        return [*compacted, *(cut_thinking(each, room.most) for each in thought)], (
+            room.reason,
+            None,
+        )
+    left = room.most - whole
     if reply is None:
         reply = Reply(fill_schema(body, left))
     if fault is not None:

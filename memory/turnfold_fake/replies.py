@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 from turnfold_fake.prompt import THINKING, blocks_of, plain
-from turnfold_fake.tokens import count_block, count_text, cut_text
+from turnfold_fake.tokens import BLOCK, count_block, count_text, cut_text
 
 _WORDS = 12
 
@@ -137,6 +137,8 @@ def fit(reply: Reply, most: int, stops: Sequence[str]) -> Reply:
         else:
             used = count_block(block)
             if used > most:
+                if block["type"] == "thinking" and most > BLOCK:
+                    kept.append(cut_thinking(block, most))
                 return Reply(kept, "max_tokens", thinking=reply.thinking)
             kept.append(dict(block))
         most -= used
@@ -145,6 +147,11 @@ def fit(reply: Reply, most: int, stops: Sequence[str]) -> Reply:
         calls = any(block["type"] == "tool_use" for block in kept)
         reason = "tool_use" if calls else "end_turn"
     return Reply(kept, reason, reply.stop_sequence, reply.thinking)
+
+
+def cut_thinking(block: dict[str, Any], most: int) -> dict[str, Any]:
+    """A thinking block of at most so many tokens, its frame included."""
+    return {**block, "thinking": cut_text(block["thinking"], most - BLOCK)}
 
 
 def _stopped(text: str, stops: Sequence[str]) -> tuple[str, str | None]:

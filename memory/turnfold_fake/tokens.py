@@ -31,7 +31,7 @@ def count_text(text: str) -> int:
 def cut_text(text: str, most: int) -> str:
     """The longest start of `text` that has at most `most` tokens."""
     for place, piece in enumerate(_PIECE.finditer(text)):
-        if place == most:
+        if place >= most:
             return text[: piece.start()]
     return text
 

@@ -92,7 +92,7 @@ def test_tokens(text, count):
 
 def test_a_cut_keeps_the_beginning():
     text = "one two, three 456789"
-    assert [cut_text(text, n) for n in (0, 2, 3, 99)] == ["", "one two", "one two, ", text]
+    assert [cut_text(text, n) for n in (-9, 0, 2, 3, 99)] == ["", "", "one two", "one two, ", text]
 
 
 def test_blocks_have_tokens():
@@ -133,3 +133,38 @@ def test_nothing_is_said_where_the_cache_is_only_filled():
     client = FakeClaude("One.").client()
     asked = {"model": DEFAULT, "max_tokens": 0, "messages": [{"role": "user", "content": "Hi."}]}
     assert client.messages.create(**asked).content == []
+
+
+THOUGHT = "one two three " * 70
+
+
+@pytest.mark.parametrize("most", [9, 32, 50, 213, 214, 300])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply("Two words.", thinking=THOUGHT),
+        Reply([{"type": "thinking", "thinking": THOUGHT}, TEXT]),
+        Reply([{"type": "tool_use", "name": "find", "input": {}}], thinking=THOUGHT),
+    ],
+)
+def test_no_answer_is_longer_than_max_tokens(door_to, reply, most):
+    door = door_to(FakeClaude(lambda _: reply))
+    answer = door.accepted([{"role": "user", "content": "Hi."}], max_tokens=most)
+    assert answer["usage"]["output_tokens"] <= most
+    thought = "".join(b["thinking"] for b in answer["content"] if b["type"] == "thinking")
+    assert THOUGHT.startswith(thought)
+    if 32 <= most < 214:
+        assert [b["type"] for b in answer["content"]] == ["thinking"]
+        assert answer["usage"]["output_tokens"] == most
+        assert answer["stop_reason"] == "max_tokens"
+    if most == 300:
+        assert len(answer["content"]) == 2
+        assert answer["stop_reason"] in ("end_turn", "tool_use")
+
+
+def test_cut_thinking_may_come_back(door_to):
+    door = door_to(FakeClaude([Reply("Two.", thinking=THOUGHT)]))
+    history = [{"role": "user", "content": "Hi."}]
+    answer = door.accepted(history, max_tokens=50)
+    history += [{"role": "assistant", "content": answer["content"]}, *history]
+    assert door.accepted(history)["stop_reason"] == "end_turn"
