@@ -10,6 +10,7 @@ from turnfold_fake.models import Model, find_model
 from turnfold_fake.pairing import SERVER_USES, check_pairing, is_server_result
 from turnfold_fake.prompt import THINKING
 from turnfold_fake.settings import check_settings
+from turnfold_fake.tool_choice import check_tool_choice, check_tools
 
 MOST_MESSAGES = 100_000
 MOST_BYTES = 32 * 1024 * 1024
@@ -83,7 +84,8 @@ def check_request(body: Any, version: str, *, counting: bool = False) -> Model:
         _check_numbers(body, model, version)
     check_settings(body)
     _check_system(body.get("system"))
-    _check_tools(body.get("tools"))
+    check_tools(body.get("tools"))
+    check_tool_choice(body, model)
     _check_messages(body["messages"], model)
     if body.get("compaction") is None:
         _check_end(body["messages"], model)
@@ -135,27 +137,6 @@ def _check_system(system: Any) -> None:
             raise Refusal(f"system.{place}.text: Field required")
         if not block["text"] and not block.get("cache_control"):
             raise Refusal("system: text content blocks must be non-empty")
-
-
-def _check_tools(tools: Any) -> None:
-    if tools is None:
-        return
-    if not isinstance(tools, list):
-        raise Refusal("tools: Input should be a valid list")
-    names = set()
-    for place, tool in enumerate(tools):
-        if not isinstance(tool, dict):
-            raise Refusal(f"tools.{place}: Input should be an object")
-        if tool.get("type") in (None, "custom"):
-            for name in ("name", "input_schema"):
-                if tool.get(name) is None:
-                    raise Refusal(f"tools.{place}.custom.{name}: Field required")
-        called = tool.get("name")
-        if not isinstance(called, str | None):
-            raise Refusal(f"tools.{place}.name: Input should be a valid string")
-        if called is not None and called in names:
-            raise Refusal("tools: Tool names must be unique.")
-        names.add(called)
 
 
 def _check_message(messages: list[Any], place: int) -> int:

@@ -1,7 +1,7 @@
 """Each rule the API keeps: what it refuses, and what it accepts close by."""
 
 import pytest
-from support.models import DEFAULT, NO_PREFILL, PREFILL, SMALL_WINDOW
+from support.models import DEFAULT, LARGEST, NO_PREFILL, PREFILL, SMALL_WINDOW
 
 HI = {"role": "user", "content": "Hi."}
 YES = {"role": "assistant", "content": "Yes."}
@@ -14,6 +14,10 @@ def user(*blocks):
 
 def assistant(*blocks):
     return {"role": "assistant", "content": list(blocks)}
+
+
+def tool(name, schema=None):
+    return {"name": name, "input_schema": {"type": "object"} if schema is None else schema}
 
 
 def system(text="Be brief."):
@@ -173,8 +177,42 @@ def test_accepted(door, case):
         ({"system": [text("")]}, "text content blocks must be non-empty"),
         ({"system": [IMAGE]}, "system.0.type"),
         ({"tools": [{"name": "a"}]}, "tools.0.custom.input_schema: Field required"),
-        ({"tools": [{"name": "a", "input_schema": {}}] * 2}, "must be unique"),
-        ({"tools": [{"name": ["a"], "input_schema": {}}]}, "tools.0.name"),
+        ({"tools": [tool("a")] * 2}, "must be unique"),
+        ({"tools": [tool(["a"])]}, "tools.0.name"),
+        ({"tools": [tool("a b")]}, "tools.0.custom.name: String should match pattern"),
+        ({"tools": [tool("a\n")]}, "tools.0.custom.name: String should match pattern"),
+        ({"tools": [tool("a" * 129)]}, "tools.0.custom.name: String should match pattern"),
+        ({"tools": [tool("a", [])]}, "tools.0.custom.input_schema: Input should be an object"),
+        ({"tools": [tool("a", {})]}, "tools.0.custom.input_schema.type"),
+        ({"tools": [tool("a", {"type": "string"})]}, "tools.0.custom.input_schema.type"),
+        ({"tool_choice": "any"}, "tool_choice: Input should be an object"),
+        ({"tool_choice": {"type": "junk"}}, "tool_choice: Input tag 'junk'"),
+        ({"tool_choice": {}}, "tool_choice: Input tag None"),
+        ({"tool_choice": {"type": "any"}}, "only be specified while providing tools"),
+        ({"tool_choice": {"type": "any"}, "tools": []}, "only be specified while providing tools"),
+        ({"tool_choice": {"type": "tool"}, "tools": [tool("a")]}, "tool_choice.tool.name"),
+        (
+            {"tool_choice": {"type": "tool", "name": "b"}, "tools": [tool("a")]},
+            "Tool 'b' not found in provided tools",
+        ),
+        (
+            {"tool_choice": {"type": "auto", "disable_parallel_tool_use": 1}},
+            "tool_choice.auto.disable_parallel_tool_use",
+        ),
+        (
+            {"tool_choice": {"type": "any"}, "tools": [tool("a")], "model": LARGEST},
+            "'any' is not supported for this model",
+        ),
+        (
+            {
+                "tool_choice": {"type": "tool", "name": "a"},
+                "tools": [tool("a")],
+                "model": OLD,
+                "max_tokens": 2_000,
+                "thinking": {"type": "enabled", "budget_tokens": 1_024},
+            },
+            "Thinking may not be enabled when tool_choice forces tool use.",
+        ),
         ({"tools": {}}, "tools: Input should be a valid list"),
         ({"tools": ["a"]}, "tools.0: Input should be an object"),
         ({"system": 1}, "system: Input should be"),
@@ -199,6 +237,28 @@ def test_accepted(door, case):
 )
 def test_fields_refused(door, fields, why):
     assert why in door.refusal([HI], **fields)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"type": "auto"},
+        {"type": "none"},
+        {"type": "any", "disable_parallel_tool_use": True},
+        {"type": "tool", "name": "find"},
+        {"type": "tool", "name": "web_search"},
+    ],
+)
+def test_a_choice_of_tools_that_fits(door, choice):
+    """Of any kind that there is; a model that only thinks by default may be forced."""
+    tools = [tool("find"), {"type": "web_search_20250305", "name": "web_search"}]
+    assert door.accepted([HI], tools=tools, tool_choice=choice)
+    assert door.accepted([HI], tools=tools, tool_choice=choice, thinking={"type": "disabled"})
+
+
+def test_no_tool_need_be_forced(door):
+    for choice in ({"type": "auto"}, {"type": "none"}):
+        assert door.accepted([HI], tool_choice=choice, model=LARGEST)
 
 
 def test_an_unknown_model_is_not_found(door):

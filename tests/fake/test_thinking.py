@@ -67,7 +67,7 @@ def test_what_was_dropped_is_not_put_back(door):
         lambda m, f: m.insert(0, user("An earlier one.")),
         lambda m, f: m.__delitem__(slice(0, 2)),
         lambda m, f: f.update(system="Be long."),
-        lambda m, f: f.update(tools=[{"name": "a", "input_schema": {}}]),
+        lambda m, f: f.update(tools=[{"name": "a", "input_schema": {"type": "object"}}]),
     ],
     ids=["text", "inserted", "removed", "system", "tools"],
 )
