@@ -41,3 +41,15 @@ class Refusal(Exception):  # noqa: N818 - an answer of the API, not a failure of
     def status(self) -> int:
         """The HTTP status."""
         return STATUS[self.kind]
+
+
+def failure(wrong: Exception) -> Refusal:
+    """The answer to a request where a test's own code, or the stand-in, raised something.
+
+    Args:
+        wrong: What was raised.
+    """
+    said = f"{type(wrong).__name__}: {wrong}".rstrip(": ")
+    return Refusal(
+        f"The stand-in could not answer: {said}", "api_error", {"x-should-retry": "false"}
+    )

@@ -1,6 +1,7 @@
 """FakeClaude: the rules, the cache and the replies behind one door."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from turnfold_fake.cache import PromptCache, Reading
 from turnfold_fake.clock import Clock
 from turnfold_fake.compaction import as_read, check_compaction, is_due
 from turnfold_fake.diagnosis import Diagnoses
-from turnfold_fake.errors import Refusal
+from turnfold_fake.errors import Refusal, failure
 from turnfold_fake.faults import DROPPED, SPOILED, Fault, Faults, FaultSource, Kind
 from turnfold_fake.models import Model, find_model, model_info
 from turnfold_fake.policing import ThinkingMode, police
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import anthropic
 
 _Json: TypeAlias = dict[str, Any]
+_LOG = logging.getLogger("turnfold_fake")
 _REMEMBERED = 50_000
 
 
@@ -92,7 +94,9 @@ class FakeClaude:
 
     Args:
         reply: What it says: None for a short deterministic answer; a text; a list of texts,
-            `Reply`s or lists of blocks, one after the other; or a function of the request.
+            `Reply`s or lists of blocks, one after the other; or a function of the request. Where
+            the function raises, the request is answered with a 500 that says what, and that the
+            SDK does not try again; the traceback is logged.
         clock: What cache lifetimes are measured by.
         thinking: What becomes of thinking blocks that do not fit: `enforced`, a 400; `dropped`,
             left out silently; `unenforced`, nothing.
@@ -104,6 +108,9 @@ class FakeClaude:
         summary: What requests with an output format are answered; None to fill their schema with
             the request's own sentences.
         compaction: What a compaction of a request says; None for how many messages there were.
+
+    Raises:
+        TypeError: `reply` or `summary` holds what is no answer.
     """
 
     def __init__(
@@ -226,21 +233,31 @@ class FakeClaude:
         kind: Kind = "count_tokens" if counting else "summary" if sums_up else "chat"
         asked = _Asked(shaped, headers, kind, request_id)
         try:
-            with self._lock:
-                fault = None if counting else self._next_fault(asked)
-                if fault is not None and fault.kind in DROPPED:
-                    self._record(asked, 0, error=fault.kind)
-                    return Answer(0, {}, [], dropped=fault.kind)
-                if fault is not None and (refusal := fault.refusal()) is not None:
-                    raise refusal
-                accepted = self._accept(body, headers, counting=counting)
-            if counting:
-                self._record(asked, 200)
-                return _whole(200, {"input_tokens": accepted.prompt}, request_id)
-            return self._answer(asked, accepted, fault)
+            return self._carried_out(asked, body)
         except Refusal as refusal:
             self._record(asked, refusal.status, error=refusal.kind)
             raise
+        except Exception as wrong:
+            # The SDK would take it for a fault of the network, and try again.
+            _LOG.exception("the stand-in could not answer")
+            failed = failure(wrong)
+            self._record(asked, failed.status, error=failed.kind)
+            raise failed from wrong
+
+    def _carried_out(self, asked: _Asked, body: Any) -> Answer:
+        counting = asked.kind == "count_tokens"
+        with self._lock:
+            fault = None if counting else self._next_fault(asked)
+            if fault is not None and fault.kind in DROPPED:
+                self._record(asked, 0, error=fault.kind)
+                return Answer(0, {}, [], dropped=fault.kind)
+            if fault is not None and (refusal := fault.refusal()) is not None:
+                raise refusal
+            accepted = self._accept(body, asked.headers, counting=counting)
+        if counting:
+            self._record(asked, 200)
+            return _whole(200, {"input_tokens": accepted.prompt}, asked.request_id)
+        return self._answer(asked, accepted, fault)
 
     def _next_fault(self, asked: _Asked) -> Fault | None:
         self._attempts += 1

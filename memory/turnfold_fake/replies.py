@@ -2,12 +2,13 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 from turnfold_fake.prompt import THINKING, blocks_of, plain
+from turnfold_fake.reply_shapes import check_content
 from turnfold_fake.tokens import BLOCK, count_block, count_text, cut_text
 
 _WORDS = 12
@@ -30,6 +31,14 @@ class Reply:
     stop_sequence: str | None = None
     thinking: str | Literal[False] | None = None
 
+    def __post_init__(self) -> None:
+        """Say at once what cannot be sent.
+
+        Raises:
+            TypeError: The content is neither a text nor blocks of an answer's shape.
+        """
+        check_content(self.content)
+
 
 Answer: TypeAlias = str | Sequence[dict[str, Any]] | Reply
 ReplyFunction: TypeAlias = Callable[[dict[str, Any]], Answer | None]
@@ -51,6 +60,9 @@ def reply_function(source: ReplySource) -> ReplyFunction:
     Args:
         source: None for the default; a text for always the same; a list for one after the other,
             then the default; a function of the request, which may return None for the default.
+
+    Raises:
+        TypeError: It is none of these, or one of the list is no answer.
     """
     if callable(source):
         return source
@@ -59,7 +71,12 @@ def reply_function(source: ReplySource) -> ReplyFunction:
     if isinstance(source, str):
         text = source
         return lambda _: text
-    script = list(source)
+    if not isinstance(source, Iterable) or isinstance(source, Mapping | bytes):
+        raise TypeError(
+            "reply is None, a text, a list of answers or a function of the request, not "
+            f"{type(source).__name__}; a single answer is a list of one"
+        )
+    script = [_checked(each, place) for place, each in enumerate(source)]
     lock = Lock()
 
     def next_of_script(_: dict[str, Any]) -> Answer | None:
@@ -67,6 +84,21 @@ def reply_function(source: ReplySource) -> ReplyFunction:
             return script.pop(0) if script else None
 
     return next_of_script
+
+
+def _checked(answer: Any, place: int) -> Reply | None:
+    """One of a list of answers."""
+    if answer is None or isinstance(answer, Reply):
+        return answer
+    if isinstance(answer, dict):
+        raise TypeError(
+            f"answer {place} of the list is a dict: an answer of blocks is a list of its own, so "
+            "that a list of one answer is [[{…}, {…}]]"
+        )
+    try:
+        return Reply(answer)
+    except TypeError as wrong:
+        raise TypeError(f"answer {place} of the list: {wrong}") from None
 
 
 def replies_from(messages: Iterable[dict[str, Any]]) -> ReplyFunction:

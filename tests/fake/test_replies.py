@@ -168,3 +168,82 @@ def test_cut_thinking_may_come_back(door_to):
     answer = door.accepted(history, max_tokens=50)
     history += [{"role": "assistant", "content": answer["content"]}, *history]
     assert door.accepted(history)["stop_reason"] == "end_turn"
+
+
+# --- what is wrong in a test -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "tells"),
+    [
+        ([TEXT], r"answer 0 of the list is a dict: .* \[\[\{…\}, \{…\}\]\]"),
+        (["One.", 5], "answer 1 of the list: a reply is a text or a list of blocks, not int"),
+        ([[{"text": "x"}]], "answer 0 of the list: block 0 of a reply has no `type`"),
+        ([[TEXT, "x"]], "block 1 of a reply is a dict, not str"),
+        ([[{"type": "text"}]], "block 0 of a reply, `text`, needs `text`, a str"),
+        ([[{"type": "tool_use", "name": "a"}]], "`tool_use`, needs `input`, a dict"),
+        ([[{"type": "tool_use", "input": {}}]], "`tool_use`, needs `name`, a str"),
+        (TEXT, "not dict; a single answer is a list of one"),
+        (5, "not int; a single answer is a list of one"),
+        (Reply("One."), "not Reply; a single answer is a list of one"),
+    ],
+)
+def test_what_is_no_answer_is_said_at_once(reply, tells):
+    for name in ("reply", "summary"):
+        with pytest.raises(TypeError, match=tells):
+            FakeClaude(**{name: reply})
+
+
+def test_what_the_sdk_handed_out_is_no_block():
+    block = anthropic.types.TextBlock(type="text", text="One.")
+    with pytest.raises(TypeError, match="model_dump"):
+        Reply([block])
+    assert Reply([block.model_dump()]).content
+    with pytest.raises(TypeError, match="put the block into a list"):
+        Reply(TEXT)
+
+
+def raising(_):
+    raise RuntimeError("a slip in the test")
+
+
+def unsendable(_):
+    return [{"type": "tool_use", "name": "find", "input": {"at": object()}}]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("reply", "tells"),
+    [
+        (raising, "RuntimeError: a slip in the test"),
+        (lambda _: 5, "TypeError: a reply is a text or a list of blocks, not int"),
+        (lambda _: [{"type": "tool_use", "name": "find"}], "`tool_use`, needs `input`"),
+        (unsendable, "TypeError: Object of type object is not JSON"),
+    ],
+)
+def test_a_reply_that_raises_is_no_fault_of_the_network(reply, tells, streamed, caplog):
+    fake = FakeClaude(reply)
+    asked = {"model": DEFAULT, "max_tokens": 99, "messages": [{"role": "user", "content": "Hi."}]}
+    with fake.client() as client, pytest.raises(anthropic.InternalServerError, match=tells):
+        client.messages.create(**asked, stream=streamed)
+    assert [(call.status, call.error_type) for call in fake.calls] == [(500, "api_error")]
+    assert "Traceback" in caplog.text
+
+
+def test_so_are_faults_and_compactions_that_raise():
+    asked = {"model": DEFAULT, "max_tokens": 99, "messages": [{"role": "user", "content": "Hi."}]}
+    with pytest.raises(anthropic.InternalServerError, match="TypeError"):
+        FakeClaude(faults=lambda body: None).client().messages.create(**asked)
+    fake = FakeClaude(compaction=raising)
+    compacting = {"extra_body": {"compaction": {"type": "summarize"}}}
+    with pytest.raises(anthropic.InternalServerError, match="a slip in the test"):
+        fake.client().beta.messages.create(**asked, **compacting, betas=["compact-2026-09-04"])
+
+
+def test_a_reply_that_raises_is_told_over_http_too():
+    fake = FakeClaude(raising)
+    asked = {"model": DEFAULT, "max_tokens": 99, "messages": [{"role": "user", "content": "Hi."}]}
+    with fake.serve() as url, anthropic.Anthropic(api_key="x", base_url=url) as client:
+        with pytest.raises(anthropic.InternalServerError, match="a slip in the test"):
+            client.messages.create(**asked)
+        assert len(fake.calls) == 1
