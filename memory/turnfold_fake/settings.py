@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from turnfold_fake.errors import Refusal
+from turnfold_fake.references import check_references
 
 _THINKING_TYPES = ("adaptive", "between_tools", "disabled", "enabled")
 _LEAST_BUDGET = 1_024
@@ -71,6 +72,7 @@ def _check_format(wanted: Any) -> None:
                 "output_config.format.schema: For 'object' type, 'additionalProperties' must be "
                 "explicitly set to false"
             )
+    check_references(schema)
 
 
 def _schemas(schema: Any) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from turnfold_fake.constraints import (
+    constraints_of,
+    fitting_number,
+    fitting_text,
+    formed,
+    has_form,
+)
+from turnfold_fake.references import referred
 from turnfold_fake.sentences import Sentence, read_sentences
 from turnfold_fake.tokens import count_text
 
@@ -26,6 +34,9 @@ def fill_schema(body: dict[str, Any], most: int) -> str:
 
     Returns:
         The JSON text.
+
+    Raises:
+        UnfillableError: The schema asks for what no sentence is.
     """
     schema = body["output_config"]["format"].get("schema") or {}
     sentences = list(read_sentences(body))
@@ -100,28 +111,32 @@ class _Filling:
         if kind == "array":
             return self._array(schema, path, nested=nested)
         if kind == "string":
-            return self._sentence()
-        if kind == "integer":
-            return self._mark
-        return {"number": float(self._mark), "boolean": False}.get(kind)
+            return self._text(schema, path)
+        if kind in ("integer", "number"):
+            return fitting_number(self._mark, schema, path, whole=kind == "integer")
+        return {"boolean": False}.get(kind)
 
     def _array(self, schema: dict[str, Any], path: str, *, nested: bool) -> list[Any]:
         items = self._resolve(schema.get("items") or {})
-        least, most = schema.get("minItems", 0), schema.get("maxItems", 1_000_000)
+        sizes = constraints_of(schema)
+        least, most = int(sizes.get("minItems", 0)), int(sizes.get("maxItems", 1_000_000))
         if nested:
-            wanted = max(least, 1 if _kind(items) == "integer" else 0)
+            wanted = max(least, min(most, 1 if _kind(items) == "integer" else 0))
             return [self.value(items, f"{path}[]", nested=True) for _ in range(wanted)]
         values = [self.value(items, f"{path}[]", nested=True) for _ in range(least)]
         self.arrays.append(_Array(values, items, f"{path}[]", most))
         return values
 
-    def _sentence(self) -> str:
+    def _text(self, schema: dict[str, Any], path: str) -> str:
+        if has_form(schema):
+            return formed(schema)
         sentence = next(self._sentences, None)
         if sentence is None:
+            # An item that there is no sentence for is left out, whatever it would have said.
             self._ended = True
-            return ""
+            return "" if "[]" in path else fitting_text("", schema, path)
         self._mark = sentence.mark
-        return sentence.text
+        return fitting_text(sentence.text, schema, path)
 
     def _speaks(self, schema: dict[str, Any], depth: int) -> bool:
         schema = self._resolve(schema)
@@ -131,15 +146,12 @@ class _Filling:
         if kind == "object":
             fields = (schema.get("properties") or {}).values()
             return any(self._speaks(each, depth + 1) for each in fields)
-        return kind == "string"
+        return kind == "string" and not has_form(schema)
 
     def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
         for _ in range(32):
             if "$ref" in schema:
-                found: Any = self._root
-                for name in schema["$ref"].removeprefix("#/").split("/"):
-                    found = found[name]
-                schema = found
+                schema = referred(self._root, schema["$ref"])
             elif choices := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
                 schema = next((each for each in choices if each.get("type") != "null"), choices[0])
             else:
