@@ -267,7 +267,8 @@ class FakeClaude:
         """Hold a request against all rules, and look it up in the cache."""
         betas = headers.get("anthropic-beta", "")
         read = as_read(body, betas)
-        model = check_request(read, headers.get("anthropic-version", ""), counting=counting)
+        version = headers.get("anthropic-version", "")
+        model = check_request(read, version, betas, counting=counting)
         check_compaction(body, betas)
         self._reader.share(body)
         policed = police(

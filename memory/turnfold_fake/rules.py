@@ -5,6 +5,7 @@ from typing import Any
 
 from turnfold_fake.citing import check_citations
 from turnfold_fake.errors import Refusal
+from turnfold_fake.fields import check_fields
 from turnfold_fake.marks import check_marks
 from turnfold_fake.models import Model, find_model
 from turnfold_fake.pairing import SERVER_USES, check_pairing, is_server_result
@@ -56,12 +57,13 @@ _REQUIRED: Mapping[str, tuple[tuple[str, type], ...]] = {
 _SAMPLING = ("temperature", "top_p", "top_k")
 
 
-def check_request(body: Any, version: str, *, counting: bool = False) -> Model:
+def check_request(body: Any, version: str, betas: str = "", *, counting: bool = False) -> Model:
     """Hold a request against the rules that need no counting.
 
     Args:
         body: The parsed body.
         version: The header `anthropic-version`.
+        betas: The header `anthropic-beta`.
         counting: For `count_tokens`, which takes no `max_tokens`.
 
     Returns:
@@ -80,6 +82,7 @@ def check_request(body: Any, version: str, *, counting: bool = False) -> Model:
     model = find_model(body["model"])
     if model is None:
         raise Refusal(f"model: {body['model']}", "not_found_error")
+    check_fields(body, betas)
     if not counting:
         _check_numbers(body, model, version)
     check_settings(body)

@@ -102,7 +102,11 @@ def test_it_may_pause_behind_the_block(client):
 
 @pytest.mark.parametrize(
     ("betas", "value", "told"),
-    [([THRESHOLD], 49_999, "at least 50000"), ([], 50_000, THRESHOLD)],
+    [
+        ([THRESHOLD], 49_999, "at least 50000"),
+        (["threads-2026-11-02"], 50_000, THRESHOLD),
+        ([], 50_000, "context_management: Extra inputs are not permitted"),
+    ],
 )
 def test_a_threshold_has_its_beta_and_a_least_value(client, betas, value, told):
     asked = [{"role": "user", "content": "Hi."}]

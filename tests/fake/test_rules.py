@@ -1,7 +1,9 @@
 """Each rule the API keeps: what it refuses, and what it accepts close by."""
 
+import anthropic
 import pytest
 from support.models import DEFAULT, LARGEST, NO_PREFILL, PREFILL, SMALL_WINDOW
+from turnfold_fake.fields import BETA_FIELDS, FIELDS
 
 HI = {"role": "user", "content": "Hi."}
 YES = {"role": "assistant", "content": "Yes."}
@@ -216,6 +218,11 @@ def test_accepted(door, case):
         ({"tools": {}}, "tools: Input should be a valid list"),
         ({"tools": ["a"]}, "tools.0: Input should be an object"),
         ({"system": 1}, "system: Input should be"),
+        ({"max_token": 5}, "max_token: Extra inputs are not permitted"),
+        ({"thread": None}, "thread: Extra inputs are not permitted"),
+        ({"service_tier": "gold"}, "service_tier: Input should be 'auto', 'standard_only'"),
+        ({"output_config": {"effort": "ultra"}}, "output_config.effort: Input should be 'low'"),
+        ({"output_config": {"effort": ["low"]}}, "output_config.effort: Input should be 'low'"),
         ({"system": [{"type": "text"}]}, "system.0.text"),
         ({"model": 1}, "model: Input should be a valid string"),
         ({"output_config": {"format": _format([])}}, "schema: Field required"),
@@ -259,6 +266,30 @@ def test_a_choice_of_tools_that_fits(door, choice):
 def test_no_tool_need_be_forced(door):
     for choice in ({"type": "auto"}, {"type": "none"}):
         assert door.accepted([HI], tool_choice=choice, model=LARGEST)
+
+
+@pytest.mark.parametrize("effort", ["low", "medium", "high", "xhigh", "max", None])
+def test_words_that_settings_take(door, effort):
+    assert door.accepted([HI], output_config={"effort": effort}, service_tier="standard_only")
+
+
+def test_a_beta_brings_fields_of_its_own(door):
+    body = {"model": DEFAULT, "max_tokens": 9, "messages": [HI], "thread": None}
+    assert door.post(body).status_code == 400
+    assert door.post(body, headers={"anthropic-beta": "threads-2026-11-02"}).status_code == 200
+    refused = door.post({**body, "thred": 1}, headers={"anthropic-beta": "threads-2026-11-02"})
+    assert "thred: Extra inputs" in refused.json()["error"]["message"]
+
+
+def test_the_fields_are_those_of_the_sdk():
+    """All but what it sends as headers; a field that is new there is new here."""
+    for params, known in (
+        (anthropic.types.message_create_params, FIELDS),
+        (anthropic.types.beta.message_create_params, FIELDS | BETA_FIELDS),
+    ):
+        named = params.MessageCreateParamsStreaming
+        fields = named.__required_keys__ | named.__optional_keys__
+        assert fields - {"betas", "workspace_id"} <= known
 
 
 def test_an_unknown_model_is_not_found(door):

@@ -109,7 +109,7 @@ def test_bytes_arrive_as_the_middleware_would_send_them(serve):
         ask(history(n), f"Und jetzt, Zoë? 🌊 {n}", metadata={"user_id": "ada"})
         for n in (2, 5, 6, 9, 13)
     ]
-    direct, proxied = recording(stand_in()), recording(stand_in())
+    direct, proxied = (recording(stand_in(), newer=["brand_new_field"]) for _ in range(2))
     with direct.serve() as url, memory() as remembering:
         client = remembering.wrap(anthropic.Anthropic(base_url=url, api_key="k"), user_id="ada")
         _say(client, turns)

@@ -1,5 +1,6 @@
 """A proxy as users run it, uvicorn and all, on a free port of loopback."""
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
@@ -82,6 +83,16 @@ class Scripted:
         return self._answer(method, path, headers, raw) if callable(self._answer) else self._answer
 
 
-def recording(fake):
-    """The stand-in, keeping the very bytes it was sent."""
-    return Scripted(fake._respond)
+def recording(fake, *, newer=()):
+    """The stand-in, keeping the very bytes it was sent.
+
+    Args:
+        newer: fields that an API of tomorrow has, and the stand-in would refuse.
+    """
+
+    def respond(method, path, headers, raw):
+        body = json.loads(raw)
+        kept = {name: value for name, value in body.items() if name not in newer}
+        return fake._respond(method, path, headers, json.dumps(kept).encode())
+
+    return Scripted(respond if newer else fake._respond)
