@@ -101,11 +101,10 @@ def fitting_number(number: float, schema: Mapping[str, Any], path: str, *, whole
     """
     wanted = constraints_of(schema)
     step = wanted.get("multipleOf") or (1 if whole else 0)
-    low, high = wanted.get("minimum", -math.inf), wanted.get("maximum", math.inf)
-    above, below = (
-        wanted.get("exclusiveMinimum", -math.inf),
-        wanted.get("exclusiveMaximum", math.inf),
-    )
+    low: float = wanted.get("minimum", -math.inf)
+    high: float = wanted.get("maximum", math.inf)
+    above: float = wanted.get("exclusiveMinimum", -math.inf)
+    below: float = wanted.get("exclusiveMaximum", math.inf)
 
     def fits(value: float) -> bool:
         return low <= value <= high and above < value < below
