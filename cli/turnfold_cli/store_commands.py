@@ -247,37 +247,20 @@ def _confirm(
 def _moment(text: str) -> float:
     """Seconds since the epoch of an age or of a date in local time."""
     age = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text.strip())
-<<<<<<< HEAD
     if age is not None:
         ago = time.time() - float(age.group(1)) * _UNITS[age.group(2)]
         return seconds_of(ago, None, what=f"--before {text!r}")
     try:
         moment = datetime.fromisoformat(text.strip())
-=======
-    try:
-        date = None if age is not None else datetime.fromisoformat(text.strip())
->>>>>>> d6ce313 (A home that nobody knows, a store without a name and a day before all calendars are told in a line: each was a traceback, or nonsense)
     except ValueError:
         raise TurnfoldError(
             f"--before {text!r} is neither an age (30d, 12h, 2w) nor a date (2026-01-31)"
         ) from None
-<<<<<<< HEAD
     return seconds_of(moment, None, what=f"--before {text!r}")
-=======
-    try:
-        if date is not None:
-            moment = date.timestamp()
-        elif age is not None:
-            moment = time.time() - float(age.group(1)) * _UNITS[age.group(2)]
-        _dated(moment)
-    except (ValueError, OverflowError, OSError):
-        raise TurnfoldError(f"--before {text!r} is a day that no calendar has") from None
-    return moment
 
 
 def _dated(moment: float) -> datetime:
     return datetime.fromtimestamp(moment).astimezone()
->>>>>>> d6ce313 (A home that nobody knows, a store without a name and a day before all calendars are told in a line: each was a traceback, or nonsense)
 
 
 def check_is_there(url: str) -> None:
