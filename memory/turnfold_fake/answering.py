@@ -1,9 +1,7 @@
-"""From a reply to the message that is sent: thinking, signatures, ids, faults, usage."""
+"""From a reply to the message that is sent: signatures, ids, faults, usage."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
 
@@ -14,16 +12,9 @@ from turnfold_fake.prompt import blocks_of
 from turnfold_fake.replies import Reply, cut_thinking, fit
 from turnfold_fake.structured import fill_schema
 from turnfold_fake.thinking import Check, Signer
+from turnfold_fake.thoughts import thought
 from turnfold_fake.tokens import count_block, cut_text
 
-_THOUGHTS = (
-    "Let me look at what was asked.",
-    "I should answer from what was said before.",
-    "A short answer will do here.",
-    "",
-    "First what is known, then what follows.",
-)
-_ROOM_TO_THINK = 32
 _REFUSED: Mapping[str, Any] = MappingProxyType(
     {"type": "refusal", "category": None, "explanation": None}
 )
@@ -87,13 +78,11 @@ def compose(
         return compacted, ("compaction", None)
     if room.most == 0:
         return [], (room.reason, None)
-    thought = _thought(body, reply, room, thinks=thinks)
-    whole = sum(count_block(block) for block in thought)
+    thoughts = thought(body, reply, room.most, on=thinks)
+    whole = sum(count_block(block) for block in thoughts)
     if whole > room.most:
-        return [*compacted, *(cut_thinking(each, room.most) for each in thought)], (
-            room.reason,
-            None,
-        )
+        cut = [cut_thinking(each, room.most) for each in thoughts]
+        return [*compacted, *cut], (room.reason, None)
     left = room.most - whole
     if reply is None:
         reply = Reply(fill_schema(body, left))
@@ -101,7 +90,7 @@ def compose(
         reply = _spoil(reply, fault)
     said = fit(reply, left, body.get("stop_sequences") or ())
     reason = room.reason if said.stop_reason == "max_tokens" else said.stop_reason
-    return [*compacted, *thought, *blocks_of(said.content)], (
+    return [*compacted, *thoughts, *blocks_of(said.content)], (
         reason or "end_turn",
         said.stop_sequence,
     )
@@ -126,8 +115,14 @@ def complete(content: list[dict[str, Any]], message_id: str, signer: Signer, che
             block["id"] = f"toolu_{message_id.removeprefix('msg_')}{place:02d}"
 
 
-def usage_of(reading: Reading, content: list[dict[str, Any]]) -> dict[str, Any]:
-    """The usage of an answer."""
+def usage_of(reading: Reading, content: list[dict[str, Any]], unseen: int) -> dict[str, Any]:
+    """The usage of an answer.
+
+    Args:
+        reading: Of its prompt.
+        content: What it says.
+        unseen: Tokens of what it does not say.
+    """
     return {
         "input_tokens": reading.uncached,
         "cache_creation_input_tokens": reading.written_5m + reading.written_1h,
@@ -136,7 +131,7 @@ def usage_of(reading: Reading, content: list[dict[str, Any]]) -> dict[str, Any]:
             "ephemeral_5m_input_tokens": reading.written_5m,
             "ephemeral_1h_input_tokens": reading.written_1h,
         },
-        "output_tokens": sum(count_block(block) for block in content),
+        "output_tokens": unseen + sum(count_block(block) for block in content),
         "service_tier": "standard",
     }
 
@@ -162,26 +157,6 @@ def message_of(
     if stop[0] == "refusal":
         message["stop_details"] = dict(_REFUSED)
     return message
-
-
-def _thought(
-    body: dict[str, Any], reply: Reply | None, room: Room, *, thinks: bool
-) -> list[dict[str, Any]]:
-    chosen = reply.thinking if reply is not None else None
-    own = reply is not None and any(
-        block["type"] in ("thinking", "redacted_thinking") for block in blocks_of(reply.content)
-    )
-    if chosen is False or own or (chosen is None and not thinks):
-        return []
-    if chosen is None:
-        newest = json.dumps(body["messages"][-1].get("content"), sort_keys=True)
-        chosen = _THOUGHTS[blake2b(newest.encode(), digest_size=1).digest()[0] % len(_THOUGHTS)]
-    settings = body.get("thinking") or {}
-    if settings.get("display") == "omitted" or room.most < _ROOM_TO_THINK:
-        chosen = ""
-    if room.most <= _ROOM_TO_THINK // 4:
-        return []
-    return [{"type": "thinking", "thinking": chosen, "signature": ""}]
 
 
 def _spoil(reply: Reply, fault: Fault) -> Reply:

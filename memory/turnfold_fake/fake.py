@@ -31,6 +31,7 @@ from turnfold_fake.replies import Reply, ReplySource, default_reply, reply_funct
 from turnfold_fake.rules import MOST_BYTES, check_request
 from turnfold_fake.server import serving
 from turnfold_fake.thinking import Check, Signer
+from turnfold_fake.thoughts import hide, thinks
 from turnfold_fake.transports import Answer, AsyncTransport, SyncTransport
 
 if TYPE_CHECKING:
@@ -294,18 +295,18 @@ class FakeClaude:
         body = asked.body
         reply = self._say(body, asked.kind)
         room = room_for(body["max_tokens"], accepted.prompt, accepted.window)
-        default = "adaptive" if accepted.model.preserved_thinking else "disabled"
-        thinks = (body.get("thinking") or {}).get("type", default) in ("adaptive", "enabled")
         due = is_due(body, accepted.prompt)
         wanted = self._compaction is not None and (due or body.get("compaction") is not None)
         compaction = self._compaction(body) if self._compaction is not None and wanted else ""
+        on = thinks(body, accepted.model)
         content, stop = compose(
-            body, reply, fault, room, thinks=thinks, compacts=due, compaction=compaction
+            body, reply, fault, room, thinks=on, compacts=due, compaction=compaction
         )
+        unseen = hide(content, body, accepted.model)
         with self._lock:
             message_id = f"msg_{self._token('message', len(self.calls))}"
             complete(content, message_id, self._signer, accepted.check)
-            usage = usage_of(accepted.reading, content)
+            usage = usage_of(accepted.reading, content, unseen)
             message = message_of(message_id, body["model"], content, stop, usage)
             message["diagnostics"] = self._diagnoses.diagnose(body, message_id)
             if accepted.dropped is not None:

@@ -8,6 +8,13 @@ from typing import Any
 _MILLION = 1_000_000
 
 
+THINKING_TYPES = ("adaptive", "between_tools", "disabled", "enabled")
+"""All values of `thinking.type`."""
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+"""All values of `output_config.effort`, the least first."""
+_OFF_TO = "high"
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """One model's limits.
@@ -17,8 +24,13 @@ class Model:
         window: Context window in tokens.
         max_output: Largest `max_tokens`.
         least_cacheable: A prefix of fewer tokens is silently not cached.
-        preserved_thinking: Thinks by default, and binds thinking to what came before it.
+        preserved_thinking: Binds thinking to what came before it.
         prefill: Accepts a trailing assistant message to be continued.
+        thinking: The values of `thinking.type` it takes.
+        thinks: Thinks where nothing is said about it.
+        shows_thinking: Tells what it thought where nothing is said about that.
+        off_to_high: Can be kept from thinking up to effort `high` alone.
+        efforts: The values of `output_config.effort` it takes.
     """
 
     line: str
@@ -27,38 +39,75 @@ class Model:
     least_cacheable: int = 1_024
     preserved_thinking: bool = False
     prefill: bool = False
+    thinking: tuple[str, ...] = ("adaptive", "disabled")
+    thinks: bool = True
+    shows_thinking: bool = False
+    off_to_high: bool = False
+    efforts: tuple[str, ...] = EFFORTS
 
     @property
     def max_images(self) -> int:
         """Images one request may carry."""
         return 100 if self.window <= 200_000 else 600
 
+    def cannot_be_kept_from_thinking(self, effort: str) -> bool:
+        """Whether it thinks at an effort whatever it is told."""
+        return self.off_to_high and EFFORTS.index(effort) > EFFORTS.index(_OFF_TO)
 
-def _four_five(line: str, least: int) -> Model:
-    return Model(line, 200_000, 64_000, least, prefill=True)
+
+def _always(line: str, *, bound: bool = True, least: int = 512) -> Model:
+    return Model(line, least_cacheable=least, preserved_thinking=bound, thinking=("adaptive",))
+
+
+def _on_demand(least: int = 1_024) -> Model:
+    return Model("opus", least_cacheable=least, thinks=False)
+
+
+def _four_six(line: str, least: int = 1_024) -> Model:
+    kinds = ("adaptive", "disabled", "enabled")
+    return Model(line, least_cacheable=least, thinking=kinds, thinks=False, shows_thinking=True)
+
+
+def _four_five(line: str, least: int, efforts: tuple[str, ...] = ()) -> Model:
+    return Model(
+        line,
+        200_000,
+        64_000,
+        least,
+        prefill=True,
+        thinking=("disabled", "enabled"),
+        thinks=False,
+        shows_thinking=True,
+        efforts=efforts,
+    )
 
 
 _MODELS = MappingProxyType(
     {
         # The least cacheable length of the 5.5 models is not documented: that of their line's 5.
-        "claude-fable-5-2": Model("fable", least_cacheable=512, preserved_thinking=True),
-        "claude-fable-5-1": Model("fable", least_cacheable=512, preserved_thinking=True),
-        "claude-fable-5": Model("fable", least_cacheable=512),
-        "claude-mythos-5-2": Model("mythos", least_cacheable=512, preserved_thinking=True),
-        "claude-mythos-5-1": Model("mythos", least_cacheable=512, preserved_thinking=True),
-        "claude-mythos-5": Model("mythos", least_cacheable=512),
-        "claude-mythos-preview": Model("mythos"),
-        "claude-opus-5-5": Model("opus", least_cacheable=512, preserved_thinking=True),
-        "claude-opus-5": Model("opus", least_cacheable=512),
-        "claude-opus-4-8": Model("opus"),
-        "claude-opus-4-7": Model("opus", least_cacheable=2_048),
-        "claude-opus-4-6": Model("opus", least_cacheable=4_096),
-        "claude-opus-4-5": _four_five("opus", 4_096),
-        "claude-sonnet-5-5": Model("sonnet", preserved_thinking=True),
+        "claude-fable-5-2": _always("fable"),
+        "claude-fable-5-1": _always("fable"),
+        "claude-fable-5": _always("fable", bound=False),
+        "claude-mythos-5-2": _always("mythos"),
+        "claude-mythos-5-1": _always("mythos"),
+        "claude-mythos-5": _always("mythos", bound=False),
+        "claude-mythos-preview": Model("mythos", thinking=("adaptive", "enabled")),
+        "claude-opus-5-5": _always("opus"),
+        "claude-opus-5": Model("opus", least_cacheable=512, off_to_high=True),
+        "claude-opus-4-8": _on_demand(),
+        "claude-opus-4-7": _on_demand(2_048),
+        "claude-opus-4-6": _four_six("opus", 4_096),
+        "claude-opus-4-5": _four_five("opus", 4_096, EFFORTS[:3]),
+        "claude-sonnet-5-5": Model(
+            "sonnet",
+            preserved_thinking=True,
+            thinking=("adaptive", "between_tools"),
+            off_to_high=True,
+        ),
         "claude-sonnet-5": Model("sonnet"),
-        "claude-sonnet-4-6": Model("sonnet"),
+        "claude-sonnet-4-6": _four_six("sonnet"),
         "claude-sonnet-4-5": _four_five("sonnet", 1_024),
-        "claude-haiku-5-5": Model("haiku", preserved_thinking=True),
+        "claude-haiku-5-5": Model("haiku", preserved_thinking=True, off_to_high=True),
         "claude-haiku-4-5": _four_five("haiku", 4_096),
     }
 )
@@ -100,8 +149,8 @@ def model_info(name: str, model: Model, window: int) -> dict[str, Any]:
             "code_execution": no,
             "context_management": {"supported": False, **dict.fromkeys(edits, no)},
             "effort": {
-                "supported": True,
-                **dict.fromkeys(("low", "medium", "high", "xhigh", "max"), yes),
+                "supported": bool(model.efforts),
+                **{name: {"supported": name in model.efforts} for name in EFFORTS},
             },
             "image_input": yes,
             "pdf_input": yes,
@@ -109,12 +158,7 @@ def model_info(name: str, model: Model, window: int) -> dict[str, Any]:
             "structured_outputs": yes,
             "thinking": {
                 "supported": True,
-                "types": {
-                    "adaptive": yes,
-                    "between_tools": yes,
-                    "disabled": yes,
-                    "enabled": yes,
-                },
+                "types": {name: {"supported": name in model.thinking} for name in THINKING_TYPES},
             },
         },
     }

@@ -85,7 +85,7 @@ def check_request(body: Any, version: str, betas: str = "", *, counting: bool = 
     check_fields(body, betas)
     if not counting:
         _check_numbers(body, model, version)
-    check_settings(body)
+    check_settings(body, model)
     _check_system(body.get("system"))
     check_tools(body.get("tools"))
     check_tool_choice(body, model)

@@ -5,9 +5,9 @@ from types import MappingProxyType
 from typing import Any
 
 from turnfold_fake.errors import Refusal
+from turnfold_fake.models import EFFORTS, THINKING_TYPES, Model
 from turnfold_fake.references import check_references
 
-_THINKING_TYPES = ("adaptive", "between_tools", "disabled", "enabled")
 _LEAST_BUDGET = 1_024
 _NESTED = MappingProxyType(
     {
@@ -21,17 +21,23 @@ _NESTED = MappingProxyType(
 )
 
 
-def check_settings(body: dict[str, Any]) -> None:
+def check_settings(body: dict[str, Any], model: Model) -> None:
     """Hold the settings of a request against the rules.
 
+    Args:
+        body: The request.
+        model: What it names.
+
     Raises:
-        Refusal: One is not of its documented shape.
+        Refusal: One is not of its documented shape, or not for this model.
     """
     for name in ("thinking", "output_config", "metadata", "cache_control", "tool_choice"):
         if body.get(name) is not None and not isinstance(body[name], dict):
             raise Refusal(f"{name}: Input should be an object")
-    _check_thinking(body.get("thinking"), body.get("max_tokens"))
-    _check_format((body.get("output_config") or {}).get("format"))
+    config = body.get("output_config") or {}
+    _check_thinking(body.get("thinking"), body.get("max_tokens"), model)
+    _check_effort(config.get("effort"), body.get("thinking") or {}, model)
+    _check_format(config.get("format"))
     stops = body.get("stop_sequences")
     if stops is not None and not (
         isinstance(stops, list) and all(isinstance(stop, str) and stop.strip() for stop in stops)
@@ -41,12 +47,16 @@ def check_settings(body: dict[str, Any]) -> None:
         raise Refusal("stream: Input should be a valid boolean")
 
 
-def _check_thinking(thinking: dict[str, Any] | None, max_tokens: int | None) -> None:
+def _check_thinking(thinking: dict[str, Any] | None, max_tokens: int | None, model: Model) -> None:
     if thinking is None:
         return
     kind = thinking.get("type")
-    if kind not in _THINKING_TYPES:
-        raise Refusal(f"thinking.type: Input should be one of {', '.join(_THINKING_TYPES)}")
+    if kind not in THINKING_TYPES:
+        raise Refusal(f"thinking.type: Input should be one of {', '.join(THINKING_TYPES)}")
+    if kind not in model.thinking:
+        raise Refusal(_not_taken(kind, model))
+    if kind == "between_tools" and (more := sorted(thinking.keys() - {"type"})):
+        raise Refusal(f"thinking.between_tools.{more[0]}: Extra inputs are not permitted")
     if kind == "enabled":
         budget = thinking.get("budget_tokens")
         if not isinstance(budget, int) or budget < _LEAST_BUDGET:
@@ -56,6 +66,39 @@ def _check_thinking(thinking: dict[str, Any] | None, max_tokens: int | None) -> 
             )
         if max_tokens is not None and budget >= max_tokens:
             raise Refusal("`max_tokens` must be greater than `thinking.budget_tokens`")
+
+
+def _not_taken(kind: str, model: Model) -> str:
+    """What is said of a `thinking.type` that a model does not take."""
+    if kind == "disabled" and "between_tools" in model.thinking:
+        return (
+            'To turn thinking off on this model, send "thinking": {"type": "between_tools"} '
+            'instead of {"type": "disabled"}. The model does not think before responding. The '
+            "short updates it writes between tool calls come back as thinking blocks."
+        )
+    if kind == "adaptive":
+        return "adaptive thinking is not supported on this model"
+    return (
+        f'"thinking.type.{kind}" is not supported for this model. Use "thinking.type.adaptive" '
+        'and "output_config.effort" to control thinking behavior.'
+    )
+
+
+def _check_effort(effort: Any, thinking: dict[str, Any], model: Model) -> None:
+    if effort is None:
+        return
+    if effort not in EFFORTS:
+        raise Refusal(f"output_config.effort: Input should be one of {', '.join(EFFORTS)}")
+    if not model.efforts:
+        raise Refusal("This model does not support the effort parameter.")
+    if effort not in model.efforts:
+        raise Refusal(f"output_config.effort: '{effort}' is not supported for this model")
+    off = thinking.get("type") in ("disabled", "between_tools")
+    if off and model.cannot_be_kept_from_thinking(effort):
+        raise Refusal(
+            f"output_config.effort '{effort}' is not supported when thinking is disabled on this "
+            "model. Use effort 'high' or below, or enable thinking."
+        )
 
 
 def _check_format(wanted: Any) -> None:

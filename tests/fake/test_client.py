@@ -5,7 +5,7 @@ import json
 import anthropic
 import pydantic
 import pytest
-from support.models import DEFAULT, FREE_THINKING, LARGEST, MAJOR, SMALL_WINDOW
+from support.models import DEFAULT, FREE_THINKING, LARGEST, MAJOR, NO_THINKING, SMALL_WINDOW
 from turnfold_fake import FakeClaude, Reply
 
 ASK = {
@@ -213,7 +213,7 @@ def test_thinking_can_be_turned_off_and_on():
         return [block.type for block in client.messages.create(**{**ASK, **fields}).content]
 
     assert kinds() == ["thinking", "text"]
-    assert kinds(thinking={"type": "disabled"}) == ["text"]
+    assert kinds(thinking=NO_THINKING) == ["text"]
     assert kinds(model=FREE_THINKING) == ["text"]
     assert kinds(model=FREE_THINKING, thinking={"type": "adaptive"}) == ["thinking", "text"]
     reply = Reply("Hi.", thinking=False)

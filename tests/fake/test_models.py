@@ -24,6 +24,9 @@ def test_what_each_model_is_for():
     assert all(known.values())
     assert known[models.BOUND_THINKING].preserved_thinking
     assert not known[models.FREE_THINKING].preserved_thinking
+    assert {known[model].thinking for model in models.ALWAYS_THINKS} == {("adaptive",)}
+    assert models.NO_THINKING["type"] in known[models.DEFAULT].thinking
+    assert "enabled" in known[models.PREFILL].thinking
     assert known[models.PREFILL].prefill
     assert not known[models.NO_PREFILL].prefill
     assert known[models.SMALL_WINDOW].window == context_window(models.SMALL_WINDOW) == 200_000

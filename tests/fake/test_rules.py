@@ -8,6 +8,7 @@ from turnfold_fake.fields import BETA_FIELDS, FIELDS
 HI = {"role": "user", "content": "Hi."}
 YES = {"role": "assistant", "content": "Yes."}
 OLD = PREFILL
+BUDGET = {"type": "enabled", "budget_tokens": 1_024}
 
 
 def user(*blocks):
@@ -230,8 +231,11 @@ def test_accepted(door, case):
         ({"output_config": {"format": _format({"items": 1})}}, "Invalid schema: expected"),
         ({"thinking": "on"}, "thinking: Input should be an object"),
         ({"thinking": {"type": "hard"}}, "thinking.type"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 9}}, "greater than or equal to 1024"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "must be greater than"),
+        (
+            {"model": OLD, "thinking": BUDGET | {"budget_tokens": 9}},
+            "greater than or equal to 1024",
+        ),
+        ({"model": OLD, "thinking": BUDGET}, "must be greater than"),
         ({"stop_sequences": [" "]}, "non-whitespace"),
         ({"stream": "yes"}, "stream"),
         ({"output_config": {"format": {"type": "xml"}}}, "json_schema"),

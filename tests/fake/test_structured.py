@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.models import NO_THINKING
 from turnfold_fake import FakeClaude
 from turnfold_fake.sentences import read_sentences
 from turnfold_fake.tokens import count_text
@@ -38,7 +39,7 @@ We live in Bern. It is 3.5 km from work!
 
 def fill(door, schema, content=TURNS, **fields):
     form = {"format": {"type": "json_schema", "schema": schema}}
-    fields = {"max_tokens": 400, "thinking": {"type": "disabled"}, **fields}
+    fields = {"max_tokens": 400, "thinking": NO_THINKING, **fields}
     return door.accepted([{"role": "user", "content": content}], output_config=form, **fields)
 
 
@@ -105,7 +106,7 @@ def test_only_what_users_wrote_is_copied(door):
 @pytest.mark.parametrize("most", [40, 77, 200, 1_000])
 def test_it_stays_within_max_tokens(door, most):
     content = " ".join(f"Fact number {n} is true." for n in range(500))
-    for thinking in ({"type": "disabled"}, {"type": "adaptive"}):
+    for thinking in (NO_THINKING, {"type": "adaptive"}):
         answer = fill(door, SCHEMA, content, max_tokens=most, thinking=thinking)
         assert answer["stop_reason"] == "end_turn"
         assert answer["usage"]["output_tokens"] <= most

@@ -3,7 +3,7 @@
 import anthropic
 import pytest
 from support.models import BOUND_THINKING as MODEL
-from support.models import FREE_THINKING, PREFILL
+from support.models import FREE_THINKING, PREFILL, SHOWN_THINKING
 from turnfold_fake import FakeClaude, Reply
 
 BOUND = "The block is bound to a different conversation"
@@ -228,7 +228,8 @@ def test_the_sdk_sends_its_own_blocks_back(fake):
     messages = []
     for n in range(12):
         messages.append(user(f"Question {n}?"))
-        with client.messages.stream(model=MODEL, max_tokens=256, messages=messages) as stream:
+        asked = {"model": MODEL, "max_tokens": 256, "messages": messages}
+        with client.messages.stream(**asked, thinking=SHOWN_THINKING) as stream:
             messages.append({"role": "assistant", "content": stream.get_final_message().content})
     assert all(call.status == 200 for call in fake.calls)
     thoughts = {call.response["content"][0]["thinking"] for call in fake.calls}

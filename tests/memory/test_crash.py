@@ -21,7 +21,7 @@ import hashlib, json, re, sys
 sys.path.insert(0, sys.argv[1])
 from importlib.resources import files
 from support.embedders import HashedWords
-from support.models import DEFAULT
+from support.models import DEFAULT, NO_THINKING
 from turnfold_fake import FakeClaude, replies_from
 from turnfold import Memory, Policy
 from turnfold_stores import open_store
@@ -64,7 +64,7 @@ for turn in told:
     if turn["role"] == "user":
         client.messages.create(
             model=DEFAULT, max_tokens=4_000, messages=history,
-            thinking={"type": "disabled"},
+            thinking=NO_THINKING,
         )
 assert all(not receipt.degraded for receipt in receipts), receipts
 store.close()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from support.apps import Talk, question
 from support.chats import Chat, chats, history, memory, said, summaries
+from support.models import SHOWN_THINKING
 from turnfold.upkeep.checkup import check
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores import open_store
@@ -163,7 +164,7 @@ def test_thinking_stays_valid(deleted):
     receipts = []
     remembering = memory(on_receipt=receipts.append)
     client = remembering.wrap(fake.client(max_retries=0), user_id="ada", conversation="c")
-    chat = Chat(client, thinking={"type": "enabled", "budget_tokens": 1_024})
+    chat = Chat(client, thinking=SHOWN_THINKING)
     chat.fields["max_tokens"] = 4_000
     chat.go_on(TURNS)
     for number in sorted(deleted, reverse=True):

@@ -21,6 +21,7 @@ from support.chats import (
     summaries,
     texts,
 )
+from support.models import SHOWN_THINKING
 from support.oblivion import DAY, Clock, Notes, everything, tells, words_of
 from support.stores import STORES
 from turnfold import Conversation, TurnfoldError
@@ -254,7 +255,7 @@ def test_thinking_is_not_sent_behind_another_prefix(plain):
     receipts = []
     remembering = memory(plain, on_receipt=receipts.append)
     client = remembering.wrap(fake.client(max_retries=0), user_id="ada", conversation="c")
-    chat = Chat(client, thinking={"type": "enabled", "budget_tokens": 1_024})
+    chat = Chat(client, thinking=SHOWN_THINKING)
     chat.fields["max_tokens"] = 4_000
     chat.go_on(12)
     remembering.forget(user_id="ada", conversation="c")

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 from support.embedders import HashedWords
-from support.models import DEFAULT
+from support.models import DEFAULT, NO_THINKING
 from turnfold import Memory, Policy
 from turnfold_fake import FakeClaude
 
@@ -70,7 +70,7 @@ def talk(cut, turns, *, store="memory:", conversation="c", restart=False, heard=
             model=DEFAULT,
             max_tokens=400,
             messages=cut(history),
-            thinking={"type": "disabled"},
+            thinking=NO_THINKING,
         )
         history.append({"role": "assistant", "content": reply.content[0].text})
         bodies.append(fake.asked()[-1].body)

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support.embedders import HashedWords
 from support.models import DEFAULT as MODEL
+from support.models import NO_THINKING
 from turnfold import Memory, Policy
 from turnfold_fake import FakeClaude
 
@@ -28,7 +29,7 @@ def talk():
                 said = f"Question {len(history)}. " + "ember and kelp and lagoon " * 100
                 history.append({"role": "user", "content": said})
                 answer = client.messages.create(
-                    model=MODEL, max_tokens=999, messages=history, thinking={"type": "disabled"}
+                    model=MODEL, max_tokens=999, messages=history, thinking=NO_THINKING
                 )
                 history.append({"role": "assistant", "content": answer.content[0].text})
                 fake.clock.advance(60)

@@ -7,7 +7,7 @@ import pytest
 from support.agent import POLICY, Job, flat
 from support.chats import injected, said, summaries, texts, without_marks
 from support.histories import Scripted
-from support.models import BOUND_THINKING, FREE_THINKING
+from support.models import BOUND_THINKING, FREE_THINKING, SHOWN_THINKING
 from support.oblivion import tells
 from turnfold import Policy
 from turnfold.request.thinking import without_thinking
@@ -158,7 +158,7 @@ def test_a_closed_exchange_is_forgotten_with_its_steps(store):
 @pytest.mark.parametrize("model", [BOUND_THINKING, FREE_THINKING])
 def test_thinking_goes_in_one_run_or_stays_where_it_is_not_bound(store, mode, model):
     job = Job(store, fake=Scripted(thinking=mode), model=model, max_tokens=4_000,
-              thinking={"type": "enabled", "budget_tokens": 1_024})  # fmt: skip
+              thinking=SHOWN_THINKING)  # fmt: skip
     job.agent.open()
     job.agent.work(25)
     assert sum(job.folded) > 5

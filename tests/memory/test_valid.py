@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from support.drawing import examples
 from support.embedders import HashedWords
 from support.histories import REMINDER, Caller, Scripted, steps
+from support.models import NO_THINKING
 from turnfold import Memory, Policy
 from turnfold.request.rewrite import thinking_ids
 
@@ -90,7 +91,7 @@ def check_whole_history(history, policy, mode, thinking):
 
 
 @examples(few=100, many=300)
-@given(histories, policies, thinking_modes, st.sampled_from([None, {"type": "disabled"}]))
+@given(histories, policies, thinking_modes, st.sampled_from([None, NO_THINKING]))
 def test_a_whole_history_met_at_once_stays_valid(history, policy, mode, thinking):
     check_whole_history(history, policy, mode, thinking)
 

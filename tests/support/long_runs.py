@@ -5,6 +5,7 @@ from dataclasses import replace
 from turnfold_fake import FakeClaude, Reply
 
 from support.chats import MODEL, SMALL, Chat, ask, memory, said
+from support.models import SHOWN_THINKING
 from support.oblivion import DAY, Clock, Notes
 
 POLICY = replace(SMALL, background="on", leaf_tokens=1_000)
@@ -24,7 +25,7 @@ class Long:
             on_receipt=self.receipts.append,
         )
         client = self.memory.wrap(self.fake.client(), user_id="ada", conversation="c")
-        self.chat = Chat(client, thinking={"type": "enabled", "budget_tokens": 1_024})
+        self.chat = Chat(client, thinking=SHOWN_THINKING)
         self.chat.fields["max_tokens"] = 4_000
         if since is not None:
             self.clock.now, self.chat.messages = since.clock.now, list(since.chat.messages)

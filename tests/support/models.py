@@ -15,6 +15,15 @@ BOUND_THINKING = DEFAULT
 FREE_THINKING = "claude-opus-4-8"
 """Thinks when asked, and binds it to nothing."""
 
+ALWAYS_THINKS = ("claude-opus-5-5", "claude-fable-5-1")
+"""Think whatever they are told."""
+
+NO_THINKING = {"type": "between_tools"}
+"""Keeps `DEFAULT` from thinking, but between calls of tools."""
+
+SHOWN_THINKING = {"type": "adaptive", "display": "summarized"}
+"""Has `DEFAULT` tell what it thought."""
+
 SUMMARY = "claude-haiku-5-5"
 """Writes summaries where nothing else is asked for."""
 
@@ -22,7 +31,7 @@ OTHER_SUMMARY = "claude-haiku-4-5"
 """Writes summaries where it is asked for by name; dearer."""
 
 PREFILL = "claude-haiku-4-5"
-"""Goes on with an assistant message that stands last."""
+"""Goes on with an assistant message that stands last; thinks by a budget of tokens."""
 
 NO_PREFILL = "claude-opus-4-6"
 """The oldest that no longer does."""
@@ -86,7 +95,7 @@ def named() -> dict[str, list[str]]:
     """Each model of this table, with what it is for."""
     purposes: dict[str, list[str]] = {}
     for purpose, value in globals().items():
-        if purpose.isupper() and value not in (UNKNOWN, LIST_PRICES):
+        if purpose.isupper() and value not in (UNKNOWN, LIST_PRICES, NO_THINKING, SHOWN_THINKING):
             for model in [value] if isinstance(value, str) else value:
                 purposes.setdefault(model, []).append(purpose)
     return purposes

@@ -12,6 +12,8 @@ from support.models import DEFAULT
 NOTE = {"kind": "narrative", "text": "They spoke of this and that.", "turns": [1]}
 _CACHE_FIELDS = ("cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation")
 
+_UNKNOWN_FIELDS = frozenset({"output_config", "thinking"})
+
 
 def is_summary(body):
     """Whether a request asks for notes."""
@@ -28,7 +30,7 @@ def says(body):
 
 @dataclass
 class OtherServer:
-    """A server with models of its own, which knows nothing of schemas and caches.
+    """A server with models of its own, which knows nothing of schemas, thinking and caches.
 
     Attributes:
         models: that it has; any name where there are none.
@@ -78,7 +80,7 @@ class OtherServer:
         """The status and the words in which a request is refused; None where it is not."""
         if self.models and body["model"] not in self.models:
             return self.unknown[0], self.unknown[1].format(model=body["model"])
-        tokens = self.fake.count_tokens(_passed(body)) + body["max_tokens"]
+        tokens = self.fake.count_tokens(self.passed(body)) + body["max_tokens"]
         if tokens <= self.window:
             return None
         status, words = self.overflow
@@ -87,7 +89,7 @@ class OtherServer:
     def _answered(self, body):
         raw = self.fake._respond(
             *("POST", "/v1/messages", {"anthropic-version": "2023-06-01"}),
-            json.dumps(_passed(body)).encode(),
+            json.dumps(self.passed(body)).encode(),
         )
         content = b"".join(raw.chunks)
         if body.get("stream") or raw.status != 200:
@@ -99,6 +101,11 @@ class OtherServer:
             answer["usage"] = {k: v for k, v in usage.items() if k not in _CACHE_FIELDS}
         return httpx2.Response(200, json={**answer, "model": self.answers_as or body["model"]})
 
+    def passed(self, body):
+        """What such a server makes of a request."""
+        kept = {name: one for name, one in body.items() if name not in _UNKNOWN_FIELDS}
+        return {**kept, "model": DEFAULT}
+
     def chats(self, status=200):
         """The chat requests that were answered with a status."""
         return [body for told, body in self.asked if told == status and not is_summary(body)]
@@ -106,11 +113,6 @@ class OtherServer:
     def summaries(self):
         """The requests for notes that arrived, each with the status of its answer."""
         return [(status, body) for status, body in self.asked if is_summary(body)]
-
-
-def _passed(body):
-    """What such a server makes of a request."""
-    return {**{k: v for k, v in body.items() if k != "output_config"}, "model": DEFAULT}
 
 
 def _error(words):

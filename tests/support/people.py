@@ -28,10 +28,11 @@ from turnfold_stores import open_store
 
 from support.embedders import HashedWords
 from support.histories import MODEL, PIXEL, TOOLS, Scripted
+from support.models import NO_THINKING
 
 SIZES = {"small": 6, "middle": 60, "large": 200, "huge": 1_200}
 THINKING = ("thinking", "redacted_thinking")
-OFF = {"type": "disabled"}
+OFF = NO_THINKING
 WARMING = {"max_tokens": 0}
 WORD = re.compile(r"zq\d+")
 MARK = {"type": "ephemeral"}
