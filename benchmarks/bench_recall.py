@@ -44,6 +44,7 @@ from recall_baselines import (
 from recall_figures import Score, above_floor, differences, losses_table, summary, table, versus
 from recall_losses import Tracer
 from turnfold import Embedder, Memory, Policy
+from turnfold.request.least_thinking import with_least_thinking
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold_cli.evidence import Prompt
 from turnfold_cli.replay import SharedEmbedder, ready_embedder
@@ -58,6 +59,7 @@ CHOSEN_ON = (
 _PATIENCE = 3_600.0
 _FLOOR = 0.8
 _FAKE = "The stand-in answers."
+_ASKING = with_least_thinking({"model": MODEL, "max_tokens": 64})
 
 
 def main() -> int:
@@ -177,12 +179,7 @@ def through_memory(policy: Callable[[int], Policy], *, summarize: bool) -> Any:
                 kept[budget] = fake, client
             fake, client = kept[budget]
             opening = {"role": "user", "content": question.text}
-            client.messages.create(
-                model=MODEL,
-                max_tokens=64,
-                messages=[*conversation.messages, opening],
-                thinking={"type": "disabled"},
-            )
+            client.messages.create(messages=[*conversation.messages, opening], **_ASKING)
             return _chat(fake)
 
         return ask
@@ -266,9 +263,7 @@ def ordinary(conversations: Sequence[Conversation], embedder: Embedder) -> None:
             history: list[Any] = []
             for turn in one.turns():
                 history += turn.said
-                client.messages.create(
-                    model=MODEL, max_tokens=64, messages=history, thinking={"type": "disabled"}
-                )
+                client.messages.create(messages=history, **_ASKING)
                 spent.append(_recalled_now(_chat(fake)))
                 history += turn.answered
         everything += spent

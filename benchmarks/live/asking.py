@@ -13,6 +13,7 @@ from proof.strategies import PATIENCE, Contender, size
 from turnfold import Embedder, Memory, Policy, Receipt
 from turnfold.accounting.prices import Usage
 from turnfold.request.cache_diagnosis import FIELD, reason_in
+from turnfold.request.least_thinking import with_least_thinking
 from turnfold_cli.agents.summarizing import as_text
 from turnfold_cli.evidence import Prompt
 from turnfold_cli.strategies import Api, Message, plain_message
@@ -109,11 +110,11 @@ class Session:
         api = Api(size, self._summarized, self._digested, lambda _, says: says)
         self._cut = strategy.cutter(api) if strategy.cutter else strategy.cut
         self._plays = strategy.cutter is not None
-        self._extra: dict[str, Any] = {"thinking": {"type": "disabled"}}
+        self._asked = with_least_thinking({"model": door.model, "max_tokens": MAX_TOKENS})
         if conversation.system:
-            self._extra["system"] = conversation.system
+            self._asked["system"] = conversation.system
         if conversation.tools:
-            self._extra["tools"] = list(conversation.tools)
+            self._asked["tools"] = list(conversation.tools)
         self._receipts: list[Receipt] = []
         self._memory: Memory | None = None
         if strategy.memory is not None:
@@ -214,11 +215,9 @@ class Session:
         self._receipts.clear()
         with told_apart():
             message = self._client.messages.create(
-                model=self._door.model,
-                max_tokens=MAX_TOKENS,
                 messages=list(messages),  # type: ignore[arg-type]
                 extra_body=more or None,
-                **self._extra,
+                **self._asked,
             )
         for receipt in self._receipts:
             self.degraded.update(dict.fromkeys(receipt.degraded))
@@ -237,10 +236,10 @@ class Session:
 
     def _digested(self, messages: list[Message], tokens: int = 1_500) -> str:
         """A summary of messages by the model that writes them for memory, too."""
+        asked = {"model": self._door.summary_model, "max_tokens": tokens}
         written = self._door.client.messages.create(
-            model=self._door.summary_model,
-            max_tokens=tokens,
             messages=as_text(messages),  # type: ignore[arg-type]
+            **with_least_thinking(asked),
         )
         return _text(written) or "Nothing was said."
 

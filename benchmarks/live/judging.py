@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from anthropic import Anthropic
+from anthropic.types import Message
+from turnfold.request.least_thinking import with_least_thinking
 from turnfold_cli.transcripts import Question
 
 PROMPT = """\
@@ -34,6 +35,8 @@ Reply with that one word and nothing else."""
 RIGHT, WRONG, UNKNOWN, UNREADABLE = "correct", "wrong", "unknown", "unreadable"
 _VERDICTS = (RIGHT, WRONG, UNKNOWN)
 _MAX_TOKENS = 16
+# For a judge that thinks whatever it is told; all of it is set aside beforehand.
+_ROOM_TO_THINK = 1_000
 
 
 def verdict(client: Anthropic, model: str, question: Question, answer: str) -> str:
@@ -49,13 +52,9 @@ def verdict(client: Anthropic, model: str, question: Question, answer: str) -> s
     prompt = PROMPT.format(
         question=question.text, expected=expected, answer=answer or "(no answer)"
     )
-    extra: dict[str, Any] = {"thinking": {"type": "disabled"}}
-    told = client.messages.create(
-        model=model,
-        max_tokens=_MAX_TOKENS,
-        messages=[{"role": "user", "content": prompt}],
-        **extra,
-    )
+    messages = [{"role": "user", "content": prompt}]
+    asked = {"model": model, "max_tokens": _MAX_TOKENS, "messages": messages}
+    told: Message = client.messages.create(**with_least_thinking(asked, room=_ROOM_TO_THINK))
     return read_verdict("".join(block.text for block in told.content if block.type == "text"))
 
 

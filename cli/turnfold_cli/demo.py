@@ -15,6 +15,7 @@ from typing import Any
 from anthropic import Anthropic, omit
 from turnfold import Embedder, Memory
 from turnfold.accounting.prices import Price, price_of
+from turnfold.request.least_thinking import with_least_thinking
 from turnfold_stores import Store
 
 from turnfold_cli.replay import Conditions, Replay
@@ -147,13 +148,11 @@ def ask_claude(
         remembering = memory.wrap(client, user_id="demo", conversation=conversation.id)
         for one in chosen:
             messages: list[Any] = [*conversation.messages, {"role": "user", "content": one.text}]
+            asked = {"model": MODEL, "max_tokens": _MAX_REAL_TOKENS, "messages": messages}
             answer = remembering.messages.create(
-                model=MODEL,
-                max_tokens=_MAX_REAL_TOKENS,
                 system=conversation.system or "",
-                messages=messages,
                 tools=list(conversation.tools) or omit,
-                thinking={"type": "disabled"},
+                **with_least_thinking(asked),
             )
             text = "".join(block.text for block in answer.content if block.type == "text")
             yield Answered(one.text, one.answer, text)

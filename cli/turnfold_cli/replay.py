@@ -20,6 +20,7 @@ from turnfold import Embedder, Memory, Policy, Receipt
 from turnfold.accounting.prices import Usage
 from turnfold.embedders import Vectors, default_embedder
 from turnfold.errors import MissingDependency
+from turnfold.request.least_thinking import with_least_thinking
 from turnfold_fake import Call, FakeClaude
 from turnfold_stores import Store
 
@@ -170,7 +171,7 @@ class Replay:
         self._log = _LastWarning()
         self._memory: Memory | None = None
         self._client = self.fake.client(max_retries=0)
-        self._extra: dict[str, Any] = {"thinking": {"type": "disabled"}}
+        self._extra: dict[str, Any] = {}
         if conversation.system:
             self._extra["system"] = conversation.system
         if conversation.tools:
@@ -255,22 +256,25 @@ class Replay:
     def _summarized(self, messages: list[Any]) -> str:
         """A summary of messages by the model asked, which has all of them to read for it."""
         asked = asking_for_summary(messages)
-        return self._told(stand_in_summary(messages), MODEL, asked, **self._extra)
+        return self._told(stand_in_summary(messages), asked, self._to_model(self._max_tokens))
 
     def _digested(self, messages: list[Any], tokens: int) -> str:
         """A summary of messages by the summarizer's model, which is sent them as a text."""
-        return self._told(stand_in_summary(messages, tokens), SUMMARY_MODEL, as_text(messages))
+        return self._told(stand_in_summary(messages, tokens), as_text(messages))
 
     def _answered(self, messages: list[Any], says: str) -> str:
         """What the summarizer's model is to say to a prompt that somebody else made."""
-        return self._told(says, SUMMARY_MODEL, messages)
+        return self._told(says, messages)
 
-    def _told(self, summary: str, model: str, asked: Any, **extra: Any) -> str:
+    def _to_model(self, max_tokens: int) -> dict[str, Any]:
+        """What stands in each request to the model that chats, besides its messages."""
+        return {**with_least_thinking({"model": MODEL, "max_tokens": max_tokens}), **self._extra}
+
+    def _told(self, summary: str, asked: Any, to: dict[str, Any] | None = None) -> str:
+        to = to or {"model": SUMMARY_MODEL, "max_tokens": self._max_tokens}
         says, self._says = self._says, [{"type": "text", "text": summary}]
         try:
-            self._client.messages.create(
-                model=model, max_tokens=self._max_tokens, messages=asked, **extra
-            )
+            self._client.messages.create(messages=asked, **to)
         finally:
             self._says = says
         return summary
@@ -284,9 +288,7 @@ class Replay:
         answer = None
         try:
             messages: Any = self._cut(history)
-            answer = self._client.messages.create(
-                model=MODEL, max_tokens=max_tokens, messages=messages, **self._extra
-            )
+            answer = self._client.messages.create(messages=messages, **self._to_model(max_tokens))
         except APIStatusError as refused:
             self._refusals.append(refused.message)
         if self._memory is not None and answer is not None and len(self._receipts) == told:

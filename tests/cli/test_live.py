@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from math import inf
 
 import anthropic
 import pytest
@@ -13,6 +14,7 @@ from proof.blocks import as_markdown
 from proof.page import TITLE, blocks
 from proof.results import Results
 from support.embedders import HashedWords
+from support.models import DEAREST, LARGEST
 from turnfold_cli.replay_results import MODEL
 from turnfold_cli.transcripts import packaged_demo
 from turnfold_fake import FakeClaude, Fault
@@ -209,6 +211,22 @@ def test_a_wrong_key_ends_it_at_once(tmp_path, chats):
     fake = api(faults=lambda *_: Fault("unauthorized"))
     with pytest.raises(LiveError, match="401: invalid x-api-key"):
         held(fake, Account(None, 5), chats)
+
+
+# --- thinking -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answers", [MODEL, LARGEST, DEAREST])
+def test_every_model_is_told_about_thinking_what_it_takes(answers, chats):
+    """Answers, summaries and verdicts: nothing is refused, and nothing is cut off by thinking."""
+    models = Models(answers=answers, summaries=answers, judges=(LARGEST, MODEL))
+    fake, account = api(), Account(None, inf)
+    door = door_to(account, models, transport=fake.transport)
+    found = Interview(models, door, HashedWords(), questions=2).hold(chats)
+    assert {call.status for call in fake.calls} == {200}
+    assert "max_tokens" not in {call.response["stop_reason"] for call in fake.calls}
+    assert {one.verdicts for one in found.judged} == {("correct", "correct")}
+    assert not any(one.reply.refused for one in found.judged)
 
 
 # --- judges ---------------------------------------------------------------------------------------

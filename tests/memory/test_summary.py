@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import date
+from functools import partial
 
 import pytest
 from support.cpu import at_most
@@ -13,6 +14,8 @@ from turnfold.history.utterances import Utterance, utterances
 from turnfold.summaries.gate import judge
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 from turnfold.summarizers.claude import read_draft, summary_request
+from turnfold.summarizers.optional_fields import Terms
+from turnfold.summarizers.summary_model import SummaryModel
 
 RULE = "Always give me prices in francs, excluding VAT."
 
@@ -249,7 +252,8 @@ def test_the_request_shows_the_turns_with_their_numbers_and_what_is_known():
     assert asked["content"].index("Before that.") > asked["content"].index("Wyvern.")
     assert request["max_tokens"] == 321
     assert request["output_config"]["format"]["type"] == "json_schema"
-    assert "thinking" in request
+    sent = Terms(SummaryModel(SUMMARY), None).of(partial(summary_request, turns))
+    assert sent == {**request, "thinking": {"type": "disabled"}}
 
 
 def test_the_summarizer_is_told_on_which_day_a_turn_was_said_where_that_is_known():

@@ -23,6 +23,9 @@ from turnfold.turn_context import TurnContext
 BREAKS = 4
 """Tokens that the breaks between the texts of a request may take of a budget."""
 
+# Of thinking between tool calls there may be none; what there was is seen.
+_NO_THINKING = frozenset({"disabled", "between_tools"})
+
 
 class TurnRecall:
     """The recall of one turn."""
@@ -50,7 +53,7 @@ class TurnRecall:
         if epoch.earlier:
             return next(iter(epoch.earlier.values())).appends
         thinking = self._request.body.get("thinking")
-        thinks = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
+        thinks = isinstance(thinking, Mapping) and thinking.get("type") not in _NO_THINKING
         return cached or has_marks(self._request.body) or thinks or bool(epoch.thinking())
 
     def passages(

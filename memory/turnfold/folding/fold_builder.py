@@ -20,7 +20,7 @@ from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import utterances
 from turnfold.language.days import known_day
 from turnfold.request.refusals import failure_of
-from turnfold.summaries.draft import NodeDraft, Piece
+from turnfold.summaries.draft import NodeDraft, Piece, cut_off
 from turnfold.summaries.job_pieces import COMPARED_BYTES, Reads, newest
 from turnfold.summaries.layers import correct, live_items, render
 from turnfold.summaries.notes import Item, Node, Outcome, SummaryJob
@@ -264,8 +264,7 @@ class FoldBuilder:
             answered.
         """
         self._pay(job, outcome)
-        waiting = self._waiting.items()
-        found = next(((n, d, piece) for n, d in waiting if (piece := d.piece(job))), None)
+        found = next(((n, d, p) for n, d in self._waiting.items() if (p := d.piece(job))), None)
         if found is None:  # it was asked for beside others, and the summarizer was given up
             return None
         name, draft, piece = found
@@ -274,6 +273,8 @@ class FoldBuilder:
         if isinstance(outcome, Exception):
             wrong = outcome
         else:
+            if outcome.is_cut:
+                self._context.account.note(cut_off(job, outcome))
             try:
                 of_use = draft.take(piece, outcome)
             except SummaryError as empty:
@@ -404,8 +405,7 @@ class FoldBuilder:
         if self._context.embedder is not None:
             try:
                 seconds = _INDEXING * self._policy.deadline
-                owed = self._archive.embed_owed(self._context.embedder, seconds=seconds)
-                if owed:
+                if owed := self._archive.embed_owed(self._context.embedder, seconds=seconds):
                     self._context.account.note(
                         f"index: {owed} passages are found by words alone for now"
                     )

@@ -13,6 +13,7 @@ from uuid import uuid4
 from turnfold.accounting.prices import Usage, cost, dearest, price_of
 from turnfold.history.exchanges import Transcript
 from turnfold.policy import Cap, Spent
+from turnfold.request.least_thinking import room_to_think
 from turnfold.summaries.notes import SummaryJob
 from turnfold.turn_context import TurnContext
 
@@ -118,5 +119,6 @@ class SummaryBudget:
         texts = [*said, *(item.text for item in job.known)]
         read = _INSTRUCTIONS + sum(map(self._count, texts))
         price = price_of(self.model, self._prices) or dearest()
-        usage = Usage(input_tokens=read, output_tokens=job.max_tokens)
-        return Spent(read + job.max_tokens, cost(usage, price))
+        written = job.max_tokens + room_to_think(self.model)
+        usage = Usage(input_tokens=read, output_tokens=written)
+        return Spent(read + written, cost(usage, price))

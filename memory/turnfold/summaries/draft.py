@@ -200,6 +200,14 @@ class NodeDraft:
         )
 
 
+def cut_off(job: SummaryJob, answer: SummaryDraft) -> str:
+    """What a receipt says of an answer that ran out of room."""
+    return (
+        f"summary: of turns {job.first}-{job.last} {answer.model or 'the summarizer'} wrote only "
+        f"what max_tokens left room for: notes may be missing"
+    )
+
+
 def extracted(job: SummaryJob, count: CountText) -> list[Item]:
     """Sentences of the turns; where those cannot be picked, how each turn began."""
     try:

@@ -167,11 +167,19 @@ class SummaryJob:
 
 @dataclass(frozen=True, slots=True)
 class SummaryDraft:
-    """What a summarizer answered: items, and what they cost."""
+    """What a summarizer answered: items, and what they cost.
+
+    Attributes:
+        items: as it wrote them.
+        usage: what its answer cost.
+        model: who answered; "" for unknown.
+        is_cut: whether it ran out of room, so that items are missing.
+    """
 
     items: Sequence[Item]
     usage: Usage = field(default_factory=Usage)
     model: str = ""
+    is_cut: bool = False
 
 
 Outcome = SummaryDraft | Exception

@@ -226,7 +226,8 @@ def read_draft(message: Mapping[str, Any], known: Sequence[Item] = ()) -> Summar
     names = {f"n{number}": item.id for number, item in enumerate(known, 1)}
     items = rows_of(message, "items", lambda row: _item(row, names))
     usage = Usage.from_api(message.get("usage"))
-    return SummaryDraft(items, usage, str(message.get("model", "")))
+    is_cut = message.get("stop_reason") == "max_tokens"
+    return SummaryDraft(items, usage, str(message.get("model", "")), is_cut)
 
 
 def _item(row: Mapping[str, Any], names: Mapping[str, str]) -> Item | None:

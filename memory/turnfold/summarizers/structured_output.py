@@ -47,7 +47,7 @@ def json_request(
     Args:
         question: what the user says.
         model: what the model is called where it is asked.
-        max_tokens: of the answer.
+        max_tokens: of the answer; what is thought before it is not in it.
         system: the instructions.
         schema: of the answer.
         shape: the same in words.
@@ -58,7 +58,6 @@ def json_request(
         "max_tokens": max_tokens,
         "system": system,
         "messages": [{"role": "user", "content": f"{question}\n{shape}"}],
-        "thinking": {"type": "disabled"},
     }
     if structured:
         request["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
