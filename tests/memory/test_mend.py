@@ -8,6 +8,7 @@ from support.embedders import HashedWords
 from support.faulty import Trouble, troubled_store
 from support.histories import TOOLS
 from support.models import DEFAULT as MODEL
+from support.models import SHOWN_THINKING
 from turnfold import Memory, Policy, strip_thinking
 from turnfold.request.thinking import body_without_thinking, thinking_ids, unproven
 from turnfold_fake import FakeClaude, Fault
@@ -72,7 +73,7 @@ def test_thinking_of_which_a_client_lost_a_part_goes_as_a_whole():
     fake, receipts = FakeClaude([[*({"type": k, k: said} for k, said in pieces), call]]), []
     tools = [{"name": "find", "input_schema": {"type": "object"}}]
     history = [{"role": "user", "content": "Find it."}]
-    reply = ask(fake.client(), history, tools=tools)
+    reply = ask(fake.client(), history, tools=tools, thinking=SHOWN_THINKING)
     content = [block.model_dump(exclude_none=True) for block in reply.content]
     content = [block for block in content if block.get("thinking") != ""]
     result = {"type": "tool_result", "tool_use_id": content[-1]["id"], "content": "found"}

@@ -552,10 +552,15 @@ class World:
         # A limit that one exchange alone is over cannot be held, and that is said, too; so it is
         # that a summarizer was not asked, since it failed several times in a row, and that a
         # worker whom a failing store let down still seems to be at it.
+        # That an answer ran out of room is told once, at the latest by a later turn.
+        cut = [why for why in receipt.degraded if "what max_tokens left room for" in why]
+        self.seen["cut off"] += sum(call.kind == "summary" and is_cut(call) for call in calls)
+        self.seen["told cut off"] += len(cut)
+        assert self.seen["told cut off"] <= self.seen["cut off"]
         told = [
             why
             for why in receipt.degraded
-            if why not in (*instead, *cited)
+            if why not in (*instead, *cited, *cut)
             and not of_limits(why)
             and "is left alone" not in why
             and "it was not there within" not in why
@@ -935,6 +940,11 @@ def is_spoiled(call):
     except SummaryError:
         return True
     return "pairs" not in str(call.response["content"])
+
+
+def is_cut(call):
+    """Whether a request for a summary was answered as far as there was room."""
+    return call.status == 200 and call.response["stop_reason"] == "max_tokens"
 
 
 def whole(name, conversation="c", *, thinking=None):
