@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from support.agent import POLICY, Job, flat
 from support.chats import Chat, injected, joined, memory, said, stand_in, summaries
+from support.models import SHOWN_THINKING
 from support.oblivion import tells
 from turnfold_stores import open_store
 
@@ -120,7 +121,7 @@ def test_what_is_cited_in_view_stays_though_steps_are_crowded(store):
 @pytest.mark.parametrize(("parts", "fits"), [(24, True), (60, False)])
 def test_where_nothing_can_be_freed_notes_are_not_paid_at_each_step(store, parts, fits):
     """They are written once more has gathered; the limit holds, or it is told that it cannot."""
-    job = Job(store, NEAR, system=result(500, parts))
+    job = Job(store, NEAR, system=result(500, parts), thinking=SHOWN_THINKING)
     job.agent.open()
     folds, asked = work(job, 32)
     assert folds > 10
