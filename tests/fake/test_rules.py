@@ -264,7 +264,7 @@ def test_a_choice_of_tools_that_fits(door, choice):
     """Of any kind that there is; a model that only thinks by default may be forced."""
     tools = [tool("find"), {"type": "web_search_20250305", "name": "web_search"}]
     assert door.accepted([HI], tools=tools, tool_choice=choice)
-    assert door.accepted([HI], tools=tools, tool_choice=choice, thinking={"type": "disabled"})
+    assert door.accepted([HI], tools=tools, tool_choice=choice, thinking={"type": "between_tools"})
 
 
 def test_no_tool_need_be_forced(door):
