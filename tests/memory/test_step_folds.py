@@ -224,7 +224,7 @@ def test_what_the_opening_recalled_stays_as_long_as_there_is_room(store, most, r
         ]
     policy = replace(POLICY, fold_at=1_000, keep_exchanges=8, recall_tokens=200)
     policy = replace(policy, recall_floor=-1.0, max_prompt_tokens=most)
-    job = Job(store, policy, messages=history, thinking=SHOWN_THINKING)
+    job = Job(store, policy, messages=history)
     job.agent.open("What opens the safe in the north tower?")
     job.agent.work(8, result=said(77) * result)
     assert len({one.folded for one in job.receipts}) > 1, "exchanges were folded amid the work"

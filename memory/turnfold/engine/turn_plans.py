@@ -97,11 +97,11 @@ class TurnPlans:
         room = self._recall.room(epoch, limit=limit, rate=rate, sources=sources)
         if appends and self._context.policy.budget is not None:
             room = min(room, int(APPENDED * self._context.policy.budget / max(rate, 1.0)))
-        past = self._steps.view.past(epoch.folded)
+        past, most = self._steps.view.past(epoch.folded), room
         if appends:  # it stays, and what is to come needs room, too
-            room = min(room, self._free(epoch, None) // TO_GROW)
-        budget = min(purse.allows, room)
-        credit = min(purse.allows + purse.on_credit, room) - budget
+            most = min(most, self._free(epoch, None) // TO_GROW)
+        budget = min(purse.allows, most)
+        credit = min(purse.allows + purse.on_credit, most) - budget
         found: Sequence[RecalledPassage] = ()
         if not amid:
             found = self._recall.passages(
