@@ -19,9 +19,10 @@ from anthropic.types import Message
 from turnfold.accounting.prices import Usage
 from turnfold.accounting.receipt import Receipt
 from turnfold.archive.conversations import History
-from turnfold.errors import StoreError, TurnfoldError
+from turnfold.errors import StoreError, TurnfoldError, as_turnfold_error, failure
 from turnfold.memory import Memory, memory_of, without_memory
 from turnfold.resilience.taking_turns import TakingTurns, Turn
+from turnfold.resilience.worker_threads import TooLate
 from turnfold.scope import LOCAL_USER, Scope
 
 logger = logging.getLogger("turnfold")
@@ -99,12 +100,18 @@ class _Talk:
         return _Begun(history, request)
 
     def _is_latest(self, history: History) -> bool:
+        policy = self.memory.policy
+        bounds = self.memory._background.bounds  # noqa: SLF001 - one package
         try:
-            return history.is_latest()
-        except StoreError:  # a store that fails costs no answer
-            if self.memory.policy.on_error == "raise":
-                raise
-            return True
+            bounds.store.admit()
+            return bounds.turns.do(history.is_latest, policy.deadline)
+        except BaseException as raised:  # noqa: BLE001 - a store may raise anything
+            wrong = failure(raised)
+        if isinstance(wrong, TooLate):
+            bounds.blame(wrong)  # so that the turn does not wait for it again
+        if policy.on_error == "raise":
+            raise as_turnfold_error(wrong, "the store failed") from wrong
+        return True  # a store that fails costs no answer
 
     def _gone_on(self) -> StoreError:
         return StoreError(
@@ -130,9 +137,10 @@ class _Talk:
         exchange = [sent[-1], {"role": "assistant", "content": content}]
         try:
             kept = history.append(exchange)
-        except StoreError as wrong:  # the answer is worth more than its record
+        except BaseException as raised:  # noqa: BLE001 - the answer is worth more than its record
+            wrong = failure(raised)
             if self.memory.policy.on_error == "raise":
-                raise
+                raise as_turnfold_error(wrong, "the store failed") from wrong
             logger.warning("an answer could not be stored and will not be resumed: %s", wrong)
             kept = True
         if kept:
@@ -209,6 +217,7 @@ class Conversation(_Talk):
 
         Raises:
             anthropic.APIError: as without memory.
+            StoreError: someone else has gone on with this conversation, or begun it anew.
             TurnfoldError: the text is empty.
         """
         _check_text(text)

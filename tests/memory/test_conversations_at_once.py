@@ -391,3 +391,62 @@ async def test_after_an_error_the_next_has_its_turn(opened):
     answers = await at_once(spoken, lambda: say("One."), lambda: say("Two."))
     assert sorted(answers) == [OTHER, "OverloadedError"]
     assert len(opened.resumed) == 1
+
+
+async def test_who_waits_amid_a_stream_for_a_task_that_says_something_goes_on(url):
+    fake = scripted()
+    talk = AsyncConversation(
+        client=fake.async_client(max_retries=0), memory=memory(url), id="c", user_id="ada"
+    )
+    said = []
+
+    async def read():
+        async for _ in talk.stream("One."):
+            if not said:
+                said.extend(await asyncio.gather(talk.say("Two.")))
+
+    with pytest.raises(TurnfoldError, match="something else was said"):
+        await asyncio.wait_for(read(), 20)
+    assert said == [OTHER]
+    assert asked(talk) == ["Two."]
+
+
+def test_who_waits_amid_a_stream_for_a_thread_that_says_something_goes_on(url):
+    talk = Conversation(
+        client=scripted().client(max_retries=0), memory=memory(url), id="c", user_id="ada"
+    )
+    said = []
+
+    def read(pool):
+        for _ in talk.stream("One."):
+            if not said:
+                said.append(pool.submit(talk.say, "Two.").result(20))
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(TurnfoldError, match="something else"):
+        read(pool)
+    assert said == [OTHER]
+    assert asked(talk) == ["Two."]
+
+
+@pytest.mark.parametrize("kind", ["raises", "hangs"])
+def test_a_ledger_that_fails_or_hangs_holds_up_no_answer(kind):
+    store = open_store("memory:")
+    fake = stand_in(OTHER)
+    kept = memory(store, policy=replace(SMALL, deadline=0.3))
+    talk = Conversation(client=fake.client(max_retries=0), memory=kept, id="c", user_id="ada")
+    talk.say("One.")
+    over = threading.Event()
+
+    def fails(*_, **__):
+        if kind == "hangs":
+            over.wait(20)
+        raise RuntimeError("no ledger")
+
+    store.ledger.get = store.ledger.scan = fails
+    try:
+        began = time.monotonic()
+        first = next(talk.stream("Two."))
+        assert first
+        assert time.monotonic() - began < 5
+    finally:
+        over.set()

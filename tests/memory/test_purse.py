@@ -59,6 +59,10 @@ def test_a_fold_is_paid_whole_and_first():
     some.pay_fold(400, 10_000)
     assert some.owed == 0
     assert some.spend(0) == 2_000 - 1.15 * 400 - 0.05 * 10_000
+    lent = purse(-900.0)
+    lent.pay_fold(400, 10_000)
+    assert lent.owed == pytest.approx(1.15 * 400 + 0.05 * 10_000)
+    assert lent.spend(0) == -900
     poor = purse(100.0)
     poor.pay_fold(4_000, 10_000)
     assert poor.owed == pytest.approx(1.15 * 4_000 + 0.05 * 10_000 - 100)

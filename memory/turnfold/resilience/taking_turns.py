@@ -1,13 +1,17 @@
 """Those who go on with one thing come in, threads or tasks; each is let in when its turn comes.
 
 Nobody is waited for who cannot come back: a generator that is collected has left, a child made by
-fork knows nothing of its parent's turns, and who holds up itself is let in or told so.
+fork knows nothing of its parent's turns, and who holds up itself is let in or told so. Whom a
+thread or a task waits for amid a stream nobody can tell: who reads on no more while another waits
+is overtaken after some seconds.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +19,11 @@ from contextlib import contextmanager
 import anyio
 
 from turnfold.errors import TurnfoldError
-from turnfold.resilience.worker_threads import signal
+from turnfold.resilience.worker_threads import on_asyncio, signal
+
+# Seconds that a stream may go unread where somebody waits, and how often that is looked at.
+_PATIENCE = 2.0
+_LOOK = 0.25
 
 
 class Turn:
@@ -29,6 +37,7 @@ class Turn:
         self.who: object = None
         self.wake: Callable[[], None] = lambda: None
         self.is_resting = False
+        self.since = 0.0
         self.is_overtaken = False
         self.is_over = False
         self._turns = turns
@@ -43,7 +52,8 @@ class Turn:
         gate = threading.Lock()
         gate.acquire()
         self._turns.enter(self, threading.get_ident(), gate.release)
-        gate.acquire()
+        while not gate.acquire(timeout=_LOOK):
+            self._turns.overtake()
 
     async def wait_async(self) -> None:
         """Wait in this task until it has come.
@@ -52,22 +62,33 @@ class Turn:
             TurnfoldError: this task is in the middle of another one.
         """
         there, wake = signal()
-        if not self._turns.enter(self, anyio.get_current_task().id, wake):
-            await there()
+        if self._turns.enter(self, anyio.get_current_task().id, wake):
+            return
+        while True:
+            with anyio.move_on_after(_LOOK):
+                await asyncio.shield(there()) if on_asyncio() else await there()
+                return
+            self._turns.overtake()
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
         """While a sync generator that holds it has given something out."""
-        self.is_resting = True
-        yield
-        self.who, self.is_resting = threading.get_ident(), False
+        with self._resting():
+            yield
+        self.who = threading.get_ident()
 
     @contextmanager
     def at_rest_async(self) -> Iterator[None]:
         """While an async generator that holds it has given something out."""
-        self.is_resting = True
+        with self._resting():
+            yield
+        self.who = anyio.get_current_task().id
+
+    @contextmanager
+    def _resting(self) -> Iterator[None]:
+        self.is_resting, self.since = True, time.monotonic()
         yield
-        self.who, self.is_resting = anyio.get_current_task().id, False
+        self.is_resting = False
 
 
 class TakingTurns:
@@ -120,6 +141,17 @@ class TakingTurns:
                     "thread or task, cannot say anything in it"
                 )
             return self._present is turn
+
+    def overtake(self) -> None:
+        """Let in who waits, where the turn that is held has gone unread for some seconds."""
+        with self._lock:
+            ahead = self._present
+            if ahead is None or not (self._waiting and ahead.is_resting):
+                return
+            if time.monotonic() - ahead.since > _PATIENCE:
+                ahead.is_overtaken = True
+                self._present = None
+                self._let_in()
 
     def _leave(self, turn: Turn) -> None:
         self._own()
