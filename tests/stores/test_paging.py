@@ -41,6 +41,34 @@ def test_what_a_search_misses_comes_last_and_nothing_twice(missed, conversation)
 
 
 def test_where_nothing_is_missed_the_rest_is_not_asked_for():
-    page = Page(HITS[:10], more=False)
+    page = Page(HITS[:10], None, more=False)
     came = widening(lambda _: page, conversation=None, rest=lambda: pytest.fail("asked"))
     assert len(list(came)) == 10
+
+
+@pytest.mark.parametrize("own", [None, "c1"])
+def test_a_page_tells_the_conversations_of_hits_that_do_not(own):
+    hits = [Hit("a", 0.9), Hit("b", 0.8, own), Hit("c", 0.7)]
+    page = Page(hits, ["c1", "c2", "c2"], False)
+    assert (page.more, page.missed) == (False, False)
+    found = {one: list(widening(lambda _: page, conversation=one)) for one in ("c1", "c2", None)}
+    at = 2 if own else 1  # what a hit says of itself counts more
+    assert found == {"c1": hits[:at], "c2": hits[at:], None: hits}
+
+
+def test_hits_that_tell_their_conversation_need_no_page_to_do_so():
+    hits = [Hit("a", 0.9, "c1"), Hit("b", 0.8, "c2"), Hit("c", 0.7)]
+    page = Page(hits, None, False)
+    assert list(widening(lambda _: page, conversation="c2")) == hits[1:2]
+    assert list(widening(lambda _: page, conversation=None)) == hits
+
+
+def test_a_page_names_as_many_conversations_as_it_has_hits():
+    page = Page(HITS[:3], ["c1"], False)
+    with pytest.raises(ValueError, match="shorter"):
+        list(widening(lambda _: page, conversation="c1"))
+
+
+def test_a_page_without_a_word_on_conversations_is_no_page():
+    with pytest.raises(TypeError, match="more"):
+        Page(HITS[:3], False)

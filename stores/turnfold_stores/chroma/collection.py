@@ -95,6 +95,7 @@ class Collection:
         found = zip(ids, distances, named, strict=True)
         return Page(
             [Hit(one, 1.0 - float(far), said_in) for one, far, said_in in found],
+            None,
             more=len(ids) == wanted or wanted < there,
             missed=len(ids) < there <= wanted,
         )

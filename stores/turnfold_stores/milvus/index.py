@@ -141,7 +141,7 @@ class MilvusIndex:
                 more = len(hits) == wanted or (
                     self._address.search != "flat" and len(hits) < self._count(name, only)
                 )
-                return Page(hits, more)
+                return Page(hits, None, more)
 
         return widening(
             search, conversation=None, most=_MOST, rest=lambda: self._all(name, only, query)

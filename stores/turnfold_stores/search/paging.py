@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from turnfold_stores.protocols import Hit
@@ -17,14 +17,25 @@ class Page:
     """Hits with what is needed to choose among them, and whether there may be more.
 
     Attributes:
-        hits: best first, each with its conversation where one is wanted.
+        hits: best first.
+        conversations: of each hit, for those that do not tell their own; None where all that are
+            wanted by their conversation do.
         more: False when these are all that a search finds.
         missed: whether there are others all the same, which an approximate search does not reach.
     """
 
     hits: list[Hit]
+    conversations: Sequence[str] | None
     more: bool
     missed: bool = False
+
+    def named(self) -> Iterator[tuple[Hit, str | None]]:
+        """Each hit with the conversation it belongs to; None where nothing tells it."""
+        if self.conversations is None:
+            yield from ((hit, hit.conversation) for hit in self.hits)
+            return
+        for hit, its in zip(self.hits, self.conversations, strict=True):
+            yield hit, its if hit.conversation is None else hit.conversation
 
 
 def widening(
@@ -46,10 +57,10 @@ def widening(
     seen: set[str] = set()
     wanted = _FIRST
     while (found := search(wanted)) is not None:
-        for hit in found.hits:
+        for hit, its in found.named():
             if hit.id not in seen:
                 seen.add(hit.id)
-                if conversation in (None, hit.conversation):
+                if conversation in (None, its):
                     yield hit
         if not (found.more or found.missed):
             return
