@@ -189,13 +189,6 @@ class Paths:
         scan = self._ledger.scan(self._user_id, kind=STEP_PLACE_KIND, conversation=conversation)
         return {record.id: link for record, link in self._reading.all(scan, read_place)}
 
-    def open_steps(self, path: Trodden) -> list[ExchangePlace]:
-        """The stored steps of the open exchange of a path, under the exchange's number."""
-        opening = opening_in(path.plan.id)
-        if any(one.opening == opening for one in path.links):
-            return []
-        return self.steps_in_view(path).get(opening, [])
-
     def steps_in_view(self, path: Trodden) -> dict[str, list[ExchangePlace]]:
         """The stored steps of the exchanges that are shown with notes on them, by opening id.
 
