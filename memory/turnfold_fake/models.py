@@ -13,6 +13,8 @@ THINKING_TYPES = ("adaptive", "between_tools", "disabled", "enabled")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 """All values of `output_config.effort`, the least first."""
 _OFF_TO = "high"
+OFF = frozenset({"between_tools", "disabled"})
+"""Those of `thinking.type` that keep a model from thinking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,15 @@ class Model:
         """Images one request may carry."""
         return 100 if self.window <= 200_000 else 600
 
+    @property
+    def always_thinks(self) -> bool:
+        """Whether it takes no `thinking.type` that keeps it from thinking, at any effort."""
+        return OFF.isdisjoint(self.thinking)
+
     def cannot_be_kept_from_thinking(self, effort: str) -> bool:
         """Whether it thinks at an effort whatever it is told."""
-        return self.off_to_high and EFFORTS.index(effort) > EFFORTS.index(_OFF_TO)
+        too_high = self.off_to_high and EFFORTS.index(effort) > EFFORTS.index(_OFF_TO)
+        return self.always_thinks or too_high
 
 
 def _always(line: str, *, bound: bool = True, least: int = 512) -> Model:

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from turnfold_fake.errors import Refusal
-from turnfold_fake.models import EFFORTS, THINKING_TYPES, Model
+from turnfold_fake.models import EFFORTS, OFF, THINKING_TYPES, Model
 from turnfold_fake.references import check_references
 
 _LEAST_BUDGET = 1_024
@@ -88,12 +88,12 @@ def _check_effort(effort: Any, thinking: dict[str, Any], model: Model) -> None:
     if effort is None:
         return
     if effort not in EFFORTS:
-        raise Refusal(f"output_config.effort: Input should be one of {', '.join(EFFORTS)}")
+        raise Refusal(f"output_config.effort: Input should be {', '.join(map(repr, EFFORTS))}")
     if not model.efforts:
         raise Refusal("This model does not support the effort parameter.")
     if effort not in model.efforts:
         raise Refusal(f"output_config.effort: '{effort}' is not supported for this model")
-    off = thinking.get("type") in ("disabled", "between_tools")
+    off = thinking.get("type") in OFF
     if off and model.cannot_be_kept_from_thinking(effort):
         raise Refusal(
             f"output_config.effort '{effort}' is not supported when thinking is disabled on this "

@@ -9,8 +9,6 @@ from turnfold_fake.models import Model
 _KINDS = ("any", "auto", "none", "tool")
 _FORCED = ("any", "tool")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
-# Of the models that bind thinking, those that cannot leave it out.
-_ALWAYS_THINKS = ("fable", "opus")
 
 
 def check_tools(tools: Any) -> None:
@@ -46,7 +44,8 @@ def check_tool_choice(body: dict[str, Any], model: Model) -> None:
 
     Raises:
         Refusal: It is not of its documented shape, names no tool of the request, or forces one
-            where the model thinks.
+            where the model thinks: since this request says so, or since it always does, whether
+            its thinking is bound to what came before or not.
     """
     choice = body.get("tool_choice")
     if choice is None:
@@ -70,7 +69,7 @@ def check_tool_choice(body: dict[str, Any], model: Model) -> None:
         raise Refusal("tool_choice: may only be specified while providing tools")
     if kind == "tool" and choice["name"] not in [tool.get("name") for tool in tools]:
         raise Refusal(f"tool_choice: Tool '{choice['name']}' not found in provided tools")
-    if model.preserved_thinking and model.line in _ALWAYS_THINKS:
+    if model.always_thinks:
         raise Refusal(f"tool_choice: '{kind}' is not supported for this model")
     if (body.get("thinking") or {}).get("type") == "enabled":
         raise Refusal("Thinking may not be enabled when tool_choice forces tool use.")

@@ -2,7 +2,16 @@
 
 import anthropic
 import pytest
-from support.models import DEFAULT, LARGEST, NO_PREFILL, PREFILL, SMALL_WINDOW
+from support.models import (
+    ALWAYS_THINKS,
+    DEFAULT,
+    LARGEST,
+    NO_PREFILL,
+    PREFILL,
+    PRICED_AS_ANOTHER,
+    SMALL_WINDOW,
+    UNPRICED,
+)
 from turnfold_fake.fields import BETA_FIELDS, FIELDS
 
 HI = {"role": "user", "content": "Hi."}
@@ -265,6 +274,14 @@ def test_a_choice_of_tools_that_fits(door, choice):
     tools = [tool("find"), {"type": "web_search_20250305", "name": "web_search"}]
     assert door.accepted([HI], tools=tools, tool_choice=choice)
     assert door.accepted([HI], tools=tools, tool_choice=choice, thinking={"type": "between_tools"})
+
+
+@pytest.mark.parametrize("model", [*ALWAYS_THINKS, UNPRICED, PRICED_AS_ANOTHER])
+def test_no_model_that_always_thinks_is_forced(door, model):
+    """Whether it binds its thinking or not."""
+    for choice in ({"type": "any"}, {"type": "tool", "name": "a"}):
+        refusal = door.refusal([HI], model=model, tools=[tool("a")], tool_choice=choice)
+        assert refusal == f"tool_choice: '{choice['type']}' is not supported for this model"
 
 
 def test_no_tool_need_be_forced(door):
