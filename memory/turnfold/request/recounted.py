@@ -7,7 +7,7 @@ whole, its sources have their own numbers there, and the API refuses others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turnfold.history.citations import Citations, citations_in
@@ -21,11 +21,9 @@ def recounted(body: Mapping[str, Any]) -> Mapping[str, Any]:
     A citation is held against what it names, by title or source and by the words it cites.
     """
     messages = body.get("messages")
-    if not isinstance(messages, list) or not any(
-        True for one in messages if isinstance(one, Mapping) for _ in citations_in(one)
-    ):
-        return body
     try:
+        if not isinstance(messages, list) or not _cite(messages):
+            return body
         transcript = read(messages, seed="")
         changed = Citations(transcript).rewritten(0, 0)
     except Exception:  # noqa: BLE001 - what is wrong with a history is for the API to say
@@ -37,6 +35,10 @@ def recounted(body: Mapping[str, Any]) -> Mapping[str, Any]:
     places = [at for at, one in enumerate(messages) if _is_answer(one)]
     recited = {at: one for at, one in zip(places, answers, strict=True) if one is not None}
     return {**body, "messages": [recited.get(at, one) for at, one in enumerate(messages)]}
+
+
+def _cite(messages: Sequence[Any]) -> bool:
+    return any(True for one in messages if isinstance(one, Mapping) for _ in citations_in(one))
 
 
 def _is_answer(message: Message) -> bool:
