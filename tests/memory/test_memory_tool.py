@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from support.agent import Job
+from support.agent import Job, closed_in_view
 from support.chats import SMALL, ask, chats, history, memory, stand_in
 from support.faulty import Trouble, fail, troubled_store
 from turnfold import ExtractiveSummarizer, TurnfoldError
@@ -371,12 +371,7 @@ def test_a_turn_under_way_is_read_as_far_as_it_was_stored(conversation):
 
 def test_steps_that_were_folded_are_read_when_their_turn_is_closed_and_in_view():
     with open_store("memory:") as store:
-        job = Job(store)
-        job.agent.open()
-        job.agent.work(15)
-        job.agent.close()
-        job.agent.open("And what of the second place?")
-        job.agent.close("It is as before.")
+        job = closed_in_view(store)
         tool = job.memory.tool(user_id="ada", conversation="c")
         hits = job.memory.search("amber3 birch3", user_id="ada")
         assert hits

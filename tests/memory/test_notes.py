@@ -1,7 +1,7 @@
 """A summary can be read item by item, and set right: the next epoch goes by it."""
 
 import pytest
-from support.agent import Job
+from support.agent import Job, closed_in_view
 from support.chats import Chat, chats, injected, memory, said, stand_in, texts
 from turnfold import TurnfoldError
 from turnfold.summaries.notes import Item, SummaryDraft
@@ -174,12 +174,7 @@ def test_notes_on_the_steps_of_a_turn_under_way_are_listed_and_set_right():
 
 def test_notes_on_steps_stay_listed_while_their_closed_turn_is_in_view():
     with open_store("memory:") as store:
-        job = Job(store)
-        job.agent.open()
-        job.agent.work(15)
-        job.agent.close()
-        job.agent.open("And what of the second place?")
-        job.agent.close("It is as before.")
+        job = closed_in_view(store)
         notes = job.memory.notes(**WHERE)
         assert {one.turns for one in notes} == {(1,)}
         sent = "\n".join(texts(job.bodies[-1]))

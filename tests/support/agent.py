@@ -90,6 +90,17 @@ class Job:
         return other
 
 
+def closed_in_view(store):
+    """A job whose steps were folded, closed and in view: another message was answered since."""
+    job = Job(store)
+    job.agent.open()
+    job.agent.work(15)
+    job.agent.close()
+    job.agent.open("And what of the second place?")
+    job.agent.close("It is as before.")
+    return job
+
+
 def flat(body):
     """Roles and blocks of a request, in order."""
     return [(one["role"], block) for one in without_marks(body) for block in one["content"]]
