@@ -100,18 +100,21 @@ class _Talk:
         return _Begun(history, request)
 
     def _is_latest(self, history: History) -> bool:
-        policy = self.memory.policy
         bounds = self.memory._background.bounds  # noqa: SLF001 - one package
         try:
             bounds.store.admit()
-            return bounds.turns.do(history.is_latest, policy.deadline)
+            return bounds.turns.do(history.is_latest, self.memory.policy.deadline)
         except BaseException as raised:  # noqa: BLE001 - a store may raise anything
             wrong = failure(raised)
         if isinstance(wrong, TooLate):
             bounds.blame(wrong)  # so that the turn does not wait for it again
-        if policy.on_error == "raise":
-            raise as_turnfold_error(wrong, "the store failed") from wrong
-        return True  # a store that fails costs no answer
+        self._raise_if_wanted(wrong)
+        return True
+
+    def _raise_if_wanted(self, wrong: Exception) -> None:
+        """A store that fails costs no answer, unless the policy says otherwise."""
+        if self.memory.policy.on_error == "raise":
+            raise as_turnfold_error(wrong, "the store failed")
 
     def _gone_on(self) -> StoreError:
         return StoreError(
@@ -139,8 +142,7 @@ class _Talk:
             kept = history.append(exchange)
         except BaseException as raised:  # noqa: BLE001 - the answer is worth more than its record
             wrong = failure(raised)
-            if self.memory.policy.on_error == "raise":
-                raise as_turnfold_error(wrong, "the store failed") from wrong
+            self._raise_if_wanted(wrong)
             logger.warning("an answer could not be stored and will not be resumed: %s", wrong)
             kept = True
         if kept:
@@ -292,7 +294,7 @@ class AsyncConversation(_Talk):
             with_memory = self._with_memory(begun.history)
             async with with_memory.messages.stream(**begun.request) as pieces:
                 async for piece in pieces.text_stream:
-                    with turn.at_rest_async():
+                    with turn.at_rest():
                         yield piece
                 answer = await pieces.get_final_message()
             await anyio.to_thread.run_sync(self._said, turn, begun, answer)

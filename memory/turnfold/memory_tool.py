@@ -24,6 +24,7 @@ from anthropic.types.beta import BetaToolParam
 
 from turnfold.accounting.tokens import CountText
 from turnfold.errors import TurnfoldError, failure, shown
+from turnfold.history.nested import copied
 from turnfold.recall.search import SearchHit
 from turnfold.recall.stored import Stored, StoredTexts
 from turnfold.request.quotation import mark_for, memory_block, one_line
@@ -170,11 +171,11 @@ class MemoryTool(BetaBuiltinFunctionTool):
     @property
     def definition(self) -> ToolParam:
         """What stands in `tools` of a request."""
-        return cast("ToolParam", _copied(self._definition))
+        return cast("ToolParam", copied(self._definition))
 
     def to_dict(self) -> BetaToolParam:
         """The definition, as the SDK asks for it."""
-        return cast("BetaToolParam", _copied(self._definition))
+        return cast("BetaToolParam", copied(self._definition))
 
     def call(self, input: object) -> str:  # noqa: A002 - the SDK's name
         """What an input of the tool is answered.
@@ -228,14 +229,6 @@ class AsyncMemoryTool(BetaAsyncBuiltinFunctionTool):
 
 def _definition(name: str) -> dict[str, Any]:
     return {"name": name, "description": _DESCRIPTION, "input_schema": _SCHEMA}
-
-
-def _copied(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """A definition that its reader may change."""
-    return {
-        name: _copied(value) if isinstance(value, Mapping) else value
-        for name, value in definition.items()
-    }
 
 
 def _field(block: Any, name: str) -> Any:

@@ -24,6 +24,7 @@ from turnfold.archive.plans import (
     read_fold,
     read_plan,
 )
+from turnfold.history.utterances import Utterance, utterances
 
 STEP_PLACE_KIND = "step"
 """The kind of record that says where a step of an exchange stands: see `store_steps`."""
@@ -238,6 +239,14 @@ class Paths:
                 found.values(), lambda record: messages_in(record.body)
             )
         }
+
+    def said(self, turns: Sequence[TurnPlace]) -> list[tuple[Utterance, ...]]:
+        """What is stored of turns, utterance by utterance; () where none of it is known."""
+        told = self.messages(name for one in turns for name in one.contents)
+        return [
+            tuple(said for name in one.contents for said in utterances(told.get(name, ())))
+            for one in turns
+        ]
 
     # --- plans and folds ----------------------------------------------------------------------
 

@@ -249,7 +249,7 @@ def beside_results(messages: Sequence[Message]) -> list[str]:
 
 def _role(message: Any, index: int) -> str:
     role = message.get("role") if type(message) is dict or is_object(message) else None
-    if not isinstance(role, str):
+    if type(role) is not str:
         raise TranscriptError(f"messages.{index} is not an object with a role and content")
     return role
 

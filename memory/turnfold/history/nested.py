@@ -10,9 +10,14 @@ _LEAVES = frozenset({str, int, float, bool, type(None)})
 Entries = Callable[[Mapping[Any, Any], bool], Iterable[tuple[str, Any, bool]]]
 
 
-def copied(value: Any) -> Any:
-    """A copy that no change to the value reaches."""
-    return rebuilt(value, _all_of, lambda leaf: leaf)
+def copied(value: Any, leaf: Callable[[Any], Any] = lambda one: one) -> Any:
+    """A copy that no change to the value reaches.
+
+    Args:
+        value: of objects, lists and leaves.
+        leaf: given what is neither object nor list, what stands for it.
+    """
+    return rebuilt(value, _all_of, leaf)
 
 
 def rebuilt(value: Any, entries: Entries, leaf: Callable[[Any], Any], *, flag: bool = False) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from turnfold.history.nested import rebuilt
+from turnfold.history.nested import copied
 
 
 def plain(value: Any) -> Any:
@@ -15,9 +15,7 @@ def plain(value: Any) -> Any:
     Models of the SDK, such as the blocks of an answer, give the fields that they were made of;
     tuples and generators are lists; members of an Enum that is a str are that str.
     """
-    if isinstance(value, Iterator):
-        value = list(value)
-    return rebuilt(value, _all_of, _leaf)
+    return copied(value, _leaf)
 
 
 def plain_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -29,10 +27,6 @@ def plain_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
     roles = [one.get("role") for one in messages or () if isinstance(one, Mapping)]
     is_plain = all(type(one) is str for one in (body.get("model", ""), *roles))
     return body if is_plain else plain(body)
-
-
-def _all_of(value: Mapping[Any, Any], flag: bool) -> Iterator[tuple[str, Any, bool]]:
-    return ((name, inner, flag) for name, inner in value.items())
 
 
 def _leaf(value: Any) -> Any:

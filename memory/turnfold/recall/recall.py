@@ -117,7 +117,8 @@ def look_up(
     """
     archive, policy = context.archive, context.policy
     alone = policy.scope == "conversation"
-    if budget + credit <= 0 or (alone and not past.folded):
+    most = budget + credit
+    if most <= 0 or (alone and not past.folded):
         return LookedUp()
     asked = (
         read_step(doing) if doing else _asked(transcript, anything=policy.recall_floor <= _NO_FLOOR)
@@ -127,14 +128,13 @@ def look_up(
     found = Candidates(archive, past, closed=alone, known=known, root=root)
     span = span_in(asked.query, archive.clock(), policy.zone)
     where = archive.scope.conversation if alone else None
-    most = _LEAST_TAKEN + (budget + credit) // _PER_TAKEN
-    rankings = Rankings(context, found, most=most, where=where)
+    rankings = Rankings(context, found, most=_LEAST_TAKEN + most // _PER_TAKEN, where=where)
     ranked = rankings.of(asked, span if _asks_when(asked) else None)
     lexical, dense, then, wrong = ranked.lexical, ranked.dense, ranked.then, ranked.wrong
     of_pieces = fuse_ranks(lexical, dense)
     messages, runs = found.with_neighbours(
         [*sorted(of_pieces, key=lambda name: -of_pieces[name]), *then],
-        elsewhere=_LEAST_ELSEWHERE + (budget + credit) // _PER_ELSEWHERE,
+        elsewhere=_LEAST_ELSEWHERE + most // _PER_ELSEWHERE,
     )
     likely = _likelihood(policy, asked, messages, lexical, by_meaning=bool(dense or wrong))
     likely = 1.0 if then else likely

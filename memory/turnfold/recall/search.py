@@ -176,15 +176,8 @@ class Search:
         )
 
     def _said(self, turns: Sequence[TurnPlace]) -> list[TurnSaid]:
-        told = self._all_paths.messages(name for one in turns for name in one.contents)
-        return [
-            TurnSaid(
-                one.number,
-                one.at,
-                tuple(said for name in one.contents for said in utterances(told.get(name, ()))),
-            )
-            for one in turns
-        ]
+        told = self._all_paths.said(turns)
+        return [TurnSaid(one.number, one.at, said) for one, said in zip(turns, told, strict=True)]
 
     def _turns_of(self, conversation: str) -> list[list[TurnPlace]]:
         """The turns of each living path of a conversation."""

@@ -68,12 +68,9 @@ class StoredTexts:
         """All of a turn, by its number today; of one under way the steps stored so far."""
         for path in self._living():
             for one in reversed(self._paths.turn_places(path)):
-                if one.number != number:
-                    continue
-                told = self._paths.messages(one.contents)
-                said = [part for name in one.contents for part in utterances(told.get(name, ()))]
+                said = self._paths.said([one])[0] if one.number == number else ()
                 if said:
-                    return Stored(tuple(said), number, path.conversation)
+                    return Stored(said, number, path.conversation)
         return None
 
     def utterance(self, passage_id: str) -> Stored | None:

@@ -35,6 +35,7 @@ class Turn:
 
     def __init__(self, turns: TakingTurns) -> None:
         self.who: object = None
+        self._identify: Callable[[], object] = threading.get_ident
         self.wake: Callable[[], None] = lambda: None
         self.is_resting = False
         self.since = 0.0
@@ -51,7 +52,7 @@ class Turn:
         # No event: whoever ends a turn may be a generator that is collected while this waits.
         gate = threading.Lock()
         gate.acquire()
-        self._turns.enter(self, threading.get_ident(), gate.release)
+        self._enter(threading.get_ident, gate.release)
         while not gate.acquire(timeout=_LOOK):
             self._turns.overtake()
 
@@ -62,7 +63,7 @@ class Turn:
             TurnfoldError: this task is in the middle of another one.
         """
         there, wake = signal()
-        if self._turns.enter(self, anyio.get_current_task().id, wake):
+        if self._enter(lambda: anyio.get_current_task().id, wake):
             return
         while True:
             with anyio.move_on_after(_LOOK):
@@ -70,25 +71,16 @@ class Turn:
                 return
             self._turns.overtake()
 
+    def _enter(self, identify: Callable[[], object], wake: Callable[[], None]) -> bool:
+        self._identify = identify
+        return self._turns.enter(self, identify(), wake)
+
     @contextmanager
     def at_rest(self) -> Iterator[None]:
-        """While a sync generator that holds it has given something out."""
-        with self._resting():
-            yield
-        self.who = threading.get_ident()
-
-    @contextmanager
-    def at_rest_async(self) -> Iterator[None]:
-        """While an async generator that holds it has given something out."""
-        with self._resting():
-            yield
-        self.who = anyio.get_current_task().id
-
-    @contextmanager
-    def _resting(self) -> Iterator[None]:
+        """While a generator that holds it has given something out; whoever reads on holds it."""
         self.is_resting, self.since = True, time.monotonic()
         yield
-        self.is_resting = False
+        self.who, self.is_resting = self._identify(), False
 
 
 class TakingTurns:

@@ -49,9 +49,9 @@ def sent(body: Body, mended: Callable[[Refusal | None], Script[Body | None]]) ->
 
 def _passed(body: Body) -> Script[Any]:
     """Send a body that memory keeps out of, and once more where its thinking is refused."""
-    if goes_untouched(body):
-        return (yield Send(recounted(body)))
     sends = recounted(body)
+    if goes_untouched(body):
+        return (yield Send(sends))
 
     def mended(refusal: Refusal | None) -> Script[Body | None]:
         yield from ()

@@ -34,7 +34,8 @@ class ExactVectors:
         self._rows: dict[str, int] = {}
         self._ids: list[str] = []
         self._matrix: Vector | None = None
-        self._codes: dict[str, int] = {}  # in the order of their numbers; only grows
+        self._codes: dict[str, int] = {}
+        self._names: list[str] = []  # of conversations, by their codes; only grows
         self._conversations: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def ids(self) -> set[str]:
@@ -76,9 +77,7 @@ class ExactVectors:
                     self._ids.append(entry.id)
                 rows.append(row)
             self._matrix[rows] = np.stack([entry.vector for entry in wanted])
-            self._conversations[rows] = [
-                self._codes.setdefault(entry.conversation, len(self._codes)) for entry in wanted
-            ]
+            self._conversations[rows] = [self._code_of(entry.conversation) for entry in wanted]
 
     def extend(self, ids: Sequence[str], conversations: Sequence[str], rows: Vector) -> None:
         """Append what was written by `put` before, unchecked: ids that are new, unit vectors.
@@ -97,8 +96,14 @@ class ExactVectors:
             self._matrix[start : start + len(ids)] = rows
             self._rows.update(zip(ids, range(start, start + len(ids)), strict=True))
             self._ids.extend(ids)
-            codes = [self._codes.setdefault(one, len(self._codes)) for one in conversations]
+            codes = list(map(self._code_of, conversations))
             self._conversations[start : start + len(ids)] = codes
+
+    def _code_of(self, conversation: str) -> int:
+        if conversation not in self._codes:
+            self._codes[conversation] = len(self._names)
+            self._names.append(conversation)
+        return self._codes[conversation]
 
     def _make_room(self, wanted: int, dimension: int) -> None:
         if self._matrix is not None and wanted <= len(self._matrix):
@@ -134,7 +139,7 @@ class ExactVectors:
         """
         query = unit(vector, what="the query vector")
         with self._lock:
-            count, ids, names = len(self._ids), self._ids, list(self._codes)
+            count, ids, names = len(self._ids), self._ids, self._names
             if self._matrix is None:
                 return
             if query.size != self._matrix.shape[1]:
