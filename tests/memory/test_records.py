@@ -8,6 +8,7 @@ from support.long_runs import Long, keep_a_file
 from support.oblivion import DAY, tells, words_of
 from turnfold import Conversation
 from turnfold.archive.kinds import KINDS, kinds_with
+from turnfold.archive.plans import KnownPlans, read_plan
 from turnfold.upkeep.checkup import check
 from turnfold_stores import STORE_USER, Record, open_store
 
@@ -229,3 +230,24 @@ def test_a_partial_forgetting_leaves_no_name_of_what_is_gone(plain, background):
     long.days(4, "y", first=30)
     assert long.receipts[-1].turn == 18
     assert not long.faults()
+
+
+def test_a_plan_read_before_is_read_anew_where_it_is_another_by_now(past):
+    plan = next(one for one in past[1] if one.kind == "plan")
+    known = KnownPlans()
+    first = known.read(plan)
+    assert first == read_plan(plan)
+    assert known.read(replace(plan, body=dict(plan.body))) is first
+    other = replace(plan, body={**plan.body, "number": 99})
+    assert known.read(other).number == 99
+    assert known.read(plan) == first
+
+
+def test_of_plans_read_before_so_many_are_kept_and_none_past_a_forgetting(past):
+    plans = [one for one in past[1] if one.kind == "plan"][:3]
+    known = KnownPlans(most=2)
+    read = [known.read(one) for one in plans]
+    assert known.read(plans[2]) is read[2]
+    assert known.read(plans[0]) is not read[0]
+    known.clear()
+    assert known.read(plans[2]) is not read[2]

@@ -22,7 +22,6 @@ from turnfold.archive.plans import (
     preparation_body,
     preparation_id,
     read_fold,
-    read_plan,
     read_preparation,
     usage_id,
 )
@@ -50,7 +49,7 @@ class PlanRecords(RecordAccess):
             held = (anew or {}).get(one.opening_id)
             for name in [held] if held else [plan_id(one), plan_id(one, 1)]:
                 names[name] = one.opening_id
-        plans = self._read(names, read_plan)
+        plans = self._read(names, self._plans.read)
         return {opening: plans[name] for name, opening in names.items() if name in plans}
 
     def step_plans(self, opening: Exchange, steps: Sequence[Exchange]) -> tuple[int, Plan | None]:
@@ -71,7 +70,7 @@ class PlanRecords(RecordAccess):
                 for index in range(max(0, first), end)
                 for revision in (0, 1)
             }
-            plans = self._read(names, read_plan)
+            plans = self._read(names, self._plans.read)
             for name in reversed(names):
                 if name in plans:
                     return names[name], plans[name]
@@ -80,7 +79,7 @@ class PlanRecords(RecordAccess):
     def store_plan(self, plan: Plan) -> Plan:
         """Write a plan and read back the one that holds: the first ever written."""
         self._stored[plan.id + self.mark] = None
-        return self._keep(self._record(plan.id, "plan", plan_body(plan)), read_plan, plan)
+        return self._keep(self._record(plan.id, "plan", plan_body(plan)), self._plans.read, plan)
 
     def is_planned(self, exchange: Exchange) -> bool:
         """Whether there was a plan for the opening of this exchange, on this very path."""

@@ -7,11 +7,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from turnfold_stores import Record
+from turnfold_stores.bounded import BoundedDict
 from turnfold_stores.records.fields import DamagedError, Fields
 
 from turnfold.archive.measures import Measures
 from turnfold.archive.passages import place_of
 from turnfold.history.exchanges import Exchange, digest
+
+# Plans that a process keeps as they were read.
+_MOST_PLANS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +286,35 @@ def _read_cuts(value: Any) -> dict[str, ResultCut]:
         raise DamagedError("how it cuts results is no object")
     named = {key: one for key, one in value.items() if isinstance(one, Mapping) and "until" in one}
     return {str(name): ResultCut.from_json(one) for name, one in named.items()}
+
+
+class KnownPlans:
+    """Plans that were read before, which every turn of an epoch asks for again.
+
+    What is stored is compared, so one that was written anew is read anew.
+    """
+
+    def __init__(self, most: int = _MOST_PLANS) -> None:
+        """Args:
+        most: how many plans are kept; some kilobytes each.
+        """
+        self._read: BoundedDict[str, tuple[Any, Plan]] = BoundedDict(most)
+
+    def read(self, record: Record) -> Plan:
+        """As `read_plan`.
+
+        Raises:
+            DamagedError: it is none.
+        """
+        body, plan = self._read.get(record.id, (None, None))
+        if plan is None or body != record.body:
+            plan = read_plan(record)
+            self._read[record.id] = record.body, plan
+        return plan
+
+    def clear(self) -> None:
+        """Let go of all of them."""
+        self._read.clear()
 
 
 def _read_texts(value: Any) -> dict[str, str]:

@@ -13,6 +13,7 @@ from turnfold_stores.records.fields import Reading
 
 from turnfold.archive.leases import Claims
 from turnfold.archive.paths import Paths
+from turnfold.archive.plans import KnownPlans
 from turnfold.history.redaction import Redact
 from turnfold.scope import Scope
 
@@ -52,6 +53,7 @@ class RecordAccess:
         forgotten: ForgottenContents = ForgottenContents(),
         redact: Redact | None = None,
         claims: Claims | None = None,
+        plans: KnownPlans | None = None,
     ) -> None:
         """Args:
         store: where it is kept.
@@ -61,6 +63,7 @@ class RecordAccess:
         forgotten: what was forgotten and is sent again.
         redact: what is done to texts before they are stored.
         claims: on folds, held by the workers of this process.
+        plans: those read before in this process; more are added.
         """
         self.store = store
         self.scope = scope
@@ -73,6 +76,7 @@ class RecordAccess:
         self.reading = Reading()
         self.paths = Paths(store, scope.user_id, self.reading)
         self.claims = claims
+        self._plans = plans if plans is not None else KnownPlans()
         self._held: dict[str, list[Record]] = {}  # by the names that `stored` knows them by
 
     def flush(self) -> None:

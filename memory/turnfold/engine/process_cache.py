@@ -12,6 +12,7 @@ from turnfold_stores.bounded import BoundedDict
 from turnfold.accounting.account import Account
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.leases import Claims
+from turnfold.archive.plans import KnownPlans
 from turnfold.history.exchanges import Exchange
 from turnfold.history.reader import Reader
 from turnfold.policy import Policy
@@ -43,6 +44,7 @@ class ProcessCache:
         self._marks: BoundedDict[str, str] = BoundedDict(_MOST_USERS)
         self._retained: BoundedDict[str, float] = BoundedDict(_MOST_USERS)
         self.known = MessageCache()
+        self.plans = KnownPlans()
         self._paths: BoundedDict[Scope, Sequence[Exchange]] = BoundedDict(_MOST_PATHS)
         self._fronts: BoundedDict[tuple[Scope, str], tuple[str, ...]] = BoundedDict(_MOST_PATHS)
         self._accounts: BoundedDict[tuple[Scope, str], Account] = BoundedDict(_MOST_ACCOUNTS)
@@ -73,6 +75,7 @@ class ProcessCache:
         if self._marks.get(user_id, "") == mark:
             return False
         self._marks[user_id] = mark
+        self.plans.clear()
         for scope in [one for one in self._paths if one.user_id == user_id]:
             del self._paths[scope]
         return True

@@ -212,4 +212,5 @@ class Runtime:
             forgotten=ForgottenContents(forgotten, mark, open_is),
             redact=self.policy.redact,
             claims=self._shared.claims,
+            plans=self._shared.plans,
         )

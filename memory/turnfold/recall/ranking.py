@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from turnfold_stores.cached_value import cached_property
 from turnfold_stores.lazy_numpy import np
 from turnfold_stores.search.stemming import language_of
+from turnfold_stores.search.terms import telling_words
 
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
@@ -48,7 +50,7 @@ _WISH = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """Something that was said in an exchange of the past.
 
@@ -67,6 +69,11 @@ class Candidate:
     size: int
     wish: bool = False
     spoken_to: frozenset[str] = frozenset()
+
+    @cached_property
+    def telling(self) -> frozenset[str]:
+        """Its words without the small ones; most are never asked for, some at every turn."""
+        return frozenset(telling_words(self.text))
 
 
 def messages_of(content_id: str, said: Iterable[Utterance]) -> tuple[Candidate, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from turnfold_stores import words
-from turnfold_stores.search.terms import telling_words, terms
+from turnfold_stores.search.terms import terms
 
 from turnfold.accounting.tokens import CountText
 from turnfold.archive.passages import split
@@ -266,11 +266,7 @@ def _newer_in(
     messages: Sequence[Candidate], places: Sequence[int]
 ) -> Callable[[int], Iterator[int]]:
     """What finds, among some places, newer statements of the user on the matter of another."""
-    said = {
-        place: frozenset(telling_words(messages[place].text))
-        for place in places
-        if messages[place].source == "user"
-    }
+    said = {place: messages[place].telling for place in places if messages[place].source == "user"}
 
     def newer(place: int) -> Iterator[int]:
         mine = said.get(place, frozenset())

@@ -256,10 +256,16 @@ class SqliteLedger:
         Of a word whose language is not told each stem that it has in some language is asked for,
         and most of them no text has.
         """
-        counted = "SELECT doc FROM words_terms WHERE term = ?"
-        with self.file.reading() as sqlite:
-            rows = ((term, sqlite.execute(counted, (term,)).fetchone()) for term in terms)
-            return {term: row[0] for term, row in rows if row is not None}
+        found: dict[str, int] = {}
+        for chunk in chunks(terms):
+            with self.file.reading() as sqlite:
+                rows = sqlite.execute(
+                    "SELECT term, doc FROM words_terms "  # noqa: S608 - constants
+                    f"WHERE term IN ({marks(chunk)})",
+                    chunk,
+                )
+                found.update(rows.fetchall())
+        return found
 
     def _hits(self, search: str, query: str, asked: Mapping[str, Any]) -> Iterator[Hit]:
         """What a search finds, each once."""
