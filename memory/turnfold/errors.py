@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from turnfold_stores.errors import (
+    InvalidValue,
     MissingDependency,
     SchemaMismatch,
     StoreCorrupt,
@@ -20,6 +21,7 @@ from turnfold.accounting.prices import Usage
 
 __all__ = [
     "EmbedderError",
+    "InvalidValue",
     "MissingDependency",
     "PolicyError",
     "SchemaMismatch",

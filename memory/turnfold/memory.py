@@ -235,7 +235,7 @@ class Memory(MemoryByHand, MemoryFiles):
             StoreError: the store cannot be read or written.
         """
         filling = self._filling(messages, user_id, conversation, times, progress)
-        writers = self._writers(without_memory(client))
+        writers = self._writers(without_memory(client)).of_user(user_id)
         return fill(filling, writers.sync, writers.judged)
 
     async def abackfill(
@@ -251,7 +251,7 @@ class Memory(MemoryByHand, MemoryFiles):
         """`backfill` over an async client."""
         step = partial(self._filling, messages, user_id, conversation, times, progress)
         filling = await anyio.to_thread.run_sync(step)
-        writers = self._writers(without_memory(client))
+        writers = self._writers(without_memory(client)).of_user(user_id)
         own = writers.sync if callable(self._summarizer) else None
         asked = writers.on_loop if own is None else own.on_loop
         return await afill(filling, asked, writers.judged)

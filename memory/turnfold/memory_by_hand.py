@@ -27,6 +27,7 @@ from turnfold.forgetting.forget import (
     turns_named,
 )
 from turnfold.history.plain import plain
+from turnfold.history.redaction import clean
 from turnfold.language.days import seconds_of
 from turnfold.memory_tool import (
     TOOL_NAME,
@@ -328,7 +329,7 @@ class MemoryByHand:
                 f"text={shown(text)} must say something; to take the note back, retract it"
             )
         redact = self.policy.redact
-        said = redact(text.strip()) if redact is not None else text.strip()
+        said = clean(text.strip(), redact) if redact is not None else text.strip()
         store_correction(self._archive(user_id, conversation), note, said)
 
     def _archive(self, user_id: str, conversation: str | None) -> Archive:

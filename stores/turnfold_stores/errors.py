@@ -28,6 +28,10 @@ class StoreError(TurnfoldError):
     """A store could not do what it was asked."""
 
 
+class InvalidValue(StoreError, ValueError):  # noqa: N818 - as the others
+    """A store was given what none can keep; nothing is wrong with the store."""
+
+
 class StoreUnavailable(StoreError):  # noqa: N818 - the name is public
     """A store cannot be opened or reached now; nothing is wrong with what it holds."""
 

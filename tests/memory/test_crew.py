@@ -5,7 +5,7 @@ import contextvars
 import threading
 
 import pytest
-from turnfold.errors import TurnfoldError, failure
+from turnfold.errors import InvalidValue, StoreError, TurnfoldError, failure
 from turnfold.resilience.circuit_breaker import CircuitBreaker, LeftAlone
 from turnfold.resilience.worker_threads import (
     NoThread,
@@ -39,6 +39,36 @@ def hang_all(crew, gate):
     for _ in range(2):
         with pytest.raises(TooLate):
             crew.do(gate.wait, SOON)
+
+
+def test_who_cancels_leaves_nothing_hanging_before_its_time_is_over(crew, gate):
+    async def both_leave():
+        tasks = [asyncio.create_task(crew.do_async(gate.wait, 0.4)) for _ in range(2)]
+        await asyncio.sleep(SOON)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        soon = asyncio.create_task(crew.do_async(lambda: 7, 5.0))
+        await asyncio.sleep(SOON)
+        assert not soon.done(), "it waits for a thread"
+        gate.set()
+        assert await soon == 7
+
+    asyncio.run(both_leave())
+
+
+def test_what_is_cancelled_and_does_not_come_back_in_its_time_hangs(crew, gate):
+    async def both_leave():
+        tasks = [asyncio.create_task(crew.do_async(gate.wait, 4 * SOON)) for _ in range(2)]
+        await asyncio.sleep(SOON)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(4 * SOON)
+        with pytest.raises(NoThread):
+            await crew.do_async(lambda: 7, 5.0)
+
+    asyncio.run(both_leave())
 
 
 # --- one step ---------------------------------------------------------------------------------
@@ -184,8 +214,8 @@ def clock():
 
 def fails(breaker, times, why="no"):
     for _ in range(times):
-        with pytest.raises(ValueError, match="no"), breaker.watching():
-            raise ValueError(why)
+        with pytest.raises(OSError, match="no"), breaker.watching():
+            raise OSError(why)
 
 
 def asked(breaker):
@@ -238,26 +268,47 @@ def test_one_tries_it_and_the_others_wait_for_what_comes_of_that(clock):
 
 def test_it_is_said_what_is_left_alone_for_how_long_and_why(clock):
     breaker = CircuitBreaker("the embedder", clock=clock)
-    fails(breaker, 3, "no route to it\nand more")
+    for _ in range(3):
+        breaker.failed(StoreError("no route to it\nand more"))
     clock.now += 3.5
     with pytest.raises(LeftAlone) as told:
         breaker.admit()
     assert str(told.value) == (
         "the embedder failed 3 times in a row and is left alone for 7 s "
-        "(ValueError: no route to it)"
+        "(StoreError: no route to it)"
     )
+
+
+def test_what_others_say_in_an_error_is_not_told_to_everybody(clock):
+    breaker = CircuitBreaker("the store", clock=clock)
+    fails(breaker, 3, "no card 4111")
+    with pytest.raises(LeftAlone, match=r"for 10 s \(OSError\)$"):
+        breaker.admit()
+
+
+def test_what_is_wrong_with_a_value_is_no_failure_of_the_part(clock):
+    breaker = CircuitBreaker("the store", clock=clock)
+    odd = [InvalidValue("a"), KeyError("b"), TypeError("c"), RecursionError("d"), UnicodeError("e")]
+    for wrong in odd * 2:
+        breaker.failed(wrong)
+    assert asked(breaker)
+    fails(breaker, 3)
+    clock.now += 10
+    breaker.admit()
+    breaker.failed(ValueError("what tries it is odd itself"))
+    assert asked(breaker), "so another one tries it"
 
 
 def test_failures_of_many_at_once_count_as_one_more(clock):
     breaker = CircuitBreaker("the store", clock=clock)
     for _ in range(30):
-        breaker.failed("it hangs")
+        breaker.failed(TooLate("it hangs"))
     clock.now += 10
     assert asked(breaker)
 
 
 def test_an_answer_that_is_of_no_use_is_no_failure_of_the_part(clock):
-    breaker = CircuitBreaker("the summarizer", answers=(ValueError,), clock=clock)
+    breaker = CircuitBreaker("the summarizer", answers=(OSError,), clock=clock)
     fails(breaker, 9)
     assert asked(breaker)
 

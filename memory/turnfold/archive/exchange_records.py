@@ -10,7 +10,7 @@ from turnfold_stores import Record
 from turnfold.archive.paths import STEP_PLACE_KIND
 from turnfold.archive.record_access import RecordAccess
 from turnfold.history.exchanges import Exchange, Transcript, seed_of
-from turnfold.history.redaction import RedactedExchanges
+from turnfold.history.redaction import RedactedExchanges, clean
 
 
 class ExchangeRecords(RecordAccess):
@@ -130,7 +130,7 @@ class ExchangeRecords(RecordAccess):
 
     def redacted_text(self, text: str) -> str:
         """A text as it may be shown to others than the model asked."""
-        return text if self.redact is None else self.redact(text)
+        return text if self.redact is None else clean(text, self.redact)
 
     def storable(self, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
         """Exchanges as they may be stored, summarized and indexed."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
-from turnfold.errors import PolicyError
+from turnfold.errors import PolicyError, failure
 from turnfold.history.exchanges import Exchange
 
 Redact = Callable[[str], str]
@@ -38,11 +38,27 @@ _STRUCTURE = frozenset(
 _BINARY = frozenset({"base64", "redacted_thinking"})
 
 
+def clean(text: str, redact: Redact) -> str:
+    """A text redacted.
+
+    Raises:
+        PolicyError: the redaction failed, or gives something that is no text.
+    """
+    try:
+        said = redact(text)
+    except BaseException as caught:  # noqa: BLE001 - it may raise anything
+        wrong = failure(caught)
+        raise PolicyError(f"redact failed for a text: {type(wrong).__name__}: {wrong}") from wrong
+    if not isinstance(said, str):
+        raise PolicyError(f"redact must give a text for a text, not {type(said).__name__}")
+    return said
+
+
 def redacted(message: Mapping[str, Any], redact: Redact) -> dict[str, Any]:
     """A copy of a message with every text redacted: those of tool calls and results, too.
 
     Raises:
-        PolicyError: the redaction gives something that is no text.
+        PolicyError: as `clean`.
     """
     copy = _redacted(message, redact, _STRUCTURE)
     assert isinstance(copy, dict)
@@ -51,10 +67,7 @@ def redacted(message: Mapping[str, Any], redact: Redact) -> dict[str, Any]:
 
 def _redacted(value: Any, redact: Redact, as_it_is: frozenset[str]) -> Any:
     if isinstance(value, str):
-        clean = redact(value)
-        if not isinstance(clean, str):
-            raise PolicyError(f"redact must give a text for a text, not {type(clean).__name__}")
-        return clean
+        return clean(value, redact)
     if isinstance(value, Mapping):
         binary = as_it_is and value.get("type") in _BINARY
         kept = as_it_is | {"data"} if binary else as_it_is

@@ -11,14 +11,20 @@ from typing import Any
 
 from turnfold_stores.process.fork import at_fork
 
-from turnfold.errors import TurnfoldError, failure
-from turnfold.resilience.worker_threads import Task, current_task
+from turnfold.errors import StoreError, TurnfoldError, failure
+from turnfold.resilience.worker_threads import Task, TooLate, current_task
 
 # A part that failed or hung so often in a row is left alone, for so many seconds; when it then
 # fails again, for twice as long.
 _IN_A_ROW = 3
 _FIRST_PAUSE = 10.0
 _LONGEST_PAUSE = 300.0
+# What is raised for a value that is as it should not be. It tells of whoever brought the value: a
+# part that is left alone is so for everybody.
+_OF_A_VALUE = (
+    *(ValueError, TypeError, LookupError, AttributeError),
+    *(ArithmeticError, AssertionError, RecursionError),
+)
 
 
 class LeftAlone(TurnfoldError):  # noqa: N818 - a state, not a fault
@@ -84,13 +90,21 @@ class CircuitBreaker:
         with self._lock:
             self._failures, self._pause, self._trying = 0, _FIRST_PAUSE, False
 
-    def failed(self, why: str) -> None:
-        """It failed, or did not answer in time. Of those that come in a pause none counts."""
+    def failed(self, wrong: Exception) -> None:
+        """It failed. That counts unless it comes in a pause, or is about a value it was given.
+
+        Args:
+            wrong: why. What it says of its own to one user is no business of the others.
+        """
         with self._lock:
             if self._failures >= _IN_A_ROW and not self._trying:
                 return
+            if isinstance(wrong, _OF_A_VALUE):
+                if self._trying:  # somebody else is to try
+                    self._trying, self._until = False, self._clock()
+                return
             self._failures += 1
-            self._why = why.partition("\n")[0]
+            self._why = _told_to_all(wrong)
             if self._trying:
                 self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             self._trying = False
@@ -117,7 +131,7 @@ class CircuitBreaker:
                 if isinstance(why, self._answers):
                     self.worked()
                 elif task is None or not task.left:
-                    self.failed(f"{type(why).__name__}: {why}")
+                    self.failed(why)
                 raise
             else:
                 if task is None or not task.left:
@@ -137,7 +151,7 @@ class CircuitBreaker:
             yield
             return
         with self._lock:
-            if sum(one.left for one in self._asking) >= self._most_left:
+            if sum(one.hangs for one in self._asking) >= self._most_left:
                 raise LeftAlone(
                     f"{self.part} is left alone: it has not answered those who asked before"
                 )
@@ -147,3 +161,12 @@ class CircuitBreaker:
         finally:
             with self._lock:
                 self._asking.remove(task)
+
+
+def _told_to_all(wrong: Exception) -> str:
+    """What may be said of an error to those whom it did not befall."""
+    if isinstance(wrong, TooLate):
+        return "it did not answer in time"
+    name = type(wrong).__name__
+    # Others may quote what was said to the part.
+    return f"{name}: {wrong}".partition("\n")[0] if isinstance(wrong, StoreError) else name

@@ -53,7 +53,7 @@ class Task(Generic[_Done]):
 
     Attributes:
         part: the part it is waiting for now.
-        left: whether nobody waits for it any more.
+        left: whether nobody waits for it any more; who cancelled it did so before its time.
         ends: when whoever waits for it will leave, by `time.monotonic`; infinite for never.
         crew: whose threads it is taken in.
         beside: parts of it that other threads of the crew take; they are left with it.
@@ -71,6 +71,11 @@ class Task(Generic[_Done]):
         self._context = contextvars.copy_context()
         self._outcome: list[_Done] = []
         self._wrong: BaseException | None = None
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it was left, and its time is over; until then it may come back at any moment."""
+        return self.left and (self.ends == float("inf") or time.monotonic() >= self.ends)
 
     def run(self) -> None:
         """Take the step, in this thread."""
@@ -139,7 +144,7 @@ class WorkerThreads:
         self._lock = threading.RLock()
         self._waiting: deque[tuple[Task[Any], Callable[[], None]]] = deque()
         self._at_work = 0
-        self._left = 0
+        self._left: list[Task[Any]] = []  # by those who waited, and still at work
 
     # --- for a caller that waits --------------------------------------------------------------
 
@@ -261,7 +266,7 @@ class WorkerThreads:
 
     def _begin(self, task: Task[Any], done: Callable[[], None]) -> None:
         with self._lock:
-            if self._left >= self._most:
+            if sum(one.hangs for one in self._left) >= self._most:
                 raise NoThread(f"what hangs is left alone: all {self._most} threads for it wait")
             if self._at_work >= self._most:
                 self._waiting.append((task, done))
@@ -284,7 +289,8 @@ class WorkerThreads:
             task.run()
             with self._lock:
                 task.done = True
-                self._left -= task.left
+                if task.left:
+                    self._left.remove(task)
                 following = self._next()
                 if following is None:
                     self._at_work -= 1
@@ -314,8 +320,9 @@ class WorkerThreads:
                 if not task.began:
                     task.drop(NoThread("no thread was free for it in time"))
             for task in (part for one in undone for part in (one, *one.beside)):
+                if task.began and not task.done and not task.left:
+                    self._left.append(task)
                 task.left = True
-                self._left += task.began and not task.done
             return max(undone, key=lambda task: task.began)
 
     def _settle(self) -> None:

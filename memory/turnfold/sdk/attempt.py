@@ -100,6 +100,7 @@ class Attempt:
     def begin(self, *, background: bool) -> Turn | None:
         """Begin its turn; None where memory had better keep out."""
         scope = self._whose.scope_of(self.body)
+        self.writers = self.writers.of_user(scope.user_id)
         turn = self._process.begin(
             self.body,
             scope,

@@ -8,6 +8,8 @@ loads an embedding model is one more.
 
 from __future__ import annotations
 
+from anthropic import APIStatusError
+
 from turnfold.errors import StoreError, SummaryError, TurnfoldError
 from turnfold.request.refusals import Resting
 from turnfold.resilience.circuit_breaker import CircuitBreaker
@@ -24,19 +26,21 @@ class Bounds:
         turns: takes the steps of turns.
         summaries: asks summarizers that block.
         store: what is not known to be another part's fault is the store's.
-        summarizer: one that answers, if only with what is of no use, has not failed.
+        summarizer: one that answers, if only with what is of no use or that this key or these
+            turns are refused, has not failed; what that means `summarizers.resting` knows.
     """
 
     def __init__(self) -> None:
         self.turns = WorkerThreads(_TURNS, "turnfold-turn")
         self.summaries = WorkerThreads(_SUMMARIES, "turnfold-summary")
         self.store = CircuitBreaker("the store")
-        self.summarizer = CircuitBreaker("the summarizer", answers=(SummaryError, Resting))
+        answers = (SummaryError, Resting, APIStatusError)
+        self.summarizer = CircuitBreaker("the summarizer", answers=answers)
 
     def blame(self, wrong: Exception) -> None:
         """A turn went without memory: note whose fault it was."""
         if isinstance(wrong, TooLate):
             if wrong.began:
-                (wrong.part or self.store).failed("it did not answer in time")
+                (wrong.part or self.store).failed(wrong)
         elif isinstance(wrong, StoreError) or not isinstance(wrong, TurnfoldError):
-            self.store.failed(f"{type(wrong).__name__}: {wrong}")
+            self.store.failed(wrong)

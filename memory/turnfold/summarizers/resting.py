@@ -5,7 +5,8 @@ left alone for a while, and so is one that failed several times in a row, for lo
 So is one that answered several times in a row, and was paid, with nothing that could be used: a
 model that is too small for it. Who asks meanwhile is told at once, and nothing is sent. What is
 known of one is known to all conversations of the process that ask for the same model at the same
-door, and so is what a request to it must do without.
+door, and so is what a request to it must do without. What it made of somebody's turns may lie in
+those turns: it concerns that user alone, until several users in a row were no better off.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import anyio.to_thread
 from turnfold_stores.bounded import BoundedDict
@@ -39,9 +41,73 @@ _LONGEST = 300.0
 USELESS = 3
 _LONGEST_USELESS = 86_400.0
 _MOST_REMEMBERED = 1_000
+_MOST_USERS = 1_000
 _NOT_IN_TURNS = "what they said is not in the turns; Policy(summary_model=...) names another model"
+_FOR_OTHERS = "for several users; Policy(summary_model=...) names another model"
 COMPARING = "comparing"
 """Names what is known of one as far as it compares notes: to write some is another matter."""
+
+
+class _Pauses:
+    """How one fares with some turns, and how long it is left alone for that. Not for threads."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._why = ""
+        self._failures = 0
+        self._useless = 0
+        self._no_use_until = 0.0
+        self.answer = ""
+
+    def check(self, now: float) -> None:
+        """Raises Resting where it is not to be asked."""
+        left = self._no_use_until - now
+        if left > 0:
+            raise Useless(
+                f"{self._useless} answers in a row were of no use ({self.answer}): "
+                f"not asked again for {left:.0f} s"
+            )
+        left = self._until - now
+        if left > 0:
+            raise Resting(f"{self._why}: not asked again for {left:.0f} s")
+
+    def worked(self) -> None:
+        """It answered."""
+        self._failures = 0
+        self._until = 0.0
+
+    def was_of_use(self) -> None:
+        """So was what it said."""
+        self._useless, self._no_use_until, self.answer = 0, 0.0, ""
+
+    def was_of_no_use(self, now: float, answer: str, *, rests: bool = True) -> None:
+        """It was not.
+
+        Args:
+            now: in seconds.
+            answer: what was wrong with it, where nothing was noted before.
+            rests: whether that counts against it.
+        """
+        self._useless += 1
+        self.answer = self.answer or answer
+        more = self._useless - USELESS
+        if rests and more >= 0:
+            pause = min(AWAY * 2.0 ** min(more, 30), _LONGEST_USELESS)
+            if self.answer in {_NOT_IN_TURNS, _FOR_OTHERS}:
+                pause = min(pause, AWAY)  # so the gate says, which may be mistaken
+            self._no_use_until = now + pause
+
+    def failed(self, now: float, wrong: Exception, *, is_away: bool) -> None:
+        """It did not answer."""
+        self._failures += 1
+        pause = 0.0
+        if is_away:
+            pause = AWAY
+        elif self._failures >= _FAILURES:
+            pause = min(_PAUSE * 2.0 ** (self._failures - _FAILURES), _LONGEST)
+        if pause:
+            self._until = now + pause
+            self._why = str(wrong).partition("\n")[0] or type(wrong).__name__
 
 
 class Rest:
@@ -57,36 +123,29 @@ class Rest:
         self.is_replaced = False
         self._remark = ""
         self.clock = clock
-        self._until = 0.0
-        self._why = ""
-        self._failures = 0
-        self._useless = 0
-        self._no_use_until = 0.0
-        self._answer = ""
+        self._for_all = _Pauses()
+        self._of_users: BoundedDict[str, _Pauses] = BoundedDict(_MOST_USERS)
+        self._in_a_row: set[str] = set()  # users for whom it was of no use since it was to anybody
         self._lock = threading.Lock()
 
-    def check(self) -> None:
+    def check(self, user_id: str = "") -> None:
         """Raises Resting where it is not to be asked.
+
+        Args:
+            user_id: whose turns it is asked about.
 
         Raises:
             Resting: it is left alone for now.
         """
         with self._lock:
-            left = self._no_use_until - self.clock()
-            if left > 0:
-                raise Useless(
-                    f"{self._useless} answers in a row were of no use ({self._answer}): "
-                    f"not asked again for {left:.0f} s"
-                )
-            left = self._until - self.clock()
-            if left > 0:
-                raise Resting(f"{self._why}: not asked again for {left:.0f} s")
+            self._of(user_id).check(self.clock())
+            self._for_all.check(self.clock())
 
-    def worked(self) -> None:
+    def worked(self, user_id: str = "") -> None:
         """It answered."""
         with self._lock:
-            self._failures = 0
-            self._until = 0.0
+            self._of(user_id).worked()
+            self._for_all.worked()
 
     def replace(self, model: str, other: str) -> None:
         """Leave it to another one for good, and say so once.
@@ -111,42 +170,38 @@ class Rest:
             remark, self._remark = self._remark, ""
         return remark
 
-    def judged(self, *, of_use: bool) -> None:
+    def judged(self, *, of_use: bool, user_id: str = "") -> None:
         """An answer was paid for, and was held against the turns.
 
         Args:
             of_use: whether anything it said may stand for them.
+            user_id: whose turns they were.
         """
         with self._lock:
             if of_use:
-                self._useless, self._no_use_until, self._answer = 0, 0.0, ""
+                self._of(user_id).was_of_use()
+                self._for_all.was_of_use()
+                self._in_a_row.clear()
                 return
-            self._useless += 1
-            self._answer = self._answer or _NOT_IN_TURNS
-            more = self._useless - USELESS
-            if more >= 0:
-                pause = min(AWAY * 2.0 ** min(more, 30), _LONGEST_USELESS)
-                if self._answer == _NOT_IN_TURNS:
-                    pause = min(pause, AWAY)  # so the gate says, which may be mistaken
-                self._no_use_until = self.clock() + pause
+            self._of(user_id).was_of_no_use(self.clock(), _NOT_IN_TURNS)
+            if len(self._in_a_row) < USELESS:
+                self._in_a_row.add(user_id)
+            several = len(self._in_a_row) >= USELESS
+            self._for_all.was_of_no_use(self.clock(), _FOR_OTHERS, rests=several)
 
-    def failed(self, wrong: Exception) -> None:
+    def failed(self, wrong: Exception, user_id: str = "") -> None:
         """It did not."""
         kind = failure_of(wrong).kind
         if kind == "too_long":
             return  # it is there, and says how it wants to be asked
         with self._lock:
             if isinstance(wrong, SummaryError):
-                self._answer = str(wrong).partition("\n")[0]
-            self._failures += 1
-            pause = 0.0
-            if kind == "away":
-                pause = AWAY
-            elif self._failures >= _FAILURES:
-                pause = min(_PAUSE * 2.0 ** (self._failures - _FAILURES), _LONGEST)
-            if pause:
-                self._until = self.clock() + pause
-                self._why = str(wrong).partition("\n")[0] or type(wrong).__name__
+                self._of(user_id).answer = str(wrong).partition("\n")[0]
+            pauses = self._of(user_id) if kind == "unusable" else self._for_all
+            pauses.failed(self.clock(), wrong, is_away=kind == "away")
+
+    def _of(self, user_id: str) -> _Pauses:
+        return self._of_users.setdefault(user_id, _Pauses())
 
 
 class Rests:
@@ -165,7 +220,33 @@ class Rests:
         return self._rests.setdefault(f"{name} {work}", Rest(self.now))
 
 
-class Asked:
+class _OfUser:
+    """What is asked for one user at a time."""
+
+    _rest: Rest
+    _instead: _OfUser | None
+    _user_id = ""
+
+    def of_user(self, user_id: str) -> Self:
+        """The same, asked about a user's turns."""
+        one = copy(self)
+        one._take(user_id)  # noqa: SLF001 - its own
+        return one
+
+    def _take(self, user_id: str) -> None:
+        self._user_id = user_id
+        if self._instead is not None:
+            self._instead = self._instead.of_user(user_id)
+
+    def judged(self, *, of_use: bool) -> None:
+        """See `Rest.judged`."""
+        if self._instead is not None and self._rest.is_replaced:
+            self._instead.judged(of_use=of_use)
+        else:
+            self._rest.judged(of_use=of_use, user_id=self._user_id)
+
+
+class Asked(_OfUser):
     """A summarizer that is asked only while it may answer."""
 
     def __init__(
@@ -190,7 +271,7 @@ class Asked:
         self._summarizer: Any = summarizer
         self._rest = rest
         self._model = model
-        self._instead = instead
+        self._instead: Asked | None = instead
         self._other = other
 
     def __call__(self, job: SummaryJob) -> SummaryDraft:
@@ -202,24 +283,17 @@ class Asked:
         """
         if self._instead is not None and self._rest.is_replaced:
             return self._instead(job)
-        self._rest.check()
+        self._rest.check(self._user_id)
         try:
             draft: SummaryDraft = self._summarizer(job)
         except Exception as wrong:
             if self._instead is not None and lacks_model(wrong):
                 self._rest.replace(self._model, self._other)
                 return self._instead(job)
-            self._rest.failed(wrong)
+            self._rest.failed(wrong, self._user_id)
             raise
-        self._rest.worked()
+        self._rest.worked(self._user_id)
         return draft
-
-    def judged(self, *, of_use: bool) -> None:
-        """See `Rest.judged`."""
-        if self._instead is not None and self._rest.is_replaced:
-            self._instead.judged(of_use=of_use)
-        else:
-            self._rest.judged(of_use=of_use)
 
     async def on_loop(self, job: SummaryJob) -> SummaryDraft:
         """The same for an event loop, in a thread."""
@@ -233,18 +307,18 @@ class AskedToCompare(Asked):
         """See `turnfold.summarizers.reconciling.Reconciler`."""
         if isinstance(self._instead, AskedToCompare) and self._rest.is_replaced:
             return self._instead.reconcile(items)
-        self._rest.check()
-        self._comparing.check()
+        self._rest.check(self._user_id)
+        self._comparing.check(self._user_id)
         try:
             compared: Supersessions = self._summarizer.reconcile(items)
         except Exception as wrong:
-            _blame(self._rest, self._comparing, wrong)
+            _blame(self._rest, self._comparing, wrong, self._user_id)
             raise
-        _judge(self._comparing, items, compared)
+        _judge(self._comparing, items, compared, self._user_id)
         return compared
 
 
-class AskedOnLoop:
+class AskedOnLoop(_OfUser):
     """The same on an event loop."""
 
     def __init__(
@@ -262,7 +336,7 @@ class AskedOnLoop:
         self._summarizer = summarizer
         self._rest = rest
         self._model = model
-        self._instead = instead
+        self._instead: AskedOnLoop | None = instead
         self._other = other
 
     async def __call__(self, job: SummaryJob) -> SummaryDraft:
@@ -274,7 +348,7 @@ class AskedOnLoop:
         """
         if self._instead is not None and self._rest.is_replaced:
             return await self._instead(job)
-        self._rest.check()
+        self._rest.check(self._user_id)
         answer: Awaitable[SummaryDraft] = self._summarizer(job)
         try:
             draft = await answer
@@ -282,46 +356,40 @@ class AskedOnLoop:
             if self._instead is not None and lacks_model(wrong):
                 self._rest.replace(self._model, self._other)
                 return await self._instead(job)
-            self._rest.failed(wrong)
+            self._rest.failed(wrong, self._user_id)
             raise
-        self._rest.worked()
+        self._rest.worked(self._user_id)
         return draft
-
-    def judged(self, *, of_use: bool) -> None:
-        """See `Rest.judged`."""
-        if self._instead is not None and self._rest.is_replaced:
-            self._instead.judged(of_use=of_use)
-        else:
-            self._rest.judged(of_use=of_use)
 
     async def reconcile(self, items: Sequence[Item]) -> Supersessions:
         """See `turnfold.summarizers.reconciling.AsyncReconciler`."""
         if self._instead is not None and self._rest.is_replaced:
             return await self._instead.reconcile(items)
-        self._rest.check()
-        self._comparing.check()
+        self._rest.check(self._user_id)
+        self._comparing.check(self._user_id)
         try:
             compared: Supersessions = await self._summarizer.reconcile(items)
         except Exception as wrong:
-            _blame(self._rest, self._comparing, wrong)
+            _blame(self._rest, self._comparing, wrong, self._user_id)
             raise
-        _judge(self._comparing, items, compared)
+        _judge(self._comparing, items, compared, self._user_id)
         return compared
 
 
-def _blame(rest: Rest, comparing: Rest, wrong: Exception) -> None:
+def _blame(rest: Rest, comparing: Rest, wrong: Exception, user_id: str) -> None:
     """Take that notes could not be compared: nobody was there, or the answer was of no use."""
     if isinstance(wrong, SummaryError) and failure_of(wrong).kind == "unusable":
-        comparing.failed(wrong)
-        comparing.judged(of_use=False)
+        comparing.failed(wrong, user_id)
+        comparing.judged(of_use=False, user_id=user_id)
     else:
-        rest.failed(wrong)
+        rest.failed(wrong, user_id)
 
 
-def _judge(comparing: Rest, items: Sequence[Item], compared: Supersessions) -> None:
+def _judge(comparing: Rest, items: Sequence[Item], compared: Supersessions, user_id: str) -> None:
     """Take what a comparison was worth; that there is nothing to say is an answer, too."""
-    comparing.worked()
-    comparing.judged(of_use=not compared.pairs or bool(superseded(items, compared.pairs)))
+    comparing.worked(user_id)
+    of_use = not compared.pairs or bool(superseded(items, compared.pairs))
+    comparing.judged(of_use=of_use, user_id=user_id)
 
 
 def server_of(client: object) -> str:

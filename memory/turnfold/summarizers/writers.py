@@ -91,6 +91,20 @@ class Writers:
         """The same once a request has gone out in which the turns to be summarized stand."""
         return self if self._reading is None else self._reading(sent)
 
+    def of_user(self, user_id: str) -> Writers:
+        """The same for a user's turns: what comes of those is held against no one else's."""
+
+        def then(make: Callable[[Any], Writers] | None) -> Callable[[Any], Writers] | None:
+            return None if make is None else lambda given: make(given).of_user(user_id)
+
+        return replace(
+            self,
+            sync=None if self.sync is None else self.sync.of_user(user_id),
+            on_loop=None if self.on_loop is None else self.on_loop.of_user(user_id),
+            _for_chat=then(self._for_chat),
+            _reading=then(self._reading),
+        )
+
     def take_remark(self) -> str:
         """What a receipt is to say of who writes, once; "" for nothing."""
         return "" if self._usual is None else self._usual.take_remark()

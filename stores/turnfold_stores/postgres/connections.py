@@ -17,6 +17,7 @@ from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
 
 from turnfold_stores.errors import (
+    InvalidValue,
     SchemaMismatch,
     StoreCorrupt,
     StoreError,
@@ -298,7 +299,7 @@ def _ours(error: psycopg.Error, address: Address) -> StoreError:
         case errors.DiskFull():
             return StoreError(f"no room left to write {address}: {said}")
         case errors.ProgramLimitExceeded():
-            return StoreError(
+            return InvalidValue(
                 f"a name is too long for an index of PostgreSQL, which takes some 2,600 bytes of "
                 f"user_id, conversation and id together ({said})"
             )

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from turnfold_stores.errors import StoreError
+from turnfold_stores.errors import InvalidValue
 from turnfold_stores.protocols import Record, Unreadable
 
 _TEXTS = ("id", "kind", "conversation", "body", "text")
@@ -17,26 +17,26 @@ def encode_body(record: Record) -> str:
     """The record's body as JSON text, after every field of the record has been checked.
 
     Raises:
-        StoreError: a field has the wrong type, is an empty id, holds text that has no UTF-8
+        InvalidValue: a field has the wrong type, is an empty id, holds text that has no UTF-8
             form (a lone surrogate), or the body would not come back as it went in.
     """
     named = {"id": record.id, "kind": record.kind, "conversation": record.conversation}
     for name, value in (named | {"text": record.text}).items():
         check_text(value, what=f"{name} of record {record.id!r}")
     if not record.id:
-        raise StoreError("a record needs an id that is not empty")
+        raise InvalidValue("a record needs an id that is not empty")
     if not _is_time(record.at):
-        raise StoreError(f"at of record {record.id!r} must be seconds, not {record.at!r:.80}")
+        raise InvalidValue(f"at of record {record.id!r} must be seconds, not {record.at!r:.80}")
     if isinstance(record.body, Unreadable):
-        raise StoreError(f"record {record.id!r} was damaged ({record.body}): it is not written")
+        raise InvalidValue(f"record {record.id!r} was damaged ({record.body}): it is not written")
     try:
         encoded = json.dumps(record.body, ensure_ascii=False, allow_nan=False)
         # Catches what json.dumps changes in silence: tuples, numbers as keys.
         exact = json.loads(encoded) == record.body
     except (TypeError, ValueError, RecursionError) as error:
-        raise StoreError(f"the body of record {record.id!r} is not JSON: {error}") from error
+        raise InvalidValue(f"the body of record {record.id!r} is not JSON: {error}") from error
     if not exact:
-        raise StoreError(
+        raise InvalidValue(
             f"the body of record {record.id!r} would not come back as it is: "
             "use lists, and dicts with str keys, instead of other containers"
         )
@@ -116,16 +116,16 @@ def check_text(value: object, *, what: str) -> None:
     """Refuse what is no text, or has no UTF-8 form.
 
     Raises:
-        StoreError: naming `what`.
+        InvalidValue: naming `what`.
     """
     if not isinstance(value, str):
-        raise StoreError(f"{what} must be a str, not {type(value).__name__}")
+        raise InvalidValue(f"{what} must be a str, not {type(value).__name__}")
     if value.isascii():
         return
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise StoreError(
+        raise InvalidValue(
             f"{what} holds a lone surrogate at position {error.start}, which is not text: "
             "clean it with text.encode('utf-8', 'replace').decode()"
         ) from error
@@ -135,8 +135,8 @@ def check_user(user_id: object) -> None:
     """Refuse a user_id that cannot be a wall.
 
     Raises:
-        StoreError: it is no text or is empty.
+        InvalidValue: it is no text or is empty.
     """
     check_text(user_id, what="user_id")
     if not user_id:
-        raise StoreError("user_id must not be empty: it is the wall between users")
+        raise InvalidValue("user_id must not be empty: it is the wall between users")

@@ -11,7 +11,7 @@ import binascii
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from turnfold_stores.errors import StoreCorrupt, StoreError
+from turnfold_stores.errors import InvalidValue, StoreCorrupt, StoreError
 from turnfold_stores.lazy_numpy import np
 from turnfold_stores.protocols import Entry, Record, Vector
 from turnfold_stores.records.validation import check_text
@@ -41,7 +41,7 @@ def vector_record(entry_id: str, conversation: str, vector: Vector, *, model: st
         model: the name of the embedding model.
 
     Raises:
-        StoreError: the vector has no direction (see `unit`).
+        InvalidValue: the vector has no direction (see `unit`).
     """
     direction = unit(vector, what=f"the vector of {entry_id!r}")
     body = {
@@ -129,7 +129,7 @@ def unit(vector: Vector, *, what: str = "the vector") -> Vector:
     """The vector scaled to unit length, float32, shape (dimension,).
 
     Raises:
-        StoreError: it is not one-dimensional, is empty, all zero, or not finite; `what` names it.
+        InvalidValue: it is not one-dimensional, is empty, all zero, or not finite; `what` names it.
     """
     matrix = _shaped(vector, what=what)[np.newaxis]
     lengths = _lengths(matrix)
@@ -154,7 +154,7 @@ def checked(entries: Iterable[Entry], *, dimension: int | None = None) -> list[E
         dimension: what the user's vectors have already; None when there are none.
 
     Raises:
-        StoreError: an id is empty, a vector has no direction, or dimensions differ.
+        InvalidValue: an id is empty, a vector has no direction, or dimensions differ.
     """
     by_id: dict[str, Entry] = {}
     arrays: dict[str, Vector] = {}
@@ -165,7 +165,7 @@ def checked(entries: Iterable[Entry], *, dimension: int | None = None) -> list[E
             array = _shaped(array, what=f"the vector of {entry.id!r}")
         dimension = array.size if dimension is None else dimension
         if array.size != dimension:
-            raise StoreError(
+            raise InvalidValue(
                 f"the vector of {entry.id!r} has {array.size} numbers where the others have "
                 f"{dimension}: vectors of two embedding models do not mix"
             )
@@ -186,9 +186,9 @@ def checked(entries: Iterable[Entry], *, dimension: int | None = None) -> list[E
 def _check_names(entry: Entry) -> None:
     check_text(entry.id, what="the id of an entry")
     if not entry.id:
-        raise StoreError("an entry needs an id that is not empty")
+        raise InvalidValue("an entry needs an id that is not empty")
     if 4 * len(entry.id) > MOST_ID_BYTES and len(entry.id.encode()) > MOST_ID_BYTES:
-        raise StoreError(f"the id of an entry must have at most {MOST_ID_BYTES:,} bytes")
+        raise InvalidValue(f"the id of an entry must have at most {MOST_ID_BYTES:,} bytes")
     if type(entry.conversation) is not str or not entry.conversation.isascii():
         check_text(entry.conversation, what=f"conversation of entry {entry.id!r}")
 
@@ -196,7 +196,7 @@ def _check_names(entry: Entry) -> None:
 def _shaped(vector: Vector, *, what: str) -> Vector:
     array = np.asarray(vector, dtype=np.float32)
     if array.ndim != 1 or array.size == 0:
-        raise StoreError(f"{what} must have shape (dimension,), not {array.shape}")
+        raise InvalidValue(f"{what} must have shape (dimension,), not {array.shape}")
     return array
 
 
@@ -217,6 +217,6 @@ def _scaled(matrix: Vector, lengths: npt.NDArray[np.float64]) -> Vector:
 
 def _check_length(length: float, *, what: str) -> None:
     if not np.isfinite(length):
-        raise StoreError(f"{what} holds a number that is not finite")
+        raise InvalidValue(f"{what} holds a number that is not finite")
     if length == 0.0:
-        raise StoreError(f"{what} is all zeros: it has no direction, so nothing is near it")
+        raise InvalidValue(f"{what} is all zeros: it has no direction, so nothing is near it")

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from turnfold_stores.errors import StoreCorrupt, StoreError, StoreUnavailable
+from turnfold_stores.errors import InvalidValue, StoreCorrupt, StoreError, StoreUnavailable
 
 # Seconds a writer waits for another process; a put lasts milliseconds.
 BUSY_TIMEOUT = 15.0
@@ -52,7 +52,7 @@ def errors_as_ours(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeEncodeError as error:
-        raise StoreError(f"a name holds a lone surrogate, which is not text: {error}") from error
+        raise InvalidValue(f"a name holds a lone surrogate, which is not text: {error}") from error
     except UnicodeDecodeError as error:
         # Not even the message was text: SQLite quotes its own schema in it.
         raise corrupt(path, "its schema is not text") from error
