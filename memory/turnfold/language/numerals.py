@@ -51,6 +51,8 @@ def readings(digits: str) -> set[Number]:
     whole, dot, decimals = digits.partition(".")
     if whole.isdigit() and (not dot or (decimals.isdigit() and len(decimals) != _THOUSAND)):
         return {number(digits)}
+    if 0 <= digits.find(",") < digits.rfind(".") and len(whole) < digits.rfind(","):
+        return set()  # dots and commas by turns
     digits = digits.translate(_GROUPING)
     read: set[Number] = set()
     if digits.isdigit():

@@ -16,8 +16,9 @@ from typing import NamedTuple
 from turnfold_stores.search.scanning import MARKS, stretches
 
 from turnfold.language import east_asian_dates
-from turnfold.language.dates_and_times import HALF_A_DAY, LAST_DAY, Date, Time, is_date, is_time
-from turnfold.language.number_words import Languages, NumberWords, number_words, totals
+from turnfold.language.dates_and_times import HALF_A_DAY, LAST_DAY, Date, Time, is_time
+from turnfold.language.figures import TIME, dates_in, parts_of
+from turnfold.language.number_words import Languages, NumberWords, Said, number_words, totals
 from turnfold.language.numerals import SUFFIX, Number, number, readings, with_zeros
 from turnfold.language.which_language import languages_of
 from turnfold.language.words import bare
@@ -26,23 +27,22 @@ from turnfold.language.words import bare
 _PIECE = re.compile(
     r"((?<![\w.,])\d{1,3}(?:[ ']\d{3})++(?![\d'])(?:[.,]\d+)?"
     r"|\d+(?:[.,:/_'-]\d+|h\d\d(?!\d))*+"
-    rf"|[^\W\d_](?:[^\W\d_]|[{MARKS}'])*+)"
+    rf"|[^\W\d_]++(?:[{MARKS}']++[^\W\d_]*+)*+)"
 )
-_YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
-_YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})")
-_TIME = re.compile(r"(\d{1,2})[:h](\d{2})(?::\d{2}(?:[.,]\d+)?)?")
 _TIME_IN_WORDS = re.compile(r"(\d{1,2})(?:[.:](\d{2}))?")
 _HALF = re.compile(r"\s?([ap])\.?m\b\.?", re.IGNORECASE)
 _OCLOCK = re.compile(r"\s?(?:uhr|uur)\b", re.IGNORECASE)
 _TELLS_HOUR = frozenset("aApPuU")
+_TELLS_FIGURE = _TELLS_HOUR.union("kmbtKMBT")  # "5 p.m.", "5 bn"
+_GOES_ON = re.compile(rf"\d\s?[{''.join(sorted(_TELLS_FIGURE))}]")
 _SUFFIX = re.compile(r"\s?(k|mn|m|bn|b|tn)(?![^\W_])", re.IGNORECASE)
-_PART = re.compile(r"[^-/:_]+")
 # In English: "half past two".
 _CLOCK = re.compile(
     # It begins with a letter of a few, in both cases: so `re` need not try all other places.
     r"([hqftHQFT\d](?i:(?<=h)alf|(?<=q)uarter|(?<=f)ive|(?<=t)en|(?<=t)wenty(?:-five)?|(?<=\d)\d?))"
     r"(?i:\s+(past|to)\s+([a-z]+|\d{1,2})\b(?!\s*[ap]\.?m))"
 )
+_WITHIN_CLOCK = re.compile(r"\s(?:past|to)\s", re.IGNORECASE)
 _MINUTES = {"half": 30, "quarter": 15, "twenty-five": 25}
 # What may stand between the day and the month, either way; between the month and the year;
 # between two days of a month; and between the words of one number.
@@ -56,9 +56,11 @@ _DAY_THEN_DAY = re.compile(
     r"(?:\.|st|nd|rd|th)?(?:\s?[-/&,+]\s?|\s[^\W\d_]{1,7}\s(?:(?:the|el|al|il|le)\s)?)"
 )
 _LONGEST_GAP = 12
+# So many figures away from the name of a month another one may belong to its date.
+_REACH = 4
 _JOINED = re.compile(r"\s?-?\s?|[\s-](?:and|y|e|et|en|und|og|och|i|и|ו|و)[\s-]")
 _ARABIC_AND = "و"  # it stands before its word, without a blank
-_TENS, _DIGITS_OF_YEAR, _CENTURY = (20, 30), 4, 2_000
+_TENS, _DIGITS_OF_YEAR = (20, 30), 4
 # Months that are other words as well: by themselves no month without a capital.
 _ALSO_WORDS = frozenset("march may mars mart marts mai ocak ekim aralik kasim marc lis".split())
 _SHORTEST_ALONE = 4
@@ -85,16 +87,20 @@ class Quantities:
     rest: str = ""
 
 
-def quantities(text: str, languages: Languages | None = None) -> Quantities:
+def quantities(
+    text: str, languages: Languages | None = None, *, lone: set[str] | None = None
+) -> Quantities:
     """All that a text says in numbers.
 
     Args:
         text: as `plain` gives it.
         languages: whose words for numbers count; None for those of the language it is in.
+        lone: what takes in the figures that nothing beside them belongs to, each once and as
+            `read_alone` reads them; blanks stand for them. None where their order is asked for.
     """
     words = number_words(languages_of(text) if languages is None else languages)
     found = Quantities()
-    rest = [_Stretch(stretch, words, found).read() for stretch in stretches(text)]
+    rest = [_Stretch(stretch, words, found).read(lone) for stretch in stretches(text)]
     return Quantities(found.dates, found.weekdays, found.times, found.numbers, "".join(rest))
 
 
@@ -119,6 +125,28 @@ class _Piece(NamedTuple):
         return self.kind in {"figure", "ordinal"} and 1 <= self.value <= LAST_DAY
 
 
+def _set_apart(parts: list[str], meant: dict[str, Said | None], lone: set[str]) -> None:
+    """Leave blanks for the figures that nothing beside them belongs to.
+
+    Args:
+        parts: a stretch, cut up by `_PIECE`.
+        meant: what the words among them mean; None for figures.
+        lone: takes in these figures.
+    """
+    places = [at for at, part in enumerate(parts) if part in meant]
+    words = [index for index, at in enumerate(places) if meant[parts[at]]]
+    near = {index + by for index in words for by in range(-_REACH, _REACH + 1)}
+    for index, at in enumerate(places):
+        if index in near:
+            continue
+        gap = parts[at + 1]
+        may_go_on = not gap or gap.isspace()
+        if may_go_on and at + 2 < len(parts) and parts[at + 2][0] in _TELLS_FIGURE:
+            continue
+        lone.add(parts[at])
+        parts[at] = " " * len(parts[at])
+
+
 class _Stretch:
     """A piece of a text, read from its beginning to its end."""
 
@@ -128,42 +156,55 @@ class _Stretch:
         self._found = found
         self._taken: list[tuple[int, int]] = []
 
-    def read(self) -> str:
+    def read(self, lone: set[str] | None) -> str:
         """Take in what is said in numbers; the text with blanks for it."""
         if not self._text.isascii():
             self._in_east_asian()
-        if self._words.tells_clock and " " in self._text:
+        if self._words.tells_clock and " " in self._text and _WITHIN_CLOCK.search(self._text):
             self._clocks()
-        text = self._rest()
-        pieces = list(self._pieces(text))
+        parts = _PIECE.split(self._rest(self._text))
+        # Each word is looked up once: few of them say a number.
+        different = set(parts[1::2])
+        figures = {part for part in different if part[0].isdecimal()}
+        meant: dict[str, Said | None] = dict.fromkeys(figures)
+        for part in different - figures:
+            if said := self._words.meaning(part):
+                meant[part] = said
+        if lone is None:
+            pass
+        elif len(meant) == len(figures) and not _GOES_ON.search(self._text):
+            lone |= figures
+            parts[1::2] = [" " * len(one) if one in figures else one for one in parts[1::2]]
+        else:
+            _set_apart(parts, meant, lone)
+        pieces = list(self._pieces(parts, meant))
         left = self._months(pieces)
         self._amounts(left)
-        return self._rest()
+        return self._rest("".join(parts))
 
-    def _rest(self) -> str:
+    def _rest(self, text: str) -> str:
+        """A text as long as the stretch, with blanks for what is taken."""
         if not self._taken:
-            return self._text
+            return text
         parts: list[str] = []
         at = 0
         for start, end in sorted(self._taken):
             if start >= at:
-                parts += self._text[at:start], " " * (end - start)
+                parts += text[at:start], " " * (end - start)
                 at = end
-        return "".join([*parts, self._text[at:]])
+        return "".join([*parts, text[at:]])
 
     def _take(self, start: int, end: int) -> str:
         self._taken.append((start, end))
         return self._text[start:end].strip()
 
-    def _pieces(self, text: str) -> Iterator[_Piece]:
-        """Figures and words for numbers, in order; dates and times in figures are taken."""
-        parts = _PIECE.split(text)
-        # Each word is looked up once: few of them say a number.
-        looked_up = {
-            part: None if part[0].isdecimal() else self._words.meaning(part)
-            for part in set(parts[1::2])
-        }
-        meant = {part: said for part, said in looked_up.items() if said or part[0].isdecimal()}
+    def _pieces(self, parts: list[str], meant: dict[str, Said | None]) -> Iterator[_Piece]:
+        """Figures and words for numbers, in order; dates and times in figures are taken.
+
+        Args:
+            parts: the text, cut up by `_PIECE`.
+            meant: what the words among them mean; None for figures.
+        """
         starts = accumulate(map(len, parts), initial=0)
         placed = [(at, part) for at, part in zip(starts, parts, strict=False) if part in meant]
         for start, part in placed:
@@ -177,28 +218,15 @@ class _Stretch:
             if not self._hour(shown, start, end):
                 yield _Piece("figure", int(shown), start, end)
             return
-        if self._date(shown, start, end) or self._hour(shown, start, end):
-            return
-        if not any(mark in shown for mark in "-/:_h"):
-            yield _Piece("figure", -1, start, end)
-            return
-        for part in _PART.finditer(shown.replace("h", ":")):
-            value = int(part.group()) if len(part.group()) <= 2 else -1
-            yield _Piece("figure", value, start + part.start(), start + part.end())
-
-    def _date(self, shown: str, start: int, end: int) -> bool:
-        if found := _YEAR_FIRST.fullmatch(shown):
-            year, days = int(found[1]), [(int(found[3]), int(found[4]))]
-        elif found := _YEAR_LAST.fullmatch(shown):
-            year, a, b = int(found[4]), int(found[1]), int(found[3])
-            year += _CENTURY if len(found[4]) == len("27") else 0
-            days = [(a, b), (b, a)]
-        else:
-            return False
-        meant = [Date(year, month, day) for month, day in days if is_date(month, day)]
-        if meant:
+        if meant := dates_in(shown):
             self._found.dates.append((self._take(start, end), meant))
-        return bool(meant)
+            return
+        if self._hour(shown, start, end):
+            return
+        for first, last in parts_of(shown):
+            is_short = last - first <= 2 and (first, last) != (0, len(shown))
+            value = int(shown[first:last]) if is_short else -1
+            yield _Piece("figure", value, start + first, start + last)
 
     def _hour(self, shown: str, start: int, end: int) -> bool:
         may_be_told = self._text[end : end + 2].lstrip()[:1] in _TELLS_HOUR
@@ -206,7 +234,7 @@ class _Stretch:
         is_told = half or (_OCLOCK.match(self._text, end) if may_be_told else None)
         if not is_told and shown.isdecimal():
             return False
-        found = (_TIME_IN_WORDS if is_told else _TIME).fullmatch(shown) or _TIME.fullmatch(shown)
+        found = (_TIME_IN_WORDS if is_told else TIME).fullmatch(shown) or TIME.fullmatch(shown)
         if not found:
             return False
         hour, minute = int(found[1]), int(found[2] or 0)

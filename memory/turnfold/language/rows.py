@@ -10,18 +10,19 @@ import re
 
 _COMMA = re.compile(r",(?=\S)")
 # A comma without a blank behind it that is no part of a number.
-_PARTS = re.compile(
-    r"(?<=[^\s\d,]),(?=[\"'\[{+.-]?\w)|[-:/]\d+,(?=\d)|(?<=\d),(?=[\"'\[{+.-]{1,2}\w|[^\W\d])"
-)
+_PARTS = re.compile(r",(?:(?<=[^\s\d,],)(?=[\"'\[{+.-]?\w)|(?<=\d,)(?=[\"'\[{+.-]{1,2}\w|[^\W\d]))")
+_PARTS_FROM_DATE = re.compile(r"[-:/]\d+,\d")
 
 
 def rows_apart(text: str) -> str:
     """The lines of a text that are rows of values, with a blank behind each comma; "" for none."""
+    if not _COMMA.search(text):
+        return ""
     rows: list[str] = []
     commas = 0
     for line in text.split("\n"):
         found = line.count(",")
-        if found and (found == commas or _PARTS.search(line)):
+        if found and (found == commas or _PARTS.search(line) or _PARTS_FROM_DATE.search(line)):
             commas = found
             rows.append(_COMMA.sub(", ", line))
         else:

@@ -85,6 +85,8 @@ def _ascii_digits(text: str) -> str:
 
 def bare(word: str) -> str:
     """A word without case, accents and possessive."""
+    if word.isascii() and word.isalnum():
+        return word.lower()
     return _bare(word) if len(word) <= LONGEST_RUN else word.casefold()
 
 

@@ -7,12 +7,13 @@ then looked up: in sets, or by a plain search for a few words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from turnfold_stores.cached_value import cached_property
 from turnfold_stores.search.scanning import stretches, without_links
 
 from turnfold.language.dates_and_times import Time, short_dates
+from turnfold.language.figures import read_alone
 from turnfold.language.number_words import Languages, number_words
 from turnfold.language.numerals import Number, number
 from turnfold.language.quantities import quantities
@@ -22,7 +23,7 @@ from turnfold.language.which_language import UNDETERMINED, languages_of
 from turnfold.language.words import UNSPACED, bare, plain, words_apart
 from turnfold.summaries.contradiction import Sides
 from turnfold.summaries.identifiers import Identifiers
-from turnfold.summaries.measures import UNIT, Units, always_measured
+from turnfold.summaries.measures import UNIT, UNITS_BEGIN, Units, always_measured
 from turnfold.summaries.names import KATAKANA, Capitals, Name
 
 # A tool call is shown as JSON.
@@ -31,7 +32,7 @@ _HYPHENATED = re.compile(r"(?<![^\W_])[^\W_]++(?:-[^\W_]++)++")
 _DIGITS = re.compile(r"\d+")
 # Of those that follow the first letter stands before what may not precede it: so `re` need not try
 # all other places.
-_UNIT = re.compile(rf"(\d(?<![\w-]\d)[\d.,]{{0,15}})\s?(?:{UNIT})\b")
+_UNIT = re.compile(rf"(\d(?<![\w-]\d)[\d.,]{{0,15}}+)\s?(?=[{UNITS_BEGIN}])(?:{UNIT})\b")
 # "Rp14.000.000", "Rs72,000": a currency and an amount.
 _MONEY = re.compile(r"([A-Z](?<![^\W_][A-Z])[A-Za-z]{0,2})(?=\d{1,3}(?:[.,]\d{2,3})+(?![\w]))")
 _FRACTION = re.compile(r"[13](?<![\d/]\d)/(?:4|2(?<!3/2))(?![\d/])")
@@ -39,7 +40,7 @@ _MIXED = re.compile(r"(?<![\w.,/-])(\d{1,3}) ([13])/([24])(?![\d/])")
 _FRACTIONS = {"1/4": "a quarter", "1/2": "half", "3/4": "three quarters"}
 # A day of a month that is not named: "the 19th", "le 6.", "15'inde", "4日".
 _DAY_ALONE = re.compile(
-    r"(?<![\w.,:/-])([12]?\d|3[01])(?:(?:st|nd|rd|th|er?|[ºª°.]|'[^\W\d_]+|-[^\W\d_]{1,3})(?![\w])"
+    r"(\d(?<![\w.,:/-]\d)(?:(?<=[12])\d|(?<=3)[01])?)(?:(?:st|nd|rd|th|er?|[ºª°.]|'[^\W\d_]+|-[^\W\d_]{1,3})(?![\w])"
     r"|\s?(?:[日号號일]|तारीख)|(?=\s*(?:[,;!?)]|$))"
     r"|(?=\s(?:at|to|in|on|and|um|zu|bis|und|à|et|por|para|al|y|e|i|в|на|и|o|do|en|ve)\s))"
 )
@@ -47,6 +48,7 @@ _THAI_DAY = re.compile(r"วันที่\s?([12]?\d|3[01])(?!\d)")
 # Hashes and UUIDs: what their digits are is chance. A run that changes so often between letters
 # and digits is one; times such as 1h23m45s are not.
 _RANDOM = re.compile(r"(?<![^\W_])(?=[a-zA-Z]{0,64}\d)[0-9a-zA-Z]{7,}+(?:-[0-9a-zA-Z]{2,}+)*+")
+_MIXES = re.compile(r"\d(?:[a-zA-Z]|(?<=[a-zA-Z]\d))")
 _CHANGE = re.compile(r"(?<=\d)[a-zA-Z]|(?<=[a-zA-Z])\d")
 _FEWEST_CHANGES = 3
 _DURATION = re.compile(r"(?:\d+(?:d|h|m|min|s|ms))+")
@@ -107,9 +109,9 @@ class Reading:
     def _read(self, text: str) -> list[str]:
         """Take in a stretch, which is `plain`; its words in order."""
         said, gaps = words_apart(text)
-        words = set(said)
-        low = {word: bare(word) for word in words}
-        fresh = set(low.values())
+        forms = _compared(said, text)
+        low = dict(zip(said, forms, strict=True))
+        words, fresh = low.keys(), set(forms)
         # "e-mail" is "email", "Wi-Fi" is "wifi"; "l'Abbaye" and "Eylül'de" are two words.
         if "-" in text:
             fresh.update(bare(one.replace("-", "")) for one in _HYPHENATED.findall(text))
@@ -119,14 +121,19 @@ class Reading:
         if words:
             self.sides.read(text, words)
         self.capitals.read(said, gaps, low)
-        self._count(text)
+        cleaned = _cleaned(text)
+        lone = self._count(text, cleaned)
         if "," in text and (rows := rows_apart(text)):
-            self._count(rows)
+            lone |= self._count(rows, rows if cleaned == text else _cleaned(rows))
+        dates, times, numbers = read_alone(lone)
+        self.dates.update((one.year, one.month, one.day) for one in dates)
+        self.times.update(times)
+        self.figures |= numbers
         self.days.update(map(int, _DAY_ALONE.findall(text)))
         if not text.isascii():
             self.days.update(map(int, _THAI_DAY.findall(text)))
         told = number_words(self.languages)
-        lower, in_order = text.lower(), f" {' '.join(low[word] for word in said)} "
+        lower, in_order = text.lower(), f" {' '.join(forms)} "
         for word, days in told.relative.items():
             is_there = word in lower if UNSPACED.match(word) else f" {word} " in in_order
             if is_there or word in fresh:
@@ -135,15 +142,21 @@ class Reading:
         for word in fresh & implied.keys():
             self.implied.update(implied[word])
         self.figures |= self.implied
-        return [low[word] for word in said]
+        return forms
 
-    def _count(self, text: str) -> None:
-        """Take in what a stretch says in numbers."""
+    def _count(self, text: str, cleaned: str) -> set[str]:
+        """Take in what a stretch says in numbers, but for the figures that come out.
+
+        Args:
+            text: as it stands.
+            cleaned: the same as `_cleaned` gives it.
+        """
         if any(map(text.__contains__, "/.-")):
             said = (one for _, meant in short_dates(text) for one in meant)
             self.short_dates.update((one.year, one.month, one.day) for one in said)
             self.figures.update(value for _, value in mixed_numbers(text))
-        found = quantities(without_random(readable(without_links(text))), self.languages)
+        lone: set[str] = set()
+        found = quantities(cleaned, self.languages, lone=lone)
         self.dates.update((d.year, d.month, d.day) for _, meant in found.dates for d in meant)
         self.weekdays.update(day for _, day in found.weekdays)
         self.times.update(time for _, time in found.times)
@@ -152,6 +165,7 @@ class Reading:
         apart = {shown for shown, _ in found.numbers if " " in shown}
         digits = {one for shown in (found.rest, *apart) for one in _DIGITS.findall(shown)}
         self.figures.update(map(number, digits))
+        return lone
 
     @property
     def has_percent(self) -> bool:
@@ -223,25 +237,39 @@ class Reading:
         return self._identifiers
 
 
+def _compared(words: Sequence[str], text: str) -> list[str]:
+    """The words of a stretch as `bare` gives them."""
+    if text.isascii() and "'" not in text:
+        return " ".join(words).lower().split()
+    low = {word: bare(word) for word in set(words)}
+    return [low[word] for word in words]
+
+
+def _cleaned(text: str) -> str:
+    """A stretch without what is no number in it though it has digits."""
+    return without_random(readable(without_links(text)))
+
+
 def readable(text: str) -> str:
     """A text without units, and with fractions in words."""
     if not _DIGITS.search(text):
         return text
     text = _MONEY.sub(r"\1 ", text)
-    text = _FRACTION.sub(lambda one: _FRACTIONS[one.group()], text)
+    if "/" in text:
+        text = _FRACTION.sub(lambda one: _FRACTIONS[one.group()], text)
     return _UNIT.sub(r"\1 ", text)
 
 
 def mixed_numbers(text: str) -> Iterator[tuple[tuple[int, int], Number]]:
     """The whole numbers with a fraction that stand in a text, with their place: "1 1/2"."""
-    for found in _MIXED.finditer(text):
+    for found in _MIXED.finditer(text) if "/" in text else ():
         value = int(found[1]) + int(found[2]) / int(found[3])
         yield found.span(), number(f"{value:.2f}")
 
 
 def without_random(text: str) -> str:
     """A text without hashes and UUIDs: a digit in one of them is no number."""
-    return _RANDOM.sub(_kept, text)
+    return _RANDOM.sub(_kept, text) if _MIXES.search(text) else text
 
 
 def _kept(found: re.Match[str]) -> str:
