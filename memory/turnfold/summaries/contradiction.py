@@ -14,26 +14,39 @@ are affirmed, and no more is looked at.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain, pairwise
 from operator import attrgetter
 
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD
 
-from turnfold.language.negation import Word, denial_in
+from turnfold.language.negation import Denial, Word, denial_in
 from turnfold.language.words import clauses, is_abbreviated, sentences, stem
 from turnfold.summaries.clauses import AFFIRMED, DENIED, OPEN, Clause, bounds_of
 
-# What is read as something else, and as what, in English.
+# What is read as something else, and as what, in English. A letter stands first, and behind it
+# what may not precede it: so `re` looks at no other places.
 _READ_AS = (
-    (" up", r"\bg(?:ave|ive|iven|iving) up\b", "quit"),
-    ("at ", r"\bat (?:most|least|the (?:most|least|earliest|latest))\b", "limit"),
-    ("mind", r"\bchang(?:ed?|ing) (?:my|your|his|her|our|their) minds? (?:about|on)\b", "quit"),
-    (" but", r"\b(every\w+|all|any\w+|nobody) but\b", r"\1 except"),
+    (" up", r"g(?<!\wg)(?:ave|ive|iven|iving) up\b", "quit"),
+    ("at ", r"a(?<!\wa)t (?:most|least|the (?:most|least|earliest|latest))\b", "limit"),
+    (
+        "mind",
+        r"c(?<!\wc)hang(?:ed?|ing) (?:my|your|his|her|our|their) minds? (?:about|on)\b",
+        "quit",
+    ),
+    (
+        " but",
+        r"([ean](?<!\w[ean])(?:(?<=e)very\w+|(?<=a)(?:ll|ny\w+)|(?<=n)obody)) but\b",
+        r"\1 except",
+    ),
 )
 # Each with letters without which it need not be looked for.
 _MEANT = [
     (letters, re.compile(pattern, re.IGNORECASE), instead) for letters, pattern, instead in _READ_AS
+]
+_MEANT_IN_LOWER = [
+    (letters, re.compile(pattern), instead) for letters, pattern, instead in _READ_AS
 ]
 _AUXILIARY = (
     r"\b(?:is|are|was|were|be|been|being|has|have|had|will|would|can|could|must|should|may|did|does|do)"
@@ -57,7 +70,7 @@ _ENDS_SENTENCE = frozenset(".!?…。！？\n")
 _QUESTIONS = frozenset("?？")
 # In what is kept of a sentence: between what it denies and all it is about.
 _BESIDE = "\x1f"
-_STEM, _TURNS = attrgetter("stem"), attrgetter("turns")
+_ENDS, _OPPOSITES = attrgetter("ends"), attrgetter("opposites")
 
 
 class Sides:
@@ -87,22 +100,27 @@ class Sides:
         """
         if (how := self._how) is None:
             return
-        words = list(words)
-        if any(len(word) > LONGEST_RUN for word in words):
+        if max(map(len, words), default=0) > LONGEST_RUN:
             text = _OPAQUE.sub(" ", text)
-        tokens = _TOKEN.findall(_meant(text.lower(), how.harmless_in_lower, how.language))
-        # Each word is looked up once, and most sentences are read as lists of stems alone.
-        known = {token: how.word(token) for token in dict.fromkeys(tokens)}
-        said = [known[token] for token in tokens]
-        stems = [word.stem for word in said]
-        turning = [at for at, word in enumerate(said) if word.turns]
-        ends = [at for at, word in enumerate(said) if word.parts]
-        turning.append(len(said))
+        text = _meant(text.lower(), how.harmless_in_lower, how.language, in_lower=True)
+        tokens = _TOKEN.findall(text)
+        # Each word is looked up once, and most sentences are read as lists of stems alone; a
+        # figure is its own stem.
+        different = set(tokens)
+        known = {token: how.word(token) for token in different if not token.isdecimal()}
+        stem_of = dict(zip(different, different, strict=True))
+        stem_of.update({token: word.stem for token, word in known.items()})
+        stems = list(map(stem_of.__getitem__, tokens))
+        bounding = {token for token, word in known.items() if word.bounds}
+        turning = _places(tokens, {token for token, word in known.items() if word.turns})
+        ends = _places(tokens, {token for token, word in known.items() if word.parts})
+        turning.append(len(tokens))
         clauses = [0]
         turn = 0
-        for at in (*ends, len(said)):
-            mark = tokens[at][0] if at < len(said) else "."
-            if mark == "." and 0 < at < len(said) and is_abbreviated(tokens[at - 1]):
+        tokens.append(".")
+        for at in (*ends, len(tokens) - 1):
+            mark = tokens[at][0]
+            if mark == "." and at and at + 1 < len(tokens) and is_abbreviated(tokens[at - 1]):
                 continue
             clauses.append(at + 1)
             if mark not in _ENDS_SENTENCE:
@@ -111,8 +129,10 @@ class Sides:
                 if turning[turn] >= at:
                     self._affirm(stems, clauses)
                 else:
-                    cut = [said[start : end - 1] for start, end in pairwise(clauses)]
-                    self._settle(cut, bounds_of(said[clauses[0] : at]))
+                    said = _turning_clauses(tokens, clauses, turning, how)
+                    bounds = bounding.intersection(tokens[clauses[0] : at]) if bounding else ()
+                    cut = [stems[start : end - 1] for start, end in pairwise(clauses)]
+                    self._settle(cut, said, bounds_of(map(how.word, bounds)))
             while turning[turn] < at:
                 turn += 1
             clauses = [at + 1]
@@ -142,27 +162,35 @@ class Sides:
         if sides & OPEN:
             self._open.update(stems)
 
-    def _settle(self, sentence: Sequence[Sequence[Word]], bounds: frozenset[str]) -> None:
-        """Read a sentence, clause by clause."""
-        turning = [any(map(_TURNS, clause)) for clause in sentence]
-        for clause, turns in zip(sentence, turning, strict=True):
-            if not turns:
-                self._clauses.append(f" {' '.join(map(_STEM, clause))} ")
+    def _settle(
+        self,
+        sentence: Sequence[Sequence[str]],
+        said: Sequence[Sequence[Word]],
+        bounds: frozenset[str],
+    ) -> None:
+        """Read a sentence, clause by clause.
+
+        Args:
+            sentence: the stems of each clause.
+            said: its words, where one of them may make it more than a plain statement.
+            bounds: words of the sentence that say since or until when something is not so.
+        """
         affirmed = AFFIRMED
-        if any(word.ends for clause in sentence for word in clause):
+        if any(map(_ENDS, chain(*said))):
             affirmed |= OPEN
         before: Clause | None = None
         denied: dict[str, None] = {}
-        for clause, turns in zip(sentence, turning, strict=True):
-            if turns:
-                part = Clause(clause, whole=self._how is not None and self._how.whole)
+        for clause, words in zip(sentence, said, strict=True):
+            if words:
+                part = Clause(words, whole=self._how is not None and self._how.whole)
                 denied |= self._turn(part, before, affirmed, bounds)
                 before = part
             else:
-                self._stands([word.stem for word in clause], affirmed)
+                self._clauses.append(f" {' '.join(clause)} ")
+                self._stands(clause, affirmed)
                 before = None if clause else before
         if denied:
-            together = " ".join(dict.fromkeys(map(_STEM, chain(*sentence))))
+            together = " ".join(dict.fromkeys(chain(*sentence)))
             self._denials.append(f" {' '.join(denied)} {_BESIDE} {together} ")
 
     def _turn(
@@ -170,14 +198,14 @@ class Sides:
     ) -> dict[str, None]:
         """Read a clause that may deny something; what it denies."""
         self.denies |= part.denies
-        for word in part.said:
-            if word.opposites:
-                self._stands(word.opposites, DENIED if part.negator is None else AFFIRMED)
+        for opposites in filter(None, map(_OPPOSITES, part.said)):
+            self._stands(opposites, DENIED if part.negator is None else AFFIRMED)
         if part.negator is None or part.denies_twice:
             # "Off the table", "is closed": what comes before it is hardly affirmed.
-            rest = [one for one in part.stems if one not in part.open]
+            left_open = part.open
+            rest = [one for one in part.stems if one not in left_open]
             self._stands(rest, affirmed | part.doubt)
-            self._stands(part.open, OPEN)
+            self._stands(left_open, OPEN)
             return {}
         self._stands([one for one in part.stems if one not in part.denied], AFFIRMED | OPEN)
         # "Allergic to peanuts, not to almonds" denies nothing of almonds.
@@ -346,11 +374,35 @@ def _asks(sentence: str) -> bool:
     return sentence.rstrip("\"') ").endswith("?")
 
 
-def _meant(text: str, harmless: re.Pattern[str], language: str) -> str:
+def _turning_clauses(
+    tokens: Sequence[str], clauses: Sequence[int], turning: Sequence[int], how: Denial
+) -> list[list[Word]]:
+    """The words of each clause that may be more than a plain statement; [] for the others.
+
+    Args:
+        tokens: those of the text.
+        clauses: where each clause begins, and the next sentence.
+        turning: where in the text stands what may make it more, and its end.
+        how: the language denies.
+    """
+    return [
+        list(map(how.word, tokens[start : end - 1]))
+        if turning[bisect_left(turning, start)] < end - 1
+        else []
+        for start, end in pairwise(clauses)
+    ]
+
+
+def _places(tokens: Sequence[str], wanted: Collection[str]) -> list[int]:
+    """Where some tokens stand."""
+    return [at for at, token in enumerate(tokens) if token in wanted] if wanted else []
+
+
+def _meant(text: str, harmless: re.Pattern[str], language: str, *, in_lower: bool = False) -> str:
     """A text with what is meant in place of what only looks like a denial. It is `plain`."""
     text = harmless.sub(" ", text)
     if language == "en":
-        for letters, pattern, instead in _MEANT:
+        for letters, pattern, instead in _MEANT_IN_LOWER if in_lower else _MEANT:
             if letters in text:
                 text = pattern.sub(instead, text)
     return text

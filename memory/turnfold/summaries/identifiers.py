@@ -29,6 +29,13 @@ TITLES = frozenset(
 _JOINT = re.compile(r"[-_\s./\\:#@+~]++")
 _SEAM = "\x1f"
 _BREAK = re.compile(r"[^\w\x1f]++")
+_SEAMS = re.compile(rf"{_SEAM}{{2,}}")
+# Of ASCII what stands between words.
+_BETWEEN = {
+    code: _SEAM if _JOINT.match(chr(code)) else "\n"
+    for code in range(128)
+    if not chr(code).isalnum()
+}
 _NO_PART = re.compile(r"[\W_]++")
 _DIALLED_JOINT = re.compile(r"(?<=\d)[ ()./-]++(?=\d)")
 _DIALLED = re.compile(r"\d{6,}")
@@ -49,7 +56,10 @@ class Identifiers:
         for stretch in stretches(text):
             shown = plain(stretch)
             dialled += _DIALLED.findall(_DIALLED_JOINT.sub("", shown))
-            joined.append(_BREAK.sub("\n", _JOINT.sub(_SEAM, shown.casefold())))
+            if shown.isascii():
+                joined.append(_SEAMS.sub(_SEAM, shown.lower().translate(_BETWEEN)))
+            else:
+                joined.append(_BREAK.sub("\n", _JOINT.sub(_SEAM, shown.casefold())))
         self._joined = "".join(joined)
         self._squeezed = self._joined.replace(_SEAM, "")
         self.dialled = f" {' '.join(dialled)} "

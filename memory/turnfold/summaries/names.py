@@ -70,12 +70,15 @@ class Capitals:
             gaps: what stands before each of them.
             low: for each word its form as `bare` gives it.
         """
-        if not any(word[0].isupper() for word in low):
+        with_capital = {word for word in low if word[0].isupper()}
+        if not with_capital:
             self._parts.append(" ".join(low.values()))
             return
-        marked = {word: _mark(word) + form for word, form in low.items()}
-        opening = {
-            word: "^" + form[1:] if form.startswith(">") else form for word, form in marked.items()
+        marked = {
+            word: form if word[0].islower() else _mark(word) + form for word, form in low.items()
+        }
+        opening = marked | {
+            word: "^" + marked[word][1:] for word in with_capital if marked[word][0] == ">"
         }
         # A text has few different gaps, so each is looked at once.
         before = {gap: "" if gap in _JOINS else ", " for gap in set(gaps)}
@@ -118,9 +121,8 @@ class Capitals:
         return islice(found, _MOST_NAMES)
 
     def _never_small(self, mark: str) -> set[str]:
-        names = set(self._marked(mark))
-        small = (one[1] for one in re.finditer(r" ([^\s>^~]\S*)", self._said))
-        return names.difference(small)
+        # A word with a mark before it is none that stands without a capital.
+        return set(self._marked(mark)).difference(self._said.split())
 
     def opened(self, words: Sequence[str]) -> set[str]:
         """What sentences open with that go on with these two words."""
@@ -150,10 +152,8 @@ class Capitals:
 
 
 def _mark(word: str) -> str:
-    """What stands before a word in the text that is looked up."""
-    if word[0].isupper() and word[1:].islower():
-        return ">"
-    return "" if word[0].islower() else "~"
+    """What stands before a word that does not begin small in the text that is looked up."""
+    return ">" if word[0].isupper() and word[1:].islower() else "~"
 
 
 class Name(NamedTuple):
