@@ -85,8 +85,8 @@ def _ascii_digits(text: str) -> str:
 
 def bare(word: str) -> str:
     """A word without case, accents and possessive."""
-    if word.isascii() and word.isalnum():
-        return word.lower()
+    if word.isdecimal() and word.isascii():
+        return word
     return _bare(word) if len(word) <= LONGEST_RUN else word.casefold()
 
 

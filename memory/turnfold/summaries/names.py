@@ -25,6 +25,7 @@ _OPENS_SENTENCE = re.compile(r"[.!?…:\n\"•*。！？]")
 _MARKS = frozenset(">^")
 # More of them are a list.
 _MOST_NAMES = 4_000
+_AT_A_TIME = 4_096
 # Letters that are looked at for the words near another.
 _WINDOW = 80
 _JOINS = frozenset({" ", "-"})
@@ -121,8 +122,13 @@ class Capitals:
         return islice(found, _MOST_NAMES)
 
     def _never_small(self, mark: str) -> set[str]:
-        # A word with a mark before it is none that stands without a capital.
-        return set(self._marked(mark)).difference(self._said.split())
+        names, said, at = set(self._marked(mark)), self._said, 0
+        # Some words at a time, which take little room; one with a mark before it is no name.
+        while at < len(said):
+            end = said.find(" ", at + _AT_A_TIME) + 1 or len(said)
+            names.difference_update(said[at:end].split())
+            at = end
+        return names
 
     def opened(self, words: Sequence[str]) -> set[str]:
         """What sentences open with that go on with these two words."""

@@ -109,7 +109,7 @@ class Reading:
     def _read(self, text: str) -> list[str]:
         """Take in a stretch, which is `plain`; its words in order."""
         said, gaps = words_apart(text)
-        forms = _compared(said, text)
+        forms = _compared(said)
         low = dict(zip(said, forms, strict=True))
         words, fresh = low.keys(), set(forms)
         # "e-mail" is "email", "Wi-Fi" is "wifi"; "l'Abbaye" and "Eylül'de" are two words.
@@ -237,10 +237,8 @@ class Reading:
         return self._identifiers
 
 
-def _compared(words: Sequence[str], text: str) -> list[str]:
+def _compared(words: Sequence[str]) -> list[str]:
     """The words of a stretch as `bare` gives them."""
-    if text.isascii() and "'" not in text:
-        return " ".join(words).lower().split()
     low = {word: bare(word) for word in set(words)}
     return [low[word] for word in words]
 
