@@ -13,6 +13,7 @@ from turnfold_stores.search.stemming import language_of
 from turnfold_stores.search.terms import telling_words
 
 from turnfold.accounting.tokens import estimate_text
+from turnfold.archive.passages import split
 from turnfold.history.utterances import Utterance
 from turnfold.instructions.forms import asks
 from turnfold.recall.speakers import spoken_to
@@ -39,6 +40,8 @@ _SHORT = 100
 _PRICE_OF_ANSWER = 0.1
 # Tokens of the passages that come of what is too long to come whole.
 _PASSAGES = 250
+# Characters up to which a message is one passage for sure.
+_ONE_PASSAGE = 200
 _SPEAKERS = frozenset({"user", "assistant"})
 # How much more a message counts in which the user says how things are always to be.
 _STANDING = 1.5
@@ -74,6 +77,11 @@ class Candidate:
     def telling(self) -> frozenset[str]:
         """Its words without the small ones; most are never asked for, some at every turn."""
         return frozenset(telling_words(self.text))
+
+    @cached_property
+    def is_cut(self) -> bool:
+        """Whether it has more than one passage; asked in each turn, and answered once."""
+        return len(self.text) > _ONE_PASSAGE and len(split(self.text)) > 1
 
 
 def messages_of(content_id: str, said: Iterable[Utterance]) -> tuple[Candidate, ...]:

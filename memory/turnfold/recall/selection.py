@@ -27,8 +27,6 @@ _BY_NEARNESS_OF_NAMED = 2_000, 0.5
 _PIECES_OF_ONE = 2
 # Tokens below which no passage of a long message is looked for.
 _LEAST_PIECE = 60
-# Characters up to which a message is one passage for sure.
-_ONE_PASSAGE = 200
 # Below this what is left of a budget is not worth looking for something that fits.
 _CRUMBS = 12
 # Shares of words two messages have in common that make them the same, or about the same; and, for
@@ -172,7 +170,7 @@ class _Knapsack:
         whole = message.id not in self._begun
         if whole:
             cost = self._count(message.text) + LABEL_TOKENS
-            whole = cost <= self._most or not self._is_cut(message)
+            whole = cost <= self._most or not message.is_cut
             if whole and cost > self.left:
                 return False  # the room that is left is better used by what fits
         if not whole and not pieces:
@@ -227,7 +225,7 @@ class _Knapsack:
 
     def _take_pieces(self, place: int, score: float, found: Mapping[int, float]) -> bool:
         message = self._messages[place]
-        if self.left < _LEAST_PIECE or not self._is_cut(message):
+        if self.left < _LEAST_PIECE or not message.is_cut:
             return False
         taken = False
         texts = split(message.text)
@@ -255,11 +253,6 @@ class _Knapsack:
             for length in lengths
             for other in self._words.get(length, ())
         )
-
-    @staticmethod
-    def _is_cut(message: Candidate) -> bool:
-        """Whether a message has more than one passage; a short one is not looked at."""
-        return len(message.text) > _ONE_PASSAGE and len(split(message.text)) > 1
 
 
 def _newer_in(
