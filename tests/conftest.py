@@ -3,9 +3,12 @@
 import gc
 import os
 import shutil
+import ssl
 import tempfile
+from functools import cache
 from pathlib import Path
 
+import httpcore2
 import pytest
 from hypothesis import settings
 from support.stores import Servers
@@ -18,6 +21,10 @@ settings.load_profile("soak" if os.environ.get("TURNFOLD_SOAK") else "steady")
 # is tested here is the death of processes, which need no disk for that.
 IN_MEMORY = Path("/dev/shm")
 ROOM = 2 << 30
+
+# To read the certificates takes each client of HTTP 20 ms, and no server of a test speaks TLS.
+ssl.create_default_context = cache(ssl.create_default_context)
+httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
 
 def pytest_configure(config):

@@ -1,5 +1,6 @@
 """A proxy as users run it, uvicorn and all, on a free port of loopback."""
 
+import asyncio
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from threading import Thread
 import anthropic
 import httpx2
 import uvicorn
+import uvicorn.server
 from turnfold import Memory
 from turnfold.serve import ServeSettings
 from turnfold.serve.app import create_app
@@ -17,6 +19,19 @@ from turnfold_fake.server import serving as serving_raw
 from support.chats import memory
 
 TOKEN = "a-token-of-tests"
+
+
+class Brisk:
+    """asyncio for uvicorn's server, which looks every 0.1 s whether it may stop, several times."""
+
+    def __getattr__(self, name):
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(seconds / 20)
+
+
+uvicorn.server.asyncio = Brisk()
 
 
 @dataclass(frozen=True)
