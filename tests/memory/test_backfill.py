@@ -1,9 +1,7 @@
 """A history held without memory is taken in: side by side, resumable, with its dates."""
 
 import asyncio
-import os
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -14,6 +12,7 @@ from support.chats import SMALL, ask, chats, history, memory, stand_in, texts
 from support.embedders import HashedWords
 from support.faulty import Trouble, troubled_store
 from support.models import SUMMARY
+from support.programs import started
 from turnfold import Cap, TurnfoldError
 from turnfold.accounting.prices import Usage
 from turnfold.archive.leases import this_process
@@ -225,13 +224,7 @@ remembering.backfill(history(60), client=stand_in().client(), user_id="ada", con
 @pytest.mark.skipif(not this_process(), reason="this system does not tell whose lease it is")
 def test_a_process_killed_half_way_is_taken_over_at_once(tmp_path):
     file = tmp_path / "s.db"
-    paths = os.pathsep.join(path for path in sys.path if path)
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(file)],
-        env={**os.environ, "PYTHONPATH": paths},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as killed:
+    with started("-c", KILLED, file, stdout=subprocess.PIPE, text=True) as killed:
         answered = set()
         for line in killed.stdout:
             if line.startswith("answered"):

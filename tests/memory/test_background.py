@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 
@@ -29,6 +27,7 @@ from support.drawing import examples, sampled, some
 from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, troubled_store
 from support.people import OFF, Act, World, whole
+from support.programs import ran
 from turnfold import Memory, Policy
 from turnfold.folding.preparation import next_step, projected
 from turnfold.folding.rule import PromptSizes
@@ -680,18 +679,6 @@ def test_close_stops_the_worker_and_a_closed_memory_folds_within_the_turn():
     assert receipts[0].in_memory > 0
 
 
-def run_script(script, *arguments):
-    paths = os.pathsep.join(path for path in sys.path if path)
-    return subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 EXITS = """
 import sys, threading
 import turnfold.sdk.background
@@ -714,7 +701,7 @@ print("over")
 
 def test_an_interpreter_exits_with_a_summary_in_flight_and_the_next_one_folds(tmp_path):
     """As in a script that ends after each turn."""
-    run = run_script(EXITS, tmp_path / "memory.db")
+    run = ran("-c", EXITS, tmp_path / "memory.db")
     assert (run.stdout, run.stderr, run.returncode) == ("over\n", "", 0)
     receipts = []
     url = f"sqlite:{tmp_path / 'memory.db'}"
@@ -763,5 +750,5 @@ print("both folded")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_made_by_fork_has_a_worker_of_its_own(tmp_path):
-    run = run_script(FORKS, tmp_path / "memory.db")
+    run = ran("-c", FORKS, tmp_path / "memory.db")
     assert run.stdout == "both folded\n", run.stderr

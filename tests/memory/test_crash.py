@@ -2,23 +2,20 @@
 
 import random
 import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.programs import started
 from turnfold_stores import open_store
 from turnfold_stores.chroma.folder import LEDGER
 from turnfold_stores.sqlite.ledger import SqliteLedger
-
-TESTS = Path(__file__).parents[1]
 
 # Plays a long conversation from its beginning and logs every request as it arrives. A request
 # for a summary that is in the ledger already is logged as paid again.
 PLAYER = """
 import hashlib, json, re, sys
-sys.path.insert(0, sys.argv[1])
 from importlib.resources import files
 from support.embedders import HashedWords
 from support.models import DEFAULT, NO_THINKING
@@ -26,7 +23,7 @@ from turnfold_fake import FakeClaude, replies_from
 from turnfold import Memory, Policy
 from turnfold_stores import open_store
 
-folder, log, turns = sys.argv[2], open(sys.argv[3], "a"), int(sys.argv[4])
+folder, log, turns = sys.argv[1], open(sys.argv[2], "a"), int(sys.argv[3])
 told = json.loads((files("turnfold_cli") / "demo_conversation.json").read_text())["turns"]
 told = [{"role": turn["role"], "content": turn["text"]} for turn in told[:turns]]
 store = open_store(folder)
@@ -75,10 +72,8 @@ tell("done")
 def play(folder, log, turns, *, kill=None):
     """Start the player; kill it `kill[1]` seconds after it sent its request number `kill[0]`."""
     log.write_text("")
-    arguments = [sys.executable, "-c", PLAYER, TESTS, folder, log, str(turns)]
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as player:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with started("-c", PLAYER, folder, log, turns, **pipes) as player:
         assert player.stdout.readline() == "ready\n", player.stderr.read()
         if kill is not None:
             number, later = kill

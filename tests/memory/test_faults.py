@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -30,6 +28,7 @@ from support.people import (
     unmarked,
     whole,
 )
+from support.programs import ran
 from turnfold import Memory, TurnfoldError
 from turnfold.accounting.account import Account
 from turnfold.accounting.prices import Usage
@@ -632,15 +631,7 @@ print("both went on")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_parent_and_child_go_on_after_a_fork(tmp_path):
-    paths = os.pathsep.join(path for path in sys.path if path)
-    run = subprocess.run(
-        [sys.executable, "-c", FORKED, str(tmp_path / "memory.db")],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    run = ran("-c", FORKED, tmp_path / "memory.db", timeout=120)
     assert run.stdout == "both went on\n", run.stderr
 
 

@@ -2,7 +2,6 @@
 
 import gc
 import subprocess
-import sys
 import threading
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from support.chats import MODEL, SMALL, memory
 from support.cpu import at_most
 from support.oblivion import DAY, Clock, everything, tells
+from support.programs import started
 from turnfold import Memory, TurnfoldError
 from turnfold.files.commands import FileCommands
 from turnfold.files.paths import FileRefused, file_path
@@ -330,12 +330,8 @@ def test_no_update_of_processes_is_lost(tmp_path):
     with open_store(url) as store:
         mine = FileCommands(StoredFiles(store, "ada"))
         mine.create(NOTES, "")
-        other = subprocess.Popen(
-            [sys.executable, "-c", WRITER, url, "b"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        other = started("-c", WRITER, url, "b", **pipes)
         assert other.stdout.readline() == "ready\n"
         other.stdin.write("go\n")
         other.stdin.flush()

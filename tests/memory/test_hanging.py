@@ -1,9 +1,6 @@
 """Promise 7, of parts that hang: few threads are left behind, however many turns there are."""
 
 import asyncio
-import os
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 
@@ -11,6 +8,7 @@ import pytest
 from support.chats import SMALL, ask, history, said
 from support.embedders import HashedWords
 from support.faulty import Trouble, TroubledEmbedder, troubled_store
+from support.programs import ran
 from turnfold import ExtractiveSummarizer, Memory
 from turnfold.resilience.summary_wait import Patience
 from turnfold_fake import FakeClaude
@@ -258,13 +256,5 @@ print("answered")
 
 
 def test_what_an_async_client_leaves_behind_holds_up_no_interpreter():
-    paths = os.pathsep.join(path for path in sys.path if path)
-    ended = subprocess.run(
-        [sys.executable, "-c", ENDS],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = ran("-c", ENDS)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("answered\n", "", 0)

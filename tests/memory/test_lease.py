@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
 
 import pytest
 from support.chats import SMALL, ask, history, memory, stand_in
+from support.programs import started
 from turnfold.archive.leases import Leases, is_gone, this_process
 from turnfold.scope import Scope
 from turnfold.summaries.notes import Item, SummaryDraft
@@ -129,15 +129,8 @@ linux = pytest.mark.skipif(not this_process(), reason="this system does not tell
 
 
 def in_another_process(script, *arguments, **options):
-    paths = os.pathsep.join(path for path in sys.path if path)
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": paths},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        **options,
-    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return started("-c", script, *arguments, **pipes, **options)
 
 
 @linux

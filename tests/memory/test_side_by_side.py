@@ -1,12 +1,10 @@
 """Jobs are done at once, but not too many, and one that hangs keeps no interpreter from exiting."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 
 import pytest
+from support.programs import ran
 from turnfold.summarizers.in_parallel import SIDE_BY_SIDE, side_by_side
 
 
@@ -73,18 +71,6 @@ def test_what_one_raises_is_raised_at_once_and_no_more_are_begun():
 # --- an interpreter that exits ----------------------------------------------------------------
 
 
-def run(script):
-    paths = os.pathsep.join(path for path in sys.path if path)
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 HANGS = """
 import logging, signal, threading
 from dataclasses import replace
@@ -125,11 +111,11 @@ except KeyboardInterrupt:
 
 
 def test_summaries_that_hang_after_the_deadline_do_not_keep_the_process():
-    ended = run(HANGS.replace("INTERRUPTED", "0") + A_TURN)
+    ended = ran("-c", HANGS.replace("INTERRUPTED", "0") + A_TURN)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("answered\n", "", 0)
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system has no such signals")
 def test_summaries_that_hang_in_a_backfill_that_is_interrupted_do_not_either():
-    ended = run(HANGS.replace("INTERRUPTED", "1") + A_BACKFILL)
+    ended = ran("-c", HANGS.replace("INTERRUPTED", "1") + A_BACKFILL)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("interrupted\n", "", 0)

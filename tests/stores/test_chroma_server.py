@@ -56,7 +56,7 @@ class Stranger(http.server.BaseHTTPRequestHandler):
 def stranger():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
         server.told, server.status, server.body = [], 200, {}
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 

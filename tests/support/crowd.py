@@ -22,6 +22,7 @@ from turnfold_stores import open_store
 
 from support.chats import MODEL, SMALL, said
 from support.embedders import WordDirections
+from support.programs import started
 
 USER = "ada"
 # Without time nothing depends on how fast a worker is.
@@ -123,8 +124,8 @@ class Worker:
     """
 
     def __init__(self, url, threads):
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.crowd", url, str(threads)],
+        self._process = started(
+            *("-m", "support.crowd", url, threads),
             cwd=Path(__file__).parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
