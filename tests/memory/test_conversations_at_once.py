@@ -393,6 +393,13 @@ async def test_after_an_error_the_next_has_its_turn(opened):
     assert len(opened.resumed) == 1
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Who reads on no more is overtaken when that is first looked at, not seconds later."""
+    monkeypatch.setattr("turnfold.resilience.taking_turns._PATIENCE", 0.1)
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_who_waits_amid_a_stream_for_a_task_that_says_something_goes_on(url):
     fake = scripted()
     talk = AsyncConversation(
@@ -411,6 +418,7 @@ async def test_who_waits_amid_a_stream_for_a_task_that_says_something_goes_on(ur
     assert asked(talk) == ["Two."]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_who_waits_amid_a_stream_for_a_thread_that_says_something_goes_on(url):
     talk = Conversation(
         client=scripted().client(max_retries=0), memory=memory(url), id="c", user_id="ada"

@@ -233,6 +233,7 @@ def test_what_asks_the_program_to_stop_is_no_failure(stop):
 
 ENDS = """
 import asyncio, logging, threading
+import turnfold.resilience.worker_threads
 from support.faulty import Trouble, troubled_store
 from support.chats import SMALL, ask, history
 from support.embedders import HashedWords
@@ -240,6 +241,7 @@ from dataclasses import replace
 from turnfold import ExtractiveSummarizer, Memory
 from turnfold_fake import FakeClaude
 
+turnfold.resilience.worker_threads._LAST_SECONDS = 0.1
 logging.disable()
 trouble = Trouble(lambda _, name: name.startswith("ledger"), threading.Event().wait)
 memory = Memory(troubled_store(trouble), embedder=HashedWords(),

@@ -73,10 +73,12 @@ def test_what_one_raises_is_raised_at_once_and_no_more_are_begun():
 
 HANGS = """
 import logging, signal, threading
+import turnfold.resilience.worker_threads
 from dataclasses import replace
 from support.chats import SMALL, ask, history, memory, stand_in
 from turnfold.summarizers.in_parallel import SIDE_BY_SIDE
 
+turnfold.resilience.worker_threads._LAST_SECONDS = 0.1
 logging.disable()
 hanging = threading.Barrier(SIDE_BY_SIDE + INTERRUPTED)
 
