@@ -88,7 +88,13 @@ def ready():
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
         )
-    atexit.register(lambda: (ours.close(), there.wait(60)))
+
+    def end():
+        ours.shutdown(socket.SHUT_RDWR)
+        ours.close()
+        there.wait(60)
+
+    atexit.register(end)
     return ours
 
 
