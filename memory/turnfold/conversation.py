@@ -20,6 +20,7 @@ from turnfold.accounting.prices import Usage
 from turnfold.accounting.receipt import Receipt
 from turnfold.archive.conversations import History
 from turnfold.errors import StoreError, TurnfoldError, as_turnfold_error, failure
+from turnfold.history.sendable import is_call, sendable_blocks
 from turnfold.memory import Memory, memory_of, without_memory
 from turnfold.resilience.taking_turns import TakingTurns, Turn
 from turnfold.resilience.worker_threads import TooLate
@@ -28,6 +29,11 @@ from turnfold.scope import LOCAL_USER, Scope
 logger = logging.getLogger("turnfold")
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
+
+_NO_TOOLS = (
+    "the answer called a tool, and a Conversation has none to answer with: the call is left out of "
+    "the history. Use the client itself, with memory, for requests with tools"
+)
 
 
 class _Begun(NamedTuple):
@@ -126,7 +132,10 @@ class _Talk:
         """Take a finished answer into the history."""
         if answer.stop_reason is None:
             raise TurnfoldError("the answer broke off before its end; nothing was said")
-        content = [block.model_dump(exclude_none=True) for block in answer.content]
+        blocks = [block.model_dump(exclude_none=True) for block in answer.content]
+        content = sendable_blocks(blocks)
+        if sum(map(is_call, content)) < sum(map(is_call, blocks)):
+            logger.warning("%s", _NO_TOOLS)
         if not content:  # an answer of nothing cannot be sent back
             return
         history, sent = begun.history, begun.request["messages"]
@@ -216,6 +225,9 @@ class Conversation(_Talk):
 
     def say(self, text: str, max_tokens: int = 1024) -> str:
         """Say something and wait for the answer. Where that fails, nothing was said.
+
+        What the API does not take back of an answer is left out of the history: blank texts,
+        thinking that it broke off in, calls of tools. Where that is all of it, nothing was said.
 
         Raises:
             anthropic.APIError: as without memory.

@@ -227,14 +227,15 @@ async def test_what_is_resumed_has_no_thinking_about_texts_that_were_redacted(st
     assert {call.status for call in fake.calls} == {200}
 
 
-def test_what_was_nothing_but_thinking_leaves_what_it_answered(store):
+def test_what_was_answered_with_nothing_but_thinking_is_not_kept(store):
     fake = FakeClaude([Reply([], "max_tokens", thinking="So."), Reply("Noted.", thinking="So.")])
     with memory(store, policy=DISCREET) as remembering:
         talk = Conversation(client=fake.client(), memory=remembering, id="x")
         talk.say(f"My card is {CARD}.")
         talk.say("And?")
         again = Conversation(client=fake.client(), memory=remembering, id="x")
-        assert [one["role"] for one in again.messages] == ["user", "user", "assistant"]
+        assert again.messages == talk.messages
+        assert [one["role"] for one in again.messages] == ["user", "assistant"]
         again.say("Go on.")
     assert {call.status for call in fake.calls} == {200}
 

@@ -12,6 +12,7 @@ from turnfold_stores import Record, Store, StoreError
 from turnfold_stores.records.fields import Reading, messages_in
 
 from turnfold.history.redaction import Redact, redacted
+from turnfold.history.sendable import sendable
 from turnfold.request.thinking import strip_thinking
 from turnfold.scope import Scope
 
@@ -88,6 +89,14 @@ def _begin_generation(store: Store, user_id: str, name: str) -> int:
             return generation
 
 
+def _said_in(record: Record) -> list[dict[str, Any]]:
+    """An exchange that was kept, as it can be sent.
+
+    Older versions kept answers as they came, and a redaction may leave nothing of a text.
+    """
+    return sendable(messages_in(record.body))
+
+
 def _reset(name: str, number: int) -> Record:
     return Record(f"reset:{name}:{number}", RESET_KIND, name, {})
 
@@ -139,9 +148,9 @@ class History:
             # The first may have been forgotten; the numbers of the others stay.
             number = record.id.rpartition(":")[2]
             numbers.append(int(number) if number.isdecimal() else 0)
-            said.append(reading.one(record, lambda one: messages_in(one.body)) or [])
+            said.append(reading.one(record, _said_in) or [])
         self._length = max(numbers)
-        return [dict(message) for exchange in said for message in exchange]
+        return [message for exchange in said for message in exchange]
 
     def is_latest(self) -> bool:
         """Whether nobody else has gone on with this conversation, begun it anew or forgotten it.
