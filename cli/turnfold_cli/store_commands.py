@@ -22,7 +22,7 @@ from turnfold.accounting.price_list import stale
 from turnfold.errors import StoreError
 from turnfold.files.stored_files import StoredFiles
 from turnfold.forgetting.forget import Forgotten, forget, forget_again, forget_turns
-from turnfold.language.days import seconds_of
+from turnfold.language.days import iso_moment, seconds_of
 from turnfold.upkeep.checkup import check
 from turnfold_stores import Record, Store, open_store
 from turnfold_stores.local_paths import local_path
@@ -250,12 +250,11 @@ def _moment(text: str) -> float:
     if age is not None:
         ago = time.time() - float(age.group(1)) * _UNITS[age.group(2)]
         return seconds_of(ago, None, what=f"--before {text!r}")
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+    moment = iso_moment(text)
+    if moment is None:
         raise TurnfoldError(
             f"--before {text!r} is neither an age (30d, 12h, 2w) nor a date (2026-01-31)"
-        ) from None
+        )
     return seconds_of(moment, None, what=f"--before {text!r}")
 
 

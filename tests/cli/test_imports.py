@@ -19,6 +19,7 @@ from support.exports import (
 )
 from turnfold.errors import TranscriptError
 from turnfold_cli.imports.reading import read_any
+from turnfold_cli.imports.settling import moment
 from turnfold_cli.replay import replay
 from turnfold_cli.strategies import FULL
 from turnfold_cli.verdict import judged
@@ -318,3 +319,18 @@ def test_a_month_is_thirty_days_of_what_has_times(write):
     verdict = judged(conversations, results)
     assert verdict.months[0].month == pytest.approx(results[0].dollars() * 15)
     assert verdict.untimed == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("2026-01-31T00:00:00Z", 1_769_817_600.0),
+        ("20260131", 1_769_817_600.0),
+        (1_769_817_600, 1_769_817_600.0),
+        (1_769_817_600_000, 1_769_817_600.0),
+        ("1712010112000", None),  # milliseconds; Python reads an hour of 1712
+        ("soon", None),
+    ],
+)
+def test_a_time_that_is_none_is_not_made_one(told, seconds):
+    assert moment(told) == seconds

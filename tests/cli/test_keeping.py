@@ -313,6 +313,8 @@ def test_forget_what_is_old_of_everybody(command, url):
         (["--all-users"], "add --before"),
         (["--all-users", "--before", "1d", "--conversation", "c"], "leave out --conversation"),
         (["--user", "ada", "--before", "yesterday"], "neither an age"),
+        (["--user", "ada", "--before", "2026"], "neither an age"),
+        (["--user", "ada", "--before", "1712010112000"], "neither an age"),
         (["--user", "ada", "--before", "99999999999999999999d"], "in no year"),
         (["--user", "ada", "--before", "9999-12-31"], "in no year"),
         (["--user", "ada", "--before", "3000000d"], "in no year"),

@@ -10,9 +10,18 @@ import pytest
 from support.chats import SMALL, Chat, ask, chats, history, memory, stand_in, texts
 from turnfold import Policy, TurnfoldError
 from turnfold.errors import PolicyError
-from turnfold.language.days import day_of, known_day, known_minute, zone_of
+from turnfold.language.days import (
+    day_of,
+    iso_moment,
+    known_day,
+    known_minute,
+    limit_of,
+    written_moment,
+    zone_of,
+)
 from turnfold.language.time_spans import span_in
 
+JANUARY_31 = datetime(2026, 1, 31)  # noqa: DTZ001 - in whichever zone
 QUERY = "What of amber1 birch1 cedar1 delta1?"
 
 
@@ -206,6 +215,36 @@ def test_a_moment_that_no_one_can_mean_is_refused_wherever_it_is_given(moment, t
         assert not list(remembering.store.ledger.scan("ada"))
         with pytest.raises(TurnfoldError, match=tells.replace("times.3.", "before")):
             remembering.forget(user_id="ada", before=moment)
+
+
+@pytest.mark.parametrize("moment", [0, -1, 2026, 20_260_131, 31_535_999.0])
+def test_a_bare_number_that_is_a_year_or_a_date_is_no_limit_that_somebody_wrote(moment):
+    with pytest.raises(TurnfoldError, match=f"before={moment} as seconds"):
+        limit_of(moment, UTC, what="before")
+    assert limit_of(datetime.fromtimestamp(moment, UTC), UTC, what="before") == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("20260131", JANUARY_31),
+        ("2026-01-31", JANUARY_31),
+        (" 2026-01-31T12:30:00Z ", datetime(2026, 1, 31, 12, 30, tzinfo=UTC)),
+        ("20260131T1230", JANUARY_31 + timedelta(hours=12.5)),
+        ("1712010112000", 1_712_010_112_000.0),  # Python: 20:00 on a day of 1712
+        ("1767225600", 1_767_225_600.0),
+        ("1767225600.5", 1_767_225_600.5),
+        ("20261301", 20_261_301.0),
+        ("2026", 2026.0),
+        ("-1", -1.0),
+        ("yesterday", None),
+        ("2026-13-01", None),
+        ("", None),
+    ],
+)
+def test_a_moment_that_is_written_is_a_date_before_it_is_a_number(text, moment):
+    assert written_moment(text) == moment
+    assert iso_moment(text) == (moment if isinstance(moment, datetime) else None)
 
 
 @pytest.mark.parametrize("at", [1e12, 1e300, -1e15, float("inf"), float("nan")])

@@ -237,6 +237,23 @@ async def test_a_query_that_is_not_understood_forgets_nothing(more):
     assert found.json()["hits"]
 
 
+async def test_what_is_forgotten_is_older_than_the_date_that_is_written():
+    browser = Browser(token=TOKEN)
+    await browser.ask(x_turnfold_token=TOKEN, x_turnfold_conversation="engine")
+
+    async def forget(before):
+        return await browser("DELETE", f"/turnfold/memory?user=ada&before={before}", SHOWN)
+
+    for before in ("2026", "20261301", "0", "-1", "1e3", "nan", "1712010112000", "soon"):
+        answer = await forget(before)
+        assert answer.status_code == 400, before
+        assert answer.json()["error"]["message"].startswith("before="), before
+    assert "date such as 2026-01-31" in (await forget("2026")).json()["error"]["message"]
+    for before in ("20200101", "2020-01-01", "1577836800", "2020-01-01T00:00:00Z"):
+        assert (await forget(before)).json()["forgotten"]["exchanges"] == 0
+    assert (await forget("29990101")).json()["forgotten"]["exchanges"] == 10
+
+
 async def test_every_path_of_ours_is_described():
     browser = Browser(token=TOKEN)
     told = (await browser("GET", "/turnfold/openapi.json")).json()

@@ -11,12 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import groupby
 from math import isfinite
 from typing import Any
 
 from turnfold.history.block_text import KINDS, UNSEEN, whole_text, words_of
+from turnfold.language.days import iso_moment
 
 from turnfold_cli.transcripts import BEGINS, Conversation, Message
 
@@ -112,9 +113,8 @@ def settled_each(
 def moment(value: Any) -> float | None:
     """A time as files have it, ISO or a number, in seconds since 1970; None where it is none."""
     if isinstance(value, str):
-        try:
-            told = datetime.fromisoformat(value)
-        except ValueError:
+        told = iso_moment(value)
+        if told is None:
             return None
         return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):

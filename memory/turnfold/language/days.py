@@ -13,6 +13,8 @@ _EARLIEST, _LATEST = -30_610_224_000.0, 32_503_680_000.0
 # What clocks of other libraries count in; from 1973 on such a number is out of range as seconds.
 _PARTS = (("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
 _RECENT = 100_000_000.0
+# Seconds. All dates of eight digits in range are less, as numbers.
+_YEAR = 31_536_000.0
 
 TimeZone: TypeAlias = str | tzinfo | None
 """A name such as "Europe/Berlin", a zone of `datetime`, or None for the machine's."""
@@ -89,6 +91,53 @@ def seconds_of(moment: float | datetime, zone: tzinfo | None, *, what: str) -> f
             f"{what}={shown(moment)} must be seconds since the epoch or a datetime, or None"
         )
     return _in_range(moment, f"{what}={shown(moment)}", ": give seconds since the epoch")
+
+
+def limit_of(moment: float | datetime, zone: tzinfo | None, *, what: str) -> float:
+    """A moment that something is to be older than, in seconds since the epoch.
+
+    A bare number near 0 that somebody wrote is a year or a date, such as 20260131: as seconds
+    nothing would be older, and nobody told.
+
+    Raises:
+        TurnfoldError: it is such a number, or no moment; see `seconds_of`.
+    """
+    seconds = seconds_of(moment, zone, what=what)
+    if abs(seconds) < _YEAR and not isinstance(moment, datetime):
+        raise TurnfoldError(
+            f"{what}={shown(moment)} as seconds since the epoch is within a year of 1970: give a "
+            f"date such as 2026-01-31, or seconds such as 1767225600"
+        )
+    return seconds
+
+
+def iso_moment(text: str) -> datetime | None:
+    """The moment of a date or time as ISO writes it; None for anything else.
+
+    A bare number is none, except for one of eight digits, such as 20260131: Python would take
+    milliseconds since the epoch for an hour in the year 1712.
+    """
+    text = text.strip()
+    if _is_number(text) and (len(text) != len("20260131") or not text.isdecimal()):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def written_moment(text: str) -> datetime | float | None:
+    """A date or time as ISO writes it, or else a number; None for anything else."""
+    moment = iso_moment(text)
+    return float(text) if moment is None and _is_number(text) else moment
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _in_range(moment: float, named: str, advice: str = "") -> float:

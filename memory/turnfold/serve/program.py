@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from turnfold.accounting.receipt import Receipt
-from turnfold.errors import StoreError, TurnfoldError
-from turnfold.language.days import seconds_of
+from turnfold.errors import StoreError, TurnfoldError, shown
+from turnfold.language.days import limit_of, written_moment
 from turnfold.memory import Memory
 from turnfold.serve.openapi import description, page
 
@@ -169,16 +169,10 @@ def _limit(asked: Mapping[str, str], most: int, usual: int) -> int:
 
 def _moment(memory: Memory, text: str) -> float:
     """An ISO date or time, or seconds since the epoch."""
-    from datetime import datetime
-
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+    moment = written_moment(text)
+    if moment is None:
         raise TurnfoldError(
-            f"before={text} must be a date such as 2026-01-31, a time, or seconds since the epoch"
-        ) from None
-    return seconds_of(moment, memory.policy.zone, what="before")
+            f"before={shown(text)} must be a date such as 2026-01-31, a time, or seconds since "
+            f"the epoch"
+        )
+    return limit_of(moment, memory.policy.zone, what="before")
