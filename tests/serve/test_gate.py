@@ -1,5 +1,6 @@
 """Who is answered: hosts, origins, tokens, paths, and what programs may ask."""
 
+import hashlib
 import json
 
 import httpx2
@@ -9,6 +10,7 @@ from support.serving import TOKEN
 from turnfold import TurnfoldError
 from turnfold.serve import ServeSettings
 from turnfold.serve.app import create_app
+from turnfold.serve.callers import key_name
 from turnfold.serve.upstream import Upstream
 
 ASK = ask(history(10), metadata={"user_id": "ada"})
@@ -69,6 +71,9 @@ async def test_a_page_that_made_its_name_lead_here_is_refused(host):
         {"origin": "https://evil.example"},
         {"origin": "null"},
         {"origin": "http://localhost:3000"},
+        {"origin": "http://[::1"},
+        {"origin": "http://[zz]"},
+        {"origin": "["},
         {"sec_fetch_site": "cross-site"},
         {"sec_fetch_site": "same-site"},
     ],
@@ -112,6 +117,32 @@ async def test_without_one_memory_can_be_neither_read_nor_deleted():
         assert (await Browser()(method, path)).status_code in {403, 404}, path
 
 
+@pytest.mark.parametrize("shown", ["Bearer {}", "bearer {}", "BEARER {}", "bearer  {}", "{}"])
+async def test_a_bearer_is_one_however_the_scheme_is_written(shown):
+    browser = Browser(token=TOKEN)
+    for token, status in ((TOKEN, 200), (TOKEN[:-1], 401), ("", 401)):
+        headers = {"authorization": shown.format(token)}
+        assert (await browser("GET", "/turnfold/receipts", headers)).status_code == status
+
+
+async def test_the_holder_of_a_key_is_one_however_the_scheme_is_written():
+    names = {key_name({"authorization": f"{scheme} sk-1"}) for scheme in ("Bearer", "bearer")}
+    assert names == {"key-" + hashlib.sha256(b"turnfold serveBearer sk-1").hexdigest()[:32]}
+    assert key_name({"authorization": "Basic sk-1"}) not in names
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "DELETE", "PUT"])
+@pytest.mark.parametrize("token", [TOKEN, ""])
+async def test_what_is_asked_of_us_is_never_sent_on(method, token):
+    browser = Browser(token=token)
+    headers = {"authorization": f"Bearer {token}", "x-api-key": "k"}
+    for path in ("/turnfold", "/turnfold?x=1", "/%74urnfold", "/turnfold/", "/turnfold/other"):
+        assert (await browser(method, path, headers)).status_code == (404 if token else 403), path
+    answer = await browser(method, "/healthz")
+    assert answer.status_code == (200 if method in {"GET", "HEAD"} else 404)
+    assert not browser.upstream.paths
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -120,6 +151,8 @@ async def test_without_one_memory_can_be_neither_read_nor_deleted():
         ({"token": "short"}, "at least 16"),
         ({"upstream": "api.anthropic.com"}, "must be a URL"),
         ({"upstream": "file:///etc/passwd"}, "must be a URL"),
+        ({"upstream": "http://[::1"}, "must be a URL"),
+        ({"upstream": "http://localhost:port"}, "must be a URL"),
         ({"upstream": "https://api.anthropic.com/v1"}, "ends before /v1"),
         ({"upstream": "https://gateway.example/claude/v1/messages/"}, "ends before /v1"),
         ({"port": 70_000}, "at most 65535"),

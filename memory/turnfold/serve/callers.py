@@ -17,6 +17,7 @@ from typing import Any
 
 from turnfold.errors import TurnfoldError
 from turnfold.scope import LOCAL_USER
+from turnfold.serve.headers import bearer_in
 from turnfold.serve.settings import Wall
 
 USER = "x-turnfold-user"
@@ -97,7 +98,9 @@ def wants_memory(headers: Mapping[str, str]) -> bool:
 
 def key_name(headers: Mapping[str, str]) -> str:
     """What the holder of a request's API key is called; nobody can tell the key from it."""
-    key = headers.get("x-api-key", "") or headers.get("authorization", "")
+    token = bearer_in(headers)  # its scheme is written in many ways, and is one
+    shown = f"Bearer {token}" if token else headers.get("authorization", "")
+    key = headers.get("x-api-key", "") or shown
     if not key:
         return LOCAL_USER
     return f"key-{hashlib.sha256(b'turnfold serve' + key.encode()).hexdigest()[:32]}"

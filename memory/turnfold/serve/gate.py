@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hmac
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from turnfold.serve.headers import names_of
+from turnfold.serve.headers import bearer_in, names_of
 from turnfold.serve.settings import LOOPBACK_NAMES, ServeSettings
 from turnfold.serve.wire import Outgoing, Refused
 
@@ -76,7 +76,10 @@ class Gate:
             # A page of another origin; Node's own fetch says "cross-site" nowhere.
             return False
         origin = headers.get("origin")
-        return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        if origin is None:
+            return True
+        parts = _parts_of(origin)
+        return parts is not None and parts.netloc.lower() == headers.get("host", "").lower()
 
     def _token_refusal(self, path: str, headers: dict[str, str]) -> Refused | None:
         token = self._settings.token
@@ -92,14 +95,25 @@ class Gate:
             return None
         shown = [headers.get(TOKEN, "")]
         if is_own:
-            shown.append(headers.get("authorization", "").removeprefix("Bearer "))
+            shown.append(bearer_in(headers).strip() or headers.get("authorization", ""))
         if any(hmac.compare_digest(one.encode(), token.encode()) for one in shown):
             return None
         return Refused(401, "authentication_error", f"the header {TOKEN} has no valid token")
 
 
+def is_ours(path: str) -> bool:
+    """Whether a path is never sent on, whoever asks for it."""
+    return path in {HEALTH, OWN} or path.startswith(f"{OWN}/")
+
+
 def _name_of(url: str) -> str:
+    parts = _parts_of(url)
+    return "" if parts is None else (parts.hostname or "").lower()
+
+
+def _parts_of(url: str) -> SplitResult | None:
+    """None where it cannot be read, as one with half an IPv6 address."""
     try:
-        return (urlsplit(url).hostname or "").lower()
+        return urlsplit(url)
     except ValueError:
-        return ""
+        return None

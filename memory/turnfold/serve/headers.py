@@ -6,7 +6,7 @@ What concerns one connection alone stays on it (RFC 9110, 7.6.1); everything els
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from turnfold.accounting.receipt import Outlook
 
@@ -58,6 +58,12 @@ def to_client(pairs: Iterable[tuple[bytes, bytes]], outlook: Outlook | None) -> 
 def names_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers by their names in lower case; the last of those that are there twice."""
     return {name.decode("latin-1").lower(): _text(value) for name, value in pairs}
+
+
+def bearer_in(headers: Mapping[str, str]) -> str:
+    """The token of a bearer, however the scheme is written; "" where there is none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
 
 
 def _passing(pairs: Iterable[tuple[bytes, bytes]]) -> Pairs:

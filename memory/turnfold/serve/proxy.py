@@ -24,6 +24,7 @@ from turnfold.sdk.turn_requests import counts_messages, other_than_turn, sends_m
 from turnfold.serve.bodies import BodyError, read, unpacked, written
 from turnfold.serve.callers import Caller, caller_of, wants_memory
 from turnfold.serve.clouds import Cloud
+from turnfold.serve.gate import is_ours
 from turnfold.serve.headers import to_upstream
 from turnfold.serve.settings import ServeSettings
 from turnfold.serve.upstream import READ, Upstream
@@ -186,7 +187,9 @@ def _of_interest(incoming: Incoming) -> Callable[[str, str, Any], bool] | None:
 
 
 def _check_path(incoming: Incoming) -> None:
-    """Refuse a path that would leave the upstream's own when it is resolved."""
+    """Refuse a path of ours, and one that would leave the upstream's own when it is resolved."""
+    if is_ours(incoming.path):
+        raise Refused(404, "not_found_error", f"{incoming.method} of this path is nothing here")
     segments = incoming.path.replace("\\", "/").split("/")
     if not incoming.target.startswith(b"/") or "." in segments or ".." in segments:
         raise Refused(400, "invalid_request_error", "this path is not sent on")

@@ -7,7 +7,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+import httpx2
 
 from turnfold.errors import TurnfoldError
 
@@ -64,7 +66,7 @@ class ServeSettings:
     summary_key: str = field(repr=False, default_factory=lambda: os.environ.get(SUMMARY_KEY, ""))
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.upstream)
+        parts = _parts_of(self.upstream)
         is_url = parts.scheme in {"http", "https"} and parts.hostname and not parts.query
         if not is_url and self.upstream not in CLOUDS:
             raise TurnfoldError(
@@ -106,3 +108,12 @@ class ServeSettings:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def _parts_of(url: str) -> SplitResult:
+    """The parts of a URL; those of none where it cannot be read."""
+    try:
+        httpx2.URL(url)
+        return urlsplit(url)
+    except (ValueError, httpx2.InvalidURL):
+        return urlsplit("")

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from anthropic import AsyncAnthropic, omit
 
-from turnfold.serve.headers import Pairs
+from turnfold.serve.headers import Pairs, bearer_in
 
 # Seconds until a connection stands, and without a byte on one that does: the API sends pings.
 _CONNECT = 15.0
@@ -75,14 +75,14 @@ class Upstream:
         access = ",".join(one for one in betas if one.startswith(_ACCESS_BETA))
         shown: dict[str, Any] = {"anthropic-beta": access} if access else {}
         key = headers.get("x-api-key")
-        scheme, _, token = headers.get("authorization", "").partition(" ")
+        token = bearer_in(headers)
         # A key is always given: none is to be looked for in the environment of the proxy.
         if self._summary_key:
             auth: dict[str, Any] = {"api_key": self._summary_key}
             shown = {}
         elif key:
             auth, shown = {"api_key": key}, {**shown, "x-api-key": key, "Authorization": omit}
-        elif scheme.lower() == "bearer" and token:
+        elif token:
             auth = {"auth_token": token}
         else:
             auth = {"api_key": "none"}
