@@ -1,9 +1,15 @@
 """What is wrong with a request is for the API to say: memory passes it on and says nothing."""
 
+from dataclasses import replace
+
+import httpx2
 import pytest
-from support.chats import MODEL, history, memory, stand_in
+from anthropic import AnthropicFoundry
+from support.chats import MODEL, SMALL, history, memory, stand_in
+from turnfold.sdk.sending import pass_on_async
 
 HI = {"role": "user", "content": "Hi."}
+BOUND = "messages.1.content.0: Invalid `signature` in `thinking` block."
 THINKING = {"type": "thinking", "thinking": "?", "signature": ""}
 THOUGHT = {"role": "assistant", "content": [THINKING]}
 CITED = {"type": "text", "text": "So.", "citations": [{"document_index": 0}]}
@@ -107,3 +113,48 @@ def test_so_are_other_fields(name, value):
     bare = outcomes(stand_in().client(), messages, **{name: value})
     with memory() as remembering:
         assert outcomes(remembering.wrap(stand_in().client()), messages, **{name: value}) == bare
+
+
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("summarizer", [None, "provider"])
+@pytest.mark.parametrize("model", [nested(3_000), {"a": nested(3_000)}, [], 5, None])
+async def test_a_models_name_that_is_none_costs_no_answer(model, summarizer):
+    response = httpx2.Response(200, json={})
+    sent = []
+
+    async def send(body):
+        sent.append(body)
+        return response
+
+    receipts = []
+    with memory(summarizer=summarizer, on_receipt=receipts.append) as remembering:
+        middleware = remembering.middleware(stand_in().async_client(), conversation="c")
+        body = {"model": model, "max_tokens": 9, "messages": history(2)}
+        assert await middleware.send_async(body, send) is response
+    assert sent[0]["model"] is model
+    assert len(receipts) == 1
+
+
+async def test_a_refused_history_that_is_too_deep_to_compare_is_refused():
+    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": nested(3_000)}
+    body = {"model": MODEL, "messages": [HI, {"role": "assistant", "content": [call]}, HI]}
+    told = {"type": "error", "error": {"type": "invalid_request_error", "message": BOUND}}
+
+    async def send(_body):
+        return httpx2.Response(400, json=told)
+
+    assert (await pass_on_async(body, send)).status_code == 400
+
+
+def test_a_chats_model_may_be_called_auto():
+    client = AnthropicFoundry(api_key="k", base_url="http://localhost:1/anthropic")
+    policy = replace(SMALL, summary_model="haiku")
+    with memory(policy=policy, summarizer="provider") as remembering:
+        middleware = remembering.middleware(client)
+        assert middleware._writers.beside("auto").model == "auto"

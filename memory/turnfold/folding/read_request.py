@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from turnfold.history.citations import Source
 from turnfold.history.exchanges import Transcript
+from turnfold.history.plain import model_in
 from turnfold.history.utterances import Utterance
 
 
@@ -52,4 +53,4 @@ class ReadRequest:
     @property
     def model(self) -> str:
         """The model that is asked."""
-        return str(self.body.get("model", ""))
+        return model_in(self.body)

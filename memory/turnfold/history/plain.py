@@ -29,6 +29,12 @@ def plain_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return body if is_plain else plain(body)
 
 
+def model_in(body: Mapping[str, Any]) -> str:
+    """The name of the model in a plain body; "" where that is none."""
+    model = body.get("model")
+    return model if isinstance(model, str) else ""
+
+
 def _leaf(value: Any) -> Any:
     if callable(dumped := getattr(value, "model_dump", None)):  # of pydantic, the SDK's or not
         left_out = getattr(value, "__api_exclude__", None)

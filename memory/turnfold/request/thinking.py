@@ -87,9 +87,10 @@ def body_without_thinking(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     try:
         stripped = strip_thinking(body["messages"])
+        is_same = stripped == body["messages"]
     except Exception:  # noqa: BLE001 - what is wrong with a history is for the API to say
         return None
-    return None if stripped == body["messages"] else {**body, "messages": stripped}
+    return None if is_same else {**body, "messages": stripped}
 
 
 def strip_thinking(messages: Iterable[Message]) -> list[dict[str, Any]]:

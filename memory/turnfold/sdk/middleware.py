@@ -20,7 +20,7 @@ from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 from turnfold.accounting.answer import Answer
 from turnfold.engine.runtime import Runtime
 from turnfold.engine.turn import Turn
-from turnfold.history.plain import plain_body
+from turnfold.history.plain import model_in, plain_body
 from turnfold.policy import Policy
 from turnfold.request.refusals import Refusal
 from turnfold.resilience.worker_threads import on_asyncio
@@ -319,7 +319,7 @@ class MemoryMiddleware(Middleware):
         return body
 
     def _attempt(self, body: Mapping[str, Any], betas: str) -> Attempt:
-        writers = self._writers.beside(str(body.get("model") or ""))
+        writers = self._writers.beside(model_in(body))
         attempt = Attempt(
             body,
             process=self._process,

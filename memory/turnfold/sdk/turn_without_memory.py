@@ -10,6 +10,7 @@ from turnfold.accounting.answer import Answer
 from turnfold.accounting.prices import Price
 from turnfold.accounting.receipt import Receipt, Tokens
 from turnfold.accounting.tokens import count_fixed, count_message, estimate_text
+from turnfold.history.plain import model_in
 from turnfold.scope import Scope
 
 
@@ -41,7 +42,7 @@ class TurnWithoutMemory:
         tokens = Tokens(fixed=fixed, window=sum(sizes), full=fixed + sum(sizes))
         account = Account(self._prices, degraded=[self._reason], remarks=[*answer.remarks])
         return account.receipt(
-            model=str(self._body.get("model", "")),
+            model=model_in(self._body),
             user_id=self._scope.user_id,
             conversation=self._scope.conversation,
             turn=0,

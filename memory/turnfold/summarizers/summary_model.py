@@ -44,6 +44,19 @@ def is_expected_at(client: object, chat: str) -> bool:
     return host == _HOST or host.endswith(f".{_HOST}")
 
 
+def chat_model(client: object, name: str) -> SummaryModel:
+    """A model by the name that a chat asks for it, whatever that is called."""
+    return SummaryModel(name, structured=not _is_bedrock(client))
+
+
+def _is_bedrock(client: object) -> bool:
+    return bool(_kinds(client) & {"AnthropicBedrock", "AnthropicBedrockMantle"})
+
+
+def _kinds(client: object) -> set[str]:
+    return {kind.__name__.removeprefix("Async") for kind in type(client).__mro__}
+
+
 def summary_model(client: object, wanted: str) -> SummaryModel:
     """The model that writes summaries for a client.
 
@@ -59,10 +72,9 @@ def summary_model(client: object, wanted: str) -> SummaryModel:
     Raises:
         PolicyError: "auto", and no name is known for this cloud.
     """
-    kinds = {kind.__name__.removeprefix("Async") for kind in type(client).__mro__}
-    on_bedrock = bool(kinds & {"AnthropicBedrock", "AnthropicBedrockMantle"})
     if wanted != "auto":
-        return SummaryModel(wanted, structured=not on_bedrock)
+        return chat_model(client, wanted)
+    kinds = _kinds(client)
     if "AnthropicFoundry" in kinds:
         raise PolicyError(
             "at Foundry a model is called what its deployment was called, so there is no default "
@@ -73,6 +85,6 @@ def summary_model(client: object, wanted: str) -> SummaryModel:
         region = str(getattr(client, "aws_region", ""))
         prefix = "us." if region.startswith("us-") else ""
         return SummaryModel(f"{prefix}anthropic.{DEFAULT_MODEL}", structured=False)
-    if on_bedrock:
+    if _is_bedrock(client):
         return SummaryModel(f"anthropic.{DEFAULT_MODEL}", structured=False)
     return SummaryModel(DEFAULT_MODEL)

@@ -27,7 +27,12 @@ from turnfold.summarizers.resting import (
     door_of,
     server_of,
 )
-from turnfold.summarizers.summary_model import SummaryModel, is_expected_at, summary_model
+from turnfold.summarizers.summary_model import (
+    SummaryModel,
+    chat_model,
+    is_expected_at,
+    summary_model,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ def _beside(client: Any, named: SummaryModel, rests: Rests, chat: str) -> Writer
 
 def _compacting(client: Any, rests: Rests, chat: str, sent: OnItsWay | None = None) -> Writers:
     """The API's own compaction, by the chat's model."""
-    model = summary_model(client, chat)
+    model = chat_model(client, chat)
 
     def compacts(kind: Callable[..., Any], usual: Any, refused: set[str]) -> Any:
         return kind(client, chat, usual, refused, sent)
