@@ -106,6 +106,27 @@ def test_a_folder_where_a_file_should_be(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("url", ["sqlite:{}", "{}", "sqlite:{}/s.db", "{}/folder"])
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [("gone", "is not there"), ("folder/gone", "is not there"), ("link", "leads back to it")],
+)
+def test_a_link_that_leads_to_nothing_is_told(tmp_path, url, target, why):
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / target)
+    with pytest.raises(StoreError, match=rf"link' is a symbolic link to '.*', which {why}"):
+        open_store(url.format(link))
+    assert list(tmp_path.iterdir()) == [link]
+
+
+@pytest.mark.parametrize("url", ["sqlite:{}/s.db", "{}"])
+def test_a_link_to_a_folder_is_that_folder(tmp_path, url):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "real").mkdir()
+    open_store(url.format(tmp_path / "link")).close()
+    assert list((tmp_path / "real").iterdir())
+
+
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(StoreError, match=r"thesis\.tex"):

@@ -25,6 +25,7 @@ from pathlib import Path
 from turnfold_stores.chroma.folder_fingerprint import Seal
 from turnfold_stores.chroma.index import BUSY, ChromaIndex, require_chroma
 from turnfold_stores.errors import StoreCorrupt, StoreError, StoreUnavailable
+from turnfold_stores.local_paths import refuse_dead_link
 from turnfold_stores.process.crash_mark import was_idle
 from turnfold_stores.process.folder_lock import FolderLock, make_private
 from turnfold_stores.process.open_files import Present
@@ -190,6 +191,7 @@ def _remove(path: Path) -> None:
 
 def _make_folder(path: Path) -> None:
     """Make the folder, or make sure that what is in it is ours; nothing else is touched."""
+    refuse_dead_link(path)
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         present = {entry.name for entry in path.iterdir()}

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from turnfold_stores.errors import StoreUnavailable
+from turnfold_stores.local_paths import refuse_dead_link
 from turnfold_stores.process.fork import at_fork
 from turnfold_stores.process.open_files import Present
 from turnfold_stores.sqlite.errors import BUSY_TIMEOUT, errors_as_ours
@@ -144,6 +145,7 @@ class SqliteFile:
             self._connection = None
 
     def _make_private(self) -> None:
+        refuse_dead_link(self.path)
         if self.path.exists() and not self.path.is_file():
             what = "a folder" if self.path.is_dir() else "no file"
             raise StoreUnavailable(
