@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from turnfold.files.editing import inserted, listing, numbered, replaced
 from turnfold.files.paths import ROOT, FileRefused, file_path, is_within, parents
 from turnfold.files.stored_files import Edit, FileTree, StoredFiles
-from turnfold.history.redaction import clean
 
 _MOST_BYTES = 10_000_000
 
@@ -170,7 +169,7 @@ class FileCommands:
         name = file_path(path)
         if self._redact is None or name == ROOT:
             return name
-        parts = [clean(part, self._redact).replace("/", "_") for part in name.split("/")[2:]]
+        parts = [self._redact(part).replace("/", "_") for part in name.split("/")[2:]]
         return file_path("/".join([ROOT, *parts]))
 
     def _text(self, text: object, name: str) -> str:
@@ -182,7 +181,7 @@ class FileCommands:
             raise FileRefused(f"`{name}` holds what is no character") from None
         if size > _MOST_BYTES:
             raise FileRefused(f"`{name}` has {size:,} bytes: at most {_MOST_BYTES:,} are kept")
-        return text if self._redact is None else clean(text, self._redact)
+        return text if self._redact is None else self._redact(text)
 
     def _whole(self, text: str) -> str:
         """A text after a change: within bounds, and redacted across what was put together."""
