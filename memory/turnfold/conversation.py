@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-import anyio.to_thread
 from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import Message
 
@@ -25,6 +24,8 @@ from turnfold.memory import Memory, memory_of, without_memory
 from turnfold.resilience.taking_turns import TakingTurns, Turn
 from turnfold.resilience.worker_threads import TooLate
 from turnfold.scope import LOCAL_USER, Scope
+from turnfold.sdk.part_threads import Bounds
+from turnfold.summarizers.driver import Do, Script, play, play_on_loop
 
 logger = logging.getLogger("turnfold")
 
@@ -44,7 +45,11 @@ class _Begun(NamedTuple):
 
 
 class _Talk:
-    """What the sync and the async conversation share: the history and the accounts."""
+    """What the sync and the async conversation share: the history and the accounts.
+
+    What reads or writes the store in a turn is a script, whose steps each of them waits for in its
+    own way, in threads of the memory's and no longer than the deadline.
+    """
 
     def __init__(
         self,
@@ -87,13 +92,13 @@ class _Talk:
             self.last = None
             self.growth = []
 
-    def _begin(self, text: str, max_tokens: int) -> _Begun:
+    def _begin(self, text: str, max_tokens: int) -> Script[_Begun]:
         """What is sent, once it is known that the answer can be kept.
 
         Raises:
             StoreError: someone else has gone on with this conversation.
         """
-        while not self._is_latest(history := self._history):
+        while not (yield from self._is_latest(history := self._history)):
             if history is self._history:
                 raise self._gone_on()
         request: dict[str, Any] = {
@@ -105,17 +110,26 @@ class _Talk:
             request["system"] = self.system
         return _Begun(history, request)
 
-    def _is_latest(self, history: History) -> bool:
-        bounds = self.memory._background.bounds  # noqa: SLF001 - one package
+    def _is_latest(self, history: History) -> Script[bool]:
         try:
-            bounds.store.admit()
-            return bounds.turns.do(history.is_latest, self.memory.policy.deadline)
+            self._bounds.store.check()  # whether it works again is for the turn to try
+            return bool((yield Do(history.is_latest)))
         except BaseException as raised:  # noqa: BLE001 - a store may raise anything
             wrong = failure(raised)
         if isinstance(wrong, TooLate):
-            bounds.blame(wrong)  # so that the turn does not wait for it again
+            self._bounds.blame(wrong)  # so that the turn does not wait for it again
         self._raise_if_wanted(wrong)
         return True
+
+    @property
+    def _bounds(self) -> Bounds:
+        return self.memory._background.bounds  # noqa: SLF001 - one package
+
+    def _perform(self, effect: Do) -> Any:
+        return self._bounds.turns.do(effect.step, self.memory.policy.deadline)
+
+    async def _perform_async(self, effect: Do) -> Any:
+        return await self._bounds.turns.do_async(effect.step, self.memory.policy.deadline)
 
     def _raise_if_wanted(self, wrong: Exception) -> None:
         """A store that fails costs no answer, unless the policy says otherwise."""
@@ -128,7 +142,7 @@ class _Talk:
             f"begun anew or forgotten; open it again with the same id to go on from there"
         )
 
-    def _said(self, turn: Turn, begun: _Begun, answer: Message) -> None:
+    def _said(self, turn: Turn, begun: _Begun, answer: Message) -> Script[None]:
         """Take a finished answer into the history."""
         if answer.stop_reason is None:
             raise TurnfoldError("the answer broke off before its end; nothing was said")
@@ -147,17 +161,38 @@ class _Talk:
                 "kept. Read a stream to its end, or close it, before you say more"
             )
         exchange = [sent[-1], {"role": "assistant", "content": content}]
+        before = history.messages
+        # It is said, also where whoever waits is stopped while it is written down.
+        history.messages = [*before, *exchange]
         try:
-            kept = history.append(exchange)
-        except BaseException as raised:  # noqa: BLE001 - the answer is worth more than its record
+            kept = yield from self._kept(history, exchange)
+        except TurnfoldError:
+            history.messages = before
+            raise
+        if not kept:
+            history.messages = before
+            if history is self._history:
+                raise self._gone_on()
+
+    def _kept(self, history: History, exchange: list[dict[str, Any]]) -> Script[bool]:
+        """Write an exchange down. False where it does not go on the history.
+
+        Where the store fails, or is not done in time, it does: the answer is worth more than its
+        record. What is written too late all the same stands, unless the failure is raised.
+        """
+        raises = self.memory.policy.on_error == "raise"
+        try:
+            self._bounds.store.admit()
+            kept = bool((yield Do(partial(history.append, exchange, withdraws=raises))))
+        except BaseException as raised:  # noqa: BLE001 - a store may raise anything
             wrong = failure(raised)
-            self._raise_if_wanted(wrong)
-            logger.warning("an answer could not be stored and will not be resumed: %s", wrong)
-            kept = True
-        if kept:
-            history.messages = [*history.messages, *exchange]
-        elif history is self._history:
-            raise self._gone_on()
+        else:
+            self._bounds.store.worked()
+            return kept
+        self._bounds.blame(wrong)
+        self._raise_if_wanted(wrong)
+        logger.warning("an answer could not be stored and may not be resumed: %s", wrong)
+        return True
 
     def _account(self, history: History, receipt: Receipt) -> None:
         self.usage += receipt.usage + receipt.summary_usage
@@ -237,9 +272,9 @@ class Conversation(_Talk):
         _check_text(text)
         with self._turns.one() as turn:
             turn.wait()
-            begun = self._begin(text, max_tokens)
+            begun = play(self._begin(text, max_tokens), self._perform)
             answer = self._with_memory(begun.history).messages.create(**begun.request)
-            self._said(turn, begun, answer)
+            play(self._said(turn, begun, answer), self._perform)
         return _text_of(answer)
 
     def stream(self, text: str, max_tokens: int = 1024) -> Iterator[str]:
@@ -251,13 +286,13 @@ class Conversation(_Talk):
         _check_text(text)
         with self._turns.one() as turn:
             turn.wait()
-            begun = self._begin(text, max_tokens)
+            begun = play(self._begin(text, max_tokens), self._perform)
             with self._with_memory(begun.history).messages.stream(**begun.request) as pieces:
                 for piece in pieces.text_stream:
                     with turn.at_rest():
                         yield piece
                 answer = pieces.get_final_message()
-            self._said(turn, begun, answer)
+            play(self._said(turn, begun, answer), self._perform)
 
     def _with_memory(self, history: History) -> Anthropic:
         return self.memory.wrap(
@@ -292,9 +327,9 @@ class AsyncConversation(_Talk):
         _check_text(text)
         with self._turns.one() as turn:
             await turn.wait_async()
-            begun = await anyio.to_thread.run_sync(self._begin, text, max_tokens)
+            begun = await play_on_loop(self._begin(text, max_tokens), self._perform_async)
             answer = await self._with_memory(begun.history).messages.create(**begun.request)
-            await anyio.to_thread.run_sync(self._said, turn, begun, answer)
+            await play_on_loop(self._said(turn, begun, answer), self._perform_async)
         return _text_of(answer)
 
     async def stream(self, text: str, max_tokens: int = 1024) -> AsyncIterator[str]:
@@ -302,14 +337,14 @@ class AsyncConversation(_Talk):
         _check_text(text)
         with self._turns.one() as turn:
             await turn.wait_async()
-            begun = await anyio.to_thread.run_sync(self._begin, text, max_tokens)
+            begun = await play_on_loop(self._begin(text, max_tokens), self._perform_async)
             with_memory = self._with_memory(begun.history)
             async with with_memory.messages.stream(**begun.request) as pieces:
                 async for piece in pieces.text_stream:
                     with turn.at_rest():
                         yield piece
                 answer = await pieces.get_final_message()
-            await anyio.to_thread.run_sync(self._said, turn, begun, answer)
+            await play_on_loop(self._said(turn, begun, answer), self._perform_async)
 
     def _with_memory(self, history: History) -> AsyncAnthropic:
         return self.memory.wrap(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from turnfold_stores import Record, Store, StoreError
+from turnfold_stores import Record, Store, StoreError, StoreUnavailable
 from turnfold_stores.records.fields import Reading, messages_in
 
 from turnfold.history.redaction import Redact, redacted
 from turnfold.history.sendable import sendable
 from turnfold.request.thinking import strip_thinking
+from turnfold.resilience.worker_threads import current_task
 from turnfold.scope import Scope
 
 SAID_KIND = "said"
@@ -133,6 +135,7 @@ class History:
         self._generation = _resets(store, user_id, name) if generation is None else generation
         self._length = 0
         self._is_redacted = False
+        self._writing: int | None = None  # the process that is at it: a child made by fork is not
         self.messages = self._load()
 
     @property
@@ -158,11 +161,20 @@ class History:
         Raises:
             StoreError: the store could not be read.
         """
+        if self._is_writing:  # what comes next may be this one's own
+            return self._is_present()
         name = self._next_name()
         return self._is_present() and name not in self._store.ledger.get(self._user_id, [name])
 
-    def append(self, exchange: Sequence[Mapping[str, Any]]) -> bool:
+    def append(self, exchange: Sequence[Mapping[str, Any]], *, withdraws: bool = False) -> bool:
         """Keep a completed exchange in the store.
+
+        A step of `WorkerThreads` that was left writes nothing any more; where it was in the middle
+        of it, what it wrote stands.
+
+        Args:
+            exchange: the messages.
+            withdraws: whether that is deleted again, since nothing was said.
 
         Returns:
             False where someone else has gone on with this conversation in the meantime, begun it
@@ -171,10 +183,22 @@ class History:
         Raises:
             StoreError: the store could not be written.
         """
+        if self._is_writing:
+            raise StoreUnavailable("the exchange before it is still being written")
+        self._writing = os.getpid()
+        try:
+            return not _is_left() and self._put(exchange, withdraws=withdraws)
+        finally:
+            self._writing = None
+
+    def _put(self, exchange: Sequence[Mapping[str, Any]], *, withdraws: bool) -> bool:
         name, conversation = self._next_name(), self.scope.conversation
         body = {"messages": self._as_kept(exchange)}
         record = Record(name, SAID_KIND, conversation, body, at=time.time())
         if name not in self._store.ledger.put(self._user_id, [record]):
+            return False
+        if withdraws and _is_left():
+            self._store.ledger.delete(self._user_id, [name])
             return False
         self._length += 1
         # Only what is looked at once it is written misses no reset. It is kept by now: where it
@@ -184,6 +208,11 @@ class History:
                 self._store.ledger.delete(self._user_id, [name])
                 return False
         return True
+
+    @property
+    def _is_writing(self) -> bool:
+        """Whether a step that nobody waits for is still writing an exchange."""
+        return self._writing == os.getpid()
 
     def anew(self) -> History:
         """A new generation's, which is the present one from then on.
@@ -213,3 +242,9 @@ class History:
         kept = [redacted(message, self._redact) for message in said]
         self._is_redacted = self._is_redacted or kept != said
         return strip_thinking(kept) if self._is_redacted else kept
+
+
+def _is_left() -> bool:
+    """Whether this code is part of a step that nobody waits for any more."""
+    task = current_task()
+    return task is not None and task.left

@@ -67,6 +67,16 @@ class CircuitBreaker:
         self._lock = threading.Lock()
         self._asking: list[Task[Any]] = []  # where only so many may hang in it
 
+    def check(self) -> None:
+        """Ask whether the part is left alone, and leave it to another step to try it.
+
+        Raises:
+            LeftAlone: it is.
+        """
+        with self._lock:
+            if self._failures >= _IN_A_ROW:
+                self._raise_in_pause()
+
     def admit(self) -> None:
         """Ask whether the part may be asked.
 
@@ -76,14 +86,17 @@ class CircuitBreaker:
         with self._lock:
             if self._failures < _IN_A_ROW:
                 return
-            left = self._until - self._clock()
-            if left > 0:
-                raise LeftAlone(
-                    f"{self.part} failed {self._failures} times in a row and is left alone for "
-                    f"{math.ceil(left)} s ({self._why})"
-                )
+            self._raise_in_pause()
             self._trying = True
             self._until = self._clock() + self._pause
+
+    def _raise_in_pause(self) -> None:
+        left = self._until - self._clock()
+        if left > 0:
+            raise LeftAlone(
+                f"{self.part} failed {self._failures} times in a row and is left alone for "
+                f"{math.ceil(left)} s ({self._why})"
+            )
 
     def worked(self) -> None:
         """It did what it was asked."""
