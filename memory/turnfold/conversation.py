@@ -24,6 +24,7 @@ from turnfold.memory import Memory, memory_of, without_memory
 from turnfold.resilience.taking_turns import TakingTurns, Turn
 from turnfold.resilience.worker_threads import TooLate
 from turnfold.scope import LOCAL_USER, Scope
+from turnfold.sdk.listeners import check_listener
 from turnfold.sdk.part_threads import Bounds
 from turnfold.summarizers.driver import Do, Script, play, play_on_loop
 
@@ -250,13 +251,14 @@ class Conversation(_Talk):
             id: names the conversation; an id known to the store resumes it.
 
         Raises:
-            TurnfoldError: a name is empty.
+            TurnfoldError: a name is empty, or the memory's on_receipt is `async def`.
             StoreError: the store cannot be read.
         """
         _check_names(user_id, id)
         user_id = user_id or _user_of(client) or LOCAL_USER
         super().__init__(system, model, _memory_for(client, memory), user_id, id)
         self._client = without_memory(client) if client is not None else Anthropic()
+        check_listener(self.memory._on_receipt, self._client)  # noqa: SLF001 - one package
 
     def say(self, text: str, max_tokens: int = 1024) -> str:
         """Say something and wait for the answer. Where that fails, nothing was said.
@@ -351,8 +353,12 @@ class AsyncConversation(_Talk):
             self._client,
             user_id=history.scope.user_id,
             conversation=history.scope.conversation,
-            on_receipt=partial(self._account, history),
+            on_receipt=partial(self._heard, history),
         )
+
+    async def _heard(self, history: History, receipt: Receipt) -> None:
+        """On the loop: no listener of the application's, which may block, holds it up."""
+        self._account(history, receipt)
 
 
 def _user_of(client: Any) -> str | None:

@@ -26,6 +26,7 @@ from turnfold.policy import Policy
 from turnfold.scope import Scope, Whose, check_name, check_said
 from turnfold.sdk.background import Background
 from turnfold.sdk.client_copy import with_chain
+from turnfold.sdk.listeners import check_listener
 from turnfold.sdk.middleware import MemoryMiddleware
 from turnfold.sdk.part_threads import Bounds
 from turnfold.summarizers.protocol import Summarizer
@@ -54,7 +55,7 @@ class Memory(MemoryByHand, MemoryFiles):
         policy: Policy | None = None,
         embedder: Embedder | str | None = None,
         summarizer: Summarizer | Literal["provider"] | None = None,
-        on_receipt: Callable[[Receipt], None] | None = None,
+        on_receipt: Callable[[Receipt], object] | None = None,
     ) -> None:
         """Args:
             store: a URL ("memory:", "./folder", "sqlite:file", "postgresql://…"), a path, or a
@@ -68,14 +69,17 @@ class Memory(MemoryByHand, MemoryFiles):
             summarizer: writes summaries; by default Claude, through the client that is wrapped.
                 "provider": the chat's own model, by the API's on-demand compaction (beta), where
                 the turns stand in the prompt cache; see docs/summaries.md.
-            on_receipt: called with the receipt of every answered request. Where a client traces
+            on_receipt: called with the receipt of every answered request: for a sync client in
+                the thread that takes the answer; for an async one awaited on its event loop if
+                it is `async def`, else in a thread of memory's, so that it may block, and waited
+                for no longer than the deadline. What it raises is logged. Where a client traces
                 with OpenTelemetry, the span of the call gets its figures, too.
 
         Raises:
             StoreError: the store cannot be opened.
             SchemaMismatch: the store holds vectors of another embedding model.
             EmbedderError: the embedder named is not known.
-            TurnfoldError: the summarizer is none.
+            TurnfoldError: the summarizer is none, or on_receipt cannot be called.
         """
         self.policy = policy if policy is not None else Policy()
         if not isinstance(self.policy, Policy):
@@ -95,6 +99,7 @@ class Memory(MemoryByHand, MemoryFiles):
                 Summarizer,
                 'a function from a SummaryJob to a draft, or "provider"',
             )
+        check_listener(on_receipt)
         embedder = embedder if embedder is not None else default_embedder()
         patient = self.policy.on_error == "raise"
         self._embedder = None if embedder is None else ModelStart(embedder, patient=patient)
@@ -122,7 +127,7 @@ class Memory(MemoryByHand, MemoryFiles):
         user_id: str | None = None,
         conversation: str | None = None,
         time_zone: TimeZone = None,
-        on_receipt: Callable[[Receipt], None] | None = None,
+        on_receipt: Callable[[Receipt], object] | None = None,
     ) -> Client:
         """The client with memory: same type, same methods, same connection pool.
 
@@ -135,11 +140,13 @@ class Memory(MemoryByHand, MemoryFiles):
             conversation: which conversation of theirs this is.
             time_zone: by whose days "yesterday" is understood and what is recalled is dated,
                 such as "Asia/Tokyo"; None for the policy's, and that of the machine.
-            on_receipt: called with the receipt of every answered request of this client.
+            on_receipt: called with the receipt of every answered request of this client, as
+                that of the memory is.
 
         Raises:
             TurnfoldError: this is no client of the SDK, or of a class of your own that it cannot
-                make anew, or it has memory already.
+                make anew, or it has memory already; or it is a sync one, and on_receipt, here or
+                of the memory, is `async def`.
             PolicyError: there is no such time zone, or the client's cloud has no default for
                 the model that writes summaries.
         """
@@ -162,7 +169,7 @@ class Memory(MemoryByHand, MemoryFiles):
         conversation: str | None = None,
         time_zone: TimeZone = None,
         keep_first: int | None = None,
-        on_receipt: Callable[[Receipt], None] | None = None,
+        on_receipt: Callable[[Receipt], object] | None = None,
     ) -> MemoryMiddleware:
         """The memory by itself, for what takes middlewares of the SDK and makes its own client.
 
@@ -178,7 +185,7 @@ class Memory(MemoryByHand, MemoryFiles):
             on_receipt: as for `wrap`.
 
         Raises:
-            TurnfoldError: a name does not fit.
+            TurnfoldError: a name or on_receipt does not fit.
             PolicyError: a setting does not fit, or the client's cloud has no default for the
                 model that writes summaries.
         """
@@ -187,6 +194,8 @@ class Memory(MemoryByHand, MemoryFiles):
         changes: dict[str, Any] = {"time_zone": zone_of(time_zone), "keep_first": keep_first}
         changes = {name: value for name, value in changes.items() if value is not None}
         client = without_memory(client)
+        for each in (self._on_receipt, on_receipt):
+            check_listener(each, client)
         tell = [each for each in (self._on_receipt, on_receipt) if each is not None]
         return MemoryMiddleware(
             self._process,

@@ -84,7 +84,13 @@ def tell(receipt: Receipt) -> None:
     assert_type([hit.text for hit in receipt.hits], list[str])
 
 
+async def tell_on_loop(receipt: Receipt) -> None:
+    assert_type(receipt.turn, int)
+
+
 def a_memory_wraps_any_client() -> None:
+    Memory(on_receipt=lambda receipt: receipt.cost)
+    Memory(on_receipt=tell_on_loop).wrap(AsyncAnthropic(), on_receipt=tell_on_loop)
     with Memory(Path("folder"), policy=Policy(fold_at=2_000), on_receipt=tell) as memory:
         assert_type(memory, Memory)
         assert_type(memory.store, Store)

@@ -33,7 +33,13 @@ _Done = TypeVar("_Done")
 
 
 class NoThread(TurnfoldError):  # noqa: N818 - a state, not a fault
-    """A step was not begun: no thread could be had for it."""
+    """A step was not begun: no thread could be had for it.
+
+    Attributes:
+        hangs: whether that is since all threads of the crew were left hanging.
+    """
+
+    hangs = False
 
 
 class TooLate(TurnfoldError):  # noqa: N818 - a state, not a fault
@@ -267,7 +273,9 @@ class WorkerThreads:
     def _begin(self, task: Task[Any], done: Callable[[], None]) -> None:
         with self._lock:
             if sum(one.hangs for one in self._left) >= self._most:
-                raise NoThread(f"what hangs is left alone: all {self._most} threads for it wait")
+                full = NoThread(f"what hangs is left alone: all {self._most} threads for it wait")
+                full.hangs = True
+                raise full
             if self._at_work >= self._most:
                 self._waiting.append((task, done))
                 return
@@ -278,11 +286,11 @@ class WorkerThreads:
         )
         try:
             worker.start()
-        except RuntimeError as full:  # too many threads, or the interpreter is about to exit
+        except RuntimeError as wrong:  # too many threads, or the interpreter is about to exit
             with self._lock:
                 self._at_work -= 1
-                task.drop(full)
-            raise NoThread(f"no thread could be had: {full}") from None
+                task.drop(wrong)
+            raise NoThread(f"no thread could be had: {wrong}") from None
 
     def _work(self, task: Task[Any], done: Callable[[], None]) -> None:
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,16 +20,17 @@ from turnfold.request.recounted import recounted
 from turnfold.resilience.circuit_breaker import LeftAlone
 from turnfold.resilience.worker_threads import TooLate
 from turnfold.scope import LOCAL_USER, Scope, Whose
+from turnfold.sdk.attempt_effects import Tell
 from turnfold.sdk.deadline import Deadline
+from turnfold.sdk.listeners import OnReceipt, tell
 from turnfold.sdk.part_threads import Bounds
 from turnfold.sdk.turn_without_memory import TurnWithoutMemory
-from turnfold.summarizers.driver import Script
+from turnfold.summarizers.driver import Script, once
 from turnfold.summarizers.provider import OnItsWay
 from turnfold.summarizers.writers import Writers
 
 logger = logging.getLogger("turnfold")
 
-OnReceipt = Callable[[Receipt], None]
 _T = TypeVar("_T")
 
 
@@ -140,20 +141,24 @@ class Attempt:
             self._limit.on_giving_up(partial(self._process.leave, self.turn, self._scope))
         return self.turn
 
-    def tell(self, receipt: Receipt | None, answer: Answer) -> None:
-        """Tell of the receipt: log, trace, and whoever wants it.
+    def told(self, receipt: Receipt | None, answer: Answer) -> Script[None]:
+        """Tell of the receipt: log, trace, and whoever wants it, each by itself.
 
         Args:
             receipt: None where memory failed: then it says why, and no part of memory is asked.
             answer: as far as it came.
         """
+        limit = Deadline(self._process.policy.deadline)
         if receipt is None:
             policy = self._policy or self._process.policy
             without = TurnWithoutMemory(self.body, self._scope, self._limit.reason, policy.prices)
-            receipt = without.answered(answer)
+            counted = once(Tell(partial(without.answered, answer), limit))
+            receipt = yield from self.guarded(counted, blames=False)
+        if receipt is None:
+            return
         report(receipt, self._span)
-        for each in self._on_receipt:
-            each(receipt)
+        for listener in self._on_receipt:
+            yield from tell(listener, receipt, limit)
 
     @property
     def _scope(self) -> Scope:

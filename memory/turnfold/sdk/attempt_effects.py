@@ -10,6 +10,7 @@ import httpx2
 
 from turnfold.accounting.answer import Answer
 from turnfold.folding.preparation import FoldPreparation
+from turnfold.sdk.deadline import Deadline
 from turnfold.summarizers.driver import Script
 
 
@@ -44,9 +45,13 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """A step that runs code of the caller's, and takes what it takes."""
+    """A step that runs code of the caller's, within a time of its own. Sends what it returns.
+
+    For a sync client it takes what it takes: it is the caller's own thread.
+    """
 
     step: Callable[[], object]
+    limit: Deadline
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import anyio
-import anyio.to_thread
 import httpx2
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, Middleware
 
@@ -25,10 +24,11 @@ from turnfold.policy import Policy
 from turnfold.request.refusals import Refusal
 from turnfold.resilience.worker_threads import on_asyncio
 from turnfold.scope import Whose
-from turnfold.sdk.attempt import Attempt, OnReceipt, as_sent
+from turnfold.sdk.attempt import Attempt, as_sent
 from turnfold.sdk.attempt_effects import Await, Prepare, Tap, Tell
 from turnfold.sdk.background import Background
 from turnfold.sdk.late_imports import import_propagators
+from turnfold.sdk.listeners import OnReceipt, run, run_async
 from turnfold.sdk.response_tap import AsyncTee, Tee, answer_in, raw_response
 from turnfold.sdk.sending import (
     carry,
@@ -87,7 +87,7 @@ class MemoryMiddleware(Middleware):
         background: where folds are prepared, and the threads that steps run in.
         whose: memory, and which conversation of theirs.
         writers: who writes summaries for this client.
-        on_receipt: called with the receipt of every answered request.
+        on_receipt: each called with the receipt of every answered request.
         memory: the Memory this belongs to.
         policy: the settings of its turns; None for those of the process.
         """
@@ -166,8 +166,7 @@ class MemoryMiddleware(Middleware):
         turn, receipt = attempt.begin_to_finish(), None
         if turn is not None:
             receipt = yield from attempt.guarded(once(Do(partial(turn.answered, answer))))
-        tell = once(Tell(partial(attempt.tell, receipt, answer)))
-        yield from attempt.guarded(tell, blames=False)
+        yield from attempt.told(receipt, answer)
 
     # --- sync ---------------------------------------------------------------------------------
 
@@ -207,7 +206,7 @@ class MemoryMiddleware(Middleware):
                 perform = partial(self._perform, attempt, send)
                 raw.stream = Tee(raw, lambda answer: play(finished(answer), perform))
             case Tell(step):
-                step()
+                return run(step)
             case _:
                 return carry(send, effect)
         return None
@@ -275,8 +274,8 @@ class MemoryMiddleware(Middleware):
             case Tap(raw, finished):
                 perform = partial(self._perform_async, attempt, send)
                 raw.stream = AsyncTee(raw, lambda answer: play_on_loop(finished(answer), perform))
-            case Tell(step):
-                await anyio.to_thread.run_sync(step)
+            case Tell(step, limit):
+                return await run_async(step, limit, self._bounds.listeners)
             case _:
                 return await carry_async(send, effect)
         return None

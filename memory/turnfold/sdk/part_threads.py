@@ -1,9 +1,13 @@
 """How much the turns of one memory may hold up, and how many threads they may leave behind.
 
-Eight at the most: two for stores and embedders, three for folds that turns wait for, two for
-summaries that are asked for at once, and one for folds that are prepared in the background.
+Eight at the most in turns: two for stores and embedders, three for folds that turns wait for, two
+for summaries that are asked for at once, and one for folds that are prepared in the background.
 Where sync and async clients share a memory there is one of the last for each kind; the thread that
 loads an embedding model is one more.
+
+The threads of an event loop are the application's, and may all be at work: what blocks there has
+some of memory's own. Listeners of receipts have four, what is asked for by hand (`asearch`, tools)
+four, and backfills as many as they ask for summaries at once.
 """
 
 from __future__ import annotations
@@ -14,9 +18,12 @@ from turnfold.errors import StoreError, SummaryError, TurnfoldError
 from turnfold.request.refusals import Resting
 from turnfold.resilience.circuit_breaker import CircuitBreaker
 from turnfold.resilience.worker_threads import TooLate, WorkerThreads
+from turnfold.summarizers.in_parallel import SIDE_BY_SIDE
 
 _TURNS = 2
 _SUMMARIES = 2
+_LISTENERS = 4
+_HANDS = 4
 
 
 class Bounds:
@@ -25,6 +32,9 @@ class Bounds:
     Attributes:
         turns: takes the steps of turns.
         summaries: asks summarizers that block.
+        listeners: calls who wants the receipts of async clients, and is not async.
+        hands: takes what is asked for by hand on an event loop.
+        backfills: takes the steps of those on an event loop.
         store: what is not known to be another part's fault is the store's.
         summarizer: one that answers, if only with what is of no use or that this key or these
             turns are refused, has not failed; what that means `summarizers.resting` knows.
@@ -33,6 +43,9 @@ class Bounds:
     def __init__(self) -> None:
         self.turns = WorkerThreads(_TURNS, "turnfold-turn")
         self.summaries = WorkerThreads(_SUMMARIES, "turnfold-summary")
+        self.listeners = WorkerThreads(_LISTENERS, "turnfold-listener")
+        self.hands = WorkerThreads(_HANDS, "turnfold-hand")
+        self.backfills = WorkerThreads(SIDE_BY_SIDE, "turnfold-backfill")
         self.store = CircuitBreaker("the store")
         answers = (SummaryError, Resting, APIStatusError)
         self.summarizer = CircuitBreaker("the summarizer", answers=answers)
