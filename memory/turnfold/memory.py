@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal, Self, TypeVar
 
-import anyio.to_thread
 from turnfold_stores import Store, open_store
 
 from turnfold.accounting.account import Account
@@ -23,12 +22,16 @@ from turnfold.language.days import TimeZone, zone_of
 from turnfold.memory_by_hand import MemoryByHand, check_kind
 from turnfold.memory_files import MemoryFiles
 from turnfold.policy import Policy
+from turnfold.resilience.worker_threads import WorkerThreads
 from turnfold.scope import Scope, Whose, check_name, check_said
 from turnfold.sdk.background import Background
 from turnfold.sdk.client_copy import with_chain
 from turnfold.sdk.listeners import check_listener
 from turnfold.sdk.middleware import MemoryMiddleware
 from turnfold.sdk.part_threads import Bounds
+from turnfold.summaries.notes import SummaryDraft, SummaryJob
+from turnfold.summarizers.driver import SummarizeAsync
+from turnfold.summarizers.in_parallel import InThread
 from turnfold.summarizers.protocol import Summarizer
 from turnfold.summarizers.provider import PROVIDER
 from turnfold.summarizers.resting import Rests
@@ -259,11 +262,14 @@ class Memory(MemoryByHand, MemoryFiles):
     ) -> BackfillReport:
         """`backfill` over an async client."""
         step = partial(self._filling, messages, user_id, conversation, times, progress)
-        filling = await anyio.to_thread.run_sync(step)
+        in_thread = self._background.bounds.backfills.do_async
+        filling = await in_thread(step)
         writers = self._writers(without_memory(client)).of_user(user_id)
         own = writers.sync if callable(self._summarizer) else None
-        asked = writers.on_loop if own is None else own.on_loop
-        return await afill(filling, asked, writers.judged)
+        asked: SummarizeAsync | None = writers.on_loop
+        if own is not None:
+            asked = _asked_in(in_thread, own)
+        return await afill(filling, asked, writers.judged, in_thread)
 
     def _filling(
         self,
@@ -298,12 +304,13 @@ class Memory(MemoryByHand, MemoryFiles):
 
     async def aload(self) -> None:
         """`load`, in a thread."""
-        await anyio.to_thread.run_sync(self.load)
+        await self._in_thread(self.load)
 
     async def aclose(self) -> None:
         """`close`, in a thread; folds being prepared on this event loop get the same time."""
         await self._background.aclose()
-        await anyio.to_thread.run_sync(self.close)
+        # In a thread of its own: others may hang in the store.
+        await WorkerThreads(1, "turnfold-close").do_async(self.close)
 
     def close(self) -> None:
         """Close the store, unless it was handed in open. Closing twice is harmless.
@@ -365,6 +372,15 @@ def without_memory(client: Any) -> Any:
     chain: Any = getattr(client, "middleware", ())
     others = [entry for entry in chain if not isinstance(entry, MemoryMiddleware)]
     return client if len(others) == len(chain) else with_chain(client, others)
+
+
+def _asked_in(in_thread: InThread, asked: Summarizer) -> SummarizeAsync:
+    """A summarizer that blocks, asked on an event loop."""
+
+    async def summarize(job: SummaryJob) -> SummaryDraft:
+        return await in_thread(partial(asked, job))
+
+    return summarize
 
 
 def _check_wrap(client: object, user_id: str | None, conversation: str | None) -> None:

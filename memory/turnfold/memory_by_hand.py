@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import anyio.to_thread
 from turnfold_stores import Store, Vector
 
 from turnfold.archive.archive import Archive
@@ -42,6 +41,8 @@ from turnfold.policy import Policy
 from turnfold.recall.search import Search, SearchHit
 from turnfold.recall.stored import StoredTexts
 from turnfold.scope import Scope, check_name, check_said, scope_of
+from turnfold.sdk.background import Background
+from turnfold.summarizers.in_parallel import InThread
 from turnfold.upkeep.dry_run import scratch
 from turnfold.upkeep.note_editing import Note, notes_of, store_correction
 
@@ -53,6 +54,12 @@ class MemoryByHand:
     policy: Policy
     _embedder: ModelStart | None
     _process: Runtime
+    _background: Background
+
+    @property
+    def _in_thread(self) -> InThread:
+        """Takes a step off an event loop, in threads that are memory's own."""
+        return self._background.bounds.hands.do_async
 
     def preview(
         self,
@@ -166,7 +173,9 @@ class MemoryByHand:
     ) -> AsyncMemoryTool:
         """`tool`, for async clients; looks things up in a thread."""
         check_tool_name(name)
-        return AsyncMemoryTool(self._lookup(user_id, conversation, tokens), name)
+        return AsyncMemoryTool(
+            self._lookup(user_id, conversation, tokens), name, in_thread=self._in_thread
+        )
 
     def _lookup(self, user_id: str, conversation: str | None, tokens: int) -> Lookup:
         check_said("user_id", user_id)
@@ -342,19 +351,19 @@ class MemoryByHand:
     async def anotes(self, *, user_id: str, conversation: str | None = None) -> list[Note]:
         """`notes`, in a thread."""
         step = partial(self.notes, user_id=user_id, conversation=conversation)
-        return await anyio.to_thread.run_sync(step)
+        return await self._in_thread(step)
 
     async def aretract(self, note: str, *, user_id: str, conversation: str | None = None) -> None:
         """`retract`, in a thread."""
         step = partial(self.retract, note, user_id=user_id, conversation=conversation)
-        await anyio.to_thread.run_sync(step)
+        await self._in_thread(step)
 
     async def areplace(
         self, note: str, text: str, *, user_id: str, conversation: str | None = None
     ) -> None:
         """`replace`, in a thread."""
         step = partial(self.replace, note, text, user_id=user_id, conversation=conversation)
-        await anyio.to_thread.run_sync(step)
+        await self._in_thread(step)
 
     async def aforget(
         self,
@@ -374,7 +383,7 @@ class MemoryByHand:
             turn=turn,
             hit=hit,
         )
-        return await anyio.to_thread.run_sync(step)
+        return await self._in_thread(step)
 
     async def apreview(
         self,
@@ -385,14 +394,14 @@ class MemoryByHand:
     ) -> dict[str, Any]:
         """`preview`, in a thread."""
         step = partial(self.preview, body, user_id=user_id, conversation=conversation)
-        return await anyio.to_thread.run_sync(step)
+        return await self._in_thread(step)
 
     async def asearch(
         self, query: str, *, user_id: str, conversation: str | None = None, limit: int = 8
     ) -> list[SearchHit]:
         """`search`, in a thread."""
         step = partial(self.search, query, user_id=user_id, conversation=conversation, limit=limit)
-        return await anyio.to_thread.run_sync(step)
+        return await self._in_thread(step)
 
 
 def check_kind(what: str, value: object, kind: Any, wanted: str) -> None:

@@ -9,6 +9,7 @@ from turnfold.files.commands import FileCommands
 from turnfold.files.stored_files import StoredFiles
 from turnfold.policy import Policy
 from turnfold.scope import LOCAL_USER, check_name
+from turnfold.sdk.background import Background
 from turnfold.sdk.file_tool import AsyncStoredMemoryTool, StoredMemoryTool
 
 
@@ -17,6 +18,7 @@ class MemoryFiles:
 
     store: Store
     policy: Policy
+    _background: Background
 
     def memory_tool(
         self, *, user_id: str | None = None, conversation: str | None = None
@@ -41,7 +43,9 @@ class MemoryFiles:
         self, *, user_id: str | None = None, conversation: str | None = None
     ) -> BetaAsyncAbstractMemoryTool:
         """`memory_tool`, for async clients; works in a thread."""
-        return AsyncStoredMemoryTool(self._file_commands(user_id, conversation))
+        return AsyncStoredMemoryTool(
+            self._file_commands(user_id, conversation), self._background.bounds.hands.do_async
+        )
 
     def _file_commands(self, user_id: str | None, conversation: str | None) -> FileCommands:
         check_name("user_id", user_id)

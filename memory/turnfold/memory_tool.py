@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-import anyio.to_thread
 from anthropic.lib.tools import (
     BetaAsyncBuiltinFunctionTool,
     BetaBuiltinFunctionTool,
@@ -28,6 +27,8 @@ from turnfold.history.nested import copied
 from turnfold.recall.search import SearchHit
 from turnfold.recall.stored import Stored, StoredTexts
 from turnfold.request.quotation import mark_for, memory_block, one_line
+from turnfold.resilience.worker_threads import NoThread
+from turnfold.summarizers.in_parallel import InThread
 
 logger = logging.getLogger("turnfold")
 
@@ -202,8 +203,9 @@ class MemoryTool(BetaBuiltinFunctionTool):
 class AsyncMemoryTool(BetaAsyncBuiltinFunctionTool):
     """`MemoryTool` for the async `tool_runner`; looks things up in a thread."""
 
-    def __init__(self, lookup: Lookup, name: str = TOOL_NAME) -> None:
+    def __init__(self, lookup: Lookup, name: str = TOOL_NAME, *, in_thread: InThread) -> None:
         self._tool = MemoryTool(lookup, name)
+        self._in_thread = in_thread
 
     @property
     def definition(self) -> ToolParam:
@@ -216,7 +218,11 @@ class AsyncMemoryTool(BetaAsyncBuiltinFunctionTool):
 
     async def call(self, input: object) -> str:  # noqa: A002 - the SDK's name
         """What an input of the tool is answered; see `MemoryTool.call`."""
-        return await anyio.to_thread.run_sync(self._tool.call, input)
+        try:
+            return await self._in_thread(partial(self._tool.call, input))
+        except NoThread as wrong:  # all of them wait for the store
+            logger.warning("the recall tool failed: %s", wrong)
+            raise ToolError("Memory cannot be read now.") from None
 
     def answers(self, block: Any) -> bool:
         """Whether a block of a reply is a call of this tool."""
@@ -224,7 +230,7 @@ class AsyncMemoryTool(BetaAsyncBuiltinFunctionTool):
 
     async def tool_result(self, block: Any) -> ToolResultBlockParam:
         """The block to send back for a call of this tool; see `MemoryTool.tool_result`."""
-        return await anyio.to_thread.run_sync(self._tool.tool_result, block)
+        return await _result_async(block, self.call(_field(block, "input")))
 
 
 def _definition(name: str) -> dict[str, Any]:
@@ -236,12 +242,25 @@ def _field(block: Any, name: str) -> Any:
 
 
 def _result(block: Any, call: Callable[[], str]) -> ToolResultBlockParam:
-    call_id = str(_field(block, "id"))
     try:
-        return {"type": "tool_result", "tool_use_id": call_id, "content": call()}
+        return _told(block, call())
     except ToolError as told:
-        text = str(told)
-        return {"type": "tool_result", "tool_use_id": call_id, "content": text, "is_error": True}
+        return _told(block, str(told), is_error=True)
+
+
+async def _result_async(block: Any, call: Awaitable[str]) -> ToolResultBlockParam:
+    try:
+        return _told(block, await call)
+    except ToolError as told:
+        return _told(block, str(told), is_error=True)
+
+
+def _told(block: Any, text: str, *, is_error: bool = False) -> ToolResultBlockParam:
+    name = str(_field(block, "id"))
+    told: ToolResultBlockParam = {"type": "tool_result", "tool_use_id": name, "content": text}
+    if is_error:
+        told["is_error"] = True
+    return told
 
 
 def _whole(value: object, name: str) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-import anyio.to_thread
 from mcp.server.mcpserver.exceptions import ToolError
 
 from turnfold.archive.passages import content_of
@@ -83,13 +82,13 @@ class ReadingTools:
                 raise ToolError(f"{name}={value} must be between 0 and {_MOST_TURNS}")
         search = Search(self._memory.store, self._user_id)
         step = partial(search.around, passage, before=before, after=after)
-        conversation, turns = await _in_thread(step)
+        conversation, turns = await _in_thread(self._memory, step)
         return turns_of(conversation, turns, self._memory.policy.zone)
 
     async def list_conversations(self) -> KnownConversations:
         """List the conversations of which there are notes, the newest first."""
         step = partial(conversations_with_notes, self._memory.store, self._user_id)
-        return conversations_of(await _in_thread(step), self._memory.policy.zone)
+        return conversations_of(await _in_thread(self._memory, step), self._memory.policy.zone)
 
     async def list_notes(self, conversation: str | None = None) -> ListedNotes:
         """List the notes that stand for the older turns of a conversation.
@@ -163,7 +162,7 @@ class ChangingTools:
         """
         _check_forgetting(passages, conversation, turns, whole=whole)
         if passages:
-            return told(await _in_thread(partial(self._forget_found, passages)))
+            return told(await _in_thread(self._memory, partial(self._forget_found, passages)))
         change = self._memory.aforget(
             user_id=self._user_id, conversation=conversation, turn=None if whole else turns
         )
@@ -202,8 +201,8 @@ def _check_forgetting(
         )
 
 
-async def _in_thread(work: Callable[[], _T]) -> _T:
-    return await _answered(anyio.to_thread.run_sync(work))
+async def _in_thread(memory: Memory, work: Callable[[], _T]) -> _T:
+    return await _answered(memory._in_thread(work))  # noqa: SLF001 - one package
 
 
 async def _answered(work: Awaitable[_T]) -> _T:

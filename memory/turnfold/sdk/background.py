@@ -127,6 +127,8 @@ class Background:
         """The same for the tasks of the running loop."""
         self._own()
         self._stopping.set()
+        if not on_asyncio():  # no task was left on it
+            return
         loop = asyncio.get_running_loop()
         with self._lock:
             tasks = [task for task in self._tasks if task.get_loop() is loop]

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-import anyio.to_thread
 from anthropic.lib.tools import (
     BetaAbstractMemoryTool,
     BetaAsyncAbstractMemoryTool,
@@ -25,6 +24,8 @@ from anthropic.types.beta import (
 from turnfold.errors import TurnfoldError
 from turnfold.files.commands import FileCommands
 from turnfold.files.paths import FileRefused
+from turnfold.resilience.worker_threads import NoThread
+from turnfold.summarizers.in_parallel import InThread
 
 logger = logging.getLogger("turnfold")
 
@@ -73,50 +74,58 @@ class StoredMemoryTool(BetaAbstractMemoryTool):
 class AsyncStoredMemoryTool(BetaAsyncAbstractMemoryTool):
     """`StoredMemoryTool` for async clients; works in a thread."""
 
-    def __init__(self, commands: FileCommands) -> None:
+    def __init__(self, commands: FileCommands, in_thread: InThread) -> None:
         """Args:
         commands: of the user whose files they are.
+        in_thread: takes a step that blocks.
         """
         super().__init__()
         self._commands = commands
+        self._in_thread = in_thread
 
     async def view(self, command: BetaMemoryTool20250818ViewCommand) -> BetaFunctionToolResultType:
         """A file with line numbers, or what is in a directory."""
-        return await _in_thread(_view(self._commands, command))
+        return await self._work(_view(self._commands, command))
 
     async def create(
         self, command: BetaMemoryTool20250818CreateCommand
     ) -> BetaFunctionToolResultType:
         """Write a new file."""
-        return await _in_thread(_create(self._commands, command))
+        return await self._work(_create(self._commands, command))
 
     async def str_replace(
         self, command: BetaMemoryTool20250818StrReplaceCommand
     ) -> BetaFunctionToolResultType:
         """Replace what a file says in one place."""
-        return await _in_thread(_str_replace(self._commands, command))
+        return await self._work(_str_replace(self._commands, command))
 
     async def insert(
         self, command: BetaMemoryTool20250818InsertCommand
     ) -> BetaFunctionToolResultType:
         """Insert lines into a file."""
-        return await _in_thread(_insert(self._commands, command))
+        return await self._work(_insert(self._commands, command))
 
     async def delete(
         self, command: BetaMemoryTool20250818DeleteCommand
     ) -> BetaFunctionToolResultType:
         """Delete a file or a directory."""
-        return await _in_thread(_delete(self._commands, command))
+        return await self._work(_delete(self._commands, command))
 
     async def rename(
         self, command: BetaMemoryTool20250818RenameCommand
     ) -> BetaFunctionToolResultType:
         """Rename or move a file or a directory."""
-        return await _in_thread(_rename(self._commands, command))
+        return await self._work(_rename(self._commands, command))
 
     async def clear_all_memory(self) -> BetaFunctionToolResultType:
         """Delete all files of this user."""
-        return await _in_thread(self._commands.clear)
+        return await self._work(self._commands.clear)
+
+    async def _work(self, work: Callable[[], str]) -> str:
+        try:
+            return await self._in_thread(partial(_answer, work))
+        except NoThread as wrong:  # all of them wait for the store
+            raise _no_answer(wrong) from None
 
 
 def _view(do: FileCommands, said: BetaMemoryTool20250818ViewCommand) -> Callable[[], str]:
@@ -156,9 +165,9 @@ def _answer(work: Callable[[], str]) -> str:
     except FileRefused as wrong:
         raise ToolError(str(wrong)) from None
     except TurnfoldError as wrong:
-        logger.warning("the memory tool: %s", wrong)
-        raise ToolError("The memory store does not answer; nothing was changed.") from None
+        raise _no_answer(wrong) from None
 
 
-async def _in_thread(work: Callable[[], str]) -> str:
-    return await anyio.to_thread.run_sync(partial(_answer, work))
+def _no_answer(wrong: TurnfoldError) -> ToolError:
+    logger.warning("the memory tool: %s", wrong)
+    return ToolError("The memory store does not answer; nothing was changed.")

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -17,6 +15,7 @@ from turnfold.accounting.receipt import Receipt
 from turnfold.errors import StoreError, TurnfoldError, shown
 from turnfold.language.days import limit_of, written_moment
 from turnfold.memory import Memory
+from turnfold.resilience.worker_threads import NoThread
 from turnfold.serve.openapi import description, page
 
 _MOST_RECEIPTS = 1_000
@@ -100,13 +99,12 @@ class Program:
             asked = _asked(request, "user", "conversation", "before")
             before = asked.get("before")
             age = None if before is None else _moment(self._memory, before)
-            step = partial(
-                self._memory.forget,
+            done = await self._memory.aforget(
                 user_id=_given(asked, "user"),
                 conversation=asked.get("conversation"),
                 before=age,
             )
-            return {"forgotten": asdict(await anyio.to_thread.run_sync(step))}
+            return {"forgotten": asdict(done)}
 
         return await _answered(forgotten)
 
@@ -121,7 +119,7 @@ class Program:
 async def _answered(work: Any) -> Response:
     try:
         return JSONResponse(await work())
-    except StoreError as wrong:
+    except (StoreError, NoThread) as wrong:
         return _error(503, "api_error", wrong)
     except TurnfoldError as wrong:
         return _bad(wrong)

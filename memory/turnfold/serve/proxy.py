@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import anyio.to_thread
+import anyio
 import httpx2
 from anthropic import NotFoundError
 from starlette.types import Receive, Scope, Send
@@ -17,6 +17,7 @@ from turnfold.accounting.receipt import Outlook, Receipt
 from turnfold.errors import TurnfoldError
 from turnfold.memory import Memory
 from turnfold.request.refusals import REFUSING
+from turnfold.resilience.worker_threads import NoThread, WorkerThreads
 from turnfold.sdk.middleware import OUTLOOK
 from turnfold.sdk.sending import pass_on_async
 from turnfold.sdk.tool_runner import asks_for_thread, with_history
@@ -36,6 +37,7 @@ logger = logging.getLogger("turnfold")
 _MOST_BYTES = 40 << 20
 # JSON of more bytes than these is read and written in a thread, so that other streams go on.
 _LARGE = 1 << 18
+_THREADS = 4
 _HISTORY: Mapping[str, Any] = {"messages": []}
 
 
@@ -53,6 +55,7 @@ class Proxy:
         self._upstream = upstream
         self._settings = settings
         self._on_receipt = on_receipt
+        self._threads = WorkerThreads(_THREADS, "turnfold-body")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -84,7 +87,7 @@ class Proxy:
         came = await incoming.body(_MOST_BYTES)
         wants = of_interest is sends_messages and wants_memory(incoming.headers)
         try:
-            raw, body = await _opened(incoming, came)
+            raw, body = await self._opened(incoming, came)
         except BodyError as why:
             return await self._unread(incoming, came, why, wants=wants)
         if not wants:
@@ -105,7 +108,7 @@ class Proxy:
             caller = caller_of(incoming.headers, body, self._settings.wall)
             if wants and asks_for_thread(incoming.headers, body):
                 body = with_history(body)
-                raw = await _aside(len(raw), partial(written, body))
+                raw = await self._aside(len(raw), partial(written, body))
             if not wants or other_than_turn(body) is not None:
                 return await self._leave(incoming, raw, body)
             return await self._turn(incoming, raw, body, caller)
@@ -164,13 +167,28 @@ class Proxy:
         async def send(sends: Mapping[str, Any]) -> httpx2.Response:
             content = raw
             if sends is not body:
-                content = await _aside(len(raw), partial(written, sends))
+                content = await self._aside(len(raw), partial(written, sends))
                 incoming.lose(b"content-encoding")
             headers = to_upstream(incoming.pairs, is_read=True, is_whole=True)
             response = await self._upstream.send(incoming.method, incoming.target, headers, content)
             return await _kept(response)
 
         return send
+
+    async def _opened(self, incoming: Incoming, raw: bytes) -> tuple[bytes, Mapping[str, Any]]:
+        """A body, not compressed any more, and its JSON."""
+        if encoding := incoming.encoding:
+            raw = await self._aside(_LARGE, partial(unpacked, raw, encoding, _MOST_BYTES))
+        return raw, await self._aside(len(raw), partial(read, raw))
+
+    async def _aside(self, size: int, step: Callable[[], Any]) -> Any:
+        """Take a step here, or in a thread where it would hold up others."""
+        if size < _LARGE:
+            return step()
+        try:
+            return await self._threads.do_async(step)
+        except NoThread:
+            return step()
 
     def _keep_first(self, caller: Caller) -> int | None:
         if not caller.is_agent:
@@ -193,19 +211,6 @@ def _check_path(incoming: Incoming) -> None:
     segments = incoming.path.replace("\\", "/").split("/")
     if not incoming.target.startswith(b"/") or "." in segments or ".." in segments:
         raise Refused(400, "invalid_request_error", "this path is not sent on")
-
-
-async def _opened(incoming: Incoming, raw: bytes) -> tuple[bytes, Mapping[str, Any]]:
-    """A body, not compressed any more, and its JSON."""
-    if not (encoding := incoming.encoding):
-        return raw, await _aside(len(raw), partial(read, raw))
-    plain = await anyio.to_thread.run_sync(unpacked, raw, encoding, _MOST_BYTES)
-    return plain, await _aside(len(plain), partial(read, plain))
-
-
-async def _aside(size: int, step: Callable[[], Any]) -> Any:
-    """Take a step here, or in a thread where it would hold up others."""
-    return step() if size < _LARGE else await anyio.to_thread.run_sync(step)
 
 
 async def _kept(response: httpx2.Response) -> httpx2.Response:

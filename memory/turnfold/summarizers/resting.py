@@ -18,7 +18,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from typing import Any, Self
 
-import anyio.to_thread
 from turnfold_stores.bounded import BoundedDict
 
 from turnfold.errors import SummaryError
@@ -294,10 +293,6 @@ class Asked(_OfUser):
             raise
         self._rest.worked(self._user_id)
         return draft
-
-    async def on_loop(self, job: SummaryJob) -> SummaryDraft:
-        """The same for an event loop, in a thread."""
-        return await anyio.to_thread.run_sync(self, job, abandon_on_cancel=True)
 
 
 class AskedToCompare(Asked):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
-
-import anyio.to_thread
 
 from turnfold.errors import TurnfoldError
 from turnfold.summarizers.driver import (
@@ -19,14 +16,12 @@ from turnfold.summarizers.driver import (
     Sleep,
     SummarizeAsync,
 )
-from turnfold.summarizers.in_parallel import Judged, side_by_side
+from turnfold.summarizers.in_parallel import InThread, Judged, side_by_side
 from turnfold.summarizers.protocol import Summarizer
 from turnfold.upkeep.backfill import Backfill, BackfillReport
 
 # Seconds between two looks whether another worker is done.
 _POLL = 0.2
-
-_T = TypeVar("_T")
 
 
 def filled(filling: Backfill, *, compares: bool) -> Script[BackfillReport]:
@@ -72,9 +67,15 @@ def fill(filling: Backfill, summarize: Summarizer | None, judged: Judged) -> Bac
 
 
 async def afill(
-    filling: Backfill, summarize: SummarizeAsync | None, judged: Judged
+    filling: Backfill, summarize: SummarizeAsync | None, judged: Judged, in_thread: InThread
 ) -> BackfillReport:
-    """Run a backfill on an event loop; stores and embedder run in threads. See `fill`.
+    """Run a backfill on an event loop. See `fill`.
+
+    Args:
+        filling: what is done, step by step.
+        summarize: asked for summaries.
+        judged: told what each answer was worth.
+        in_thread: takes a step that blocks.
 
     Raises:
         TurnfoldError: there is no one to ask for summaries.
@@ -82,13 +83,9 @@ async def afill(
     """
     if summarize is None:
         raise TurnfoldError("abackfill wants an async client; backfill takes a sync one")
-    player = LoopPlayer(summarize, _in_thread, judged=judged)
+    player = LoopPlayer(summarize, in_thread, judged=judged)
     return await player.play(filled(filling, compares=player.compares))
 
 
 def _side_by_side(steps: Sequence[Callable[[], None]]) -> None:
     side_by_side(lambda step: step(), steps, name="turnfold-backfill")
-
-
-async def _in_thread(step: Callable[[], _T], /) -> _T:
-    return await anyio.to_thread.run_sync(step)

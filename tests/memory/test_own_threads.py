@@ -1,0 +1,123 @@
+"""What memory does beside an event loop, it does in threads of its own: the loop's may be busy."""
+
+import asyncio
+import threading
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+import pytest
+from support.chats import ask, history, memory, stand_in
+from support.faulty import Trouble, troubled_store
+from support.ways import Door
+from turnfold import AsyncConversation, ExtractiveSummarizer
+from turnfold.resilience.worker_threads import NoThread
+
+
+@asynccontextmanager
+async def all_at_work():
+    """The threads of the loop, which are the application's, are all taken; not for ever."""
+    limiter, came_back, taken = anyio.to_thread.current_default_thread_limiter(), [], object()
+    before, limiter.total_tokens = limiter.total_tokens, 1
+    await limiter.acquire_on_behalf_of(taken)
+
+    def release(why=""):
+        if limiter.total_tokens == 1:
+            limiter.total_tokens = before
+            limiter.release_on_behalf_of(taken)
+            came_back.extend([why] if why else [])
+
+    late = asyncio.get_running_loop().call_later(10, release, "late")
+    try:
+        yield
+    finally:
+        late.cancel()
+        release()
+    assert not came_back, "memory waited for a thread of the application's"
+
+
+@pytest.mark.parametrize("way", ["create", "stream"])
+async def test_a_turn_waits_for_no_thread_of_the_applications(way):
+    door, receipts = Door("async"), []
+    with memory(on_receipt=receipts.append) as remembering:
+        client = remembering.wrap(door.client(stand_in("So.")), conversation="c")
+        async with all_at_work():
+            await door.ask(way, client, ask(history(2)))
+        assert len(receipts) == 1
+
+
+async def test_nor_does_a_conversation():
+    with memory() as remembering:
+        talk = AsyncConversation(client=stand_in("So.").async_client(), memory=remembering)
+        async with all_at_work():
+            await talk.say("One.")
+            assert [piece async for piece in talk.stream("Two.")]
+        assert len(talk.messages) == 4
+
+
+async def test_nor_does_what_is_asked_for_by_hand():
+    fake = stand_in("So.")
+    remembering = memory()
+    client = fake.async_client()
+    async with all_at_work():
+        await remembering.aload()
+        await remembering.abackfill(history(9), client=client, user_id="ada", conversation="c")
+        whose = {"user_id": "ada", "conversation": "c"}
+        assert await remembering.asearch("amber3", **whose)
+        (note, *_) = await remembering.anotes(**whose)
+        await remembering.aretract(note.id, **whose)
+        await remembering.apreview(ask(history(9)), **whose)
+        tool = remembering.atool(**whose)
+        assert "amber3" in await tool.call({"query": "amber3"})
+        called = {"type": "tool_use", "id": "t", "name": "recall", "input": {"query": "amber3"}}
+        assert "amber3" in (await tool.tool_result(called))["content"]
+        assert await remembering.amemory_tool(user_id="ada").clear_all_memory()
+        assert (await remembering.aforget(**whose)).exchanges
+        await remembering.aclose()
+
+
+async def test_nor_does_a_backfill_with_a_summarizer_that_blocks():
+    client = stand_in("So.").async_client()
+    with memory(summarizer=ExtractiveSummarizer()) as remembering:
+        async with all_at_work():
+            told = await remembering.abackfill(
+                history(9), client=client, user_id="ada", conversation="c"
+            )
+        assert told.folded
+
+
+async def test_searches_that_hang_and_are_given_up_hold_up_no_turn():
+    release, came_back = threading.Event(), []
+
+    def hang():
+        if not release.wait(20):
+            came_back.append("by itself")
+
+    trouble = Trouble(lambda _, name: name == "ledger.match", hang)
+    with memory(troubled_store(trouble)) as remembering:
+        client = remembering.wrap(stand_in("So.").async_client(), user_id="ada")
+        await client.messages.create(**ask(history(2)))
+        trouble.hits = lambda _number, name: threading.current_thread().name == "turnfold-hand"
+        trouble.armed = True
+        for _ in range(50):
+            with anyio.move_on_after(0.02):
+                await remembering.asearch("amber1", user_id="ada")
+            if trouble.struck >= 4:
+                break
+        with pytest.raises(NoThread, match="what hangs is left alone"):
+            await remembering.asearch("amber1", user_id="ada")
+        tool = remembering.atool(user_id="ada")
+        called = {"type": "tool_use", "id": "t", "name": "recall", "input": {"query": "amber1"}}
+        assert (await tool.tool_result(called))["is_error"]
+        await client.messages.create(**ask(history(3)))
+        assert not came_back
+        release.set()
+        await remembering.aclose()
+
+
+def test_what_is_left_on_no_loop_of_asyncio_is_closed_all_the_same():
+    """As on trio, where no task can be left."""
+    remembering = memory()
+    closing = remembering._background.aclose()
+    with pytest.raises(StopIteration):
+        closing.send(None)
+    remembering.close()
