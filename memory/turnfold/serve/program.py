@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +18,7 @@ from turnfold.language.days import limit_of, written_moment
 from turnfold.memory import Memory
 from turnfold.resilience.worker_threads import NoThread
 from turnfold.serve.openapi import description, page
+from turnfold.serve.wire import ClientGone, Incoming, while_there
 
 _MOST_RECEIPTS = 1_000
 _MOST_HITS = 100
@@ -82,7 +84,7 @@ class Program:
             )
             return {"hits": [asdict(one) for one in hits]}
 
-        return await _answered(found)
+        return await _answered(request, found)
 
     async def _notes(self, request: Request) -> Response:
         async def notes() -> dict[str, Any]:
@@ -92,7 +94,7 @@ class Program:
             )
             return {"notes": [asdict(one) for one in kept]}
 
-        return await _answered(notes)
+        return await _answered(request, notes)
 
     async def _forget(self, request: Request) -> Response:
         async def forgotten() -> dict[str, Any]:
@@ -106,7 +108,7 @@ class Program:
             )
             return {"forgotten": asdict(done)}
 
-        return await _answered(forgotten)
+        return await _answered(request, forgotten)
 
     async def _description(self, _request: Request) -> Response:
         return JSONResponse(description())
@@ -116,7 +118,24 @@ class Program:
         return HTMLResponse(page(), headers=policy)
 
 
-async def _answered(work: Any) -> Response:
+async def _answered(request: Request, work: Callable[[], Awaitable[Any]]) -> Response:
+    """What comes of the work, which is left where the client hangs up meanwhile."""
+    told: list[Response] = []
+
+    async def answer() -> None:
+        told.append(await _outcome(work))
+
+    incoming = Incoming(request.scope, request.receive)
+    if incoming.has_body:  # nobody asks for one, and it may never end
+        await answer()
+    else:
+        with suppress(ClientGone):
+            await incoming.body(0)
+            await while_there(incoming, answer)
+    return told[0] if told else Response(status_code=499)  # which nobody reads
+
+
+async def _outcome(work: Callable[[], Awaitable[Any]]) -> Response:
     try:
         return JSONResponse(await work())
     except (StoreError, NoThread) as wrong:
