@@ -79,6 +79,18 @@ class Word(NamedTuple):
     parts: bool
 
 
+class Words(dict[str, Word]):
+    """Tokens of a text, each with what it does; another is looked up where it is asked for."""
+
+    def __init__(self, how: Denial, tokens: Iterable[str]) -> None:
+        self._how = how
+        super().__init__((token, how.word(token)) for token in tokens)
+
+    def __missing__(self, token: str) -> Word:
+        word = self[token] = self._how.word(token)
+        return word
+
+
 @lru_cache(maxsize=32)
 def denial_in(language: str) -> Denial | None:
     """How a language denies; None where denials are not compared."""
@@ -134,7 +146,8 @@ def _word(word: str, language: str) -> Word:
     turns = language == "en" and low in _MAY_BE_READ
     if language == "en":
         denies |= low.endswith("less")
-        if len(low) > _SHORTEST_FORM and _NEGATIVE_FORM.match(low):  # "untouched", of "touched"
+        is_long = len(low) > _SHORTEST_FORM
+        if is_long and low.startswith("un") and _NEGATIVE_FORM.match(low):  # "untouched"
             denies, opposites = True, (stem(low[2:]),)
     ends = short in how.ending
     about = not negates and carries_matter(word, language)

@@ -54,6 +54,8 @@ def readings(digits: str) -> set[Number]:
     if 0 <= digits.find(",") < digits.rfind(".") and len(whole) < digits.rfind(","):
         return set()  # dots and commas by turns
     digits = digits.translate(_GROUPING)
+    if "," in decimals and not _DOT_THOUSANDS.fullmatch(digits):
+        return set()  # a comma behind a dot begins decimals, or parts two values
     read: set[Number] = set()
     if digits.isdigit():
         read.add(number(digits))

@@ -101,7 +101,11 @@ def _bare(word: str) -> str:
 
 def stem(word: str, language: str = "en") -> str:
     """A word without its ending, its case and its accents; for comparing, not for reading."""
-    return stem_in(_POSSESSIVE.sub("", word), language)
+    if not word.isalnum():
+        word = _POSSESSIVE.sub("", word)
+    elif word.isascii() and not word.isalpha():
+        return word.lower()  # what has a digit in it has no ending
+    return stem_in(word, language)
 
 
 def matter(text: str) -> set[str]:

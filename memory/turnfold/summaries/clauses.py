@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 
 from turnfold_stores.search.scanning import WORD
 
@@ -11,6 +12,7 @@ from turnfold.language.words import stem
 
 AFFIRMED, DENIED, OPEN = 1, 2, 4
 """The sides on which a word may stand; more than one of them, added up."""
+_STEM, _NEGATES, _DENIES = attrgetter("stem"), attrgetter("negates"), attrgetter("denies")
 
 
 class Clause:
@@ -29,8 +31,8 @@ class Clause:
         self.said = said
         self.text = text
         self.stems = about(said)
-        self.negator = next((at for at, word in enumerate(said) if word.negates), None)
-        self.loaded = next((at for at, word in enumerate(said) if word.denies), None)
+        self.negator = _first(_NEGATES, said)
+        self.loaded = _first(_DENIES, said)
         first = 0 if whole and self.negator is not None else self.negator
         self.denied = self._from(first)
 
@@ -95,4 +97,10 @@ def bounds_of(said: Iterable[Word]) -> frozenset[str]:
 
 def about(said: Sequence[Word]) -> dict[str, None]:
     """What words are about, in order."""
-    return dict.fromkeys([word.stem for word in said if word.stem])
+    return dict.fromkeys(filter(None, map(_STEM, said)))
+
+
+def _first(does: Callable[[Word], bool], said: Sequence[Word]) -> int | None:
+    """Where the first of some words stands that does something; None for none."""
+    told = list(map(does, said))
+    return told.index(True) if True in told else None

@@ -21,7 +21,7 @@ from operator import attrgetter
 
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD
 
-from turnfold.language.negation import Denial, Word, denial_in
+from turnfold.language.negation import Word, Words, denial_in
 from turnfold.language.words import clauses, is_abbreviated, sentences, stem
 from turnfold.summaries.clauses import AFFIRMED, DENIED, OPEN, Clause, bounds_of
 
@@ -71,6 +71,7 @@ _QUESTIONS = frozenset("?？")
 # In what is kept of a sentence: between what it denies and all it is about.
 _BESIDE = "\x1f"
 _ENDS, _OPPOSITES = attrgetter("ends"), attrgetter("opposites")
+_NONE: frozenset[str] = frozenset()
 
 
 class Sides:
@@ -107,7 +108,7 @@ class Sides:
         # Each word is looked up once, and most sentences are read as lists of stems alone; a
         # figure is its own stem.
         different = set(tokens)
-        known = {token: how.word(token) for token in different if not token.isdecimal()}
+        known = Words(how, (token for token in different if not token.isdecimal()))
         stem_of = dict(zip(different, different, strict=True))
         stem_of.update({token: word.stem for token, word in known.items()})
         stems = list(map(stem_of.__getitem__, tokens))
@@ -129,10 +130,10 @@ class Sides:
                 if turning[turn] >= at:
                     self._affirm(stems, clauses)
                 else:
-                    said = _turning_clauses(tokens, clauses, turning, how)
-                    bounds = bounding.intersection(tokens[clauses[0] : at]) if bounding else ()
+                    said = _turning_clauses(tokens, clauses, turning, known)
                     cut = [stems[start : end - 1] for start, end in pairwise(clauses)]
-                    self._settle(cut, said, bounds_of(map(how.word, bounds)))
+                    bounds = bounding and bounding.intersection(tokens[clauses[0] : at])
+                    self._settle(cut, said, bounds_of(map(how.word, bounds)) if bounds else _NONE)
             while turning[turn] < at:
                 turn += 1
             clauses = [at + 1]
@@ -375,7 +376,7 @@ def _asks(sentence: str) -> bool:
 
 
 def _turning_clauses(
-    tokens: Sequence[str], clauses: Sequence[int], turning: Sequence[int], how: Denial
+    tokens: Sequence[str], clauses: Sequence[int], turning: Sequence[int], known: Words
 ) -> list[list[Word]]:
     """The words of each clause that may be more than a plain statement; [] for the others.
 
@@ -383,10 +384,10 @@ def _turning_clauses(
         tokens: those of the text.
         clauses: where each clause begins, and the next sentence.
         turning: where in the text stands what may make it more, and its end.
-        how: the language denies.
+        known: what each token does.
     """
     return [
-        list(map(how.word, tokens[start : end - 1]))
+        list(map(known.__getitem__, tokens[start : end - 1]))
         if turning[bisect_left(turning, start)] < end - 1
         else []
         for start, end in pairwise(clauses)

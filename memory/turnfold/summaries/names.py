@@ -75,12 +75,11 @@ class Capitals:
         if not with_capital:
             self._parts.append(" ".join(low.values()))
             return
-        marked = {
-            word: form if word[0].islower() else _mark(word) + form for word, form in low.items()
-        }
-        opening = marked | {
-            word: "^" + marked[word][1:] for word in with_capital if marked[word][0] == ">"
-        }
+        # "~" stands before all else that does not begin small: figures, words in capitals.
+        marked = {word: form if word[0].islower() else "~" + form for word, form in low.items()}
+        begun = {word: low[word] for word in with_capital if word[1:].islower()}
+        marked.update((word, ">" + form) for word, form in begun.items())
+        opening = marked | {word: "^" + form for word, form in begun.items()}
         # A text has few different gaps, so each is looked at once.
         before = {gap: "" if gap in _JOINS else ", " for gap in set(gaps)}
         opens = {gap for gap in before if _OPENS_SENTENCE.search(gap)}
@@ -155,11 +154,6 @@ class Capitals:
             found.update(one[1:] for one in around if one[:1] in _MARKS)
             at = self._said.find(f" {word} ", end)
         return found
-
-
-def _mark(word: str) -> str:
-    """What stands before a word that does not begin small in the text that is looked up."""
-    return ">" if word[0].isupper() and word[1:].islower() else "~"
 
 
 class Name(NamedTuple):

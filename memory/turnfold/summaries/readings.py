@@ -46,9 +46,10 @@ _DAY_ALONE = re.compile(
 )
 _THAI_DAY = re.compile(r"วันที่\s?([12]?\d|3[01])(?!\d)")
 # Hashes and UUIDs: what their digits are is chance. A run that changes so often between letters
-# and digits is one; times such as 1h23m45s are not.
+# and digits is one; times such as 1h23m45s are not. It has a letter behind a digit, or a hyphen
+# behind digits that stand behind a letter: else it is not looked for.
 _RANDOM = re.compile(r"(?<![^\W_])(?=[a-zA-Z]{0,64}\d)[0-9a-zA-Z]{7,}+(?:-[0-9a-zA-Z]{2,}+)*+")
-_MIXES = re.compile(r"\d(?:[a-zA-Z]|(?<=[a-zA-Z]\d))")
+_MIXES = re.compile(r"\d(?:[a-zA-Z]|(?<=[a-zA-Z]\d)\d*+-)")
 _CHANGE = re.compile(r"(?<=\d)[a-zA-Z]|(?<=[a-zA-Z])\d")
 _FEWEST_CHANGES = 3
 _DURATION = re.compile(r"(?:\d+(?:d|h|m|min|s|ms))+")
@@ -114,7 +115,8 @@ class Reading:
         words, fresh = low.keys(), set(forms)
         # "e-mail" is "email", "Wi-Fi" is "wifi"; "l'Abbaye" and "Eylül'de" are two words.
         if "-" in text:
-            fresh.update(bare(one.replace("-", "")) for one in _HYPHENATED.findall(text))
+            hyphenated = set(_HYPHENATED.findall(text))
+            fresh.update(bare(one.replace("-", "")) for one in hyphenated)
         if "'" in text:
             fresh.update(bare(part) for word in words if "'" in word for part in word.split("'"))
         self.words |= fresh
