@@ -71,24 +71,6 @@ def test_what_is_cancelled_and_does_not_come_back_in_its_time_hangs(crew, gate):
     asyncio.run(both_leave())
 
 
-def test_who_cancels_what_had_all_the_time_there_is_leaves_nothing_hanging_for_a_second(crew, gate):
-    async def both_leave():
-        tasks = [asyncio.create_task(crew.do_async(gate.wait)) for _ in range(2)]
-        await asyncio.sleep(SOON)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        soon = asyncio.create_task(crew.do_async(lambda: 7))
-        await asyncio.sleep(1.2)
-        assert not soon.done(), "it waits for a thread"
-        with pytest.raises(NoThread):
-            await crew.do_async(lambda: 8)
-        gate.set()
-        assert await soon == 7
-
-    asyncio.run(both_leave())
-
-
 # --- one step ---------------------------------------------------------------------------------
 
 

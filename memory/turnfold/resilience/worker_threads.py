@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 # Seconds an interpreter that exits gives to steps under way. One that is in the middle of native
 # code then may end the process with an abort.
 _LAST_SECONDS = 1.0
-# Seconds that a step may go on which had all the time there is when it was left.
-_GRACE = 1.0
 
 _Done = TypeVar("_Done")
 
@@ -71,7 +69,6 @@ class Task(Generic[_Done]):
         self.part: CircuitBreaker | None = None
         self.left = False
         self.ends = ends
-        self._back_by = ends
         self.crew = crew
         self.beside: list[Task[Any]] = []
         self.began = False
@@ -84,12 +81,7 @@ class Task(Generic[_Done]):
     @property
     def hangs(self) -> bool:
         """Whether it was left, and its time is over; until then it may come back at any moment."""
-        return self.left and time.monotonic() >= self._back_by
-
-    def leave(self) -> None:
-        """Nobody waits for it any more."""
-        self.left = True
-        self._back_by = self.ends if self.ends < float("inf") else time.monotonic() + _GRACE
+        return self.left and (self.ends == float("inf") or time.monotonic() >= self.ends)
 
     def run(self) -> None:
         """Take the step, in this thread."""
@@ -338,7 +330,7 @@ class WorkerThreads:
             for task in (part for one in undone for part in (one, *one.beside)):
                 if task.began and not task.done and not task.left:
                     self._left.append(task)
-                task.leave()
+                task.left = True
             return max(undone, key=lambda task: task.began)
 
     def _settle(self) -> None:
