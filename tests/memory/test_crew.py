@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from turnfold.errors import InvalidValue, StoreError, TurnfoldError, failure
@@ -69,6 +70,43 @@ def test_what_is_cancelled_and_does_not_come_back_in_its_time_hangs(crew, gate):
             await crew.do_async(lambda: 7, 5.0)
 
     asyncio.run(both_leave())
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_what_had_all_the_time_there_is_hangs_a_second_after_it_was_left(crew, gate, comes_back):
+    async def both_leave():
+        tasks = [asyncio.create_task(crew.do_async(gate.wait)) for _ in range(2)]
+        await asyncio.sleep(SOON)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        soon = asyncio.create_task(crew.do_async(lambda: 7))
+        await asyncio.sleep(SOON)
+        assert not soon.done(), "it waits for a thread"
+        if comes_back:
+            gate.set()
+            assert await soon == 7
+        else:
+            with pytest.raises(NoThread):
+                await soon
+
+    asyncio.run(both_leave())
+
+
+def test_who_waits_for_a_thread_is_told_once_all_of_them_hang(crew, gate):
+    begun = threading.Semaphore(0)
+
+    def hang():
+        begun.release()
+        gate.wait()
+
+    with ThreadPoolExecutor() as callers:
+        for _ in range(2):
+            callers.submit(crew.do, hang, 0.5)
+            begun.acquire()
+        with pytest.raises(NoThread):
+            crew.do(lambda: 7)
+    assert len(hands()) == 2
 
 
 # --- one step ---------------------------------------------------------------------------------

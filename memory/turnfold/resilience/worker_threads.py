@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # Seconds an interpreter that exits gives to steps under way. One that is in the middle of native
 # code then may end the process with an abort.
 _LAST_SECONDS = 1.0
+# Seconds that a step may go on which had all the time there is when it was left, and after which
+# who waits for a thread looks whether there is hope for one.
+_GRACE = 1.0
 
 _Done = TypeVar("_Done")
 
@@ -69,6 +72,7 @@ class Task(Generic[_Done]):
         self.part: CircuitBreaker | None = None
         self.left = False
         self.ends = ends
+        self._back_by = ends
         self.crew = crew
         self.beside: list[Task[Any]] = []
         self.began = False
@@ -81,7 +85,12 @@ class Task(Generic[_Done]):
     @property
     def hangs(self) -> bool:
         """Whether it was left, and its time is over; until then it may come back at any moment."""
-        return self.left and (self.ends == float("inf") or time.monotonic() >= self.ends)
+        return self.left and time.monotonic() >= self._back_by
+
+    def leave(self) -> None:
+        """Nobody waits for it any more."""
+        self.left = True
+        self._back_by = self.ends if self.ends < float("inf") else time.monotonic() + _GRACE
 
     def run(self) -> None:
         """Take the step, in this thread."""
@@ -192,9 +201,12 @@ class WorkerThreads:
         steps: Sequence[Callable[[], _Done]],
         seconds: float,
     ) -> Sequence[Task[_Done]]:
-        there = threading.Event()
+        there, ends = threading.Event(), time.monotonic() + seconds
         with self._errand(steps, seconds, there.set) as errand:
-            there.wait(None if seconds == float("inf") else seconds)
+            while not there.wait(min(_GRACE, max(0.0, ends - time.monotonic()))):
+                if time.monotonic() >= ends:
+                    break
+                self._check_hope(errand)
         return errand.tasks
 
     def take_beside(self, task: Task[Any], step: Callable[[], _Done]) -> Callable[[], _Done]:
@@ -237,7 +249,11 @@ class WorkerThreads:
         there, wake = signal()
         with self._errand(steps, seconds, wake) as errand:
             with anyio.move_on_after(seconds):
-                await there()
+                while True:
+                    with anyio.move_on_after(_GRACE):
+                        await there()
+                        break
+                    self._check_hope(errand)
         return errand.tasks
 
     # --- both ---------------------------------------------------------------------------------
@@ -270,12 +286,22 @@ class WorkerThreads:
             wrong.part, wrong.began = hanging.part, hanging.began
             raise wrong
 
+    def _check_hope(self, errand: _Errand[Any]) -> None:
+        """Raises NoThread where none of its steps has a thread, nor will have one."""
+        with self._lock:
+            if not any(task.began or task.done for task in errand.tasks):
+                self._check_threads()
+
+    def _check_threads(self) -> None:
+        """Raises NoThread where all of them hang."""
+        if sum(one.hangs for one in self._left) >= self._most:
+            full = NoThread(f"what hangs is left alone: all {self._most} threads for it wait")
+            full.hangs = True
+            raise full
+
     def _begin(self, task: Task[Any], done: Callable[[], None]) -> None:
         with self._lock:
-            if sum(one.hangs for one in self._left) >= self._most:
-                full = NoThread(f"what hangs is left alone: all {self._most} threads for it wait")
-                full.hangs = True
-                raise full
+            self._check_threads()
             if self._at_work >= self._most:
                 self._waiting.append((task, done))
                 return
@@ -330,7 +356,7 @@ class WorkerThreads:
             for task in (part for one in undone for part in (one, *one.beside)):
                 if task.began and not task.done and not task.left:
                     self._left.append(task)
-                task.left = True
+                task.leave()
             return max(undone, key=lambda task: task.began)
 
     def _settle(self) -> None:
@@ -367,17 +393,13 @@ def signal() -> tuple[Callable[[], Awaitable[object]], Callable[[], None]]:
     """Something to await on the running event loop, and what ends that, from any thread."""
     if on_asyncio():
         loop = asyncio.get_running_loop()
-        future = loop.create_future()
-
-        def end() -> None:
-            if not future.done():
-                future.set_result(None)
+        there = asyncio.Event()
 
         def wake() -> None:
             with suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(end)
+                loop.call_soon_threadsafe(there.set)
 
-        return lambda: future, wake
+        return there.wait, wake
     import trio
 
     event, token = trio.Event(), trio.lowlevel.current_trio_token()
