@@ -755,7 +755,7 @@ class World:
             for message in sent["messages"]
             for block in unmarked(blocks_of(message))
         ]
-        steady = [one for one in flat if not moves(one[1], recalled)]
+        steady = unmoved(flat, recalled, plan)
         since = (plan["appends"], person.amended, min(person.cuts, 2))
         # A limit may have shortened the summary.
         epoch = (plan["fold"], plan.get("summary"), sorted(plan.get("within", {}).items()))
@@ -900,6 +900,22 @@ def unmarked(value):
 def moves(block, recalled):
     """Whether a block may go from one request to the next, if nothing is appended."""
     return block["type"] in THINKING or block.get("text") in recalled
+
+
+def unmoved(flat, recalled, plan):
+    """The blocks of a request that stay in the next one, each with its role.
+
+    What was recalled for a step stays behind the notes on steps, also where the same is recalled
+    for the opening.
+    """
+    brought = Counter(plan.get("brought", {}).values())
+    stays = []
+    for one in flat:
+        text = one[1].get("text")
+        if not moves(one[1], recalled) or brought[text]:
+            stays.append(one)
+            brought[text] -= text in brought
+    return stays
 
 
 def of_limits(why):
