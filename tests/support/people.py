@@ -908,13 +908,14 @@ def unmoved(flat, recalled, plan):
     What was recalled for a step stays behind the notes on steps, also where the same is recalled
     for the opening.
     """
-    brought = Counter(plan.get("brought", {}).values())
+    brought = list(plan.get("brought", {}).values())
     stays = []
-    for one in flat:
-        text = one[1].get("text")
-        if not moves(one[1], recalled) or brought[text]:
-            stays.append(one)
-            brought[text] -= text in brought
+    for role, block in flat:
+        if block.get("text") in brought:
+            brought.remove(block["text"])
+            stays.append((role, block))
+        elif not moves(block, recalled):
+            stays.append((role, block))
     return stays
 
 
