@@ -33,6 +33,7 @@ __all__ = [
     "TurnfoldError",
     "as_turnfold_error",
     "failure",
+    "is_of_a_value",
     "shown",
 ]
 
@@ -111,6 +112,18 @@ def failure(wrong: BaseException) -> Exception:
     if _is_stop(wrong):
         raise wrong
     return TurnfoldError(f"{type(wrong).__name__}: {wrong}")
+
+
+# Raised for a value that is as it should not be. Some errors of the wire are also ones of a value.
+_OF_A_VALUE = (
+    *(ValueError, TypeError, LookupError, AttributeError),
+    *(ArithmeticError, AssertionError, RecursionError),
+)
+
+
+def is_of_a_value(wrong: Exception) -> bool:
+    """Whether an error tells of whoever brought a value, and not of the part that was given it."""
+    return isinstance(wrong, _OF_A_VALUE) and not isinstance(wrong, OSError)
 
 
 def shown(value: object) -> str:

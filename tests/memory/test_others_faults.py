@@ -3,12 +3,18 @@
 import asyncio
 import contextlib
 import json
+import re
 import time
 from dataclasses import replace
 
 import pytest
 from support.chats import SMALL, ask, history, memory, stand_in
 from support.embedders import HashedWords
+from support.faulty import Trouble, troubled_store
+from turnfold.errors import SummaryError
+from turnfold.request.refusals import Useless
+from turnfold.summaries.notes import Item, SummaryDraft
+from turnfold.summarizers.resting import Rest
 from turnfold_fake import FakeClaude, Fault, Reply
 
 CARD = "my card is 4111 1111 1111 1111"
@@ -151,3 +157,75 @@ def test_calls_that_are_cancelled_cost_others_nothing():
     theirs = [one for one in got if one.user_id in {"u2", "u3"}]
     assert [one.degraded for one in theirs] == [(), ()]
     assert all(one.hits for one in theirs)
+
+
+def test_a_summarizer_that_cannot_read_ones_turns_is_asked_for_others_and_quotes_nobody():
+    got = []
+
+    def summarize(job):
+        if "mallory" in str(job):
+            raise odd(f"cannot read {CARD!r}")
+        return SummaryDraft([Item("narrative", "They spoke of amber.", (1,))])
+
+    for odd in (ValueError, KeyError, RuntimeError):
+        one = memory(summarizer=summarize, on_receipt=got.append)
+        client = stand_in("Fine.").client(max_retries=0)
+        mallory = one.wrap(client, user_id="mallory", conversation="c")
+        for more in range(6):
+            mallory.messages.create(**ask(history(9 + 7 * more, "mallory")))
+        one.wrap(client, user_id="ada", conversation="c").messages.create(**ask(history(9)))
+        assert "4111" not in str(got[-1].degraded)
+        assert odd is RuntimeError or not any("not asked" in why for why in got[-1].degraded)
+
+
+def test_pauses_of_one_user_are_kept_while_others_come_and_go():
+    rest = Rest(lambda: 0.0)
+    for _ in range(3):
+        rest.judged(of_use=False, user_id="mallory")
+    for number in range(5_000):
+        rest.check(f"user {number}")
+        rest.worked(f"user {number}")
+        rest.judged(of_use=True, user_id=f"user {number}")
+    with pytest.raises(Useless):
+        rest.check("mallory")
+
+
+def test_what_is_of_no_use_to_anybody_is_left_alone_for_longer_each_time():
+    now = [0.0]
+    rest = Rest(lambda: now[0])
+
+    def useless(user_id):
+        rest.failed(SummaryError("no JSON"), user_id)
+        rest.judged(of_use=False, user_id=user_id)
+
+    for name in ("ada", "bob", "eve"):
+        useless(name)
+    pauses = []
+    for number in range(9):
+        with pytest.raises(Useless) as told:
+            rest.check(f"new {number}")
+        pauses.append(int(re.search(r"for (\d+) s", str(told.value))[1]))
+        now[0] += pauses[-1]
+        rest.check(f"new {number}")
+        useless(f"new {number}")
+    assert pauses == [600 * 2**n for n in range(8)] + [86_400]
+
+
+def test_who_cannot_try_a_store_that_is_back_leaves_that_to_the_next():
+    now, got = [0.0], []
+    trouble = Trouble(lambda *_: True)
+    policy = replace(SMALL, redact=redact)
+    one = memory(troubled_store(trouble), policy=policy, on_receipt=got.append)
+    one._background.bounds.store._clock = lambda: now[0]
+    client = stand_in("Fine.").client(max_retries=0)
+    ada = one.wrap(client, user_id="ada", conversation="c")
+    mallory = one.wrap(client, user_id="mallory", conversation="c")
+    trouble.armed = True
+    for _ in range(3):
+        ada.messages.create(**ask(history(9)))
+    trouble.armed = False
+    now[0] += 10
+    mallory.messages.create(**ask([], CARD))
+    ada.messages.create(**ask(history(9)))
+    assert "redact failed" in got[-2].degraded[0]
+    assert got[-1].degraded == ()

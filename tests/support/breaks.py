@@ -432,7 +432,7 @@ BREAKS = [
         "7. What one caller brings is held against no part that all share",
         "resilience/circuit_breaker.py",
         "CircuitBreaker.failed",
-        "if isinstance(wrong, _OF_A_VALUE):",
+        "if is_of_a_value(wrong):",
         "if isinstance(wrong, LeftAlone):",
         "test_others_faults.py::test_odd_input_of_one_user_costs_no_other_their_memory",
     ),

@@ -11,7 +11,7 @@ from typing import Any
 
 from turnfold_stores.process.fork import at_fork
 
-from turnfold.errors import StoreError, TurnfoldError, failure
+from turnfold.errors import StoreError, TurnfoldError, failure, is_of_a_value
 from turnfold.resilience.worker_threads import Task, TooLate, current_task
 
 # A part that failed or hung so often in a row is left alone, for so many seconds; when it then
@@ -19,12 +19,6 @@ from turnfold.resilience.worker_threads import Task, TooLate, current_task
 _IN_A_ROW = 3
 _FIRST_PAUSE = 10.0
 _LONGEST_PAUSE = 300.0
-# What is raised for a value that is as it should not be. It tells of whoever brought the value: a
-# part that is left alone is so for everybody.
-_OF_A_VALUE = (
-    *(ValueError, TypeError, LookupError, AttributeError),
-    *(ArithmeticError, AssertionError, RecursionError),
-)
 
 
 class LeftAlone(TurnfoldError):  # noqa: N818 - a state, not a fault
@@ -103,6 +97,15 @@ class CircuitBreaker:
         with self._lock:
             self._failures, self._pause, self._trying = 0, _FIRST_PAUSE, False
 
+    def untried(self) -> None:
+        """What was admitted tells nothing of the part: if that was the trial, another is to try."""
+        with self._lock:
+            self._leave_trial()
+
+    def _leave_trial(self) -> None:
+        if self._trying:
+            self._trying, self._until = False, self._clock()
+
     def failed(self, wrong: Exception) -> None:
         """It failed. That counts unless it comes in a pause, or is about a value it was given.
 
@@ -112,9 +115,8 @@ class CircuitBreaker:
         with self._lock:
             if self._failures >= _IN_A_ROW and not self._trying:
                 return
-            if isinstance(wrong, _OF_A_VALUE):
-                if self._trying:  # somebody else is to try
-                    self._trying, self._until = False, self._clock()
+            if is_of_a_value(wrong):
+                self._leave_trial()
                 return
             self._failures += 1
             self._why = _told_to_all(wrong)

@@ -115,12 +115,18 @@ class MemoryMiddleware(Middleware):
 
     def _prepared(self, attempt: Attempt, *, background: bool) -> Script[None]:
         self._bounds.store.admit()
-        turn = yield Do(lambda: attempt.begin(background=background))
-        if turn is None:
-            attempt.goes_without()
-            return
-        yield from self._folded(attempt, turn)
-        attempt.made(turn, (yield Do(turn.body)))
+        try:
+            turn = yield Do(lambda: attempt.begin(background=background))
+            if turn is None:
+                self._bounds.store.untried()
+                attempt.goes_without()
+                return
+            yield from self._folded(attempt, turn)
+            attempt.made(turn, (yield Do(turn.body)))
+        except BaseException as raised:
+            if not isinstance(raised, Exception):  # a call that is cancelled, say
+                self._bounds.store.untried()
+            raise
         if (preparation := turn.preparation()) is not None:
             yield Prepare(preparation)
 

@@ -16,7 +16,7 @@ from anthropic import APIStatusError
 
 from turnfold.errors import StoreError, SummaryError, TurnfoldError
 from turnfold.request.refusals import Resting
-from turnfold.resilience.circuit_breaker import CircuitBreaker
+from turnfold.resilience.circuit_breaker import CircuitBreaker, LeftAlone
 from turnfold.resilience.worker_threads import TooLate, WorkerThreads
 from turnfold.summarizers.in_parallel import SIDE_BY_SIDE
 
@@ -52,8 +52,9 @@ class Bounds:
 
     def blame(self, wrong: Exception) -> None:
         """A turn went without memory: note whose fault it was."""
-        if isinstance(wrong, TooLate):
-            if wrong.began:
-                (wrong.part or self.store).failed(wrong)
+        if isinstance(wrong, TooLate) and wrong.began:
+            (wrong.part or self.store).failed(wrong)
         elif isinstance(wrong, StoreError) or not isinstance(wrong, TurnfoldError):
             self.store.failed(wrong)
+        elif not isinstance(wrong, LeftAlone):  # who is turned away has not tried it
+            self.store.untried()

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from turnfold_stores.bounded import BoundedDict
 
-from turnfold.errors import SummaryError
+from turnfold.errors import SummaryError, is_of_a_value
 from turnfold.history.exchanges import digest
 from turnfold.request.refusals import Resting, Useless, failure_of, lacks_model
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
@@ -79,24 +79,23 @@ class _Pauses:
         """So was what it said."""
         self._useless, self._no_use_until, self.answer = 0, 0.0, ""
 
-    def was_of_no_use(self, now: float, answer: str, *, rests: bool = True) -> None:
+    def was_of_no_use(self, now: float, answer: str, *, by_gate: bool, rests: bool = True) -> None:
         """It was not.
 
         Args:
             now: in seconds.
             answer: what was wrong with it, where nothing was noted before.
+            by_gate: whether only the gate says so, which may be mistaken.
             rests: whether that counts against it.
         """
         self._useless += 1
         self.answer = self.answer or answer
         more = self._useless - USELESS
         if rests and more >= 0:
-            pause = min(AWAY * 2.0 ** min(more, 30), _LONGEST_USELESS)
-            if self.answer in {_NOT_IN_TURNS, _FOR_OTHERS}:
-                pause = min(pause, AWAY)  # so the gate says, which may be mistaken
-            self._no_use_until = now + pause
+            longest = AWAY if by_gate else _LONGEST_USELESS
+            self._no_use_until = now + min(AWAY * 2.0 ** min(more, 30), longest)
 
-    def failed(self, now: float, wrong: Exception, *, is_away: bool) -> None:
+    def failed(self, now: float, why: str, *, is_away: bool) -> None:
         """It did not answer."""
         self._failures += 1
         pause = 0.0
@@ -106,7 +105,7 @@ class _Pauses:
             pause = min(_PAUSE * 2.0 ** (self._failures - _FAILURES), _LONGEST)
         if pause:
             self._until = now + pause
-            self._why = str(wrong).partition("\n")[0] or type(wrong).__name__
+            self._why = why
 
 
 class Rest:
@@ -137,14 +136,14 @@ class Rest:
             Resting: it is left alone for now.
         """
         with self._lock:
-            self._of(user_id).check(self.clock())
-            self._for_all.check(self.clock())
+            for pauses in self._known(user_id):
+                pauses.check(self.clock())
 
     def worked(self, user_id: str = "") -> None:
         """It answered."""
         with self._lock:
-            self._of(user_id).worked()
-            self._for_all.worked()
+            for pauses in self._known(user_id):
+                pauses.worked()
 
     def replace(self, model: str, other: str) -> None:
         """Leave it to another one for good, and say so once.
@@ -178,28 +177,41 @@ class Rest:
         """
         with self._lock:
             if of_use:
-                self._of(user_id).was_of_use()
-                self._for_all.was_of_use()
+                for pauses in self._known(user_id):
+                    pauses.was_of_use()
                 self._in_a_row.clear()
                 return
-            self._of(user_id).was_of_no_use(self.clock(), _NOT_IN_TURNS)
+            one, now = self._of(user_id), self.clock()
+            by_gate = one.answer in {"", _NOT_IN_TURNS}
+            one.was_of_no_use(now, _NOT_IN_TURNS, by_gate=by_gate)
             if len(self._in_a_row) < USELESS:
                 self._in_a_row.add(user_id)
             several = len(self._in_a_row) >= USELESS
-            self._for_all.was_of_no_use(self.clock(), _FOR_OTHERS, rests=several)
+            self._for_all.was_of_no_use(now, _FOR_OTHERS, by_gate=by_gate, rests=several)
 
     def failed(self, wrong: Exception, user_id: str = "") -> None:
         """It did not."""
         kind = failure_of(wrong).kind
         if kind == "too_long":
             return  # it is there, and says how it wants to be asked
+        name, said = type(wrong).__name__, str(wrong).partition("\n")[0]
         with self._lock:
             if isinstance(wrong, SummaryError):
-                self._of(user_id).answer = str(wrong).partition("\n")[0]
-            pauses = self._of(user_id) if kind == "unusable" else self._for_all
-            pauses.failed(self.clock(), wrong, is_away=kind == "away")
+                self._of(user_id).answer = said
+            if kind == "unusable" or (kind == "unreachable" and is_of_a_value(wrong)):
+                self._of(user_id).failed(self.clock(), said or name, is_away=False)
+                return
+            # What the API says is of the request; others may quote what they were shown.
+            why = said if said and getattr(wrong, "status_code", None) is not None else name
+            self._for_all.failed(self.clock(), why, is_away=kind == "away")
+
+    def _known(self, user_id: str) -> list[_Pauses]:
+        """What is known for a user, and for all."""
+        mine = self._of_users.get(user_id)
+        return [self._for_all] if mine is None else [mine, self._for_all]
 
     def _of(self, user_id: str) -> _Pauses:
+        """What is to be noted for a user. Few are ever noted, so those are not forgotten."""
         return self._of_users.setdefault(user_id, _Pauses())
 
 
