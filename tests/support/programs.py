@@ -1,9 +1,10 @@
 """Programs that run in processes of their own, without two seconds of imports for each.
 
-One process imports what they need, once, and each program is a child of it by fork: alone, without
-threads, free to fork, to be killed, and to end as an interpreter does. A test of what is imported,
-or of how an interpreter is started, starts one by itself. Where a system cannot hand a child of a
-child to this process, every program is a new interpreter.
+Two processes import what they need, once, and each program is a child of one of them by fork:
+alone, without threads, free to fork, to be killed, and to end as an interpreter does. They take
+turns, for each has hashes of its own: what two programs are to do alike must not hang on the order
+of a set. A test of what is imported, or of how an interpreter is started, starts one by itself.
+Where a system cannot hand a child of a child to this process, every program is a new interpreter.
 """
 
 import atexit
@@ -11,6 +12,7 @@ import ctypes
 import functools
 import gc
 import importlib
+import itertools
 import json
 import os
 import runpy
@@ -18,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -26,10 +29,12 @@ TESTS = Path(__file__).parents[1]
 ADOPTS = 36
 IMPORTED = ("support.chats", "support.people", "support.services", "turnfold.memory_files")
 LONGEST = 100_000  # bytes of a request: arguments, and the environment
+HONOURED = {"stdin", "stdout", "stderr", "text", "bufsize", "cwd"}
 
 
 def started(*arguments, **options):
     """A `subprocess.Popen` of Python with these arguments: "-c" or "-m" and on."""
+    assert options.keys() <= HONOURED, options.keys() - HONOURED
     arguments = [str(one) for one in arguments]
     paths = os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": paths}
@@ -58,17 +63,20 @@ class Forked(subprocess.Popen):
         files = [own if given == -1 else given for own, given in enumerate(files)]
         request = json.dumps([args[1:], str(cwd or Path.cwd()), env]).encode()
         assert len(request) < LONGEST
-        connection = ready()
-        adopts(1)
-        try:
-            socket.send_fds(connection, [request], files)
-            self.pid = int(connection.recv(32))
-        finally:
-            adopts(0)
+        with ONE_AT_A_TIME:
+            connection = ready(next(TURNS))
+            adopts(1)
+            try:
+                socket.send_fds(connection, [request], files)
+                self.pid = int(connection.recv(32))
+            finally:
+                adopts(0)
         self._child_created = True
         self._close_pipe_fds(*ends.values())
 
 
+ONE_AT_A_TIME = threading.Lock()
+TURNS = itertools.cycle(range(2))
 PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
 
 
@@ -77,8 +85,8 @@ def adopts(whether):
 
 
 @functools.cache
-def ready():
-    """The connection to the process that has the imports; it ends with this one."""
+def ready(_number):
+    """The connection to one of the processes that have the imports; it ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         there = subprocess.Popen(
