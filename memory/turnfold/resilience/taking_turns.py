@@ -8,7 +8,6 @@ is overtaken after some seconds.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
@@ -19,7 +18,7 @@ from contextlib import contextmanager
 import anyio
 
 from turnfold.errors import TurnfoldError
-from turnfold.resilience.worker_threads import on_asyncio, signal
+from turnfold.resilience.signals import signal
 
 # Seconds that a stream may go unread where somebody waits, and how often that is looked at.
 _PATIENCE = 2.0
@@ -67,7 +66,7 @@ class Turn:
             return
         while True:
             with anyio.move_on_after(_LOOK):
-                await asyncio.shield(there()) if on_asyncio() else await there()
+                await there()
                 return
             self._turns.overtake()
 

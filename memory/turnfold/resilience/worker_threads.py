@@ -8,19 +8,19 @@ daemons: none of them holds up an interpreter that exits.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 from turnfold_stores.process.fork import at_exit, at_fork
 
 from turnfold.errors import TurnfoldError
+from turnfold.resilience.signals import signal
 
 if TYPE_CHECKING:
     from turnfold.resilience.circuit_breaker import CircuitBreaker
@@ -387,33 +387,3 @@ class _Errand(Generic[_Done]):
             self._over = True
         if not self.left:
             self._wake()
-
-
-def signal() -> tuple[Callable[[], Awaitable[object]], Callable[[], None]]:
-    """Something to await on the running event loop, and what ends that, from any thread."""
-    if on_asyncio():
-        loop = asyncio.get_running_loop()
-        there = asyncio.Event()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(there.set)
-
-        return there.wait, wake
-    import trio
-
-    event, token = trio.Event(), trio.lowlevel.current_trio_token()
-
-    def wake_trio() -> None:
-        with suppress(trio.RunFinishedError):
-            token.run_sync_soon(event.set)
-
-    return event.wait, wake_trio
-
-
-def on_asyncio() -> bool:
-    """Whether the running event loop is asyncio's; tasks can be left on it, on trio they cannot."""
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False

@@ -23,7 +23,8 @@ from typing import Any
 import anyio
 
 from turnfold.folding.preparation import FoldPreparation, written
-from turnfold.resilience.worker_threads import TooLate, WorkerThreads, on_asyncio
+from turnfold.resilience.signals import on_asyncio
+from turnfold.resilience.worker_threads import TooLate, WorkerThreads
 from turnfold.sdk.part_threads import Bounds
 from turnfold.summarizers.driver import LoopPlayer, Player
 

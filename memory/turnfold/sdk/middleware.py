@@ -22,7 +22,7 @@ from turnfold.engine.turn import Turn
 from turnfold.history.plain import model_in, plain_body
 from turnfold.policy import Policy
 from turnfold.request.refusals import Refusal
-from turnfold.resilience.worker_threads import on_asyncio
+from turnfold.resilience.signals import on_asyncio
 from turnfold.scope import Whose
 from turnfold.sdk.attempt import Attempt, as_sent
 from turnfold.sdk.attempt_effects import Await, Prepare, Tap, Tell
