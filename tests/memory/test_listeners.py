@@ -128,6 +128,17 @@ async def test_a_listener_that_never_comes_back_is_waited_for_until_the_deadline
     assert "was not done within" in caplog.text
 
 
+async def test_a_slow_listener_takes_no_time_from_the_next():
+    async def slow(_receipt):
+        await asyncio.sleep(20)
+
+    heard = Listener()
+    with listening(slow, policy=replace(SMALL, deadline=0.2)) as remembering:
+        client = remembering.wrap(stand_in("So.").async_client(), on_receipt=heard)
+        await client.messages.create(**ask(history(1)))
+    assert len(heard.heard) == 1
+
+
 # --- at the door ------------------------------------------------------------------------------
 
 

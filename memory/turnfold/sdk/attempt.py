@@ -148,17 +148,17 @@ class Attempt:
             receipt: None where memory failed: then it says why, and no part of memory is asked.
             answer: as far as it came.
         """
-        limit = Deadline(self._process.policy.deadline)
+        seconds = self._process.policy.deadline
         if receipt is None:
             policy = self._policy or self._process.policy
             without = TurnWithoutMemory(self.body, self._scope, self._limit.reason, policy.prices)
-            counted = once(Tell(partial(without.answered, answer), limit))
+            counted = once(Tell(partial(without.answered, answer), Deadline(seconds)))
             receipt = yield from self.guarded(counted, blames=False)
         if receipt is None:
             return
         report(receipt, self._span)
         for listener in self._on_receipt:
-            yield from tell(listener, receipt, limit)
+            yield from tell(listener, receipt, Deadline(seconds))  # one that is slow costs no other
 
     @property
     def _scope(self) -> Scope:
