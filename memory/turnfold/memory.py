@@ -22,7 +22,7 @@ from turnfold.language.days import TimeZone, zone_of
 from turnfold.memory_by_hand import MemoryByHand, check_kind
 from turnfold.memory_files import MemoryFiles
 from turnfold.policy import Policy
-from turnfold.resilience.worker_threads import WorkerThreads
+from turnfold.resilience.own_thread import in_own_thread
 from turnfold.scope import Scope, Whose, check_name, check_said
 from turnfold.sdk.background import Background
 from turnfold.sdk.client_copy import with_chain
@@ -31,7 +31,6 @@ from turnfold.sdk.middleware import MemoryMiddleware
 from turnfold.sdk.part_threads import Bounds
 from turnfold.summaries.notes import SummaryDraft, SummaryJob
 from turnfold.summarizers.driver import SummarizeAsync
-from turnfold.summarizers.in_parallel import InThread
 from turnfold.summarizers.protocol import Summarizer
 from turnfold.summarizers.provider import PROVIDER
 from turnfold.summarizers.resting import Rests
@@ -262,14 +261,13 @@ class Memory(MemoryByHand, MemoryFiles):
     ) -> BackfillReport:
         """`backfill` over an async client."""
         step = partial(self._filling, messages, user_id, conversation, times, progress)
-        in_thread = self._background.bounds.backfills.do_async
-        filling = await in_thread(step)
+        filling = await in_own_thread(step)
         writers = self._writers(without_memory(client)).of_user(user_id)
         own = writers.sync if callable(self._summarizer) else None
         asked: SummarizeAsync | None = writers.on_loop
         if own is not None:
-            asked = _asked_in(in_thread, own)
-        return await afill(filling, asked, writers.judged, in_thread)
+            asked = _asked_in_thread(own)
+        return await afill(filling, asked, writers.judged, in_own_thread)
 
     def _filling(
         self,
@@ -309,8 +307,7 @@ class Memory(MemoryByHand, MemoryFiles):
     async def aclose(self) -> None:
         """`close`, in a thread; folds being prepared on this event loop get the same time."""
         await self._background.aclose()
-        # In a thread of its own: others may hang in the store.
-        await WorkerThreads(1, "turnfold-close").do_async(self.close)
+        await in_own_thread(self.close)  # others may hang in the store
 
     def close(self) -> None:
         """Close the store, unless it was handed in open. Closing twice is harmless.
@@ -374,11 +371,11 @@ def without_memory(client: Any) -> Any:
     return client if len(others) == len(chain) else with_chain(client, others)
 
 
-def _asked_in(in_thread: InThread, asked: Summarizer) -> SummarizeAsync:
+def _asked_in_thread(asked: Summarizer) -> SummarizeAsync:
     """A summarizer that blocks, asked on an event loop."""
 
     async def summarize(job: SummaryJob) -> SummaryDraft:
-        return await in_thread(partial(asked, job))
+        return await in_own_thread(partial(asked, job))
 
     return summarize
 

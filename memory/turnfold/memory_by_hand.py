@@ -40,6 +40,7 @@ from turnfold.memory_tool import (
 from turnfold.policy import Policy
 from turnfold.recall.search import Search, SearchHit
 from turnfold.recall.stored import StoredTexts
+from turnfold.resilience.own_thread import to_its_end
 from turnfold.scope import Scope, check_name, check_said, scope_of
 from turnfold.sdk.background import Background
 from turnfold.summarizers.in_parallel import InThread
@@ -58,7 +59,7 @@ class MemoryByHand:
 
     @property
     def _in_thread(self) -> InThread:
-        """Takes a step off an event loop, in threads that are memory's own."""
+        """Looks something up off an event loop, in threads that are memory's own."""
         return self._background.bounds.hands.do_async
 
     def preview(
@@ -354,16 +355,16 @@ class MemoryByHand:
         return await self._in_thread(step)
 
     async def aretract(self, note: str, *, user_id: str, conversation: str | None = None) -> None:
-        """`retract`, in a thread."""
+        """`retract`, in a thread; it goes on to its end, whoever is cancelled that waits for it."""
         step = partial(self.retract, note, user_id=user_id, conversation=conversation)
-        await self._in_thread(step)
+        await to_its_end(step)
 
     async def areplace(
         self, note: str, text: str, *, user_id: str, conversation: str | None = None
     ) -> None:
-        """`replace`, in a thread."""
+        """`replace`, in a thread, as `aretract`."""
         step = partial(self.replace, note, text, user_id=user_id, conversation=conversation)
-        await self._in_thread(step)
+        await to_its_end(step)
 
     async def aforget(
         self,
@@ -374,7 +375,7 @@ class MemoryByHand:
         turn: int | Iterable[int] | None = None,
         hit: SearchHit | Iterable[SearchHit] | None = None,
     ) -> Forgotten:
-        """`forget`, in a thread."""
+        """`forget`, in a thread, as `aretract`."""
         step = partial(
             self.forget,
             user_id=user_id,
@@ -383,7 +384,7 @@ class MemoryByHand:
             turn=turn,
             hit=hit,
         )
-        return await self._in_thread(step)
+        return await to_its_end(step)
 
     async def apreview(
         self,

@@ -1,8 +1,9 @@
 """What memory does beside an event loop, it does in threads of its own: the loop's may be busy."""
 
 import asyncio
+import atexit
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio.to_thread
 import pytest
@@ -85,33 +86,122 @@ async def test_nor_does_a_backfill_with_a_summarizer_that_blocks():
         assert told.folded
 
 
-async def test_searches_that_hang_and_are_given_up_hold_up_no_turn():
+@contextmanager
+def hanging():
+    """What hangs, until the end of the block."""
     release, came_back = threading.Event(), []
 
     def hang():
         if not release.wait(20):
             came_back.append("by itself")
 
-    trouble = Trouble(lambda _, name: name == "ledger.match", hang)
-    with memory(troubled_store(trouble)) as remembering:
+    try:
+        yield hang
+    finally:
+        release.set()
+    assert not came_back
+
+
+async def until(holds):
+    for _ in range(1_000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to that")
+
+
+async def leave_searches(remembering, trouble):
+    """All threads that look things up hang in the store."""
+    trouble.hits = lambda _number, name: threading.current_thread().name == "turnfold-hand"
+    trouble.armed = True
+    for _ in range(50):
+        with anyio.move_on_after(0.02):
+            await remembering.asearch("amber1", user_id="ada")
+        if trouble.struck >= 4:
+            return
+
+
+async def test_backfills_with_a_summarizer_that_hangs_hold_up_no_other_users():
+    plain, asked = ExtractiveSummarizer(), []
+
+    with hanging() as hang:
+
+        def summarize(job):
+            if "ada" in str(job):
+                asked.append(job)
+                hang()
+            return plain(job)
+
+        remembering, client = memory(summarizer=summarize), stand_in("So.").async_client()
+        fills = [
+            asyncio.create_task(
+                remembering.abackfill(history(9, "ada"), client=client, user_id=who, conversation=c)
+            )
+            for who, c in zip(("ada",) * 5, "abcde", strict=True)
+        ]
+        await until(lambda: len(asked) == 5)
+        told = await asyncio.wait_for(
+            remembering.abackfill(history(9), client=client, user_id="bob", conversation="c"), 10
+        )
+        assert told.folded
+        for one in fills:
+            one.cancel()
+        await asyncio.gather(*fills, return_exceptions=True)
+    await remembering.aclose()
+
+
+async def test_a_backfill_and_a_closing_leave_nothing_to_be_done_at_exit():
+    remembering, client = memory(summarizer=ExtractiveSummarizer()), stand_in("So.").async_client()
+    await remembering.abackfill(history(9), client=client, user_id="ada", conversation="a")
+    before = atexit._ncallbacks()
+    await remembering.abackfill(history(9), client=client, user_id="ada", conversation="b")
+    await remembering.aclose()
+    assert atexit._ncallbacks() == before
+
+
+async def test_what_changes_memory_by_hand_waits_for_no_search():
+    trouble = Trouble()
+    with hanging() as trouble.act, memory(troubled_store(trouble)) as remembering:
+        client = remembering.wrap(stand_in("So.").async_client(), user_id="ada", conversation="c")
+        for turn in (6, 9):
+            await client.messages.create(**ask(history(turn)))
+        note, *_ = await remembering.anotes(user_id="ada", conversation="c")
+        await leave_searches(remembering, trouble)
+        await remembering.aretract(note.id, user_id="ada", conversation="c")
+        files = remembering.amemory_tool(user_id="ada")
+        assert await files.clear_all_memory()
+        assert (await remembering.aforget(user_id="ada")).exchanges
+
+
+async def test_who_gives_up_waiting_for_it_has_memory_changed_all_the_same():
+    trouble = Trouble(lambda _number, _name: threading.current_thread().name == "turnfold-hand")
+    with hanging() as trouble.act, memory(troubled_store(trouble)) as remembering:
+        client = remembering.wrap(stand_in("So.").async_client(), user_id="ada")
+        for turn in (6, 9):
+            await client.messages.create(**ask(history(turn)))
+        trouble.armed = True
+        async with anyio.create_task_group() as searches:
+            for _ in range(4):
+                searches.start_soon(lambda: remembering.asearch("amber1", user_id="ada"))
+            await until(lambda: trouble.struck == 4)
+            with anyio.move_on_after(0.01):
+                await remembering.aforget(user_id="ada")
+            searches.cancel_scope.cancel()
+        assert not remembering.forget(user_id="ada").exchanges, "all are forgotten already"
+
+
+async def test_searches_that_hang_and_are_given_up_hold_up_no_turn():
+    trouble = Trouble()
+    with hanging() as trouble.act, memory(troubled_store(trouble)) as remembering:
         client = remembering.wrap(stand_in("So.").async_client(), user_id="ada")
         await client.messages.create(**ask(history(2)))
-        trouble.hits = lambda _number, name: threading.current_thread().name == "turnfold-hand"
-        trouble.armed = True
-        for _ in range(50):
-            with anyio.move_on_after(0.02):
-                await remembering.asearch("amber1", user_id="ada")
-            if trouble.struck >= 4:
-                break
+        await leave_searches(remembering, trouble)
         with pytest.raises(NoThread, match="what hangs is left alone"):
             await remembering.asearch("amber1", user_id="ada")
         tool = remembering.atool(user_id="ada")
         called = {"type": "tool_use", "id": "t", "name": "recall", "input": {"query": "amber1"}}
         assert (await tool.tool_result(called))["is_error"]
         await client.messages.create(**ask(history(3)))
-        assert not came_back
-        release.set()
-        await remembering.aclose()
 
 
 def test_what_is_left_on_no_loop_of_asyncio_is_closed_all_the_same():

@@ -25,6 +25,7 @@ from turnfold.mcp.answers import (
 )
 from turnfold.memory import Memory
 from turnfold.recall.search import Search
+from turnfold.resilience.own_thread import to_its_end
 from turnfold.upkeep.note_editing import conversations_with_notes
 
 _MOST_HITS = 50
@@ -162,7 +163,7 @@ class ChangingTools:
         """
         _check_forgetting(passages, conversation, turns, whole=whole)
         if passages:
-            return told(await _in_thread(self._memory, partial(self._forget_found, passages)))
+            return told(await _answered(to_its_end(partial(self._forget_found, passages))))
         change = self._memory.aforget(
             user_id=self._user_id, conversation=conversation, turn=None if whole else turns
         )

@@ -24,6 +24,7 @@ from anthropic.types.beta import (
 from turnfold.errors import TurnfoldError
 from turnfold.files.commands import FileCommands
 from turnfold.files.paths import FileRefused
+from turnfold.resilience.own_thread import to_its_end
 from turnfold.resilience.worker_threads import NoThread
 from turnfold.summarizers.in_parallel import InThread
 
@@ -72,12 +73,15 @@ class StoredMemoryTool(BetaAbstractMemoryTool):
 
 
 class AsyncStoredMemoryTool(BetaAsyncAbstractMemoryTool):
-    """`StoredMemoryTool` for async clients; works in a thread."""
+    """`StoredMemoryTool` for async clients; works in threads.
+
+    What writes goes on to its end, whoever is cancelled that waits for it.
+    """
 
     def __init__(self, commands: FileCommands, in_thread: InThread) -> None:
         """Args:
         commands: of the user whose files they are.
-        in_thread: takes a step that blocks.
+        in_thread: takes a step that reads.
         """
         super().__init__()
         self._commands = commands
@@ -85,47 +89,47 @@ class AsyncStoredMemoryTool(BetaAsyncAbstractMemoryTool):
 
     async def view(self, command: BetaMemoryTool20250818ViewCommand) -> BetaFunctionToolResultType:
         """A file with line numbers, or what is in a directory."""
-        return await self._work(_view(self._commands, command))
+        try:
+            return await self._in_thread(partial(_answer, _view(self._commands, command)))
+        except NoThread as wrong:  # all of them wait for the store
+            raise _no_answer(wrong) from None
 
     async def create(
         self, command: BetaMemoryTool20250818CreateCommand
     ) -> BetaFunctionToolResultType:
         """Write a new file."""
-        return await self._work(_create(self._commands, command))
+        return await self._write(_create(self._commands, command))
 
     async def str_replace(
         self, command: BetaMemoryTool20250818StrReplaceCommand
     ) -> BetaFunctionToolResultType:
         """Replace what a file says in one place."""
-        return await self._work(_str_replace(self._commands, command))
+        return await self._write(_str_replace(self._commands, command))
 
     async def insert(
         self, command: BetaMemoryTool20250818InsertCommand
     ) -> BetaFunctionToolResultType:
         """Insert lines into a file."""
-        return await self._work(_insert(self._commands, command))
+        return await self._write(_insert(self._commands, command))
 
     async def delete(
         self, command: BetaMemoryTool20250818DeleteCommand
     ) -> BetaFunctionToolResultType:
         """Delete a file or a directory."""
-        return await self._work(_delete(self._commands, command))
+        return await self._write(_delete(self._commands, command))
 
     async def rename(
         self, command: BetaMemoryTool20250818RenameCommand
     ) -> BetaFunctionToolResultType:
         """Rename or move a file or a directory."""
-        return await self._work(_rename(self._commands, command))
+        return await self._write(_rename(self._commands, command))
 
     async def clear_all_memory(self) -> BetaFunctionToolResultType:
         """Delete all files of this user."""
-        return await self._work(self._commands.clear)
+        return await self._write(self._commands.clear)
 
-    async def _work(self, work: Callable[[], str]) -> str:
-        try:
-            return await self._in_thread(partial(_answer, work))
-        except NoThread as wrong:  # all of them wait for the store
-            raise _no_answer(wrong) from None
+    async def _write(self, work: Callable[[], str]) -> str:
+        return await to_its_end(partial(_answer, work))
 
 
 def _view(do: FileCommands, said: BetaMemoryTool20250818ViewCommand) -> Callable[[], str]:

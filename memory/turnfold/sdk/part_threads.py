@@ -6,8 +6,9 @@ Where sync and async clients share a memory there is one of the last for each ki
 loads an embedding model is one more.
 
 The threads of an event loop are the application's, and may all be at work: what blocks there has
-some of memory's own. Listeners of receipts have four, what is asked for by hand (`asearch`, tools)
-four, and backfills as many as they ask for summaries at once.
+some of memory's own. Listeners of receipts have four, and what is looked up by hand (`asearch`,
+tools) four. What is changed by hand, and each step of a backfill, has a thread of its own:
+`resilience/own_thread.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from turnfold.errors import StoreError, SummaryError, TurnfoldError
 from turnfold.request.refusals import Resting
 from turnfold.resilience.circuit_breaker import CircuitBreaker, LeftAlone
 from turnfold.resilience.worker_threads import TooLate, WorkerThreads
-from turnfold.summarizers.in_parallel import SIDE_BY_SIDE
 
 _TURNS = 2
 _SUMMARIES = 2
@@ -33,8 +33,7 @@ class Bounds:
         turns: takes the steps of turns.
         summaries: asks summarizers that block.
         listeners: calls who wants the receipts of async clients, and is not async.
-        hands: takes what is asked for by hand on an event loop.
-        backfills: takes the steps of those on an event loop.
+        hands: takes what is looked up by hand on an event loop.
         store: what is not known to be another part's fault is the store's.
         summarizer: one that answers, if only with what is of no use or that this key or these
             turns are refused, has not failed; what that means `summarizers.resting` knows.
@@ -45,7 +44,6 @@ class Bounds:
         self.summaries = WorkerThreads(_SUMMARIES, "turnfold-summary")
         self.listeners = WorkerThreads(_LISTENERS, "turnfold-listener")
         self.hands = WorkerThreads(_HANDS, "turnfold-hand")
-        self.backfills = WorkerThreads(SIDE_BY_SIDE, "turnfold-backfill")
         self.store = CircuitBreaker("the store")
         answers = (SummaryError, Resting, APIStatusError)
         self.summarizer = CircuitBreaker("the summarizer", answers=answers)
