@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager, contextmanager
 import anyio.to_thread
 import pytest
 from support.chats import ask, history, memory, stand_in
+from support.embedders import HashedWords
 from support.faulty import Trouble, troubled_store
 from support.ways import Door
 from turnfold import AsyncConversation, ExtractiveSummarizer
+from turnfold.resilience import worker_threads
 from turnfold.resilience.worker_threads import NoThread
 
 
@@ -188,6 +190,41 @@ async def test_who_gives_up_waiting_for_it_has_memory_changed_all_the_same():
                 await remembering.aforget(user_id="ada")
             searches.cancel_scope.cancel()
         assert not remembering.forget(user_id="ada").exchanges, "all are forgotten already"
+
+
+async def test_an_embedder_left_alone_by_turns_is_asked_by_hand():
+    """By a search on an event loop as by any other."""
+    with memory() as remembering:
+        client = remembering.wrap(stand_in("So.").async_client(), user_id="ada")
+        await client.messages.create(**ask(history(9)))
+        for _ in range(3):
+            remembering._embedder._breaker.failed(OSError("away"))
+        found = remembering.search("amber3", user_id="ada")
+        assert found
+        assert await remembering.asearch("amber3", user_id="ada") == found
+
+
+async def test_a_search_given_up_in_the_embedder_takes_it_from_no_turn(monkeypatch):
+    monkeypatch.setattr(worker_threads, "_GRACE", 0.01)
+    asked, receipts = threading.Event(), []
+
+    class Slow(HashedWords):
+        def embed(self, texts):
+            if threading.current_thread().name == "turnfold-hand":
+                asked.set()
+                hang()
+            return super().embed(texts)
+
+    with hanging() as hang, memory(embedder=Slow(), on_receipt=receipts.append) as remembering:
+        client = remembering.wrap(stand_in("Fine.").async_client(), user_id="ada")
+        await client.messages.create(**ask(history(25)))
+        searching = asyncio.create_task(remembering.asearch("amber3", user_id="bob"))
+        await until(asked.is_set)
+        searching.cancel()
+        await asyncio.gather(searching, return_exceptions=True)
+        await asyncio.sleep(0.05)
+        await client.messages.create(**ask(history(26), "Where is birch4?"))
+    assert [one.degraded for one in receipts] == [()] * 2
 
 
 async def test_searches_that_hang_and_are_given_up_hold_up_no_turn():

@@ -110,7 +110,8 @@ class ModelStart:
             self.begin()
             if not self._patient or not self.wait():
                 raise self._excuse()
-        if current_task() is None:
+        task = current_task()
+        if task is None or not task.crew.of_turns:
             return embed()  # no turn waits for it: who asks wants to know
         with self._breaker.watching():
             return embed()

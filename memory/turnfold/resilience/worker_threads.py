@@ -141,13 +141,19 @@ def beside(step: Callable[[], _Done]) -> Callable[[], _Done]:
 
 
 class WorkerThreads:
-    """A few threads, made when there is something to do."""
+    """A few threads, made when there is something to do.
 
-    def __init__(self, most: int, name: str) -> None:
+    Attributes:
+        of_turns: whether turns wait for what they do.
+    """
+
+    def __init__(self, most: int, name: str, *, of_turns: bool = True) -> None:
         """Args:
         most: how many threads there are at the most, those left behind included.
         name: what they are called.
+        of_turns: whether turns wait for what they do.
         """
+        self.of_turns = of_turns
         self._most = most
         self._name = name
         self._reset()

@@ -43,7 +43,7 @@ class Bounds:
         self.turns = WorkerThreads(_TURNS, "turnfold-turn")
         self.summaries = WorkerThreads(_SUMMARIES, "turnfold-summary")
         self.listeners = WorkerThreads(_LISTENERS, "turnfold-listener")
-        self.hands = WorkerThreads(_HANDS, "turnfold-hand")
+        self.hands = WorkerThreads(_HANDS, "turnfold-hand", of_turns=False)
         self.store = CircuitBreaker("the store")
         answers = (SummaryError, Resting, APIStatusError)
         self.summarizer = CircuitBreaker("the summarizer", answers=answers)
