@@ -1,8 +1,13 @@
 """Figures pass the gate in whatever form they are written in, and no others do."""
 
+from itertools import product
+from re import fullmatch
+
 import pytest
 from turnfold.history.utterances import Utterance
+from turnfold.summaries.evidence import Evidence
 from turnfold.summaries.gate import judge
+from turnfold.summaries.measures import _UNIT_BEHIND, UNIT
 from turnfold.summaries.notes import Item, SummaryDraft, SummaryJob
 
 
@@ -122,6 +127,7 @@ def test_a_percentage_may_be_told_by_a_word_for_a_hundred(said, right, wrong):
         ("Let it simmer at 85 °C for a while.", "It simmers at 85°C.", "It simmers at 85 °F."),
         ("The gap is 3 mm wide, they said.", "They say the gap is 3mm.", "The gap is 3 cm."),
         ("The disk has 40 GiB left.", "There are 40 GB left.", "There are 40 TB left."),
+        ("The register is 8 bit wide.", "It is 8bit wide.", "The register is 8 GB wide."),
         ("The rent is $1,450 a month.", "They pay $1450 as rent.", "They pay €1,450 as rent."),
         ("The rent is 1450 USD a month.", "They pay USD 1,450.", "They pay 1450 EUR."),
         ("The call is at 09:30 PST then.", "They call at 9:30 PST.", "They call at 9:30 EST."),
@@ -130,6 +136,25 @@ def test_a_percentage_may_be_told_by_a_word_for_a_hundred(said, right, wrong):
 def test_a_figure_keeps_its_unit(said, right, wrong):
     assert refused(said, right) == []
     assert refused(said, wrong)
+
+
+PREFIXES = ("", "c", "k", "m", "K", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi")
+BARE = ("°C", "° F", "m2", "m3", "m²", "m³", "m", "g")
+NAMED = ("W", "Wh", "V", "A", "Hz", "B", "bit", "J", "Pa", "L", "cal")
+
+
+def test_no_unit_is_overlooked_where_units_are_looked_for_at_all():
+    written = ["".join(parts) for parts in product(PREFIXES, (*BARE, *NAMED))]
+    units = [unit for unit in written if fullmatch(UNIT, unit) or unit in {"m", "km", "g", "kg"}]
+    assert {*NAMED, "°C", "m²", "kg", "Mibit"} <= {*units}
+    assert [unit for unit in units if not _UNIT_BEHIND.search(f"It is 8 {unit} then")] == []
+
+
+def test_a_code_of_signs_alone_is_not_taken_for_the_signs_of_another():
+    note = "They call _ there"
+    told = Evidence(['They call f("x")y there']).complaints(note)
+    assert told == ["'_' does not occur in the turns it cites"]
+    assert Evidence(["They call f(_) there."]).complaints(note) == []
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ _JOINT = re.compile(r"[-_\s./\\:#@+~]++")
 _SEAM = "\x1f"
 _BREAK = re.compile(r"[^\w\x1f]++")
 _SEAMS = re.compile(rf"{_SEAM}{{2,}}")
+_BREAKS = re.compile(r"\n{2,}")
 # Of ASCII what stands between words.
 _BETWEEN = {
     code: _SEAM if _JOINT.match(chr(code)) else "\n"
@@ -57,7 +58,8 @@ class Identifiers:
             shown = plain(stretch)
             dialled += _DIALLED.findall(_DIALLED_JOINT.sub("", shown))
             if shown.isascii():
-                joined.append(_SEAMS.sub(_SEAM, shown.lower().translate(_BETWEEN)))
+                apart = shown.lower().translate(_BETWEEN)
+                joined.append(_BREAKS.sub("\n", _SEAMS.sub(_SEAM, apart)))
             else:
                 joined.append(_BREAK.sub("\n", _JOINT.sub(_SEAM, shown.casefold())))
         self._joined = "".join(joined)

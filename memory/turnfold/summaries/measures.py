@@ -33,7 +33,7 @@ _MEASURED = re.compile(
 )
 # What stands in every text in which `_MEASURED` finds a unit, on either side of a figure.
 _UNIT_BEHIND = re.compile(
-    rf"\d\s?+(?=[°A-Zckmg{_SIGNS}])(?:(?:{UNIT}|[ckm]?m|[km]?g|[A-Z]{{3}})(?!\w)|[{_SIGNS}])"
+    rf"\d\s?+(?=[{UNITS_BEGIN}A-Zg{_SIGNS}])(?:(?:{UNIT}|[ckm]?m|[km]?g|[A-Z]{{3}})(?!\w)|[{_SIGNS}])"
 )
 _UNIT_BEFORE = re.compile(rf"[A-Z{_SIGNS}](?:(?<=[A-Z])[A-Z]{{2}}|(?<=[{_SIGNS}]))\s?\d")
 Units: TypeAlias = dict[str, set[str]]
