@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -135,7 +136,14 @@ class _Talk:
     def _raise_if_wanted(self, wrong: Exception) -> None:
         """A store that fails costs no answer, unless the policy says otherwise."""
         if self.memory.policy.on_error == "raise":
-            raise as_turnfold_error(wrong, "the store failed")
+            raise self._as_told(wrong)
+
+    def _as_told(self, wrong: Exception) -> TurnfoldError:
+        """What a failure of the store is called to people."""
+        if isinstance(wrong, TooLate):
+            seconds = self.memory.policy.deadline
+            return TurnfoldError(f"memory was not ready within its deadline of {seconds:g} s")
+        return as_turnfold_error(wrong, "the store failed")
 
     def _gone_on(self) -> StoreError:
         return StoreError(
@@ -179,21 +187,38 @@ class _Talk:
         """Write an exchange down. False where it does not go on the history.
 
         Where the store fails, or is not done in time, it does: the answer is worth more than its
-        record. What is written too late all the same stands, unless the failure is raised.
+        record. What is written too late all the same stands, unless the failure is raised; what
+        nobody began to write is written before the next exchange.
         """
         raises = self.memory.policy.on_error == "raise"
+        history.unwritten.append(exchange)
         try:
             self._bounds.store.admit()
-            kept = bool((yield Do(partial(history.append, exchange, withdraws=raises))))
+            return (yield from self._tried(Do(partial(history.write, withdraws=raises))))
         except BaseException as raised:  # noqa: BLE001 - a store may raise anything
+            if not isinstance(raised, Exception) and exchange in history.unwritten:
+                logger.warning("an answer is not stored yet, but with the next: %r", raised)
             wrong = failure(raised)
-        else:
-            self._bounds.store.worked()
-            return kept
-        self._bounds.blame(wrong)
+        if raises:
+            with suppress(ValueError):  # it is being written, and will be withdrawn
+                history.unwritten.remove(exchange)
         self._raise_if_wanted(wrong)
-        logger.warning("an answer could not be stored and may not be resumed: %s", wrong)
+        told = self._as_told(wrong)
+        logger.warning("an answer could not be stored and may not be resumed: %s", told)
         return True
+
+    def _tried(self, effect: Do) -> Script[bool]:
+        """Wait for a step that the store was admitted for, and note how that fared."""
+        store = self._bounds.store
+        try:
+            done = bool((yield effect))
+            store.worked()
+        except BaseException as raised:
+            self._bounds.blame(failure(raised))
+            raise
+        finally:
+            store.untried()  # as where it was stopped: it neither worked nor failed
+        return done
 
     def _account(self, history: History, receipt: Receipt) -> None:
         self.usage += receipt.usage + receipt.summary_usage

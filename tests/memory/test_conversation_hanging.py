@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 from support.chats import SMALL, memory, stand_in
-from support.faulty import Trouble, troubled_store
+from support.faulty import Trouble, fail, troubled_store
 from support.spoken import Spoken
 from turnfold import AsyncConversation, Conversation, TurnfoldError
+from turnfold_fake import Reply
 
 HASTY = replace(SMALL, deadline=0.3)
+NOT_READY = r"memory was not ready within its deadline of 0\.3 s"
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -73,7 +75,7 @@ async def test_an_answer_is_given_though_the_store_hangs_over_its_record(kind, s
         assert resumed(remembering, fake) == ["One.", "Two."], "it came late, and in its order"
         assert await spoken.say("Four.") == "So."
         assert asked(spoken.talk) == ["One.", "Two.", "Three.", "Four."]
-        assert resumed(remembering, fake) == ["One.", "Two.", "Four."]
+        assert resumed(remembering, fake) == ["One.", "Two.", "Three.", "Four."]
 
 
 async def test_what_is_raised_as_not_said_is_not_kept_later(kind, stuck):
@@ -82,13 +84,55 @@ async def test_what_is_raised_as_not_said_is_not_kept_later(kind, stuck):
         spoken = Spoken(kind, fake, memory=remembering, id="c")
         await spoken.say("One.")
         stuck.trouble.armed = True
-        with pytest.raises(TurnfoldError, match="not done within"):
+        with pytest.raises(TurnfoldError, match=NOT_READY):
             await spoken.say("Two.")
         assert asked(spoken.talk) == ["One."]
         stuck.let_go()
         assert resumed(remembering, fake) == ["One."]
         await spoken.say("Three.")
         assert resumed(remembering, fake) == asked(spoken.talk) == ["One.", "Three."]
+
+
+class StuckBehind(Stuck):
+    """Hangs, or fails, in the look at the resets that follows the writing of an exchange."""
+
+    def __init__(self, fails=False):
+        super().__init__()
+        self.trouble.hits = self._is_behind
+        if fails:
+            self.trouble.act = fail
+        self._wrote = False
+
+    def _is_behind(self, _number, name):
+        was_written, self._wrote = self._wrote, name == "ledger.put said"
+        return was_written and name == "ledger.scan"
+
+
+async def test_what_is_raised_as_not_said_while_it_is_looked_at_is_not_kept_later(kind):
+    fake, stuck = stand_in("So."), StuckBehind()
+    with memory(stuck.store, policy=replace(HASTY, on_error="raise")) as remembering:
+        spoken = Spoken(kind, fake, memory=remembering, id="c")
+        stuck.trouble.armed = True
+        with pytest.raises(TurnfoldError, match=NOT_READY):
+            await spoken.say("One.")
+        assert stuck.left, "it was written by then"
+        stuck.let_go()
+        assert resumed(remembering, fake) == asked(spoken.talk) == []
+        await spoken.say("Two.")
+        assert resumed(remembering, fake) == asked(spoken.talk) == ["Two."]
+
+
+@pytest.mark.parametrize("on_error", ["raise", "continue"])
+async def test_what_is_written_is_said_though_it_cannot_be_looked_at(kind, on_error):
+    fake, failing = stand_in("So."), StuckBehind(fails=True)
+    with memory(failing.store, policy=replace(SMALL, on_error=on_error)) as remembering:
+        spoken = Spoken(kind, fake, memory=remembering, id="c")
+        failing.trouble.armed = True
+        await spoken.say("One.")
+        assert failing.trouble.struck == 1
+        failing.let_go()
+        await spoken.say("Two.")
+        assert resumed(remembering, fake) == asked(spoken.talk) == ["One.", "Two."]
 
 
 async def test_many_conversations_over_a_store_that_hangs_leave_few_threads(stuck):
@@ -117,6 +161,48 @@ async def test_who_is_stopped_while_an_answer_is_written_down_has_it(stuck):
             await saying
         stuck.let_go()
         assert asked(talk) == resumed(remembering, fake) == ["One."]
+
+
+async def test_what_nobody_began_to_write_is_written_with_what_is_said_next(stuck, caplog):
+    fake = stand_in("So.")
+    with memory(stuck.store, policy=replace(SMALL, deadline=20)) as remembering:
+        talks = [
+            AsyncConversation(client=fake.async_client(), memory=remembering, id=f"c{number}")
+            for number in range(3)
+        ]
+        await asyncio.gather(*(talk.say("One.") for talk in talks))
+        stuck.trouble.armed = True
+        saying = [asyncio.create_task(talk.say("Two.")) for talk in talks]
+        while any(len(talk.messages) < 4 for talk in talks):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        for task in saying:
+            task.cancel()
+        told = await asyncio.gather(*saying, return_exceptions=True)
+        assert {type(one) for one in told} == {asyncio.CancelledError}
+        assert caplog.text.count("not stored yet, but with the next") == 1, "two have a thread"
+        stuck.let_go()
+        for talk in talks:
+            await talk.say("Three.")
+            again = Conversation(client=fake.client(), memory=remembering, id=talk.id)
+            assert asked(again) == asked(talk) == ["One.", "Two.", "Three."]
+
+
+async def test_who_is_stopped_while_it_is_tried_whether_a_store_works_leaves_it_to_another(stuck):
+    fake = stand_in(lambda _body: setattr(store, "_until", 0.0) or Reply("So.", thinking=False))
+    with memory(stuck.store, policy=replace(SMALL, deadline=20)) as remembering:
+        store = remembering._background.bounds.store
+        talk = AsyncConversation(client=fake.async_client(), memory=remembering, id="c")
+        for _ in range(3):
+            store.failed(OSError("gone"))
+        stuck.trouble.armed = True
+        saying = asyncio.create_task(talk.say("One."))
+        assert await asyncio.to_thread(stuck.began.wait, 20)
+        saying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await saying
+        stuck.let_go()
+        store.admit()  # raises where it is still left alone
 
 
 async def test_a_store_that_works_again_is_used_again(kind):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from turnfold_stores import Record, Store, StoreError, StoreUnavailable
+from turnfold_stores import Record, Store, StoreUnavailable
 from turnfold_stores.records.fields import Reading, messages_in
 
 from turnfold.history.redaction import Redact, redacted
@@ -110,6 +110,7 @@ class History:
 
     Attributes:
         messages: all of them, in order; whoever changes them puts others in their place.
+        unwritten: exchanges that were said and that nobody has begun to write, in order.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class History:
         self._generation = _resets(store, user_id, name) if generation is None else generation
         self._length = 0
         self._is_redacted = False
+        self.unwritten: list[Sequence[Mapping[str, Any]]] = []
         self._writing: int | None = None  # the process that is at it: a child made by fork is not
         self.messages = self._load()
 
@@ -166,14 +168,13 @@ class History:
         name = self._next_name()
         return self._is_present() and name not in self._store.ledger.get(self._user_id, [name])
 
-    def append(self, exchange: Sequence[Mapping[str, Any]], *, withdraws: bool = False) -> bool:
-        """Keep a completed exchange in the store.
+    def write(self, *, withdraws: bool = False) -> bool:
+        """Keep in the store what is `unwritten`. Each exchange is tried once.
 
-        A step of `WorkerThreads` that was left writes nothing any more; where it was in the middle
-        of it, what it wrote stands.
+        A step of `WorkerThreads` that was left begins with no other; the one it was in the middle
+        of stands.
 
         Args:
-            exchange: the messages.
             withdraws: whether that is deleted again, since nothing was said.
 
         Returns:
@@ -187,7 +188,11 @@ class History:
             raise StoreUnavailable("the exchange before it is still being written")
         self._writing = os.getpid()
         try:
-            return not _is_left() and self._put(exchange, withdraws=withdraws)
+            while self.unwritten and not _is_left():
+                if not self._put(self.unwritten.pop(0), withdraws=withdraws):
+                    self.unwritten.clear()
+                    return False
+            return True
         finally:
             self._writing = None
 
@@ -197,17 +202,17 @@ class History:
         record = Record(name, SAID_KIND, conversation, body, at=time.time())
         if name not in self._store.ledger.put(self._user_id, [record]):
             return False
-        if withdraws and _is_left():
-            self._store.ledger.delete(self._user_id, [name])
-            return False
         self._length += 1
+        stands = True
         # Only what is looked at once it is written misses no reset. It is kept by now: where it
         # cannot be looked at, the next turn does.
-        with suppress(StoreError):
-            if not self._is_present():
-                self._store.ledger.delete(self._user_id, [name])
-                return False
-        return True
+        with suppress(Exception):  # a store may raise anything
+            stands = self._is_present()
+        if stands and not (withdraws and _is_left()):
+            return True
+        self._store.ledger.delete(self._user_id, [name])
+        self._length -= 1
+        return False
 
     @property
     def _is_writing(self) -> bool:
