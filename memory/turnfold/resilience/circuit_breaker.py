@@ -126,12 +126,6 @@ class CircuitBreaker:
             if self._failures >= _IN_A_ROW:
                 self._until = self._clock() + self._pause
 
-    def untried(self) -> None:
-        """What was admitted tells nothing of the part: if that was the trial, another is to try."""
-        with self._lock:
-            if self._trying:
-                self._trying, self._until = False, self._clock()
-
     @contextmanager
     def watching(self) -> Iterator[None]:
         """While something is asked of the part.
