@@ -149,17 +149,21 @@ async def test_many_conversations_over_a_store_that_hangs_leave_few_threads(stuc
         assert not stuck.came_back
 
 
+async def stop_as_it_is_written(talk, stuck):
+    saying = asyncio.create_task(talk.say("One."))
+    assert await asyncio.to_thread(stuck.began.wait, 20)
+    saying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await saying
+    stuck.let_go()
+
+
 async def test_who_is_stopped_while_an_answer_is_written_down_has_it(stuck):
     fake = stand_in("So.")
     with memory(stuck.store, policy=replace(SMALL, deadline=20)) as remembering:
         talk = AsyncConversation(client=fake.async_client(), memory=remembering, id="c")
         stuck.trouble.armed = True
-        saying = asyncio.create_task(talk.say("One."))
-        assert await asyncio.to_thread(stuck.began.wait, 20)
-        saying.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await saying
-        stuck.let_go()
+        await stop_as_it_is_written(talk, stuck)
         assert asked(talk) == resumed(remembering, fake) == ["One."]
 
 
@@ -196,12 +200,7 @@ async def test_who_is_stopped_while_it_is_tried_whether_a_store_works_leaves_it_
         for _ in range(3):
             store.failed(OSError("gone"))
         stuck.trouble.armed = True
-        saying = asyncio.create_task(talk.say("One."))
-        assert await asyncio.to_thread(stuck.began.wait, 20)
-        saying.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await saying
-        stuck.let_go()
+        await stop_as_it_is_written(talk, stuck)
         store.admit()  # raises where it is still left alone
 
 
