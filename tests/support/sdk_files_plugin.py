@@ -14,6 +14,7 @@ from anthropic.lib.tools import _beta_builtin_memory_tool as theirs
 from turnfold import ExtractiveSummarizer, Memory
 from turnfold.files.commands import FileCommands
 from turnfold.files.stored_files import StoredFiles
+from turnfold.resilience.own_thread import in_own_thread
 from turnfold.sdk.file_tool import AsyncStoredMemoryTool, StoredMemoryTool
 
 COMMANDS = ("view", "create", "str_replace", "insert", "delete", "rename")
@@ -59,7 +60,7 @@ class OursAsync(AsyncStoredMemoryTool):
         self.folder = Folder(base_path)
         self.base_path = anyio.Path(self.folder.base_path)
         self.memory_root = anyio.Path(self.folder.memory_root)
-        super().__init__(self.folder.commands)
+        super().__init__(self.folder.commands, in_own_thread)
 
 
 def on_a_folder(kind, name):
