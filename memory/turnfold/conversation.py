@@ -25,6 +25,7 @@ from turnfold.memory import Memory, memory_of, without_memory
 from turnfold.resilience.taking_turns import TakingTurns, Turn
 from turnfold.resilience.worker_threads import TooLate
 from turnfold.scope import LOCAL_USER, Scope
+from turnfold.sdk.deadline import not_ready
 from turnfold.sdk.listeners import check_listener
 from turnfold.sdk.part_threads import Bounds
 from turnfold.summarizers.driver import Do, Script, play, play_on_loop
@@ -141,8 +142,7 @@ class _Talk:
     def _as_told(self, wrong: Exception) -> TurnfoldError:
         """What a failure of the store is called to people."""
         if isinstance(wrong, TooLate):
-            seconds = self.memory.policy.deadline
-            return TurnfoldError(f"memory was not ready within its deadline of {seconds:g} s")
+            return not_ready(self.memory.policy.deadline)
         return as_turnfold_error(wrong, "the store failed")
 
     def _gone_on(self) -> StoreError:

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
+import anyio
+
 
 def signal() -> tuple[Callable[[], Awaitable[object]], Callable[[], None]]:
     """What is waited for on the running event loop, and what says, in any thread, that it is there.
@@ -36,6 +38,23 @@ def signal() -> tuple[Callable[[], Awaitable[object]], Callable[[], None]]:
             token.run_sync_soon(event.set)
 
     return event.wait, wake_trio
+
+
+async def wait_and_look(
+    there: Callable[[], Awaitable[object]], every: float, look: Callable[[], None]
+) -> None:
+    """Wait for what `signal` gives to wait for, and see after something meanwhile.
+
+    Args:
+        there: what is waited for.
+        every: seconds from one look to the next.
+        look: what it raises is raised here.
+    """
+    while True:
+        with anyio.move_on_after(every):
+            await there()
+            return
+        look()
 
 
 def on_asyncio() -> bool:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import anyio
 
 from turnfold.errors import TurnfoldError
-from turnfold.resilience.signals import signal
+from turnfold.resilience.signals import signal, wait_and_look
 
 # Seconds that a stream may go unread where somebody waits, and how often that is looked at.
 _PATIENCE = 2.0
@@ -62,13 +62,8 @@ class Turn:
             TurnfoldError: this task is in the middle of another one.
         """
         there, wake = signal()
-        if self._enter(lambda: anyio.get_current_task().id, wake):
-            return
-        while True:
-            with anyio.move_on_after(_LOOK):
-                await there()
-                return
-            self._turns.overtake()
+        if not self._enter(lambda: anyio.get_current_task().id, wake):
+            await wait_and_look(there, _LOOK, self._turns.overtake)
 
     def _enter(self, identify: Callable[[], object], wake: Callable[[], None]) -> bool:
         self._identify = identify

@@ -14,13 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 from turnfold_stores.process.fork import at_exit, at_fork
 
 from turnfold.errors import TurnfoldError
-from turnfold.resilience.signals import signal
+from turnfold.resilience.signals import signal, wait_and_look
 
 if TYPE_CHECKING:
     from turnfold.resilience.circuit_breaker import CircuitBreaker
@@ -255,11 +256,7 @@ class WorkerThreads:
         there, wake = signal()
         with self._errand(steps, seconds, wake) as errand:
             with anyio.move_on_after(seconds):
-                while True:
-                    with anyio.move_on_after(_GRACE):
-                        await there()
-                        break
-                    self._check_hope(errand)
+                await wait_and_look(there, _GRACE, partial(self._check_hope, errand))
         return errand.tasks
 
     # --- both ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from turnfold.resilience.circuit_breaker import LeftAlone
 from turnfold.resilience.worker_threads import TooLate
 from turnfold.scope import LOCAL_USER, Scope, Whose
 from turnfold.sdk.attempt_effects import Tell
-from turnfold.sdk.deadline import Deadline
+from turnfold.sdk.deadline import Deadline, not_ready
 from turnfold.sdk.listeners import OnReceipt, tell
 from turnfold.sdk.part_threads import Bounds
 from turnfold.sdk.turn_without_memory import TurnWithoutMemory
@@ -191,8 +191,7 @@ class Attempt:
         if blames:
             self._bounds.blame(wrong)
         if isinstance(wrong, TooLate):
-            seconds = self._limit.seconds
-            wrong = TurnfoldError(f"memory was not ready within its deadline of {seconds:g} s")
+            wrong = not_ready(self._limit.seconds)
         reason = f"{type(wrong).__name__}: {wrong}".partition("\n")[0]
         self._limit.give_up(f"memory: {reason}")
         if self.turn is None:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from turnfold.errors import TurnfoldError
+
+
+def not_ready(seconds: float) -> TurnfoldError:
+    """What people are told where memory was not done within so many seconds."""
+    return TurnfoldError(f"memory was not ready within its deadline of {seconds:g} s")
+
 
 class Deadline:
     """What is left of the time one turn may take, and why memory gave up, if it did."""
