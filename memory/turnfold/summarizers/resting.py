@@ -234,9 +234,31 @@ class Rests:
 class _OfUser:
     """What is asked for one user at a time."""
 
-    _rest: Rest
-    _instead: _OfUser | None
-    _user_id = ""
+    def __init__(
+        self,
+        summarizer: Any,
+        rest: Rest,
+        model: str = "",
+        instead: _OfUser | None = None,
+        other: str = "",
+        *,
+        comparing: Rest | None = None,
+    ) -> None:
+        """Args:
+        summarizer: who is asked.
+        rest: what is known of it.
+        model: its name.
+        instead: asked where the server has no such model; None for nobody.
+        other: the name of that one.
+        comparing: what is known of how it compares notes; None for nothing.
+        """
+        self._comparing = comparing or Rest(rest.clock)
+        self._summarizer = summarizer
+        self._rest = rest
+        self._model = model
+        self._instead = instead
+        self._user_id = ""
+        self._other = other
 
     def of_user(self, user_id: str) -> Self:
         """The same, asked about a user's turns."""
@@ -260,30 +282,7 @@ class _OfUser:
 class Asked(_OfUser):
     """A summarizer that is asked only while it may answer."""
 
-    def __init__(
-        self,
-        summarizer: Callable[[SummaryJob], SummaryDraft],
-        rest: Rest,
-        model: str = "",
-        instead: Asked | None = None,
-        other: str = "",
-        *,
-        comparing: Rest | None = None,
-    ) -> None:
-        """Args:
-        summarizer: who is asked.
-        rest: what is known of it.
-        model: its name.
-        instead: asked where the server has no such model; None for nobody.
-        other: the name of that one.
-        comparing: what is known of how it compares notes; None for nothing.
-        """
-        self._comparing = comparing or Rest(rest.clock)
-        self._summarizer: Any = summarizer
-        self._rest = rest
-        self._model = model
-        self._instead: Asked | None = instead
-        self._other = other
+    _instead: Asked | None
 
     def __call__(self, job: SummaryJob) -> SummaryDraft:
         """Answer a job.
@@ -328,23 +327,7 @@ class AskedToCompare(Asked):
 class AskedOnLoop(_OfUser):
     """The same on an event loop."""
 
-    def __init__(
-        self,
-        summarizer: Any,
-        rest: Rest,
-        model: str = "",
-        instead: AskedOnLoop | None = None,
-        other: str = "",
-        *,
-        comparing: Rest | None = None,
-    ) -> None:
-        """See `Asked`."""
-        self._comparing = comparing or Rest(rest.clock)
-        self._summarizer = summarizer
-        self._rest = rest
-        self._model = model
-        self._instead: AskedOnLoop | None = instead
-        self._other = other
+    _instead: AskedOnLoop | None
 
     async def __call__(self, job: SummaryJob) -> SummaryDraft:
         """Answer a job.
