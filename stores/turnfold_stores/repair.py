@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from turnfold_stores.errors import StoreCorrupt
 from turnfold_stores.protocols import ChecksVectors, Entry, Index, Ledger, Record
-from turnfold_stores.records.vectors import VECTOR_KIND, entry_id_of, entry_of
+from turnfold_stores.records.vectors import (
+    VECTOR_KIND,
+    entry_id_of,
+    entry_of,
+    vector_record_id,
+)
 
 _MEND_BATCH = 512
 
@@ -43,6 +48,34 @@ def fit_entries(records: Iterable[Record], dimension: int | None) -> Iterator[En
             yield entry
 
 
+def index_as_in_ledger(
+    ledger: Ledger, index: Index, user_id: str, ids: Iterable[str], *, dimension: int | None
+) -> Repaired:
+    """Make the index hold of these entries what the ledger holds, also where others write them.
+
+    Whoever writes or deletes a vector does so in the ledger first. So what the ledger held before
+    the index was changed counts only if it holds the same afterwards.
+
+    Args:
+        ledger: goes by what it keeps.
+        index: what is changed.
+        user_id: whose entries they are.
+        ids: of the entries.
+        dimension: of the store's vectors; None for that of the first.
+    """
+    wanted = {vector_record_id(entry_id): entry_id for entry_id in ids}
+    kept = ledger.get(user_id, wanted) if wanted else {}
+    while wanted:
+        there = list(fit_entries(kept.values(), dimension))
+        gone = [entry_id for name, entry_id in wanted.items() if name not in kept]
+        index.put(user_id, there)
+        index.delete(user_id, gone)
+        before, kept = kept, ledger.get(user_id, wanted)
+        if kept.keys() == before.keys():
+            return Repaired(len(there), len(gone))
+    return Repaired()
+
+
 def mend_user(
     ledger: Ledger,
     index: Index,
@@ -65,7 +98,13 @@ def mend_user(
         """Put entries into the index, and out again those deleted from the ledger meanwhile."""
         index.put(user_id, entries)
         names = [entry.id for entry in entries]
-        index.delete(user_id, set(names) - have_vectors(user_id, names))
+        index_as_in_ledger(
+            ledger,
+            index,
+            user_id,
+            set(names) - have_vectors(user_id, names),
+            dimension=dimension,
+        )
 
     strangers = index.ids(user_id)
     if isinstance(index, ChecksVectors):
@@ -90,5 +129,5 @@ def mend_user(
             index_what_stays(lacking)
             lacking = []
     index_what_stays(lacking)
-    index.delete(user_id, strangers)
+    index_as_in_ledger(ledger, index, user_id, strangers, dimension=dimension)
     return Repaired(added, len(strangers), unfit)

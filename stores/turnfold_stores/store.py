@@ -35,7 +35,7 @@ from turnfold_stores.records.vectors import (
     vector_record,
     vector_record_id,
 )
-from turnfold_stores.repair import Repaired, fit_entries, mend_user
+from turnfold_stores.repair import Repaired, fit_entries, index_as_in_ledger, mend_user
 
 
 class Store:
@@ -333,15 +333,9 @@ class Store:
         return Repaired(added, removed)
 
     def _index_as_noted(self, note: PendingChange) -> Repaired:
-        wanted = [vector_record_id(entry_id) for entry_id in note.ids]
-        found = self.ledger.get(note.user_id, wanted).values()
-        there = list(fit_entries(found, self.dimension))
-        self.index.put(note.user_id, there)
-        # Asked again: what was deleted meanwhile must not have come back by this.
-        still = self.ledger.get(note.user_id, wanted)
-        gone = [entry_id for entry_id in note.ids if vector_record_id(entry_id) not in still]
-        self.index.delete(note.user_id, gone)
-        return Repaired(len(there), len(gone))
+        return index_as_in_ledger(
+            self.ledger, self.index, note.user_id, note.ids, dimension=self.dimension
+        )
 
     def mend(self, indexed: Iterable[str] = ()) -> Repaired:
         """Make the index hold what the ledger holds; nothing is embedded.
