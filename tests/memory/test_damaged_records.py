@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 
 import pytest
+from support.drawing import sampled, some
 from support.long_runs import Long, keep_a_file
 from support.oblivion import DAY, tells, words_of
 from turnfold import Conversation
@@ -67,7 +68,8 @@ def unreadable(store):
     return {one.id for one in store.ledger.scan("ada") if isinstance(one.body, Unreadable)}
 
 
-@pytest.mark.parametrize(("place", "kind"), ALL)
+@sampled
+@pytest.mark.parametrize(("place", "kind"), some(ALL, step=2))
 def test_all_goes_on(sources, tmp_path, place, kind):
     url, name, long = damaged(sources, tmp_path, place, kind, "body = '{\"a\": 1'")
     with open_store(url) as store:

@@ -235,18 +235,19 @@ PLACEMENTS = ("append", "before_window")
 WAYS = ("summarized", "recalled")
 
 
-@drawn(every=("text", "way"), speaker=tuple(SPEAKERS), text=TEXTS, placement=PLACEMENTS, way=WAYS)
+@drawn(speaker=tuple(SPEAKERS), text=TEXTS, placement=PLACEMENTS, way=WAYS)
 def test_a_hostile_text_stands_in_its_quotation_and_nowhere_else(speaker, text, placement, way):
     """What the summary says word for word is not recalled as well, so each has a turn."""
     exchange = SPEAKERS[speaker](text)
     notes = summarizer_of(text if way == "summarized" else NOTHING)
-    asked, sent, receipt = request_with(exchange, notes, placement)
+    opening = "And now?" if way == "summarized" else f"What of {EVIL}?"
+    asked, sent, receipt = request_with(exchange, notes, placement, opening=opening)
     assert sent["tools"] == LOOK
     assert [block["text"] for block in sent["system"]] == ["Be kind."]
     found = memory_blocks(asked, sent)
     assert len(found) == 2, "a summary and what was recalled"
     outside = [b for m in sent["messages"] for b in blocks(m) if "<memory-" not in str(b)]
-    assert EVIL not in str(outside).lower()
+    assert EVIL not in str(outside).replace(opening, "").lower()
     if way == "summarized":
         assert EVIL in found[0][1].lower(), "it was not even summarized"
     else:

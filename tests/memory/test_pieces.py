@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.drawing import examples
+from support.drawing import drawn, examples
 from support.models import SUMMARY
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
@@ -78,8 +78,7 @@ def test_nothing_is_lost_and_no_piece_is_larger_than_it_may_be(name):
         assert sum(estimate_text(one.text) for one in piece.exchanges[0]) <= 20_000
 
 
-@pytest.mark.parametrize("name", ALPHABETS)
-@pytest.mark.parametrize("leaf_tokens", [1_000, 24_000, 1_000_000])
+@drawn(name=list(ALPHABETS), leaf_tokens=[1_000, 24_000, 1_000_000])
 def test_no_request_can_have_a_hundred_thousand_tokens_whatever_the_text_and_the_policy(
     name, leaf_tokens
 ):

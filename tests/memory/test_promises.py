@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.drawing import examples
+from support.drawing import examples, sampled, some
 from support.people import (
     CHAT_FAULTS,
     OFF,
@@ -162,7 +162,8 @@ def test_what_was_kept_in_view_is_found_once_it_is_folded_on_another_path():
     assert run(people, policy, "enforced", actions)["folds"] == 1
 
 
-@pytest.mark.parametrize("mode", ["enforced", "dropped", "unenforced"])
+@sampled
+@pytest.mark.parametrize("mode", some(["enforced", "dropped", "unenforced"], step=2))
 def test_long_open_exchanges_keep_the_promises(mode):
     job = Act("job", number=5, size="large")
     actions = [Act("say"), job, Act("rework", number=4, size="middle", twice=True), Act("say")]

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from support.chats import Chat, memory, said, stand_in
+from support.drawing import sampled, some
 from support.models import DEFAULT
 from turnfold import Policy
 from turnfold.accounting.prices import Price, cost
@@ -125,7 +126,8 @@ def held(wrap, price, fake):
     return receipts
 
 
-@pytest.mark.parametrize("read", [0.05, 0.1, 0.2])  # of 2 $
+@sampled
+@pytest.mark.parametrize("read", some([0.1, 0.05, 0.2], step=3))  # of 2 $
 def test_a_chat_that_recalls_at_every_turn_costs_no_more_than_its_whole_history(read):
     price = Price.of(2, 10, read=read)
     fake = stand_in()

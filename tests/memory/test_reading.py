@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.alphabets import ALPHABETS, repeated
 from support.cpu import at_most
-from support.drawing import examples, sampled, some
+from support.drawing import drawn, examples, sampled, some
 from support.readers import READERS
 from turnfold.accounting.tokens import estimate_text
 from turnfold.history.utterances import Utterance
@@ -154,8 +154,7 @@ def test_a_text_is_normalized_in_slices_alike_wherever_no_mark_is_torn_off():
 SPACIOUS = ["one denied", "all denied", "names", "identifiers", "hex in groups", "ligatures", "log"]
 
 
-@pytest.mark.parametrize("alphabet", SPACIOUS)
-@pytest.mark.parametrize("reader", ["gate", "query", "passages", "numbers"])
+@drawn(every={"alphabet"}, alphabet=SPACIOUS, reader=["gate", "query", "passages", "numbers"])
 def test_reading_takes_at_most_fifty_times_the_room_of_the_text(alphabet, reader):
     text = ALPHABETS[alphabet](60_000)
     READERS[reader](text)  # what is remembered of words has a bound of its own

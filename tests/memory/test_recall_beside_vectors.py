@@ -5,6 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 from support.chats import ask, chats, stand_in
+from support.drawing import sampled, some
 from turnfold import Memory, Policy
 from turnfold.embedders import FastEmbedder
 from turnfold.summaries.notes import Item, SummaryDraft
@@ -41,6 +42,7 @@ def says_nothing(job):
     return SummaryDraft([Item("narrative", "-", (job.first,))])
 
 
+@sampled
 @pytest.mark.parametrize("budget", [1_000, 8_000])
 def test_no_less_evidence_than_in_vector_order(embedder, budget):
     ours, theirs = defaultdict(list), defaultdict(list)
@@ -48,7 +50,7 @@ def test_no_less_evidence_than_in_vector_order(embedder, budget):
     policy = Policy.for_budget(budget, count_tokens=count, deadline=3_600.0)
     with Memory(policy=policy, embedder=embedder, summarizer=says_nothing) as memory:
         client = memory.wrap(fake.client(max_retries=0), conversation="c")
-        for question in DEMO.questions:
+        for question in some(DEMO.questions, step=2):
             client.messages.create(**ask(DEMO.messages, question.text))
             prompt = Prompt(chats(fake)[-1], question.text)
             fake.calls.clear()

@@ -22,6 +22,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -279,8 +280,14 @@ def this_process() -> str:
     """
     if sys.platform != "linux":
         return ""
-    started = _started(os.getpid())
-    return f"{_machine()}:{os.getpid()}:{started}" if started and _machine() else ""
+    return _name_of(os.getpid())
+
+
+@cache
+def _name_of(pid: int) -> str:
+    """The name of a process that runs, which it keeps: a fork has another number."""
+    machine, started = _machine(), _started(pid)
+    return f"{machine}:{pid}:{started}" if started and machine else ""
 
 
 def is_gone(process: str) -> bool:
