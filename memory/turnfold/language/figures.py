@@ -39,18 +39,23 @@ def read_alone(figures: Iterable[str]) -> Figures:
     dates: list[Date] = []
     times: list[Time] = []
     joined: list[str] = []
+    digits: set[str] = set()
     for shown in figures:
-        if meant := dates_in(shown):
+        if shown.isdecimal():
+            digits.add(shown)
+        elif meant := dates_in(shown):
             dates += meant
         elif (":" in shown or "h" in shown) and (time := time_in(shown)):
             times.append(time)
         else:
             joined.append(shown)
     parts = set(_PART.findall("\n".join(joined)))
-    digits = {part for part in parts if part.isdecimal()}
     numbers: set[Number] = set()
     unread: list[str] = []
-    for part in parts - digits:
+    for part in parts:
+        if part.isdecimal():
+            digits.add(part)
+            continue
         numbers |= (values := readings(part))
         if not values or " " in part:
             unread.append(part)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from turnfold.language.tables import table
-from turnfold.language.words import bare, carries_matter, stem
+from turnfold.language.words import bare, carries_matter, has_digit, stem
 
 _NEGATIVE_FORM = re.compile(r"un(?!it|i[qvo]|der|til|cle|less)")
 _SHORTEST_FORM = 6
@@ -50,7 +50,7 @@ class Denial(NamedTuple):
 
     def word(self, word: str) -> Word:
         """What a word of the language does in a sentence."""
-        return _word(word, self.language)
+        return Word(word.lower()) if has_digit(word) else _word(word, self.language)
 
 
 class Word(NamedTuple):
@@ -69,14 +69,14 @@ class Word(NamedTuple):
     """
 
     stem: str
-    negates: bool
-    denies: bool
-    chooses: bool
-    ends: bool
-    opposites: tuple[str, ...]
-    bounds: str
-    turns: bool
-    parts: bool
+    negates: bool = False
+    denies: bool = False
+    chooses: bool = False
+    ends: bool = False
+    opposites: tuple[str, ...] = ()
+    bounds: str = ""
+    turns: bool = False
+    parts: bool = False
 
 
 class Words(dict[str, Word]):
@@ -138,7 +138,7 @@ def _at_words(phrases: Iterable[str]) -> str:
 def _word(word: str, language: str) -> Word:
     how = denial_in(language)
     if how is None:
-        return Word("", False, False, False, False, (), "", False, False)
+        return Word("")
     low, short = bare(word), stem(word, language)
     negates = low in how.negators or low.endswith("n't") or low.startswith("n'")
     denies = short in how.denying

@@ -23,12 +23,12 @@ from turnfold.language.numerals import SUFFIX, Number, number, readings, with_ze
 from turnfold.language.which_language import languages_of
 from turnfold.language.words import bare
 
-# A figure, which begins with a digit; else a word.
-_PIECE = re.compile(
-    r"((?<![\w.,])\d{1,3}(?:[ ']\d{3})++(?![\d'])(?:[.,]\d+)?"
+_FIGURE = re.compile(
+    r"(?<![\w.,])\d{1,3}(?:[ ']\d{3})++(?![\d'])(?:[.,]\d+)?"
     r"|\d+(?:[.,:/_'-]\d+|h\d\d(?!\d))*+"
-    rf"|[^\W\d_]++(?:[{MARKS}']++[^\W\d_]*+)*+)"
 )
+# A figure, which begins with a digit; else a word.
+_PIECE = re.compile(rf"({_FIGURE.pattern}|[^\W\d_]++(?:[{MARKS}']++[^\W\d_]*+)*+)")
 _TIME_IN_WORDS = re.compile(r"(\d{1,2})(?:[.:](\d{2}))?")
 _HALF = re.compile(r"\s?([ap])\.?m\b\.?", re.IGNORECASE)
 _OCLOCK = re.compile(r"\s?(?:uhr|uur)\b", re.IGNORECASE)
@@ -68,7 +68,7 @@ _SHORTEST_ALONE = 4
 _LOOSE = frozenset({0, 1, 2})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Quantities:
     """What a text says in numbers; each with the words it is said in.
 
@@ -78,6 +78,7 @@ class Quantities:
         times: of the day.
         numbers: each with what it may mean.
         rest: the text with blanks for them.
+        all_alone: whether nothing could belong to any of its figures, where `lone` took them in.
     """
 
     dates: list[tuple[str, list[Date]]] = field(default_factory=list)
@@ -85,6 +86,12 @@ class Quantities:
     times: list[tuple[str, Time]] = field(default_factory=list)
     numbers: list[tuple[str, tuple[Number, ...]]] = field(default_factory=list)
     rest: str = ""
+    all_alone: bool = True
+
+
+def figures_in(text: str) -> list[str]:
+    """The figures of a stretch, as `quantities` cuts them."""
+    return _FIGURE.findall(text)
 
 
 def quantities(
@@ -101,7 +108,8 @@ def quantities(
     words = number_words(languages_of(text) if languages is None else languages)
     found = Quantities()
     rest = [_Stretch(stretch, words, found).read(lone) for stretch in stretches(text)]
-    return Quantities(found.dates, found.weekdays, found.times, found.numbers, "".join(rest))
+    found.rest = "".join(rest)
+    return found
 
 
 class _Piece(NamedTuple):
@@ -170,13 +178,14 @@ class _Stretch:
         for part in different - figures:
             if said := self._words.meaning(part):
                 meant[part] = said
-        if lone is None:
-            pass
-        elif len(meant) == len(figures) and not _GOES_ON.search(self._text):
-            lone |= figures
-            parts[1::2] = [" " * len(one) if one in figures else one for one in parts[1::2]]
-        else:
-            _set_apart(parts, meant, lone)
+        if lone is not None:
+            alone = len(meant) == len(figures) and not _GOES_ON.search(self._text)
+            self._found.all_alone &= alone and not self._taken
+            if alone:
+                lone |= figures
+                parts[1::2] = [" " * len(one) if one in figures else one for one in parts[1::2]]
+            else:
+                _set_apart(parts, meant, lone)
         pieces = list(self._pieces(parts, meant))
         left = self._months(pieces)
         self._amounts(left)

@@ -85,7 +85,7 @@ def _ascii_digits(text: str) -> str:
 
 def bare(word: str) -> str:
     """A word without case, accents and possessive."""
-    if word.isdecimal() and word.isascii():
+    if has_digit(word) and word == word.lower():
         return word
     return _bare(word) if len(word) <= LONGEST_RUN else word.casefold()
 
@@ -103,9 +103,14 @@ def stem(word: str, language: str = "en") -> str:
     """A word without its ending, its case and its accents; for comparing, not for reading."""
     if not word.isalnum():
         word = _POSSESSIVE.sub("", word)
-    elif word.isascii() and not word.isalpha():
-        return word.lower()  # what has a digit in it has no ending
+    elif has_digit(word):
+        return word.lower()  # it has no ending
     return stem_in(word, language)
+
+
+def has_digit(word: str) -> bool:
+    """Whether a word of ASCII's letters and digits has one of these: a figure, an identifier."""
+    return word.isascii() and word.isalnum() and not word.isalpha()
 
 
 def matter(text: str) -> set[str]:

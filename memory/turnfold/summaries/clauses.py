@@ -43,7 +43,9 @@ class Clause:
 
     def _from(self, at: int | None) -> dict[str, None]:
         """What stands behind a word; all that the clause is about where nothing does."""
-        return {} if at is None else about(self.said[at:]) or self.stems
+        if at is None:
+            return {}
+        return (about(self.said[at:]) or self.stems) if at else self.stems
 
     @property
     def scope(self) -> dict[str, None]:

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, pairwise
 from operator import attrgetter
 
 from turnfold_stores.search.scanning import LONGEST_RUN, WORD
 
 from turnfold.language.negation import Word, Words, denial_in
-from turnfold.language.words import clauses, is_abbreviated, sentences, stem
+from turnfold.language.words import clauses, has_digit, is_abbreviated, sentences, stem
 from turnfold.summaries.clauses import AFFIRMED, DENIED, OPEN, Clause, bounds_of
 
 # What is read as something else, and as what, in English. A letter stands first, and behind it
@@ -92,24 +92,25 @@ class Sides:
         self._bounds: dict[str, set[str]] = {}
         self.denies = False
 
-    def read(self, text: str, words: Iterable[str]) -> None:
+    def read(self, text: str, low: Mapping[str, str]) -> None:
         """Take in a part of the source.
 
         Args:
             text: as `plain` gives it; it ends with a sentence.
-            words: those of it, in any order.
+            low: for each word of it its form as `bare` gives it.
         """
         if (how := self._how) is None:
             return
-        if max(map(len, words), default=0) > LONGEST_RUN:
+        if max(map(len, low), default=0) > LONGEST_RUN:
             text = _OPAQUE.sub(" ", text)
         text = _meant(text.lower(), how.harmless_in_lower, how.language, in_lower=True)
         tokens = _TOKEN.findall(text)
-        # Each word is looked up once, and most sentences are read as lists of stems alone; a
-        # figure is its own stem.
+        # Each word is looked up once, and most sentences are read as lists of stems alone; what
+        # has a digit in it is its own stem, and kept once.
         different = set(tokens)
-        known = Words(how, (token for token in different if not token.isdecimal()))
-        stem_of = dict(zip(different, different, strict=True))
+        known = Words(how, (token for token in different if not has_digit(token)))
+        forms = dict(zip(low.values(), low.values(), strict=True))
+        stem_of = dict(zip(different, map(forms.get, different, different), strict=True))
         stem_of.update({token: word.stem for token, word in known.items()})
         stems = list(map(stem_of.__getitem__, tokens))
         bounding = {token for token, word in known.items() if word.bounds}
@@ -208,12 +209,13 @@ class Sides:
             self._stands(rest, affirmed | part.doubt)
             self._stands(left_open, OPEN)
             return {}
-        self._stands([one for one in part.stems if one not in part.denied], AFFIRMED | OPEN)
+        if part.denied is not part.stems:
+            self._stands([one for one in part.stems if one not in part.denied], AFFIRMED | OPEN)
         # "Allergic to peanuts, not to almonds" denies nothing of almonds.
         if before is not None and before.loaded is not None and part.starts_denying:
             self._stands(part.denied, OPEN)
             return {}
-        for one in part.denied:
+        for one in part.denied if bounds or self._bounds else ():
             if not bounds:
                 self._bounds.pop(one, None)
             elif one not in self._denied or one in self._bounds:

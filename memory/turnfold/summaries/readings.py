@@ -7,7 +7,7 @@ then looked up: in sets, or by a plain search for a few words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from turnfold_stores.cached_value import cached_property
 from turnfold_stores.search.scanning import stretches, without_links
@@ -16,7 +16,7 @@ from turnfold.language.dates_and_times import Time, short_dates
 from turnfold.language.figures import read_alone
 from turnfold.language.number_words import Languages, number_words
 from turnfold.language.numerals import Number, number
-from turnfold.language.quantities import quantities
+from turnfold.language.quantities import Quantities, figures_in, quantities
 from turnfold.language.rows import rows_apart
 from turnfold.language.spelling import Spelt
 from turnfold.language.which_language import UNDETERMINED, languages_of
@@ -110,8 +110,10 @@ class Reading:
     def _read(self, text: str) -> list[str]:
         """Take in a stretch, which is `plain`; its words in order."""
         said, gaps = words_apart(text)
-        forms = _compared(said)
-        low = dict(zip(said, forms, strict=True))
+        low = dict(zip(said, said, strict=True))
+        for word in low:
+            low[word] = bare(word)
+        forms = list(map(low.__getitem__, said))
         words, fresh = low.keys(), set(forms)
         # "e-mail" is "email", "Wi-Fi" is "wifi"; "l'Abbaye" and "Eylül'de" are two words.
         if "-" in text:
@@ -121,12 +123,17 @@ class Reading:
             fresh.update(bare(part) for word in words if "'" in word for part in word.split("'"))
         self.words |= fresh
         if words:
-            self.sides.read(text, words)
+            self.sides.read(text, low)
         self.capitals.read(said, gaps, low)
         cleaned = _cleaned(text)
-        lone = self._count(text, cleaned)
+        lone: set[str] = set()
+        found = self._count(text, cleaned, lone)
         if "," in text and (rows := rows_apart(text)):
-            lone |= self._count(rows, rows if cleaned == text else _cleaned(rows))
+            if found.all_alone and cleaned == text:
+                self._date(rows)
+                lone.update(figures_in(rows))
+            else:
+                self._count(rows, rows if cleaned == text else _cleaned(rows), lone)
         dates, times, numbers = read_alone(lone)
         self.dates.update((one.year, one.month, one.day) for one in dates)
         self.times.update(times)
@@ -146,18 +153,22 @@ class Reading:
         self.figures |= self.implied
         return forms
 
-    def _count(self, text: str, cleaned: str) -> set[str]:
-        """Take in what a stretch says in numbers, but for the figures that come out.
-
-        Args:
-            text: as it stands.
-            cleaned: the same as `_cleaned` gives it.
-        """
+    def _date(self, text: str) -> None:
+        """Take in short dates, and whole numbers with a fraction."""
         if any(map(text.__contains__, "/.-")):
             said = (one for _, meant in short_dates(text) for one in meant)
             self.short_dates.update((one.year, one.month, one.day) for one in said)
             self.figures.update(value for _, value in mixed_numbers(text))
-        lone: set[str] = set()
+
+    def _count(self, text: str, cleaned: str, lone: set[str]) -> Quantities:
+        """Take in what a stretch says in numbers.
+
+        Args:
+            text: as it stands.
+            cleaned: the same as `_cleaned` gives it.
+            lone: takes in figures that are yet to be read.
+        """
+        self._date(text)
         found = quantities(cleaned, self.languages, lone=lone)
         self.dates.update((d.year, d.month, d.day) for _, meant in found.dates for d in meant)
         self.weekdays.update(day for _, day in found.weekdays)
@@ -167,7 +178,7 @@ class Reading:
         apart = {shown for shown, _ in found.numbers if " " in shown}
         digits = {one for shown in (found.rest, *apart) for one in _DIGITS.findall(shown)}
         self.figures.update(map(number, digits))
-        return lone
+        return found
 
     @property
     def has_percent(self) -> bool:
@@ -237,12 +248,6 @@ class Reading:
         if self._identifiers is None:
             self._identifiers = Identifiers(self._text)
         return self._identifiers
-
-
-def _compared(words: Sequence[str]) -> list[str]:
-    """The words of a stretch as `bare` gives them."""
-    low = {word: bare(word) for word in set(words)}
-    return [low[word] for word in words]
 
 
 def _cleaned(text: str) -> str:
