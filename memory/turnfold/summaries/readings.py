@@ -125,19 +125,7 @@ class Reading:
         if words:
             self.sides.read(text, low)
         self.capitals.read(said, gaps, low)
-        cleaned = _cleaned(text)
-        lone: set[str] = set()
-        found = self._count(text, cleaned, lone)
-        if "," in text and (rows := rows_apart(text)):
-            if found.all_alone and cleaned == text:
-                self._date(rows)
-                lone.update(figures_in(rows))
-            else:
-                self._count(rows, rows if cleaned == text else _cleaned(rows), lone)
-        dates, times, numbers = read_alone(lone)
-        self.dates.update((one.year, one.month, one.day) for one in dates)
-        self.times.update(times)
-        self.figures |= numbers
+        self._count_all(text)
         self.days.update(map(int, _DAY_ALONE.findall(text)))
         if not text.isascii():
             self.days.update(map(int, _THAI_DAY.findall(text)))
@@ -152,6 +140,22 @@ class Reading:
             self.implied.update(implied[word])
         self.figures |= self.implied
         return forms
+
+    def _count_all(self, text: str) -> None:
+        """Take in what a stretch says in numbers; of rows of values also each by itself."""
+        cleaned = _cleaned(text)
+        lone: set[str] = set()
+        found = self._count(text, cleaned, lone)
+        if "," in text and (rows := rows_apart(text)):
+            if found.all_alone and cleaned == text:
+                self._date(rows)
+                lone.update(figures_in(rows))
+            else:
+                self._count(rows, rows if cleaned == text else _cleaned(rows), lone)
+        dates, times, numbers = read_alone(lone)
+        self.dates.update((one.year, one.month, one.day) for one in dates)
+        self.times.update(times)
+        self.figures |= numbers
 
     def _date(self, text: str) -> None:
         """Take in short dates, and whole numbers with a fraction."""
