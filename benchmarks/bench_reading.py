@@ -15,6 +15,7 @@ embedder (extra `fast`).
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import sys
@@ -189,6 +190,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
+    # A collection of garbage looks through all that was imported, too, at places of its own choice.
+    gc.collect()
+    gc.freeze()
     if arguments.folds:
         from turnfold.embedders import FastEmbedder
 

@@ -155,7 +155,11 @@ def _read(job: SummaryJob) -> Iterator[_Sentence]:
                 if (said.source, text) not in told:
                     told.add((said.source, text))
                     words = WORD.findall(plain(text))
-                    telling = {_telling(word, number == 0) for number, word in enumerate(words)}
+                    telling = {
+                        _telling(word, number == 0)
+                        for number, word in enumerate(words)
+                        if not (word.isalpha() and word.islower())  # as most do
+                    }
                     yield _Sentence(
                         turn,
                         said.source,
