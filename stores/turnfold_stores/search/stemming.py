@@ -68,6 +68,7 @@ _OF_LETTER: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Words of a text that are looked at for its language.
 _LOOKED_AT = 1_000
+_IDEOGRAPHS = re.compile("[\u4e00-\u9fff]++")
 VERSION = f"1/{Stemmer.version()}"
 """Changes where stems do: what was indexed by other stems wants to be indexed anew."""
 
@@ -144,6 +145,8 @@ def stem(word: str, language: str = "en") -> str:
         word: one of `words`, or as it is written.
         language: an ISO 639-1 code. Where Snowball has no stems of it, endings stay.
     """
+    if _IDEOGRAPHS.fullmatch(word):
+        return word  # without case, accents and endings
     return _stem(word, language) if len(word) <= LONGEST_RUN else word.casefold()
 
 
