@@ -17,8 +17,9 @@ from turnfold_stores.protocols import (
     PurgesIndex,
     PurgesLedger,
     Record,
+    conversations_of,
 )
-from turnfold_stores.records.journal import Journal, PendingChange
+from turnfold_stores.records.journal import Journal
 from turnfold_stores.records.model_binding import (
     STORE_USER,
     Binding,
@@ -182,9 +183,11 @@ class Store:
             The entry ids whose vector the ledger has; one that is damaged is to be made anew.
         """
         found = self.ledger.get(user_id, [vector_record_id(entry_id) for entry_id in ids])
-        there = list(fit_entries(found.values(), self.dimension))
-        self.index.put(user_id, there)
-        return {entry.id for entry in there}
+        there = [entry.id for entry in fit_entries(found.values(), self.dimension)]
+        if there:
+            with self._changing(user_id, there):
+                self._index_as_in_ledger(user_id, there)
+        return set(there)
 
     def put_vectors(self, user_id: str, entries: Iterable[Entry], *, model: str) -> set[str]:
         """Write vectors to the ledger, then to the index.
@@ -223,6 +226,7 @@ class Store:
                 self.ledger.delete(user_id, unfit)
                 self.ledger.put(user_id, [one for one in records if one.id in unfit])
             self.index.put(user_id, wanted.values())
+            self._look_again(user_id, wanted, there=wanted)
         return {entry_id for entry_id in wanted if vector_record_id(entry_id) in new}
 
     def delete_vectors(self, user_id: str, ids: Iterable[str]) -> None:
@@ -242,6 +246,7 @@ class Store:
             names = (vector_record_id, staged_record_id)
             self.ledger.delete(user_id, [name(entry_id) for entry_id in gone for name in names])
             self.index.delete(user_id, gone)
+            self._look_again(user_id, gone)
 
     def put_records(self, user_id: str, records: Iterable[Record]) -> set[str]:
         """Write records as they are, and index the vectors among them.
@@ -270,6 +275,7 @@ class Store:
             if vectors:
                 stored = self.ledger.get(user_id, vectors).values()
                 self.index.put(user_id, list(fit_entries(stored, self.dimension)))
+                self._look_again(user_id, vectors.values(), there=map(entry_id_of, stored))
         return new
 
     def _dimension_of(self, user_id: str) -> int | None:
@@ -319,6 +325,21 @@ class Store:
             return self._together()
         return self._journal.noting(user_id, ids)
 
+    def _look_again(self, user_id: str, ids: Iterable[str], *, there: Iterable[str] = ()) -> None:
+        """Where no transaction keeps others out, see to what they did since the ledger was read.
+
+        Args:
+            user_id: whose entries the index was told of.
+            ids: of the entries.
+            there: those of them that the ledger had.
+        """
+        if self._together is not nullcontext:
+            return
+        names = {vector_record_id(entry_id): entry_id for entry_id in ids}
+        now = conversations_of(self.ledger, user_id, names)
+        if {names[name] for name in now} != set(there):
+            self._index_as_in_ledger(user_id, names.values())
+
     def settle(self) -> Repaired:
         """Finish what others began and did not end, as the journal tells; see `journal`.
 
@@ -326,16 +347,15 @@ class Store:
         """
         added = removed = 0
         for note in () if self._journal is None else self._journal.left():
-            done = self.mend() if note.damaged else self._index_as_noted(note)
+            as_noted = not note.damaged
+            done = self._index_as_in_ledger(note.user_id, note.ids) if as_noted else self.mend()
             added, removed = added + done.added, removed + done.removed
             if note.settled and self._journal is not None:
                 self._journal.remove(note)
         return Repaired(added, removed)
 
-    def _index_as_noted(self, note: PendingChange) -> Repaired:
-        return index_as_in_ledger(
-            self.ledger, self.index, note.user_id, note.ids, dimension=self.dimension
-        )
+    def _index_as_in_ledger(self, user_id: str, ids: Iterable[str]) -> Repaired:
+        return index_as_in_ledger(self.ledger, self.index, user_id, ids, dimension=self.dimension)
 
     def mend(self, indexed: Iterable[str] = ()) -> Repaired:
         """Make the index hold what the ledger holds; nothing is embedded.

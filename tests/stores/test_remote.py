@@ -111,6 +111,55 @@ def test_what_others_delete_while_it_is_put_right_is_gone(url, monkeypatch, done
         assert store.index.ids("u") == {"0"}
 
 
+def amid(monkeypatch, part, name, work):
+    """Have something done by another, once, right before a part is told of entries."""
+    told, done = getattr(part, name), []
+
+    def late(user_id, given):
+        given = list(given)
+        if not done:
+            done.append(True)
+            work()
+        return told(user_id, given)
+
+    monkeypatch.setattr(part, name, late)
+    return done
+
+
+@pytest.mark.parametrize("done", ["put", "again", "import"])
+def test_what_is_deleted_while_it_is_written_is_gone(url, monkeypatch, done):
+    """Whoever forgets may be quicker at the index than who was about to tell it."""
+    with open_store(url) as store:
+        if done != "put":
+            store.put_vectors("u", ENTRIES[:2], model="m")
+        records = list(store.ledger.scan("u"))
+        deleted = amid(monkeypatch, store.index, "put", lambda: store.delete_vectors("u", ["1"]))
+        if done == "put":
+            store.put_vectors("u", ENTRIES[:2], model="m")
+        elif done == "again":
+            store.index_again("u", ["0", "1"])
+        else:
+            store.put_records("u", records)
+        assert deleted
+        assert store.have_vectors("u", ["0", "1"]) == store.index.ids("u") == {"0"}
+        assert notes(store) == []
+
+
+def test_what_is_written_while_it_is_deleted_is_found(url, monkeypatch):
+    with open_store(url) as store:
+        store.put_vectors("u", ENTRIES[:2], model="m")
+        written = amid(
+            monkeypatch,
+            store.index,
+            "delete",
+            lambda: store.put_vectors("u", ENTRIES[1:2], model="m"),
+        )
+        store.delete_vectors("u", ["1"])
+        assert written
+        assert store.have_vectors("u", ["0", "1"]) == store.index.ids("u") == {"0", "1"}
+        assert notes(store) == []
+
+
 def test_an_index_the_server_has_lost_is_filled_again(url_of, tmp_path):
     url = url_of("milvus")
     with open_store(url) as store:

@@ -182,3 +182,21 @@ def test_a_time_is_a_number_of_any_size(tmp_path):
             assert store.ledger.get("u", ["a"])["a"].at == 2**70
             with pytest.raises(StoreError, match="seconds"):
                 store.ledger.put("u", [Record("b", "k", "c", at=10**400)])
+
+
+def test_what_is_deleted_before_it_is_indexed_again_stays_out(store, monkeypatch):
+    """A vector that was read, and is forgotten by another before the index is told of it."""
+    store.put_vectors("u", entries(2), model="m")
+    get, deleted = store.ledger.get, []
+
+    def early(user_id, ids):
+        found = get(user_id, ids)
+        if user_id == "u" and not deleted:
+            deleted.append("e1")
+            store.delete_vectors("u", deleted)
+        return found
+
+    monkeypatch.setattr(store.ledger, "get", early)
+    store.index_again("u", ["e0", "e1"])
+    assert deleted
+    assert store.index.ids("u") == {"e0"}
