@@ -21,6 +21,7 @@ from support.chats import (
     summaries,
     texts,
 )
+from support.embedders import HashedWords
 from support.models import SHOWN_THINKING
 from support.oblivion import DAY, Clock, Notes, everything, tells, words_of
 from support.stores import STORES
@@ -29,6 +30,7 @@ from turnfold.forgetting.forget import forget_again
 from turnfold.summaries.notes import Item, SummaryDraft
 from turnfold_fake import FakeClaude, Reply
 from turnfold_stores import STORE_USER, open_store, vector_of
+from turnfold_stores.records.vectors import entry_id_of
 
 
 @pytest.fixture(params=["memory", "folder", "sqlite"])
@@ -437,6 +439,48 @@ def test_what_a_turn_at_work_writes_meanwhile_is_taken_back(plain):
     client.messages.create(**ask(history(12, "x"), "And now?"))
     for number in range(1, 13):
         assert not tells(plain, f"amber{number}x")
+
+
+def test_what_is_forgotten_while_it_is_embedded_is_taken_back(store):
+    """By another process: then nothing else is left that would lead to what is written late."""
+
+    class Waits(HashedWords):
+        def embed(self, texts):
+            if len(texts) > 1 and not forgotten:
+                forgotten.append(memory(store).forget(user_id="ada", conversation="c"))
+            return super().embed(texts)
+
+    forgotten = []
+    client = memory(store, embedder=Waits()).wrap(
+        stand_in().client(), user_id="ada", conversation="c"
+    )
+    client.messages.create(**ask(history(12, "x"), "And now?"))
+    assert forgotten
+    assert kinds(store, "ada") <= {"tombstone-key", "tombstone", "forgetting", "plan", "usage"}
+    assert store.index.ids("ada") == set()
+    for number in range(1, 13):
+        assert not tells(store, f"amber{number}x")
+
+
+@pytest.mark.parametrize("kind", ["vector", "fold", "node", "plan"])
+def test_what_a_killed_worker_wrote_of_what_was_forgotten_goes_with_the_next_turn(plain, kind):
+    """Of one kind alone: whoever forgot had deleted the others."""
+    policy = replace(SMALL, scope="user", recall_floor=0.1)
+    _, remembering, fake = talk(plain, 12, mark="x", policy=policy)
+    other = remembering.wrap(fake.client(), user_id="ada", conversation="other")
+    Chat(other).say("What of amber2x birch2x cedar2x delta2x ember2x?")
+    where = "other" if kind == "plan" else "c"  # which had recalled something
+    late = list(plain.ledger.scan("ada", kind=kind, conversation=where))
+    assert late
+    remembering.forget(user_id="ada", conversation="c")
+    plain.replace("ada", [], late)
+    if kind == "vector":
+        plain.index_again("ada", [entry_id_of(one) for one in late])
+    talk(plain, 1, mark="y", conversation="new", policy=policy)
+    assert kinds(plain, "ada", "c") == set()
+    assert plain.index.ids("ada") == plain.have_vectors("ada", map(entry_id_of, late)) == set()
+    for number in range(1, 12):
+        assert not tells(plain, words_of(number, "x"))
 
 
 def test_what_an_import_brings_back_is_forgotten_again(plain):

@@ -6,15 +6,22 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from turnfold_stores import Entry
+from turnfold_stores import Entry, Store
 from turnfold_stores.records.fields import texts_in
 
 from turnfold.archive.exchange_records import ExchangeRecords
-from turnfold.archive.passages import Passage, RecalledPassage, passages_of, place_of
+from turnfold.archive.passages import (
+    Passage,
+    RecalledPassage,
+    content_of,
+    passages_of,
+    place_of,
+)
 from turnfold.archive.plans import (
     RecalledRef,
     plan_id,
 )
+from turnfold.archive.tombstones import Tombstones
 from turnfold.embedders import Embedder
 from turnfold.history.exchanges import Exchange
 from turnfold.history.utterances import utterances
@@ -134,6 +141,7 @@ class PassageRecords(ExchangeRecords):
                 for name, vector in zip(batch, vectors, strict=True)
             ]
             self.store.put_vectors(user_id, entries, model=embedder.model)
+            forget_vectors(self.store, user_id, batch)
             told(start + len(batch), len(todo))
         self.store.ledger.delete(user_id, debts)
         return 0
@@ -156,3 +164,21 @@ class PassageRecords(ExchangeRecords):
                 passage = Passage(one.id, content_id, said[0].source, said[0].text, one.turn)
                 found.append(RecalledPassage(passage, one.turn, one.score))
         return found
+
+
+def forget_vectors(store: Store, user_id: str, passages: Iterable[str]) -> None:
+    """Take back vectors just written of passages that were forgotten while they were embedded.
+
+    Whoever forgets sets tombstones before anything else: a vector that is older is found there.
+
+    Args:
+        store: where they are.
+        user_id: whose.
+        passages: their ids.
+
+    Raises:
+        StoreError: the store could not be read or written.
+    """
+    contents = {name: content_of(name) for name in passages}
+    gone = Tombstones(store.ledger, user_id).among(set(contents.values()))
+    store.delete_vectors(user_id, [name for name, content in contents.items() if content in gone])

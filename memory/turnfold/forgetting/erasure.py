@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -15,7 +15,7 @@ from turnfold_stores.records.fields import Reading, messages_in, texts_in
 from turnfold.archive.kinds import KINDS, Kind, kinds_with
 from turnfold.archive.passages import content_of
 from turnfold.archive.paths import STEP_PLACE_KIND, ExchangePlace, read_place
-from turnfold.archive.plans import Plan, exchange_in, opening_in, plan_body, read_plan
+from turnfold.archive.plans import Plan, exchange_in, opening_in, plan_body, read_fold, read_plan
 from turnfold.archive.tombstones import Tombstones, turn_name
 from turnfold.forgetting.erasure_scope import ErasureScope, Forgotten, erasure_scope, steps_in
 from turnfold.forgetting.file_erasure import FileErasure
@@ -99,26 +99,42 @@ class Erasure:
     def buried(self) -> Forgotten:
         """Erase what has a tombstone."""
         places = self._places(None)
-        where = {(one.content, one.conversation) for one in places.values()}
-        # Who was at work may have written what is derived, of exchanges that have no place.
-        where |= {(one.id, one.conversation) for one in self._scan("content", None)}
-        where |= {(content_of(one.id), one.conversation) for one in self._scan("passage", None)}
+        plans = [plan for _, plan in self._plans(None)]
+        where = self._standing(places, plans)
         contents = frozenset(self._tombstones.among({content for content, _ in where}))
-        touched = frozenset(name for content, name in where if content in contents)
-        names = [
-            (name, opening_in(plan.id))
-            for _, plan in self._plans(None)
-            for name in (plan.words, plan.turn)
-        ]
+        touched = frozenset(
+            name for content, name in where if content in contents and name is not None
+        )
+        names = [(name, opening_in(one.id)) for one in plans for name in (one.words, one.turn)]
         known = self._tombstones.among({name for name, _ in names} - {""})
         openings = {opening for name, opening in names if name in known}
         openings |= {one.opening for one in places.values() if one.content in contents}
         contents |= steps_in(places, openings)
+        # Notes are written behind the exchanges they are of; those of nothing tell of what is gone.
+        noted = {one.conversation for one in self._scan("node", None)}
+        touched |= noted - {one.conversation for one in places.values()}
         extent = ErasureScope(contents, frozenset(openings), places, touched, -math.inf, None)
         done = self._files.buried()
-        if not contents and not openings:
+        if not contents and not openings and not touched:
             return done + self._resumed(extent)
         return done + self._erase(extent)
+
+    def _standing(
+        self, places: Mapping[str, ExchangePlace], plans: Iterable[Plan]
+    ) -> set[tuple[str, str | None]]:
+        """Content ids of all that anything stands of, each with the conversation it concerns.
+
+        Who was at work may have written what is derived, of exchanges that have no place.
+        """
+        where: set[tuple[str, str | None]] = set()
+        where |= {(one.content, one.conversation) for one in places.values()}
+        where |= {(one.id, one.conversation) for one in self._scan("content", None)}
+        where |= {(content_of(one.id), one.conversation) for one in self._scan("passage", None)}
+        where |= {(content_of(name), None) for name in self._store.index.ids(self._user_id)}
+        where |= {(content_of(shown.id), None) for plan in plans for shown in plan.shown}
+        folds = self._reading.all(self._scan("fold", None), read_fold)
+        where |= {(name, record.conversation) for record, one in folds for name in one.contents}
+        return where
 
     def _bury(self, what: Iterable[str]) -> None:
         names = sorted(name for name in what if name)
@@ -149,8 +165,8 @@ class Erasure:
             for record in self._scan("passage", extent.names)
             if extent.whole or content_of(record.id) in gone
         ]
-        vectors = set(passages)
         indexed = self._store.index.ids(self._user_id)
+        vectors = {*passages, *(one for one in indexed if content_of(one) in gone)}
         if extent.whole:  # also those that nothing leads to any more
             vectors |= {one.id.partition(":")[2] for one in self._scan("vector", extent.names)}
             vectors |= indexed if extent.names is None else set()

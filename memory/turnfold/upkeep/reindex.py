@@ -9,6 +9,7 @@ from itertools import islice
 from turnfold_stores import Entry, Record, Reindexing, SchemaMismatch, Store, Unreadable
 from turnfold_stores.protocols import RefreshesWords
 
+from turnfold.archive.passage_records import forget_vectors
 from turnfold.embedders import Embedder
 
 # Passages embedded and written at a time: what is lost when it is cut short.
@@ -140,6 +141,7 @@ class _Work:
                         for one, vector in zip(batch, vectors, strict=True)
                     ],
                 )
+                forget_vectors(self._store, user_id, [one.id for one in batch])
                 done += len(batch)
                 self.embedded += len(batch)
                 self._tell(done, self.total)
