@@ -265,6 +265,22 @@ def test_a_writer_that_keeps_others_waiting(postgres_url, store, monkeypatch):
     assert store.ledger.put("u", records("a", "b")) == {"b"}
 
 
+def test_who_writes_for_everybody_takes_few_locks_and_keeps_all_others_out(store, postgres_url):
+    """A server has room for some thousands of locks, and a store may have more users."""
+    locks = b"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    with open_store(postgres_url) as another:
+        late = threading.Thread(target=another.ledger.put, args=("late", records("x")))
+        with store.transaction():
+            for number in range(50):
+                store.ledger.put(f"u{number}", records("x"))
+            assert store.ledger._connections.read(locks)[0][0] < 5
+            late.start()
+            late.join(0.3)
+            assert late.is_alive()
+        late.join(15)
+        assert sorted(another.users()) == sorted(["late", *(f"u{n}" for n in range(50))])
+
+
 def test_a_server_that_only_reads(postgres_url, store):
     store.ledger.put("u", records("a"))
     # As a standby does.

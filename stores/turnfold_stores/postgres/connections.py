@@ -39,7 +39,9 @@ class Connections:
 
     Reads are one statement each, outside of any transaction. Writes are transactions, one at a
     time for each user: so the order of `seq` is the order in which a user's records became
-    visible, and writers of the same ids wait for each other instead of deadlocking.
+    visible, and writers of the same ids wait for each other instead of deadlocking. Who writes for
+    everybody in one transaction keeps all others out by one lock: the server has room for some
+    thousands, of all its clients together.
     """
 
     def __init__(self, address: Address) -> None:
@@ -110,7 +112,8 @@ class Connections:
             outer = self._mine.connection
             if outer is not None:
                 if user_id is not None:
-                    outer.execute(self._lock_of(user_id).encode())
+                    mine = self._all_users if self._mine.alone else self._lock_of(user_id)
+                    outer.execute(mine.encode())
                 yield outer
                 return
             with self._slot():
@@ -138,7 +141,11 @@ class Connections:
         """As `writing`, while nobody else is in `sharing` or `excluding`."""
         with self.writing() as connection:
             connection.execute(f"SELECT pg_advisory_xact_lock({self._models})".encode())
-            yield connection
+            before, self._mine.alone = self._mine.alone, True
+            try:
+                yield connection
+            finally:
+                self._mine.alone = before
 
     def close(self) -> None:
         """Close the connections; those in use, when their work is done. Twice is harmless."""
@@ -193,7 +200,19 @@ class Connections:
 
     def _lock_of(self, user_id: str) -> str:
         number = lock_number(f"{self.address.schema}\0{user_id}")
-        return f"SELECT pg_advisory_xact_lock({number})"
+        return (
+            f"SELECT pg_advisory_xact_lock_shared({self._users}); "
+            f"SELECT pg_advisory_xact_lock({number})"
+        )
+
+    @property
+    def _all_users(self) -> str:
+        """Takes the place of every `_lock_of`."""
+        return f"SELECT pg_advisory_xact_lock({self._users})"
+
+    @property
+    def _users(self) -> int:
+        return lock_number(f"users of {self.address.schema}")
 
     @property
     def _models(self) -> int:
@@ -270,9 +289,10 @@ class _Shared(psycopg.Connection[tuple[Any, ...]]):
 
 
 class _Mine(threading.local):
-    """The transaction of this thread."""
+    """The transaction of this thread, and whether it is in `excluding`."""
 
     connection: Connection | None = None
+    alone: bool = False
 
 
 def _roll_back(connection: Connection) -> None:
@@ -287,7 +307,8 @@ def _ours(error: psycopg.Error, address: Address) -> StoreError:
     match error:
         case errors.LockNotAvailable():
             return StoreUnavailable(
-                f"another writer of the same user kept {address} locked for {_PATIENCE} seconds"
+                f"another writer of the same user, or a re-index, kept {address} locked for "
+                f"{_PATIENCE} seconds"
             )
         case errors.ReadOnlySqlTransaction():
             return StoreUnavailable(
