@@ -72,7 +72,9 @@ def test_the_sdks_word_that_a_model_will_retire_fails_no_test(monkeypatch):
         assert list(events)
 
 
-def test_other_warnings_do_fail():
+def test_other_warnings_do_fail(request):
+    if request.config.getoption("pythonwarnings"):
+        pytest.skip("the command says what becomes of warnings")
     with pytest.raises(DeprecationWarning):
         warnings.warn("this call is deprecated", DeprecationWarning, stacklevel=1)
 

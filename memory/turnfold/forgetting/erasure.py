@@ -31,6 +31,7 @@ _BATCH = 500
 # without it an old generation would be the present one again.
 _STAYS = kinds_with("stays", "for good")
 _FOR_GOOD = kinds_with("for good")
+_PLACES = ("exchange", STEP_PLACE_KIND)
 
 
 class Erasure:
@@ -98,6 +99,7 @@ class Erasure:
 
     def buried(self) -> Forgotten:
         """Erase what has a tombstone."""
+        noted = {one.conversation for one in self._scan("node", None)}
         places = self._places(None)
         plans = [plan for _, plan in self._plans(None)]
         where = self._standing(places, plans)
@@ -111,8 +113,8 @@ class Erasure:
         openings |= {one.opening for one in places.values() if one.content in contents}
         contents |= steps_in(places, openings)
         # Notes are written behind the exchanges they are of; those of nothing tell of what is gone.
-        noted = {one.conversation for one in self._scan("node", None)}
-        touched |= noted - {one.conversation for one in places.values()}
+        placed = {one.conversation for kind in _PLACES for one in self._scan(kind, None)}
+        touched |= noted - placed
         extent = ErasureScope(contents, frozenset(openings), places, touched, -math.inf, None)
         done = self._files.buried()
         if not contents and not openings and not touched:
@@ -374,7 +376,7 @@ class Erasure:
     def _places(self, names: Collection[str] | None) -> dict[str, ExchangePlace]:
         return {
             record.id: link
-            for kind in ("exchange", STEP_PLACE_KIND)
+            for kind in _PLACES
             for record, link in self._reading.all(self._scan(kind, names), read_place)
         }
 
