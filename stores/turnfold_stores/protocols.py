@@ -7,6 +7,7 @@ A new store implements `Ledger`, `Index` or both, and proves it with
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -168,6 +169,15 @@ class Index(Protocol):
 
     def close(self) -> None:
         """Release files and connections. Closing twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class WritesTogether(Protocol):
+    """Declared by ledgers that can make one write of several."""
+
+    def together(self) -> AbstractContextManager[object]:
+        """What this thread writes within it is written whole or not at all."""
         ...
 
 

@@ -17,6 +17,7 @@ from turnfold_stores.protocols import (
     PurgesIndex,
     PurgesLedger,
     Record,
+    WritesTogether,
     conversations_of,
 )
 from turnfold_stores.records.journal import Journal
@@ -289,8 +290,8 @@ class Store:
     def replace(self, user_id: str, gone: Iterable[str], records: Iterable[Record] = ()) -> None:
         """Delete records, and write others in the place of those that have their ids.
 
-        At once where ledger and index are in one database; else a crash in between may leave
-        records deleted that were to be replaced.
+        At once where the ledger `WritesTogether`, as all do that last; else a crash in between may
+        leave records deleted that were to be replaced.
 
         Args:
             user_id: whose records they are.
@@ -298,9 +299,12 @@ class Store:
             records: what to write; they come last in the order of writing.
         """
         wanted = list(records)
-        with self._together():
-            self.ledger.delete(user_id, [*gone, *(record.id for record in wanted)])
-            self.ledger.put(user_id, wanted)
+        ledger, together = self.ledger, self._together
+        if together is nullcontext and isinstance(ledger, WritesTogether):
+            together = ledger.together
+        with together():
+            ledger.delete(user_id, [*gone, *(record.id for record in wanted)])
+            ledger.put(user_id, wanted)
 
     def purge(self, *user_ids: str) -> bool:
         """Take what was deleted of some users from the files, where the store has files.

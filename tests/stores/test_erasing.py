@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from turnfold_stores import Entry, Record, StoreUnavailable, open_store
+from turnfold_stores import Entry, Record, StoreError, StoreUnavailable, open_store
 from turnfold_stores.records.vectors import to_bytes, unit
 
 SECRET = "Kestrelwood"
@@ -115,6 +115,23 @@ def test_a_reader_in_another_connection_is_waited_for_and_then_told(tmp_path, mo
         reader.close()
         store.purge("ada")
         assert not left(tmp_path, SECRET, [])[0]
+
+
+def test_a_folder_that_cannot_be_purged_is_searched_all_the_same(tmp_path, monkeypatch):
+    """A full disk, one turned read-only."""
+
+    def full(_path):
+        raise StoreError("the disk is full")
+
+    with open_store(tmp_path / "store") as store:
+        names, entries = fill(store, "ada", range(4), "heron")
+        with monkeypatch.context() as patch:
+            patch.setattr("turnfold_stores.chroma.index.purge_folder", full)
+            with pytest.raises(StoreError, match="disk is full"):
+                store.purge("ada")
+        assert store.index.ids("ada") == set(names)
+        assert store.purge("ada")
+        assert next(store.index.nearest("ada", entries[1].vector)).id == names[1]
 
 
 def test_a_store_in_memory_has_nothing_to_purge():

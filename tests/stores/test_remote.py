@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from turnfold_stores import STORE_USER, Entry, StoreError, open_store
+from turnfold_stores import STORE_USER, Entry, Record, StoreError, open_store
 from turnfold_stores.records.journal import Journal
 
 VECTORS = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
@@ -158,6 +158,19 @@ def test_what_is_written_while_it_is_deleted_is_found(url, monkeypatch):
         assert written
         assert store.have_vectors("u", ["0", "1"]) == store.index.ids("u") == {"0", "1"}
         assert notes(store) == []
+
+
+def test_what_cannot_be_replaced_stays(url, monkeypatch):
+    with open_store(url) as store:
+        old, new = (Record("a", "fact", "c", body) for body in ("old", "new"))
+        store.put_records("u", [old])
+        with monkeypatch.context() as patch:
+            patch.setattr(store.ledger, "put", fail)
+            with pytest.raises(StoreError):
+                store.replace("u", ["a"], [new])
+        assert store.ledger.get("u", ["a"])["a"].body == "old"
+        store.replace("u", ["a"], [new])
+        assert store.ledger.get("u", ["a"])["a"].body == "new"
 
 
 def test_an_index_the_server_has_lost_is_filled_again(url_of, tmp_path):

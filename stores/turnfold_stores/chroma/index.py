@@ -228,13 +228,16 @@ class ChromaIndex:
             self._collections.clear()  # they belong to the client that is closed here
             self._close.detach()
             self._client.close()
-            purge_folder(self._path)
-            self._client = open_client(self._path)
-            self._present = Present([self._path / BUSY, self._path / DATABASE])
-            self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
-            left = iter(entries)
-            while batch := list(islice(left, self._batch)):
-                self.put(user_id, batch)
+            try:
+                purge_folder(self._path)
+            finally:  # a folder that could not be purged is searched all the same
+                self._client = open_client(self._path)
+                self._present = Present([self._path / BUSY, self._path / DATABASE])
+                closing = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
+                self._close = closing
+                left = iter(entries)
+                while batch := list(islice(left, self._batch)):
+                    self.put(user_id, batch)
 
     def close(self) -> None:
         """See `Index.close`."""

@@ -19,7 +19,7 @@ from turnfold_stores.conformance.samples import (
     users_of,
 )
 from turnfold_stores.errors import StoreError
-from turnfold_stores.protocols import Ledger, Record
+from turnfold_stores.protocols import Ledger, Record, WritesTogether
 
 
 class LedgerContract:
@@ -204,6 +204,20 @@ class LedgerContract:
         found = [f"{record.id}={record.body}" for record in ledger.scan("u") if record.body]
         assert sorted(found) == sorted(won)
         assert len(won) == len(ids)
+
+    def test_what_is_written_together_is_written_whole_or_not_at_all(self, ledger: Ledger) -> None:
+        if not isinstance(ledger, WritesTogether):
+            pytest.skip("it does not promise that")
+        ledger.put("u", [plain("a", body=1)])
+        with suppress(KeyError), ledger.together():
+            ledger.delete("u", ["a"])
+            ledger.put("u", [plain("b")])
+            raise KeyError
+        assert {record.id: record.body for record in ledger.scan("u")} == {"a": 1}
+        with ledger.together():
+            ledger.delete("u", ["a"])
+            ledger.put("u", [plain("a", body=2)])
+        assert {record.id: record.body for record in ledger.scan("u")} == {"a": 2}
 
     def test_closing_twice_is_harmless(self, ledger: Ledger) -> None:
         ledger.close()

@@ -7,6 +7,7 @@ own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeAlias
 
@@ -251,6 +252,10 @@ class PostgresLedger:
             connection.execute(
                 self._connections.statement(_DELETE), {"user_id": stored(user_id), "ids": gone}
             )
+
+    def together(self) -> AbstractContextManager[object]:
+        """See `WritesTogether.together`."""
+        return self._connections.writing()
 
     def users(self) -> Iterator[str]:
         """See `Ledger.users`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -294,6 +295,10 @@ class SqliteLedger:
         nameless = sum(type(name) is not str for name in self._names())
         lost = [f"{nameless:,} users have a name that cannot be read, so nothing of theirs can"]
         return ([] if told == ["ok"] else told) + (lost if nameless else [])
+
+    def together(self) -> AbstractContextManager[object]:
+        """See `WritesTogether.together`."""
+        return self.file.writing()
 
     def purge(self) -> None:
         """See `PurgesLedger.purge`. Writes the whole file anew: about a second for 100 MB."""
