@@ -133,9 +133,9 @@ def test_a_store_made_with_another_embedding_model(command, quick, write, tmp_pa
 
 
 def test_the_demo_ends_by_itself_in_plain_text(command, quick):
-    done = command("demo", "--turns", 60)
+    done = command("demo", "--turns", 40)
     assert done.exit_code == 0, done.output
-    for text in ("stand-in", "turn 60 of 60", "moved into memory", "✓", "✗", "full history"):
+    for text in ("stand-in", "turn 40 of 40", "moved into memory", "✓", "✗", "full history"):
         assert text in done.stdout
     assert ESCAPE not in done.stdout
     assert done.stderr == ""

@@ -184,3 +184,25 @@ if child:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(("times", "is_done"), [(2, True), (3, False)])
+def test_what_fails_within_the_server_in_passing_is_tried_again(index, monkeypatch, times, is_done):
+    from chromadb.api.models.Collection import Collection
+    from chromadb.errors import InternalError
+
+    index.put("u", ENTRIES[:4])
+    get, failed = Collection.get, []
+
+    def fails(self, **wanted):
+        if len(failed) < times:
+            failed.append(wanted)
+            raise InternalError("Error executing plan: Internal error: Error finding id")
+        return get(self, **wanted)
+
+    monkeypatch.setattr(Collection, "get", fails)
+    if is_done:
+        assert index.ids("u") == {"0", "1", "2", "3"}
+    else:
+        with pytest.raises(StoreError, match="Error finding id"):
+            index.ids("u")

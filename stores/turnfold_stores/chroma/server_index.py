@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import count
@@ -45,6 +46,8 @@ _PAGE = 10_000
 # Collections remembered; a user met again costs one request more.
 _MOST_REMEMBERED = 10_000
 _DIMENSION = "dimension"
+# Seconds before it is tried again what failed within the server.
+_PAUSES = (0.05, 0.2)
 
 _T = TypeVar("_T")
 
@@ -107,7 +110,7 @@ class ChromaServerIndex:
         if not wanted:
             return
         with self._errors_as_ours():
-            self._again_if_replaced(user_id, lambda: self._put(user_id, wanted))
+            self._until_done(user_id, lambda: self._put(user_id, wanted))
 
     def nearest(
         self, user_id: str, vector: Vector, *, conversation: str | None = None
@@ -126,7 +129,7 @@ class ChromaServerIndex:
 
         def search(wanted: int) -> Page | None:
             with self._errors_as_ours():
-                return self._again_if_replaced(user_id, lambda: ask(wanted))
+                return self._until_done(user_id, lambda: ask(wanted))
 
         return widening(
             search,
@@ -153,7 +156,7 @@ class ChromaServerIndex:
                 collection.delete(gone, batch=self._batch)
 
         with self._errors_as_ours():
-            self._again_if_replaced(user_id, remove)
+            self._until_done(user_id, remove)
 
     def is_complete(self) -> bool:
         """See `ServerIndex.is_complete`."""
@@ -194,7 +197,7 @@ class ChromaServerIndex:
         for offset in count(step=size):
             read = partial(self._page, user_id, limit=size, offset=offset, include=include)
             with self._errors_as_ours():
-                page = self._again_if_replaced(user_id, read)
+                page = self._until_done(user_id, read)
             if page is not None:
                 yield page
             if page is None or len(page["ids"]) < size:
@@ -244,15 +247,28 @@ class ChromaServerIndex:
             self._collections.clear()
         self._collections[user_id] = collection
 
-    def _again_if_replaced(self, user_id: str, work: Callable[[], _T]) -> _T:
-        """Do it, and once more if another process has replaced the collection meanwhile."""
-        from chromadb.errors import NotFoundError
+    def _until_done(self, user_id: str, work: Callable[[], _T]) -> _T:
+        """Do it, and again if another process has replaced the collection meanwhile.
 
-        try:
-            return work()
-        except NotFoundError:
-            self._collections.pop(user_id, None)
-            return work()
+        Also where the server failed within: so it does in passing, where it writes and reads at
+        once. All that is done may be done twice.
+        """
+        from chromadb.errors import InternalError, NotFoundError
+
+        pauses = iter(_PAUSES)
+        is_new = False
+        while True:
+            try:
+                return work()
+            except NotFoundError:
+                if is_new:
+                    raise
+                self._collections.pop(user_id, None)
+                is_new = True
+            except InternalError:
+                if (pause := next(pauses, None)) is None:
+                    raise
+                time.sleep(pause)
 
     def _name(self, user_id: str) -> str:
         digits = hashlib.sha256(user_id.encode()).hexdigest()[:40]
