@@ -483,6 +483,19 @@ def test_what_a_killed_worker_wrote_of_what_was_forgotten_goes_with_the_next_tur
         assert not tells(plain, words_of(number, "x"))
 
 
+def test_a_question_put_anew_behind_forgotten_turns_finds_nothing_damaged(plain):
+    """The fold counted what was forgotten, which the app still sends; the places no longer do."""
+    receipts = []
+    with memory(plain, policy=SMALL, on_receipt=receipts.append) as remembering:
+        client = remembering.wrap(stand_in().client(), user_id="ada", conversation="c")
+        client.messages.create(**ask(history(9, "x"), "And now?"))
+        remembering.forget(user_id="ada", conversation="c")
+        for turns in (13, 14):
+            client.messages.create(**ask(history(turns, "x"), "And now?"))
+    assert receipts[1].folded
+    assert [one.degraded for one in receipts] == [(), (), ()]
+
+
 def test_what_an_import_brings_back_is_forgotten_again(plain):
     _, remembering, _ = talk(plain, 12, mark="x")
     records = list(plain.ledger.scan("ada"))

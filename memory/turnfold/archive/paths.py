@@ -24,6 +24,7 @@ from turnfold.archive.plans import (
     read_fold,
     read_plan,
 )
+from turnfold.archive.tombstones import Tombstones
 from turnfold.history.utterances import Utterance, utterances
 
 STEP_PLACE_KIND = "step"
@@ -289,7 +290,8 @@ class Paths:
                 fold = self._reading.one(records.get(name), read_fold)
                 if fold is not None and fold.count == number:
                     return fold
-                if fold is not None:
+                # Where something was forgotten, its turns may have been counted.
+                if fold is not None and not Tombstones(self._ledger, self._user_id).mark:
                     self._reading.tell(records[name], f"it ends at {fold.count}, not at {number}")
         return None
 
