@@ -462,7 +462,7 @@ def test_what_is_forgotten_while_it_is_embedded_is_taken_back(store):
         assert not tells(store, f"amber{number}x")
 
 
-@pytest.mark.parametrize("kind", ["vector", "fold", "node", "plan"])
+@pytest.mark.parametrize("kind", ["vector", "fold", "plan"])
 def test_what_a_killed_worker_wrote_of_what_was_forgotten_goes_with_the_next_turn(plain, kind):
     """Of one kind alone: whoever forgot had deleted the others."""
     policy = replace(SMALL, scope="user", recall_floor=0.1)

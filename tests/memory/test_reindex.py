@@ -120,3 +120,15 @@ def test_an_empty_store_takes_the_new_model():
         done = reindex(empty, FunctionEmbedder(lambda texts: [[1.0]] * len(texts), model="one"))
         assert (done.passages, done.dimension) == (0, 1)
         empty.bind("one", 1)
+
+
+def test_what_a_killed_worker_wrote_of_what_was_forgotten_stops_no_reindex(store):
+    """Its user may never come back, so nobody takes it away before."""
+    late = list(store.ledger.scan("bob", kind="passage"))[:3]
+    with memory(store) as remembering:
+        remembering.forget(user_id="bob", conversation="c")
+    store.put_records("bob", late)
+    done = reindex(store, Reversed())
+    assert done.passages == done.embedded == len(passages(store, "ada"))
+    assert store.model == "reversed-48"
+    assert store.index.ids("bob") == set()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from turnfold_stores import Entry, Record, StoreError, StoreUnavailable, open_store
+from turnfold_stores import Entry, Record, StoreCorrupt, StoreError, StoreUnavailable, open_store
 from turnfold_stores.records.vectors import to_bytes, unit
 
 SECRET = "Kestrelwood"
@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_purged_is_searched_all_the_same(tmp_path, monke
     """A full disk, one turned read-only."""
 
     def full(_path):
-        raise StoreError("the disk is full")
+        raise StoreCorrupt("the disk is full")
 
     with open_store(tmp_path / "store") as store:
         names, entries = fill(store, "ada", range(4), "heron")
@@ -132,6 +132,26 @@ def test_a_folder_that_cannot_be_purged_is_searched_all_the_same(tmp_path, monke
         assert store.index.ids("ada") == set(names)
         assert store.purge("ada")
         assert next(store.index.nearest("ada", entries[1].vector)).id == names[1]
+
+
+def test_a_purge_that_breaks_off_leaves_no_index_that_is_taken_for_whole(tmp_path, monkeypatch):
+    with open_store(tmp_path / "store") as store:
+        names, _ = fill(store, "ada", range(8), "heron")
+        monkeypatch.setattr(store.index, "_batch", 3)
+        scan = store.ledger.scan
+
+        def breaks(*args, **wanted):
+            for number, record in enumerate(scan(*args, **wanted)):
+                if number == 5:
+                    raise StoreError("the ledger gave out")
+                yield record
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store.ledger, "scan", breaks)
+            with pytest.raises(StoreError, match="gave out"):
+                store.purge("ada")
+    with open_store(tmp_path / "store") as store:
+        assert store.index.ids("ada") == set(names)
 
 
 def test_a_store_in_memory_has_nothing_to_purge():

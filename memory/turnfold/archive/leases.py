@@ -22,7 +22,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -226,11 +225,11 @@ class Leases:
         if claim.ended is not None:
             return claim.ended
         now = self._clock()
-        # By a clock so far ahead nobody could tell when its holder is gone.
-        is_ahead = claim.since - now > claim.until - claim.since
-        if claim.dropped or claim.until <= now or is_ahead or is_gone(claim.process):
+        if claim.dropped or claim.until <= now or is_gone(claim.process):
             return "lost"
-        return "running"
+        # Elsewhere, by a clock so far ahead, nobody could tell when its holder is gone.
+        is_ahead = claim.since - now > claim.until - claim.since
+        return "lost" if is_ahead and not _is_of_here(claim.process) else "running"
 
     def _has_run_out(self, claim: _Claim) -> bool:
         """Whether its holder had time enough, and did not come back to say how it went."""
@@ -283,14 +282,25 @@ def this_process() -> str:
     """
     if sys.platform != "linux":
         return ""
-    return _name_of(os.getpid())
+    pid = os.getpid()
+    if pid not in _NAMES:
+        machine, started = _machine(), _started(pid)
+        if not started or not machine:
+            return ""
+        _NAMES[pid] = f"{machine}:{pid}:{started}"
+    return _NAMES[pid]
 
 
-@cache
-def _name_of(pid: int) -> str:
-    """The name of a process that runs, which it keeps: a fork has another number."""
-    machine, started = _machine(), _started(pid)
-    return f"{machine}:{pid}:{started}" if started and machine else ""
+# Of this process, by its number: a fork has another one.
+_NAMES: dict[int, str] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_NAMES.clear)
+
+
+def _is_of_here(process: str) -> bool:
+    """Whether a process so named is of this machine, so that `is_gone` can tell."""
+    machine, _, _ = process.partition(":")
+    return bool(machine) and machine == _machine()
 
 
 def is_gone(process: str) -> bool:

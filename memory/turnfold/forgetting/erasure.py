@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -9,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from turnfold_stores import Record, Store
+from turnfold_stores import Record, Store, StoreError
 from turnfold_stores.records.fields import Reading, messages_in, texts_in
 
 from turnfold.archive.kinds import KINDS, Kind, kinds_with
@@ -31,7 +32,6 @@ _BATCH = 500
 # without it an old generation would be the present one again.
 _STAYS = kinds_with("stays", "for good")
 _FOR_GOOD = kinds_with("for good")
-_PLACES = ("exchange", STEP_PLACE_KIND)
 
 
 class Erasure:
@@ -99,7 +99,6 @@ class Erasure:
 
     def buried(self) -> Forgotten:
         """Erase what has a tombstone."""
-        noted = {one.conversation for one in self._scan("node", None)}
         places = self._places(None)
         plans = [plan for _, plan in self._plans(None)]
         where = self._standing(places, plans)
@@ -112,12 +111,9 @@ class Erasure:
         openings = {opening for name, opening in names if name in known}
         openings |= {one.opening for one in places.values() if one.content in contents}
         contents |= steps_in(places, openings)
-        # Notes are written behind the exchanges they are of; those of nothing tell of what is gone.
-        placed = {one.conversation for kind in _PLACES for one in self._scan(kind, None)}
-        touched |= noted - placed
         extent = ErasureScope(contents, frozenset(openings), places, touched, -math.inf, None)
         done = self._files.buried()
-        if not contents and not openings and not touched:
+        if not contents and not openings:
             return done + self._resumed(extent)
         return done + self._erase(extent)
 
@@ -132,7 +128,8 @@ class Erasure:
         where |= {(one.content, one.conversation) for one in places.values()}
         where |= {(one.id, one.conversation) for one in self._scan("content", None)}
         where |= {(content_of(one.id), one.conversation) for one in self._scan("passage", None)}
-        where |= {(content_of(name), None) for name in self._store.index.ids(self._user_id)}
+        with contextlib.suppress(StoreError):  # an index that is away costs nobody the turn
+            where |= {(content_of(name), None) for name in self._store.index.ids(self._user_id)}
         where |= {(content_of(shown.id), None) for plan in plans for shown in plan.shown}
         folds = self._reading.all(self._scan("fold", None), read_fold)
         where |= {(name, record.conversation) for record, one in folds for name in one.contents}
@@ -376,7 +373,7 @@ class Erasure:
     def _places(self, names: Collection[str] | None) -> dict[str, ExchangePlace]:
         return {
             record.id: link
-            for kind in _PLACES
+            for kind in ("exchange", STEP_PLACE_KIND)
             for record, link in self._reading.all(self._scan(kind, names), read_place)
         }
 

@@ -226,18 +226,24 @@ class ChromaIndex:
             self._counts.clear()
             self._held.clear()
             self._collections.clear()  # they belong to the client that is closed here
+            sound, self.sound = self.sound, False  # until all is there again
             self._close.detach()
             self._client.close()
             try:
                 purge_folder(self._path)
-            finally:  # a folder that could not be purged is searched all the same
-                self._client = open_client(self._path)
-                self._present = Present([self._path / BUSY, self._path / DATABASE])
-                closing = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
-                self._close = closing
-                left = iter(entries)
-                while batch := list(islice(left, self._batch)):
-                    self.put(user_id, batch)
+            except StoreError:
+                self._open_again(user_id, entries)  # it is searched all the same
+                raise
+            self._open_again(user_id, entries)
+            self.sound = sound
+
+    def _open_again(self, user_id: str, entries: Iterable[Entry]) -> None:
+        self._client = open_client(self._path)
+        self._present = Present([self._path / BUSY, self._path / DATABASE])
+        self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
+        left = iter(entries)
+        while batch := list(islice(left, self._batch)):
+            self.put(user_id, batch)
 
     def close(self) -> None:
         """See `Index.close`."""
