@@ -279,6 +279,21 @@ def test_a_file_removed_while_it_is_open_is_told(copied, tmp_path):
         assert store.ledger.get("ada", ["r1"])
 
 
+def test_a_file_in_a_folder_that_may_be_entered_no_more_is_not_said_to_be_gone(copied, monkeypatch):
+    url, ledger = copied
+    stat = os.stat
+
+    def refused(path, *args, **more):
+        if os.fspath(path) == str(ledger):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *args, **more)
+
+    with open_store(url) as store:
+        monkeypatch.setattr("turnfold_stores.process.open_files.os.stat", refused)
+        store.ledger.put("ada", [Record("kept", "k", "c")])
+        assert store.ledger.get("ada", ["kept"])
+
+
 def test_another_file_in_its_place_is_told(copied, tmp_path):
     url, ledger = copied
     with open_store(url) as store:

@@ -18,29 +18,36 @@ class Present:
         """Args:
         files: those that are not there are not looked for later either.
         """
-        known = ((os.fspath(file), _number(file)) for file in files)
-        self._known = [(file, number) for file, number in known if number is not None]
+        self._known: list[tuple[str, tuple[int, int]]] = []
+        for file in files:
+            with contextlib.suppress(OSError):
+                self._known.append((os.fspath(file), _number(file)))
 
     def lost(self) -> Path | None:
         """A file that was removed, or another one in its place; None when all are there.
 
-        Takes some microseconds a file.
+        Of one in a folder that may be entered no more it is not known. Takes some microseconds a
+        file.
         """
         for file, number in self._known:
-            if _number(file) != number:
+            try:
+                if _number(file) != number:
+                    return Path(file)
+            except (FileNotFoundError, NotADirectoryError):
                 return Path(file)
+            except OSError:
+                continue
         return None
 
 
 def is_open_here(file: Path) -> bool:
     """Whether this process has a file open, be it through another library."""
-    number = _number(file)
-    if number is None:
-        return False
     try:
+        number = _number(file)
         descriptors = os.listdir("/dev/fd")  # noqa: PTH208 - a few names
     except OSError:
-        return False  # a system whose locks are not lost by closing another descriptor
+        # Not there; or a system whose locks are not lost by closing another descriptor.
+        return False
     for descriptor in descriptors:
         with contextlib.suppress(OSError):
             found = os.fstat(int(descriptor))
@@ -49,9 +56,6 @@ def is_open_here(file: Path) -> bool:
     return False
 
 
-def _number(file: str | Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - half the time of Path.stat, before each use
-    except OSError:
-        return None
+def _number(file: str | Path) -> tuple[int, int]:
+    found = os.stat(file)  # noqa: PTH116 - half the time of Path.stat, before each use
     return found.st_dev, found.st_ino
