@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support.drawing import sampled, some
 from support.models import DEFAULT
 from support.other_servers import OtherServer
 from support.services import EmbeddingService
@@ -317,9 +318,12 @@ def test_a_port_that_is_taken_is_said_before_anything_is_opened(command, tmp_pat
 # --- what is missing ------------------------------------------------------------------------
 
 
+@sampled
 @pytest.mark.parametrize(
     ("package", "command", "extra"),
-    [("typer", "demo", "cli"), ("rich", "--help", "cli"), ("typer", "serve", "serve")],
+    some(
+        [("typer", "demo", "cli"), ("rich", "--help", "cli"), ("typer", "serve", "serve")], step=2
+    ),
 )
 def test_without_its_libraries_the_command_names_the_extra(package, command, extra):
     code = f"import sys; sys.modules['{package}'] = None; from turnfold_cli import main; main()"

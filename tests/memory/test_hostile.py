@@ -9,7 +9,7 @@ import unicodedata
 
 import pytest
 from support.chats import ask, blocks, said
-from support.drawing import drawn
+from support.drawing import drawn, sampled, some
 from support.embedders import HashedWords
 from turnfold import Memory, Policy
 from turnfold.archive.passages import Passage, RecalledPassage
@@ -254,7 +254,8 @@ def test_a_hostile_text_stands_in_its_quotation_and_nowhere_else(speaker, text, 
         assert any(EVIL in hit.text.lower() for hit in receipt.hits), "it was not even recalled"
 
 
-@drawn(speaker=tuple(SPEAKERS), text=TEXTS)
+@sampled
+@drawn(speaker=tuple(SPEAKERS), text=dict(some(list(TEXTS.items()), step=2)))
 def test_its_recalled_words_are_labelled_as_whose_they_are(speaker, text):
     asked, sent, receipt = request_with(
         SPEAKERS[speaker](text), summarizer_of(NOTHING), opening=f"What of {EVIL}?"
@@ -306,7 +307,8 @@ def instructions(summary):
     return wishes
 
 
-@drawn(speaker=tuple(SPEAKERS), text=TEXTS)
+@sampled
+@drawn(speaker=tuple(SPEAKERS), text=dict(some(list(TEXTS.items()), step=2, first=1)))
 def test_only_the_users_own_words_are_standing_instructions(speaker, text):
     asked, sent, _ = request_with(SPEAKERS[speaker](text), summarizer_of(text))
     summary = memory_blocks(asked, sent)[0][1]

@@ -109,7 +109,7 @@ def check_turn_by_turn(history, policy, mode):
     return fake
 
 
-@examples(few=70, many=200)
+@examples(few=50, many=200)
 @given(histories, policies, thinking_modes)
 def test_a_conversation_through_memory_stays_valid(history, policy, mode):
     check_turn_by_turn(history, policy, mode)
