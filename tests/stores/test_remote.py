@@ -67,50 +67,6 @@ def test_a_note_goes_when_its_writer_is_surely_gone(url, monkeypatch):
         assert store.index.ids("u") == {"0"}
 
 
-@pytest.mark.parametrize("done", ["settle", "mend"])
-def test_what_others_write_while_it_is_put_right_stays(url, monkeypatch, done):
-    """Whoever opens the store finds the note of a writer who is about to write; or a leftover."""
-    with open_store(url) as store:
-        store.put_vectors("u", ENTRIES[:1], model="m")
-        with pytest.raises(StoreError), Journal(store.ledger, STORE_USER).noting("u", ["1"]):
-            fail()
-        if done == "mend":
-            store.index.put("u", ENTRIES[1:2])
-        delete, written = store.index.delete, []
-
-        def late(user_id, ids):
-            if not written and "1" in ids:
-                written.append("1")
-                store.put_vectors("u", ENTRIES[1:2], model="m")
-            delete(user_id, ids)
-
-        monkeypatch.setattr(store.index, "delete", late)
-        getattr(store, done)()
-        assert written
-        assert store.index.ids("u") == {"0", "1"}
-
-
-@pytest.mark.parametrize("done", ["settle", "mend"])
-def test_what_others_delete_while_it_is_put_right_is_gone(url, monkeypatch, done):
-    with open_store(url) as store:
-        store.put_vectors("u", ENTRIES[:2], model="m")
-        with pytest.raises(StoreError), Journal(store.ledger, STORE_USER).noting("u", ["1"]):
-            fail()
-        store.index.delete("u", ["1"])
-        put, deleted = store.index.put, []
-
-        def late(user_id, entries):
-            if not deleted and "1" in {one.id for one in entries}:
-                deleted.append("1")
-                store.delete_vectors("u", deleted)
-            put(user_id, entries)
-
-        monkeypatch.setattr(store.index, "put", late)
-        getattr(store, done)()
-        assert deleted
-        assert store.index.ids("u") == {"0"}
-
-
 def amid(monkeypatch, part, name, work):
     """Have something done by another, once, right before a part is told of entries."""
     told, done = getattr(part, name), []
@@ -124,6 +80,39 @@ def amid(monkeypatch, part, name, work):
 
     monkeypatch.setattr(part, name, late)
     return done
+
+
+@pytest.mark.parametrize("done", ["settle", "mend"])
+def test_what_others_write_while_it_is_put_right_stays(url, monkeypatch, done):
+    """Whoever opens the store finds the note of a writer who is about to write; or a leftover."""
+    with open_store(url) as store:
+        store.put_vectors("u", ENTRIES[:1], model="m")
+        with pytest.raises(StoreError), Journal(store.ledger, STORE_USER).noting("u", ["1"]):
+            fail()
+        if done == "mend":
+            store.index.put("u", ENTRIES[1:2])
+        written = amid(
+            monkeypatch,
+            store.index,
+            "delete",
+            lambda: store.put_vectors("u", ENTRIES[1:2], model="m"),
+        )
+        getattr(store, done)()
+        assert written
+        assert store.index.ids("u") == {"0", "1"}
+
+
+@pytest.mark.parametrize("done", ["settle", "mend"])
+def test_what_others_delete_while_it_is_put_right_is_gone(url, monkeypatch, done):
+    with open_store(url) as store:
+        store.put_vectors("u", ENTRIES[:2], model="m")
+        with pytest.raises(StoreError), Journal(store.ledger, STORE_USER).noting("u", ["1"]):
+            fail()
+        store.index.delete("u", ["1"])
+        deleted = amid(monkeypatch, store.index, "put", lambda: store.delete_vectors("u", ["1"]))
+        getattr(store, done)()
+        assert deleted
+        assert store.index.ids("u") == {"0"}
 
 
 @pytest.mark.parametrize("done", ["put", "again", "import"])

@@ -300,15 +300,14 @@ if hasattr(os, "register_at_fork"):
 def _is_of_here(process: str) -> bool:
     """Whether a process so named is of this machine, so that `is_gone` can tell."""
     machine, _, _ = process.partition(":")
-    return bool(machine) and machine == _machine()
+    return sys.platform == "linux" and bool(machine) and machine == _machine()
 
 
 def is_gone(process: str) -> bool:
     """Whether a process so named has surely ended; False where that cannot be told."""
-    machine, _, rest = process.partition(":")
-    if sys.platform != "linux" or not machine or machine != _machine():
+    if not _is_of_here(process):
         return False
-    pid, _, started = rest.partition(":")
+    pid, _, started = process.partition(":")[2].partition(":")
     if not pid.isdecimal():
         return False
     now = _started(int(pid))

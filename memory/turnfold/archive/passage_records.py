@@ -179,6 +179,11 @@ def forget_vectors(store: Store, user_id: str, passages: Iterable[str]) -> None:
     Raises:
         StoreError: the store could not be read or written.
     """
+    store.delete_vectors(user_id, forgotten_passages(store, user_id, passages))
+
+
+def forgotten_passages(store: Store, user_id: str, passages: Iterable[str]) -> set[str]:
+    """Those of some passages, by their ids, that are of what was forgotten."""
     contents = {name: content_of(name) for name in passages}
     gone = Tombstones(store.ledger, user_id).among(set(contents.values()))
-    store.delete_vectors(user_id, [name for name, content in contents.items() if content in gone])
+    return {name for name, content in contents.items() if content in gone}

@@ -9,9 +9,7 @@ from itertools import islice
 from turnfold_stores import Entry, Record, Reindexing, SchemaMismatch, Store, Unreadable
 from turnfold_stores.protocols import RefreshesWords
 
-from turnfold.archive.passage_records import forget_vectors
-from turnfold.archive.passages import content_of
-from turnfold.archive.tombstones import Tombstones
+from turnfold.archive.passage_records import forget_vectors, forgotten_passages
 from turnfold.embedders import Embedder
 
 # Passages embedded and written at a time: what is lost when it is cut short.
@@ -155,6 +153,5 @@ def _passages(store: Store, user_id: str) -> Iterator[Record]:
 
 
 def _passage_ids(store: Store, user_id: str) -> set[str]:
-    contents = {record.id: content_of(record.id) for record in _passages(store, user_id)}
-    gone = Tombstones(store.ledger, user_id).among(set(contents.values()))
-    return {name for name, content in contents.items() if content not in gone}
+    ids = {record.id for record in _passages(store, user_id)}
+    return ids - forgotten_passages(store, user_id, ids)

@@ -107,12 +107,11 @@ class ChromaIndex:
         self._counts: dict[str, int] = {}
         self._held: BoundedDict[tuple[str, str], ExactVectors] = BoundedDict(_MOST_HELD)
         with self._errors_as_ours():
-            self._client = open_client(path)
-            self._batch = int(self._client.get_max_batch_size())
+            client = open_client(path)
+            self._batch = int(client.get_max_batch_size())
             self._mark = CrashMark(path / BUSY)
         self._guard = guard or Present(())
-        self._present = Present([path / BUSY, path / DATABASE])
-        self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
+        self._adopt(client)
         at_fork(in_child=self._abandon_in_child)
 
     def put(self, user_id: str, entries: Iterable[Entry]) -> None:
@@ -237,10 +236,13 @@ class ChromaIndex:
             self._open_again(user_id, entries)
             self.sound = sound
 
-    def _open_again(self, user_id: str, entries: Iterable[Entry]) -> None:
-        self._client = open_client(self._path)
+    def _adopt(self, client: Any) -> None:
+        self._client = client
         self._present = Present([self._path / BUSY, self._path / DATABASE])
-        self._close = weakref.finalize(self, _close_own, self._client, self._mark, self._pid)
+        self._close = weakref.finalize(self, _close_own, client, self._mark, self._pid)
+
+    def _open_again(self, user_id: str, entries: Iterable[Entry]) -> None:
+        self._adopt(open_client(self._path))
         left = iter(entries)
         while batch := list(islice(left, self._batch)):
             self.put(user_id, batch)
